@@ -1,0 +1,30 @@
+"""viceversa learns to translate images from one world to another, and back.
+
+>>> import viceversa
+>>> config = viceversa.load_config("cyclegan", ["data.root=datasets/horse2zebra", "run=runs/h2z"])
+>>> viceversa.train(config)
+>>> viceversa.Translator.load("runs/h2z")(image)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from viceversa.config import Config, load_config
+    from viceversa.engine import train
+    from viceversa.translator import Translator
+
+__version__ = "0.1.0"
+__all__ = ["Config", "Translator", "__version__", "load_config", "train"]
+
+HOMES = {"Config": "config", "load_config": "config", "train": "engine", "Translator": "translator"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names when they are first used, so that `viceversa --help` does not wait for torch."""
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)

@@ -1,0 +1,6 @@
+"""`python -m viceversa` is the `viceversa` command."""
+
+from viceversa.cli import main
+
+if __name__ == "__main__":
+    main()

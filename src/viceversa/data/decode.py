@@ -1,0 +1,163 @@
+"""Decoding pictures of any mode Pillow knows: upright, in sRGB, as numpy arrays (height, width, channels).
+
+Ordinary pictures stay uint8; sources with more than 8 bits become float32 in [0, 1]. Pillow cuts 16 bits per channel
+of *colour* to 8 by itself, so only gray ones keep their depth.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms, UnidentifiedImageError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # no EPS or PDF: those would start other programs
+EXIF_ORIENTATION = 0x0112
+
+Pixels: TypeAlias = NDArray[Any]  # uint8, or float32 in [0, 1]
+
+
+class ImageError(ValueError):
+    """A picture that cannot be used; the message is one line that names the file and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture. `pixels`: (H, W, 1 or 3) uint8, or float32 in [0, 1]; `alpha`: (H, W) uint8, 0 transparent."""
+
+    pixels: Pixels
+    alpha: NDArray[np.uint8] | None = None
+    gray: bool = False
+    """The source had no colour."""
+
+
+def open_picture(path: Path | str) -> Picture:
+    """Read a picture of any mode: first frame, turned as its EXIF data say, converted to sRGB.
+
+    Gray pictures with more than 8 bits become float32 in [0, 1] (see `_scale`).
+    Raises ImageError if the file cannot be read or decoded.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's, of odd metadata; what matters raises an error below
+            with Image.open(path, formats=FORMATS) as image:
+                image.load()
+                return _turn(_decode(image), _orientation(image))
+    except Exception as error:  # on damaged files Pillow raises nearly anything
+        raise ImageError(f"{path}: {_reason(Path(path), error)}") from None
+
+
+def picture_size(path: Path) -> tuple[int, int] | None:
+    """Return (width, height) as the file's header says, or None if it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as image:
+                return image.size
+    except Exception:  # as above; whoever opens the picture will say why
+        return None
+
+
+def _reason(path: Path, error: Exception) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return "too large to be opened safely; shrink it first"
+    if isinstance(error, ImageError):
+        return str(error)
+    if not path.is_file() or isinstance(error, PermissionError):
+        return f"cannot be read ({getattr(error, 'strerror', None) or 'not a file'})"
+    with path.open("rb") as file:
+        head = file.read(200).lstrip(b"\xef\xbb\xbf \t\r\n")
+    if not path.stat().st_size:
+        return "the file is empty"
+    if head.startswith(b"<"):
+        return "a web page or other text, not a picture"
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture in a format that can be read"
+    return f"damaged ({' '.join(str(error).split()) or type(error).__name__})"
+
+
+def _decode(image: Image.Image) -> Picture:
+    if image.mode == "F" or image.mode.startswith("I"):
+        return Picture(_scale(np.asarray(image))[:, :, None], None, True)
+    gray = image.mode in ("1", "L", "LA", "La")
+    palette = image.mode in ("P", "PA")
+    profile = image.info.get("icc_profile")
+    alpha = None
+    if image.has_transparency_data:
+        image = image.convert("LA" if gray else "RGBA")
+        alpha = np.array(image.getchannel("A"))
+    if image.mode not in ("L", "RGB", "CMYK"):
+        image = image.convert("L" if gray else "RGB")
+    pixels = np.array(_to_srgb(image, profile))
+    if palette:
+        gray = bool((pixels == pixels[:, :, :1]).all())
+    if gray:
+        pixels = pixels.reshape(*pixels.shape[:2], -1)[:, :, :1]
+    return Picture(pixels, alpha, gray)
+
+
+def _scale(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Bring deep gray values into [0, 1].
+
+    Integers are 16 bit; floats are taken as they are, or, if they are whole numbers, as 8 or 16 bit. Whatever fits none
+    of these has an unknown range, and is stretched from its least to its greatest value.
+    """
+    low, high = float(values.min()), float(values.max())
+    if not math.isfinite(low) or not math.isfinite(high):
+        raise ImageError("holds values that are not finite numbers")
+    whole = values.dtype.kind in "iu"
+    tops = [65535] if whole else [1, 255, 65535] if (values == np.rint(values)).all() else [1]
+    top = next((top for top in tops if low >= 0 and high <= top), None)
+    if top is None:
+        return ((values.astype(np.float64) - low) / max(high - low, 1e-12)).astype(np.float32)
+    return (values / np.float64(top)).astype(np.float32)
+
+
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert an L, RGB or CMYK image to sRGB (L stays L); without a profile that works it counts as sRGB."""
+    transform = _transform(profile, image.mode) if profile else None
+    if transform is None:
+        return image.convert("RGB") if image.mode == "CMYK" else image
+    result = ImageCms.applyTransform(image, transform)
+    assert result is not None  # None is for inPlace=True
+    return result.getchannel(0) if image.mode == "L" else result
+
+
+@lru_cache(maxsize=16)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return the way from a colour profile to sRGB, or None if it is sRGB already or broken."""
+    try:
+        source = ImageCms.getOpenProfile(BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(source):
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(EXIF_ORIENTATION, 1))
+    except Exception:  # metadata are often broken, and no reason to refuse a picture
+        return 1
+
+
+def _turn(picture: Picture, orientation: int) -> Picture:
+    def turn(pixels: Pixels) -> Pixels:
+        if orientation in (5, 6, 7, 8):  # stored sideways
+            pixels = pixels.swapaxes(0, 1)
+        if orientation in (3, 4, 7, 8):
+            pixels = pixels[::-1]
+        if orientation in (2, 3, 6, 7):
+            pixels = pixels[:, ::-1]
+        return np.ascontiguousarray(pixels)
+
+    alpha = None if picture.alpha is None else turn(picture.alpha)
+    return Picture(turn(picture.pixels), alpha, picture.gray)

@@ -1,0 +1,136 @@
+"""Draw number g of a training run: which pictures, which crop, which flip. It depends on the seed and g alone.
+
+Each world (or the world of pairs) is an endless sequence of permutations, one an epoch.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from viceversa.config import Config
+from viceversa.data.decode import ImageError, Picture, Pixels, open_picture
+from viceversa.data.folders import Source, Split
+from viceversa.data.images import to_tensor, with_channels
+from viceversa.data.transforms import augment
+
+Batch: TypeAlias = dict[str, Tensor]
+Broken: TypeAlias = dict[Path, str]
+Drawn: TypeAlias = tuple[Batch | None, Broken]  # None: no picture could be read
+
+ORDER, CHANCE = 0, 2  # domains of random numbers; each world has its own: + 0 for A and for pairs, + 1 for B
+
+
+class Draws(Dataset[Drawn]):
+    """All draws there will ever be, by number. `tolerated`: after more broken files than this a draw gives up."""
+
+    def __init__(self, source: Source, config: Config, tolerated: int) -> None:
+        self.source = source
+        self.config = config
+        self.tolerated = tolerated
+        self.channels = {"A": config.data.channels_a, "B": config.data.channels_b}
+        self._orders: dict[str, tuple[int, NDArray[np.int64]]] = {}
+
+    def __getitem__(self, number: int) -> Drawn:
+        broken: Broken = {}
+        images: Batch = {}
+        for worlds in ["AB"] if self.source.train.paired else ["A", "B"]:
+            drawn = self._draw(worlds, number, broken)
+            if drawn is None:
+                return None, broken
+            rng = self._rng(CHANCE + "AB".index(worlds[0]), number)
+            crops = augment(drawn, self.config.data, rng)
+            images.update(zip(worlds, map(to_tensor, crops), strict=True))
+        return images, broken
+
+    def _draw(self, worlds: str, number: int, broken: Broken) -> list[Pixels] | None:
+        """Read the pictures of a draw; in place of broken ones, the next in the permutation that are sound."""
+        split = self.source.train
+        files = split.b if worlds == "B" else split.a
+        epoch, place = divmod(number, len(files))
+        order = self._order(worlds, epoch, len(files))
+        for step in range(len(files)):
+            images = self.read(split, worlds, int(order[(place + step) % len(files)]), broken)
+            if images is not None or len(broken) > self.tolerated:
+                return images
+        return None
+
+    def read(self, split: Split, worlds: str, index: int, broken: Broken) -> list[Pixels] | None:
+        """Read picture `index` of world "A" or "B", or of both ("AB"); None if one is broken, noted in `broken`."""
+        files = {"A": split.a, "B": split.b}
+        aligned = self.source.layout == "aligned"
+        pictures: dict[Path, Picture] = {}
+        for path in dict.fromkeys(files[world][index] for world in worlds):  # the halves of a file share its decoding
+            try:
+                pictures[path] = _checked(open_picture(path), path, aligned)
+            except ImageError as error:
+                broken[path] = str(error)
+        if any(files[world][index] not in pictures for world in worlds):
+            return None
+        images = [pictures[files[world][index]] for world in worlds]
+        if aligned:
+            images = [_half(image, world) for image, world in zip(images, worlds, strict=True)]
+        return [with_channels(image, self.channels[world]) for image, world in zip(images, worlds, strict=True)]
+
+    def _order(self, worlds: str, epoch: int, length: int) -> NDArray[np.int64]:
+        known = self._orders.get(worlds)
+        if known is None or known[0] != epoch:
+            rng = self._rng(ORDER + "AB".index(worlds[0]), epoch)
+            known = self._orders[worlds] = epoch, rng.permutation(length)
+        return known[1]
+
+    def _rng(self, domain: int, number: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.config.seed, domain, number])))
+
+
+def _checked(picture: Picture, path: Path, aligned: bool) -> Picture:
+    if aligned and picture.pixels.shape[1] < 2:
+        raise ImageError(f"{path}: too narrow to hold two pictures side by side")
+    return picture
+
+
+def _half(picture: Picture, world: str) -> Picture:
+    """Return the left half for A, the right half for B (without the middle column of an odd width)."""
+    half = picture.pixels.shape[1] // 2
+    part = slice(None, half) if world == "A" else slice(-half, None)
+    alpha = None if picture.alpha is None else picture.alpha[:, part]
+    return Picture(picture.pixels[:, part], alpha, picture.gray)
+
+
+class Numbers:
+    """The endless batches of draw numbers of process `rank` of `world` from `step` on; no number is left out."""
+
+    def __init__(self, batch: int, step: int, rank: int, world: int) -> None:
+        self.batch = batch
+        self.step = step
+        self.rank = rank
+        self.world = world
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in count(self.step):
+            first = (step * self.world + self.rank) * self.batch
+            yield list(range(first, first + self.batch))
+
+
+def collate(drawn: Sequence[Drawn]) -> Drawn:
+    """Join draws into a batch, and what was found broken on the way."""
+    broken = {path: reason for _, found in drawn for path, reason in found.items()}
+    images = [image for image, _ in drawn if image is not None]
+    if len(images) < len(drawn):
+        return None, broken
+    return {world: torch.stack([image[world] for image in images]) for world in "AB"}, broken
+
+
+def start_worker(_: int) -> None:
+    """Prepare a worker: Ctrl-C is the main process's to handle, and workers share the cores with the training."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)

@@ -1,0 +1,155 @@
+"""Finding, converting and writing pictures; reading them is `decode.open_picture`, which is passed on from here.
+
+Pictures are numpy arrays (height, width, channels), uint8, or float32 in [0, 1] when the source has more than 8 bits;
+tensors are (channels, height, width), float32 in [-1, 1].
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from viceversa.data.decode import ImageError, Picture, Pixels, open_picture
+
+__all__ = [
+    "EXTENSIONS",
+    "ImageError",
+    "Picture",
+    "Pixels",
+    "from_tensor",
+    "list_images",
+    "luminance",
+    "open_picture",
+    "resize",
+    "save_picture",
+    "to_tensor",
+    "with_channels",
+]
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF"}
+FORMATS |= {".tiff": "TIFF", ".gif": "GIF", ".ppm": "PPM", ".pgm": "PPM"}
+EXTENSIONS = frozenset(FORMATS)
+OPAQUE = frozenset({".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"})  # formats without alpha
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the pictures in a folder and its subfolders in natural order (2.png, 10.png), without hidden ones."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    for parent, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if real in seen:  # class folders may be links, and a link to a parent must not send us round in circles
+            folders.clear()
+            continue
+        seen.add(real)
+        paths = [Path(parent, name) for name in files if not name.startswith(".")]
+        found += [path for path in paths if path.suffix.lower() in EXTENSIONS and path.is_file()]
+    return sorted(found, key=lambda path: natural_key(path.relative_to(folder)))
+
+
+def natural_key(path: Path) -> tuple[list[list[str | int]], tuple[str, ...]]:
+    """Return a sort key that compares the numbers within names as numbers."""
+    words = [re.split(r"([0-9]+)", part.casefold()) for part in path.parts]
+    return [[int(w) if i % 2 else w for i, w in enumerate(part)] for part in words], path.parts
+
+
+def with_channels(picture: Picture, channels: int) -> Pixels:
+    """Return (H, W, channels): 1 luminance, 3 RGB, 4 RGB and alpha; with 1 and 3, what is transparent turns white.
+
+    Raises ImageError for any other number of channels.
+    """
+    pixels, alpha = picture.pixels, picture.alpha
+    if channels not in (1, 3, 4):
+        has = pixels.shape[2] + (alpha is not None)
+        raise ImageError(f"a picture of {has} channels cannot be read as {channels}; 1, 3 and 4 are possible")
+    if channels == 4:
+        color = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+        opaque: Pixels = np.full(pixels.shape[:2], 255, np.uint8) if alpha is None else alpha
+        if pixels.dtype != np.uint8:
+            opaque = opaque.astype(np.float32) / 255
+        return np.concatenate([color, opaque[:, :, None]], axis=2)
+    if alpha is not None:
+        pixels = on_white(pixels, alpha)
+    if channels == 1:
+        return luminance(pixels)
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
+def on_white(pixels: Pixels, alpha: NDArray[np.uint8]) -> Pixels:
+    white = 255.0 if pixels.dtype == np.uint8 else 1.0
+    blend = white + (pixels - np.float32(white)) * (alpha[:, :, None] / np.float32(255))
+    return np.rint(blend).astype(np.uint8) if pixels.dtype == np.uint8 else blend
+
+
+def luminance(pixels: Pixels) -> Pixels:
+    """Return (H, W, 1): the brightness of RGB pixels as Pillow's mode L has it; gray ones stay as they are."""
+    if pixels.shape[2] == 1:
+        return pixels
+    weighed: Pixels
+    if pixels.dtype == np.uint8:  # Pillow's own fixed-point weights
+        weighed = ((pixels @ np.array([[19595], [38470], [7471]]) + 0x8000) >> 16).astype(np.uint8)
+    else:
+        weighed = pixels @ np.array([[0.299], [0.587], [0.114]], np.float32)
+    return weighed
+
+
+def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Return the picture at `size` (height, width): bicubic, antialiased when it shrinks, in the range it had."""
+    height, width = size
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    if pixels.dtype == np.uint8 and pixels.shape[2] in (3, 4):  # Pillow weighs RGBA's colours by their alpha
+        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+    planes = [Image.fromarray(pixels[:, :, i]) for i in range(pixels.shape[2])]  # mode L, or F for floats
+    result = np.stack([np.asarray(p.resize((width, height), Image.Resampling.BICUBIC)) for p in planes], axis=2)
+    return result if result.dtype == np.uint8 else result.clip(0, 1)
+
+
+def to_tensor(pixels: Pixels) -> Tensor:
+    """Turn a picture (H, W, C) into a float32 tensor (C, H, W) in [-1, 1]."""
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
+    return torch.from_numpy(planes / np.float32(127.5 if pixels.dtype == np.uint8 else 0.5) - np.float32(1))
+
+
+def from_tensor(tensor: Tensor) -> NDArray[np.uint8]:
+    """Turn a tensor (C, H, W) in [-1, 1] into a picture (H, W, C) uint8: clamped, and rounded to the nearest value."""
+    values = tensor.detach().to("cpu", torch.float32).clamp(-1, 1).add(1).mul(127.5).round()
+    return np.ascontiguousarray(values.to(torch.uint8).permute(1, 2, 0).numpy())
+
+
+def save_picture(
+    path: Path | str, pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None, gray: bool = False
+) -> None:
+    """Write (H, W, 1, 3 or 4) uint8 in the format of the suffix, with `alpha` (H, W) if the format can hold it.
+
+    `gray` writes one channel. The file appears at once and whole, in folders made as needed. Raises ImageError for an
+    unknown suffix.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in EXTENSIONS:
+        raise ImageError(f"{path}: cannot write this format; use one of {' '.join(sorted(EXTENSIONS))}")
+    if pixels.shape[2] == 4:
+        pixels, alpha = pixels[:, :, :3], pixels[:, :, 3] if alpha is None else alpha
+    if alpha is not None and suffix in OPAQUE:
+        pixels, alpha = on_white(pixels, alpha), None
+    if gray or suffix == ".pgm":
+        pixels = luminance(pixels)
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    if alpha is not None:
+        image.putalpha(Image.fromarray(alpha))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        image.save(partial, format=FORMATS[suffix], quality=95)  # quality: of JPEG and WebP
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

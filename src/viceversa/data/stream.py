@@ -1,0 +1,149 @@
+"""An endless order of draws that can start anywhere.
+
+Draw number g decides everything: which pictures, which crop, which flip. It does not matter which process draws it, how
+many workers there are, or what was drawn before; so a run continues at step s by starting at step s.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from viceversa.config import Config, ConfigError
+from viceversa.data.draws import Batch, Broken, Drawn, Draws, Numbers, collate, start_worker
+from viceversa.data.folders import Source, Split
+from viceversa.data.images import ImageError, Pixels, resize, to_tensor
+from viceversa.data.transforms import prepare
+
+__all__ = ["Batch", "Stream", "TestSample"]
+
+log = logging.getLogger("viceversa")
+
+
+@dataclass(frozen=True)
+class TestSample:
+    """Pictures (C, crop, crop) in [-1, 1] to try the translators on; if `paired`, each is the other's true answer."""
+
+    __test__ = False  # tells pytest that the name is a coincidence
+
+    name: str
+    a: Tensor | None
+    b: Tensor | None
+    paired: bool
+
+
+class Stream:
+    """The pictures of a run: endless training batches from any step on, and fixed test samples.
+
+    `broken` names the files that could not be read so far, and why. They are skipped, until there are more than one in
+    a hundred: then ImageError is raised.
+    """
+
+    def __init__(self, source: Source, config: Config) -> None:
+        for key in ("channels_a", "channels_b"):
+            if getattr(config.data, key) not in (1, 3, 4):
+                raise ConfigError(
+                    f"data.{key}={getattr(config.data, key)}: pictures are read as 1 gray, 3 RGB or 4 RGBA"
+                )
+        self.source = source
+        self.config = config
+        self.broken: Broken = {}
+        self._files = len({*source.train.a, *source.train.b, *source.test.a, *source.test.b})
+        self._draws = Draws(source, config, self.tolerated)
+
+    @property
+    def tolerated(self) -> int:
+        """How many files may be broken: one, or one in a hundred."""
+        return max(1, self._files // 100)
+
+    def steps_per_epoch(self, world: int = 1) -> int:
+        """Return the steps in which `world` processes pass once over the larger world, rounded down, at least one."""
+        train = self.source.train
+        return max(1, max(len(train.a), len(train.b)) // (self.config.train.batch * world))
+
+    def batches(self, step: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        """Yield the batches of process `rank` of `world` from `step` on: "A" and "B", (B, C, crop, crop) in [-1, 1]."""
+        with warnings.catch_warnings():
+            # Forking beside the threads of a progress bar, or more workers than cores: known, and harmless here.
+            warnings.simplefilter("ignore")
+            loader = self._loader(Numbers(self.config.train.batch, step, rank, world))
+            drawn = iter(loader)
+        for batch, broken in drawn:
+            self._note(broken)
+            if batch is None:
+                raise ImageError(f"no picture can be read: {next(iter(broken.values()))}")
+            yield batch
+
+    def _loader(self, numbers: Numbers) -> DataLoader[Drawn]:
+        workers = self.config.data.workers
+        return DataLoader(
+            self._draws,
+            batch_sampler=numbers,
+            num_workers=workers,
+            collate_fn=collate,
+            worker_init_fn=start_worker,
+            # Without its own generator the loader would draw from torch's, and workers would change the training.
+            generator=torch.Generator(),
+            # Spawned workers take seconds to import torch, and need a __main__ guard in users' scripts.
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+            prefetch_factor=4 if workers else None,
+        )
+
+    def test_samples(self, limit: int | None = None) -> list[TestSample]:
+        """Return at most `limit` samples, spread evenly over the test pictures.
+
+        If there are none, training pictures take their place. Unpaired worlds stand side by side, the shorter one
+        filled up with None. Files that cannot be read are left out.
+        """
+        test = self.source.test
+        split = test if test.a or test.b else self.source.train
+        broken: Broken = {}
+        samples = []
+        if split.paired:
+            for index in _spread(len(split.a), limit):
+                if pair := self._draws.read(split, "AB", index, broken):
+                    a, b = self._prepared(pair)
+                    samples.append(TestSample(split.a[index].stem, a, b, True))
+        else:
+            sides = [self._side(split, world, limit, broken) for world in "AB"]
+            for one, other in zip_longest(*sides):
+                samples.append(TestSample((one or other)[0], one and one[1], other and other[1], False))
+        self._note(broken)
+        return samples
+
+    def _side(self, split: Split, world: str, limit: int | None, broken: Broken) -> list[tuple[str, Tensor]]:
+        files = split.a if world == "A" else split.b
+        found = ((index, self._draws.read(split, world, index, broken)) for index in _spread(len(files), limit))
+        return [(files[index].stem, self._prepared(images)[0]) for index, images in found if images]
+
+    def _prepared(self, images: Sequence[Pixels]) -> list[Tensor]:
+        data = self.config.data
+        if data.resize != "stretch":  # as `augment` does
+            images = [resize(image, images[0].shape[:2]) for image in images]
+        return [to_tensor(prepare(image, data)) for image in images]
+
+    def _note(self, broken: Broken) -> None:
+        """Warn once of each broken file, and stop when they are too many."""
+        for path in broken.keys() - self.broken.keys():
+            log.warning("skipped: %s", broken[path])
+        self.broken.update(broken)
+        if len(self.broken) > self.tolerated:
+            names = ", ".join(str(path) for path in sorted(self.broken)[:3])
+            more = ", ..." if len(self.broken) > 3 else ""
+            raise ImageError(
+                f"{len(self.broken)} of {self._files} pictures cannot be read: {names}{more}; remove or repair them"
+            )
+
+
+def _spread(length: int, limit: int | None) -> list[int]:
+    """Return `limit` indices spread evenly over `length` items, or all of them."""
+    wanted = length if limit is None else min(limit, length)
+    return [i * length // wanted for i in range(wanted)]

@@ -1,0 +1,49 @@
+"""Resizing, cropping and flipping: numpy in, numpy out; random numbers come from a generator that is handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from viceversa.config import DataConfig
+from viceversa.data.images import Pixels, resize
+
+
+def augment(images: Sequence[Pixels], data: DataConfig, rng: np.random.Generator) -> list[Pixels]:
+    """Resize, crop at random to (crop, crop, C), and flip half of the time if `data.flip`.
+
+    There is one draw for all images, so that what lay on the same spot in a pair still does. If they differ in size
+    and are not stretched, the others are first brought to the size of the first.
+    """
+    down, right, mirror = rng.random(3)  # always three, or the order of later draws would depend on the options
+    height, width = _target(images[0], data)
+    top = int(down * (height - data.crop + 1))
+    left = int(right * (width - data.crop + 1))
+    crops = [resize(image, (height, width))[top : top + data.crop, left : left + data.crop] for image in images]
+    return [crop[:, ::-1] for crop in crops] if data.flip and mirror < 0.5 else crops
+
+
+def prepare(image: Pixels, data: DataConfig) -> Pixels:
+    """Return (crop, crop, C) without chance, for test pictures: stretched, or the centre of the scaled image."""
+    if data.resize == "stretch":
+        return resize(image, (data.crop, data.crop))
+    height, width = _short_side(image, data.crop)
+    top, left = (height - data.crop) // 2, (width - data.crop) // 2
+    return resize(image, (height, width))[top : top + data.crop, left : left + data.crop]
+
+
+def _target(image: Pixels, data: DataConfig) -> tuple[int, int]:
+    """Return the size to bring an image to before the crop; it is never smaller than the crop."""
+    if data.resize == "stretch":
+        return data.load, data.load
+    if data.resize == "short_side":
+        return _short_side(image, data.load)
+    height, width, _ = image.shape
+    return (height, width) if min(height, width) >= data.crop else _short_side(image, data.crop)
+
+
+def _short_side(image: Pixels, side: int) -> tuple[int, int]:
+    height, width, _ = image.shape
+    scale = side / min(height, width)
+    return max(side, round(height * scale)), max(side, round(width * scale))

@@ -1,0 +1,77 @@
+"""Water into wine: the built-in pair of worlds, whose true answer is known.
+
+World A holds glasses of water, world B the same glasses of red wine.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from viceversa.data.glassware import BACKDROPS, SHAPES, Scene, render
+
+# Wall and table, sRGB. Light and dark alike, and none as red as wine: colour must not tell the worlds apart.
+PALETTES = (
+    ((0.90, 0.88, 0.84), (0.66, 0.50, 0.36)),
+    ((0.80, 0.85, 0.88), (0.88, 0.87, 0.85)),
+    ((0.72, 0.77, 0.70), (0.78, 0.68, 0.55)),
+    ((0.86, 0.78, 0.62), (0.55, 0.42, 0.32)),
+    ((0.46, 0.56, 0.62), (0.72, 0.68, 0.62)),
+    ((0.33, 0.43, 0.41), (0.50, 0.38, 0.28)),
+    ((0.16, 0.22, 0.34), (0.40, 0.29, 0.21)),
+    ((0.13, 0.14, 0.16), (0.27, 0.25, 0.25)),
+    ((0.19, 0.22, 0.18), (0.30, 0.22, 0.16)),
+)
+
+
+def scene(seed: int, index: int) -> Scene:
+    """Draw scene number `index` of the family `seed`; the same integers give the same scene."""
+    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, index))))
+    shape = tuple(SHAPES)[int(rng.integers(3))]
+    height, width = float(rng.uniform(*SHAPES[shape].height)), float(rng.uniform(*SHAPES[shape].width))
+    tilt = float(rng.uniform(0.14, 0.27))
+    reach = width * height  # half the width of the glass in the frame
+    lip = tilt * reach + 0.03  # how far foot and rim may stick out below and above, and a margin
+    base = float(rng.uniform(lip + height, 1 - lip)) if 2 * lip + height < 1 else 0.5 + height / 2
+    wall, table = PALETTES[int(rng.integers(len(PALETTES)))]
+    tint = [float(c) for c in rng.uniform(0.9, 1.1) * rng.uniform(0.97, 1.03, 3)]
+    return Scene(
+        shape=shape,
+        x=float(rng.uniform(reach + 0.04, 0.96 - reach)),
+        base=base,
+        height=height,
+        width=width,
+        tilt=tilt,
+        fill=float(rng.uniform(0.35, 0.85)),
+        pour=float(rng.uniform(-1, 1)) if rng.random() < 0.25 else None,
+        backdrop=BACKDROPS[int(rng.integers(len(BACKDROPS)))],
+        horizon=base - float(rng.uniform(0.5, 1.4)) * tilt,
+        wall=(wall[0] * tint[0], wall[1] * tint[1], wall[2] * tint[2]),
+        table=(table[0] * tint[0], table[1] * tint[1], table[2] * tint[2]),
+        light=float(rng.choice((-1, 1)) * rng.uniform(0.6, 1)),
+        noise=int(rng.integers(2**31)),
+    )
+
+
+def make(out: Path, *, size: int = 64, count: int = 400, test: int = 40, seed: int = 0) -> None:
+    """Write trainA, trainB (`count` images each, of different scenes) and testA, testB (the same `test` scenes).
+
+    Raises ValueError for a size below 16 or a count below 1, FileExistsError where other files are in the way.
+    """
+    out = Path(out)
+    if size < 16 or count < 1 or test < 0:
+        raise ValueError(f"size={size} count={count} test={test}: use a size of 16 or more, count >= 1, test >= 0")
+    # Three interleaved families of scenes: none shared, and a larger count only adds to a smaller one.
+    plan = {"trainA": ("A", count, 0), "trainB": ("B", count, 1), "testA": ("A", test, 2), "testB": ("B", test, 2)}
+    for folder, (_, number, _) in plan.items():
+        ours = {f"{i:05d}.png" for i in range(number)}
+        strange = sorted(p.name for p in (out / folder).glob("*") if p.name not in ours)
+        if strange:
+            raise FileExistsError(f"{out / folder} already holds {strange[0]}: choose another folder, or delete it")
+    for folder, (world, number, family) in plan.items():
+        (out / folder).mkdir(parents=True, exist_ok=True)
+        for i in range(number):
+            image = render(scene(seed, 3 * i + family), world, size)
+            Image.fromarray(image).save(out / folder / f"{i:05d}.png")

@@ -1,0 +1,31 @@
+"""The training engine: how to optimise, once, for every method."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from viceversa import methods
+from viceversa.config import Config, default_run
+from viceversa.data import open_stream
+from viceversa.devices import pick_device
+from viceversa.engine import distributed
+from viceversa.engine.learner import Learner
+from viceversa.engine.trainer import Trainer
+
+
+def train(config: Config) -> Path:
+    """Train as configured and return the run's folder; the same call again continues where the run stopped.
+
+    Raises ConfigError, ValueError or OSError with the remedy, and `engine.interrupt.Interrupted` when a signal asked to
+    stop (everything is saved then).
+    """
+    world = distributed.place()
+    device = pick_device(config.train.device, world.local_rank)
+    config = methods.complete(default_run(config, config.method["name"]))
+    methods.check(config)
+    stream = open_stream(config)
+    methods.check_pairs(config, stream.source.train.paired)
+    with distributed.joined(world, device):
+        learner = Learner(config, stream.steps_per_epoch(world.size), world, device)
+        Trainer(config, stream, learner, world).fit()
+    return Path(config.run)

@@ -1,0 +1,70 @@
+"""Checkpoints: everything a run needs to go on, written so that there is always a good one.
+
+`checkpoints/step-00005000.pt` holds the state of rank 0; `step-00005000.rank1.pt`, ... what differs on other ranks
+(their image pools). The first is written last, so its presence means that all are there.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from viceversa.engine import distributed
+from viceversa.engine.distributed import World
+from viceversa.files import replacing
+
+State = dict[str, Any]
+log = logging.getLogger("viceversa")
+
+
+def save(folder: Path, state: State, *, keep: int, world: World) -> None:
+    """Write the state after `state["step"]` steps, then delete all but the newest `keep` checkpoints."""
+    path = folder / f"step-{state['step']:08d}.pt"
+    if not world.leads:
+        _write(_of_rank(path, world.rank), state)
+    distributed.wait(world)
+    if world.leads:
+        _write(path, state)
+        for old in found(folder)[keep:]:
+            old.unlink()
+            for part in folder.glob(f"{old.stem}.rank*.pt"):
+                part.unlink()
+
+
+def restore(folder: Path, world: World) -> State | None:
+    """Return the newest state that can be read, or None when there is no checkpoint at all.
+
+    Raises ValueError when there are checkpoints and none can be read.
+    """
+    candidates = found(folder)
+    for path in candidates:
+        try:
+            return _read(path if world.leads else _of_rank(path, world.rank))
+        except Exception as error:  # torch reports damage in many ways: RuntimeError, EOFError, UnpicklingError, ...
+            log.warning("%s cannot be read (%s); trying the one before", path, str(error).splitlines()[0])
+    if candidates:
+        raise ValueError(f"{folder}: no checkpoint can be read; move the folder away to start anew")
+    return None
+
+
+def found(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, newest first."""
+    return sorted((p for p in folder.glob("step-*.pt") if re.fullmatch(r"step-\d+\.pt", p.name)), reverse=True)
+
+
+def _of_rank(path: Path, rank: int) -> Path:
+    return path.with_suffix(f".rank{rank}.pt")
+
+
+def _write(path: Path, state: State) -> None:
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
+
+
+def _read(path: Path) -> State:
+    state: State = torch.load(path, map_location="cpu", weights_only=True)
+    return state

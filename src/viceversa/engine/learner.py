@@ -1,0 +1,126 @@
+"""How to optimise, once for all methods: carry out the updates that a method yields.
+
+Backward into one group of parameters, averaging over processes, precision, learning rate, EMA. No method by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from viceversa import methods
+from viceversa.config import Config, ConfigError
+from viceversa.engine import distributed
+from viceversa.engine.average import Average
+from viceversa.engine.distributed import World
+from viceversa.engine.schedule import rate
+from viceversa.methods.base import Batch, Update
+from viceversa.seeds import seed_everything
+
+AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Learner:
+    """A method together with its optimisers, its average and its step number.
+
+    `steps_per_epoch` is only used to place the learning rate's decay.
+    """
+
+    def __init__(self, config: Config, steps_per_epoch: int, world: World = World(), device: torch.device = torch.device("cpu")
+    ) -> None:
+        self.config, self.train, self.world = config, config.train, world
+        self.device = device
+        self.steps_per_epoch = steps_per_epoch
+        self.step = 0
+        seed_everything(config.seed)
+        self.method = methods.build(config).to(
+            self.device,
+            torch.float64 if self.train.precision == "fp64" else torch.float32,
+            memory_format=torch.channels_last if self.train.channels_last else torch.preserve_format,
+        )
+        distributed.broadcast(self.method, world)
+        self.average = Average(self.method.translators(), self.train.ema, config.inference)
+        self.groups = {
+            name: [p for net in nets for p in net.parameters()] for name, nets in self.method.groups().items()
+        }
+        self.optimizers = {name: self._optimizer(parameters) for name, parameters in self.groups.items()}
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.train.precision == "fp16")
+
+    def _optimizer(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
+        if self.train.optimizer == "sgd":
+            return torch.optim.SGD(parameters, self.train.lr)
+        fused = self.device.type in ("cpu", "cuda")
+        return torch.optim.Adam(parameters, self.train.lr, self.train.betas, fused=fused)
+
+    def train_step(self, batch: Batch) -> dict[str, Tensor]:
+        """Carry out one step of the method on "A" and "B", each (B, C, H, W) in [-1, 1]; return its losses."""
+        seed_everything(self.config.seed, self.world.rank, self.step)
+        self._set_rate()
+        losses: dict[str, Tensor] = {}
+        updates = self.method.step(self._placed(batch))
+        while update := self._advance(updates):
+            self._carry_out(update)
+            losses |= {name: loss.detach() for name, loss in update.losses.items()}
+        self.scaler.update()
+        self.average.update(self.method.translators(), self.step)
+        self.step += 1
+        return losses
+
+    def _advance(self, updates: Iterator[Update]) -> Update | None:
+        """Run the method up to its next update, in the configured precision."""
+        dtype = AUTOCAST.get(self.train.precision)
+        with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
+            return next(updates, None)
+
+    def _carry_out(self, update: Update) -> None:
+        """Minimise the losses over the parameters of their group, and touch no others."""
+        optimizer, parameters = self.optimizers[update.group], self.groups[update.group]
+        optimizer.zero_grad()
+        self.scaler.scale(update.total).backward(inputs=parameters)
+        distributed.average_gradients(parameters, self.world)
+        self.scaler.step(optimizer)
+
+    def _set_rate(self) -> None:
+        lr = self.train.lr * rate(self.train, self.step, self.steps_per_epoch)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = lr
+
+    def _placed(self, batch: Batch) -> Batch:
+        """Move a batch to the device, in the configured type and memory layout."""
+        layout = torch.channels_last if self.train.channels_last else torch.contiguous_format
+        dtype = torch.float64 if self.train.precision == "fp64" else torch.float32
+        return {
+            world: images.to(self.device, dtype, non_blocking=True).contiguous(memory_format=layout)
+            for world, images in batch.items()
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the next step depends on."""
+        return {
+            "step": self.step,
+            "method": self.method.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
+            "scaler": self.scaler.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Return to a saved state; raise ConfigError if it belongs to other networks."""
+        try:
+            self.method.load_state_dict(state["method"])
+            self.average.load_state_dict(state["average"])
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(state["optimizers"][name])
+        except (RuntimeError, KeyError, ValueError) as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise ConfigError(f"run={self.config.run}: its checkpoint is of other networks ({reason})") from None
+        self.scaler.load_state_dict(state["scaler"])
+        self.step = state["step"]
+
+    def finite(self) -> bool:
+        """Return whether all weights are finite numbers."""
+        return all(bool(p.isfinite().all()) for parameters in self.groups.values() for p in parameters)

@@ -1,0 +1,75 @@
+"""What a run or a weights file is, in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from viceversa import methods
+from viceversa.config import load_config
+from viceversa.nets import output_size, receptive_field
+from viceversa.nets.base import Discriminator
+from viceversa.nets.weights import load_generator
+
+
+def describe(path: Path) -> str:
+    """Return a table, a fact a line; raise FileNotFoundError or ValueError with the remedy."""
+    if path.is_dir():
+        facts = _run(path)
+    elif path.is_file():
+        facts = _weights(path)
+    else:
+        raise FileNotFoundError(f"{path}: there is no such run or weights file")
+    width = max(map(len, facts))
+    return "\n".join(f"{name:{width}}  {value}" for name, value in facts.items())
+
+
+def _run(path: Path) -> dict[str, str]:
+    if not (path / "config.yaml").is_file():
+        raise FileNotFoundError(f"{path}: not a run, it has no config.yaml")
+    config = load_config(path / "config.yaml")
+    with torch.device("meta"):
+        method = methods.build(config)
+    checkpoints = sorted((path / "checkpoints").glob("step-*.pt"))
+    newest = f"step {int(checkpoints[-1].name[5:13])}" if checkpoints else "none yet"
+    facts = {
+        "method": _spec(config.method),
+        "data": config.data.root or f"{config.data.a} and {config.data.b}",
+        "crop": f"{config.data.crop} px",
+        "length": str(config.train.length),
+        "checkpoint": newest,
+        "generator": _spec(config.generator),
+        "discriminator": _spec(config.discriminator),
+    }
+    for name, net in method.named_children():
+        if count := parameters(net):
+            facts[name] = f"{count / 1e6:.3f} M parameters"
+            if isinstance(net, Discriminator):
+                field, side = receptive_field(net), output_size(net, config.data.crop)
+                facts[name] += f", judges {side} x {side} patches of {field} x {field} px"
+    return facts
+
+
+def _weights(path: Path) -> dict[str, str]:
+    net, card = load_generator(path)
+    return {
+        "translates": card.direction,
+        "generator": _spec(card.generator),
+        "parameters": f"{parameters(net) / 1e6:.3f} M",
+        "channels": f"{card.in_channels} to {card.out_channels}",
+        "trained on": f"{card.size} px crops",
+        "inference": card.inference,
+        **{key: str(value) for key, value in card.trained.items()},
+    }
+
+
+def parameters(net: nn.Module) -> int:
+    """Return the number of a network's parameters."""
+    return sum(p.numel() for p in net.parameters())
+
+
+def _spec(spec: dict[str, object]) -> str:
+    options = ", ".join(f"{key} {value}" for key, value in spec.items() if key != "name")
+    return f"{spec['name']} ({options})" if options else str(spec["name"])

@@ -1,0 +1,116 @@
+"""Adversarial objectives: what a discriminator and a generator want, as losses over patch logits.
+
+Every objective has four functions. `real`, `fake` and `generator` take logits (B, 1, h, w) and return a scalar;
+`discriminator` is the whole loss of D, halved as in the originals so that D learns slower than G
+(Zhu et al. 2017, Sec. 7.1). Logits are cast to float32 under autocast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss, relu
+
+Critic: TypeAlias = Callable[[Tensor], Tensor]
+
+
+class Objective:
+    """Base of all objectives; a subclass says what is wanted of the logits of real and of fake images."""
+
+    def real(self, logits: Tensor) -> Tensor:
+        """Return D's loss on real images."""
+        raise NotImplementedError
+
+    def fake(self, logits: Tensor) -> Tensor:
+        """Return D's loss on translated images."""
+        raise NotImplementedError
+
+    def generator(self, logits: Tensor) -> Tensor:
+        """Return G's loss, given D's logits of its translations."""
+        return self.real(logits)
+
+    def discriminator(self, D: Critic, *, real: Tensor, fake: Tensor) -> Tensor:
+        """Return D's loss; no gradient flows into `fake`."""
+        return 0.5 * (self.real(D(real)) + self.fake(D(fake.detach())))
+
+
+class LSGAN(Objective):
+    """Least squares (Mao et al., 2017): logits of real images to 1, of fakes to 0."""
+
+    def real(self, logits: Tensor) -> Tensor:
+        """Return mean (logits - 1)^2."""
+        return mse_loss(wide(logits), torch.ones_like(wide(logits)))
+
+    def fake(self, logits: Tensor) -> Tensor:
+        """Return mean logits^2."""
+        return wide(logits).square().mean()
+
+
+class Vanilla(Objective):
+    """The original GAN's cross entropy, in its non-saturating form (Goodfellow et al., 2014)."""
+
+    def real(self, logits: Tensor) -> Tensor:
+        """Return the cross entropy of "real"."""
+        return binary_cross_entropy_with_logits(wide(logits), torch.ones_like(wide(logits)))
+
+    def fake(self, logits: Tensor) -> Tensor:
+        """Return the cross entropy of "fake"."""
+        return binary_cross_entropy_with_logits(wide(logits), torch.zeros_like(wide(logits)))
+
+
+class Hinge(Objective):
+    """Hinge (Lim and Ye, 2017): D only cares about logits inside the margin of 1."""
+
+    def real(self, logits: Tensor) -> Tensor:
+        """Return mean max(0, 1 - logits)."""
+        return relu(1 - wide(logits)).mean()
+
+    def fake(self, logits: Tensor) -> Tensor:
+        """Return mean max(0, 1 + logits)."""
+        return relu(1 + wide(logits)).mean()
+
+    def generator(self, logits: Tensor) -> Tensor:
+        """Return -mean logits."""
+        return -wide(logits).mean()
+
+
+class WGANGP(Objective):
+    """Wasserstein distance with a gradient penalty (Gulrajani et al., 2017, Eq. 3).
+
+    The penalty is taken at points between real and fake images and asks for gradients of norm 1 there.
+    D must be a network without batch normalisation, whose gradient would mix the images of a batch.
+
+    Args:
+        penalty: Weight of the gradient penalty.
+    """
+
+    def __init__(self, *, penalty: float = 10.0) -> None:
+        self.penalty = penalty
+
+    def real(self, logits: Tensor) -> Tensor:
+        """Return -mean logits."""
+        return -wide(logits).mean()
+
+    def fake(self, logits: Tensor) -> Tensor:
+        """Return mean logits."""
+        return wide(logits).mean()
+
+    def discriminator(self, D: Critic, *, real: Tensor, fake: Tensor) -> Tensor:
+        """Return D's halved loss plus the weighted gradient penalty; no gradient flows into `fake`."""
+        critic = super().discriminator(D, real=real, fake=fake)
+        return critic + self.penalty * self.gradient_penalty(D, real, fake.detach())
+
+    def gradient_penalty(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
+        """Return mean (|grad D(x)| - 1)^2 at random x between `real` and `fake`, one draw for each image."""
+        share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
+        between = (share * real + (1 - share) * fake).detach().requires_grad_()
+        (slope,) = torch.autograd.grad(wide(D(between)).sum(), between, create_graph=True)
+        return (wide(slope).flatten(1).norm(dim=1) - 1).square().mean()
+
+
+def wide(x: Tensor) -> Tensor:
+    """Return `x` in float32, or as it is when it is float64."""
+    return x if x.dtype == torch.float64 else x.float()

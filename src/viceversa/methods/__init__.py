@@ -1,0 +1,65 @@
+"""Training methods: the table of contents. A new one is a file and a line here."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+
+from viceversa import registry
+from viceversa.config import Config, ConfigError
+from viceversa.losses import OBJECTIVES
+from viceversa.methods.base import Method, Networks
+from viceversa.methods.cyclegan import CycleGAN
+from viceversa.methods.pix2pix import Pix2Pix
+from viceversa.nets import DISCRIMINATORS, GENERATORS
+
+METHODS: dict[str, type[Method]] = {
+    "cyclegan": CycleGAN,
+    "pix2pix": Pix2Pix,
+}
+
+TABLES: dict[str, registry.Table] = {
+    "method": METHODS,
+    "generator": GENERATORS,
+    "discriminator": DISCRIMINATORS,
+    "objective": OBJECTIVES,
+}
+
+
+def complete(config: Config) -> Config:
+    """Return the configuration with every option of every component checked and spelled out."""
+    specs = {section: registry.complete(table, section, getattr(config, section)) for section, table in TABLES.items()}
+    return dataclasses.replace(config, **specs)
+
+
+def describe(config: Config) -> dict[str, dict[str, str]]:
+    """Return what each option of the configured components means, by section and option."""
+    return {
+        section: registry.descriptions(registry.find(table, section, getattr(config, section)["name"]))
+        for section, table in TABLES.items()
+    }
+
+
+def check(config: Config) -> None:
+    """Raise ConfigError if the method or its networks cannot be built; takes no time and no memory."""
+    with torch.device("meta"):
+        build(config)
+
+
+def check_pairs(config: Config, paired: bool) -> None:
+    """Raise ConfigError if the method learns from pairs and the data has none."""
+    name = config.method["name"]
+    if registry.find(METHODS, "method", name).needs_pairs and not paired:
+        raise ConfigError(
+            f"method={name} learns from pairs and this data is unpaired; use method=cyclegan, or data.layout=paired "
+            "when the files of both folders belong together by name"
+        )
+
+
+def build(config: Config) -> Method:
+    """Return the configured method with freshly drawn weights; raise ConfigError for what cannot be built."""
+    cls = registry.find(METHODS, "method", config.method["name"])
+    options = registry.complete(METHODS, "method", config.method)
+    del options["name"]
+    return cls(Networks(config), **options)

@@ -1,0 +1,99 @@
+"""What a training method is: a generator function that yields its updates, and two tables of networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from viceversa import registry
+from viceversa.config import Config, ConfigError, Direction
+from viceversa.losses import OBJECTIVES, Objective
+from viceversa.nets.base import Discriminator, Generator
+from viceversa.nets.build import build_discriminator, build_generator
+from viceversa.nets.layers import init_weights
+
+Batch: TypeAlias = dict[str, Tensor]
+Translators: TypeAlias = dict[Direction, Generator]
+Net = TypeVar("Net", bound=nn.Module)
+
+
+class Update:
+    """One "update" line of a paper's algorithm box: minimise the sum of `losses` over the networks of `group`."""
+
+    def __init__(self, group: str, **losses: Tensor) -> None:
+        self.group = group
+        self.losses = losses
+
+    @property
+    def total(self) -> Tensor:
+        """The scalar to minimise."""
+        return torch.stack(list(self.losses.values())).sum()
+
+
+class Networks:
+    """Builds a method's networks as the configuration describes them: `make.generator("A", "B")`.
+
+    Worlds are named by their letter, so that a method need not know how many channels each has.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.channels = {"A": config.data.channels_a, "B": config.data.channels_b}
+
+    def generator(self, source: str, target: str) -> Generator:
+        """Return a new generator from world `source` to world `target`."""
+        size = self.config.data.crop
+        net = build_generator(self.config.generator, self.channels[source], self.channels[target], size=size)
+        if size % net.multiple:
+            name = self.config.generator["name"]
+            raise ConfigError(f"data.crop={size}: the {name} generator needs a multiple of {net.multiple}")
+        return self._initialised(net)
+
+    def discriminator(self, *worlds: str) -> Discriminator:
+        """Return a new discriminator of images of the given worlds, concatenated if there are several."""
+        channels = sum(self.channels[world] for world in worlds)
+        return self._initialised(build_discriminator(self.config.discriminator, channels))
+
+    def objective(self) -> Objective:
+        """Return the adversarial objective."""
+        spec = registry.complete(OBJECTIVES, "objective", self.config.objective)
+        return registry.find(OBJECTIVES, "objective", spec.pop("name"))(**spec)
+
+    def require_same_channels(self, key: str, reason: str) -> None:
+        """Raise ConfigError unless worlds A and B have equally many channels."""
+        if self.channels["A"] != self.channels["B"]:
+            a, b = self.channels.values()
+            raise ConfigError(f"{key}: {reason}, so it needs equal channels, not {a} and {b}; set {key}=0")
+
+    def _initialised(self, net: Net) -> Net:
+        init_weights(net, self.config.init.scheme, self.config.init.gain)
+        return net
+
+
+class Method(nn.Module):
+    """Base of all methods. A subclass defines three functions and nothing else.
+
+    Its constructor takes a `Networks` and, as keyword-only arguments, its options.
+    """
+
+    needs_pairs = False
+    """Whether the two images of a batch must show the same scene."""
+
+    def step(self, batch: Batch) -> Iterator[Update]:
+        """The algorithm. Yield an `Update` whenever the paper says "update".
+
+        The trainer carries it out before it resumes this function: the code after a `yield` sees the new weights.
+        `batch` holds "A" and "B", each (B, C, H, W) in [-1, 1].
+        """
+        raise NotImplementedError
+
+    def groups(self) -> dict[str, list[nn.Module]]:
+        """The networks behind each group name; each group has its own optimiser."""
+        raise NotImplementedError
+
+    def translators(self) -> Translators:
+        """The networks to keep after training, by direction."""
+        raise NotImplementedError

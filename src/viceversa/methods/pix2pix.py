@@ -1,0 +1,49 @@
+"""pix2pix: paired translation with a conditional GAN (Isola, Zhu, Zhou, Efros, 2017; arXiv 1611.07004)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from torch import cat, nn
+from torch.nn.functional import l1_loss
+
+from viceversa.config import Direction
+from viceversa.methods.base import Batch, Method, Networks, Translators, Update
+
+
+class Pix2Pix(Method):
+    """A generator G: x -> y and a discriminator D(x, y) that sees both images of a pair.
+
+    Args:
+        direction: Which world is x and which is y.
+        l1: Weight of the L1 distance between G(x) and y, lambda in the paper.
+    """
+
+    needs_pairs = True
+
+    def __init__(self, make: Networks, *, direction: Direction = "AtoB", l1: float = 100.0) -> None:
+        super().__init__()
+        self.direction, self.l1 = direction, l1
+        self.x, self.y = direction.split("to")
+        self.G = make.generator(self.x, self.y)
+        self.D = make.discriminator(self.x, self.y)
+        self.gan = make.objective()
+
+    def step(self, batch: Batch) -> Iterator[Update]:
+        x, y = batch[self.x], batch[self.y]
+        fake = self.G(x)
+        real_pair, fake_pair = cat([x, y], dim=1), cat([x, fake], dim=1)
+
+        yield Update("D", gan_D=self.gan.discriminator(self.D, real=real_pair, fake=fake_pair))  # Eq. 1
+
+        yield Update(
+            "G",
+            gan_G=self.gan.generator(self.D(fake_pair)),
+            l1=self.l1 * l1_loss(fake, y),  # Eq. 3
+        )
+
+    def groups(self) -> dict[str, list[nn.Module]]:
+        return {"G": [self.G], "D": [self.D]}
+
+    def translators(self) -> Translators:
+        return {self.direction: self.G}

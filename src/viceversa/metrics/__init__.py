@@ -1,0 +1,5 @@
+"""Figures for pictures."""
+
+from viceversa.metrics.paired import l1, psnr
+
+METRICS = {"psnr": psnr, "l1": l1}

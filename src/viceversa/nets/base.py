@@ -1,0 +1,94 @@
+"""What every network promises, whatever it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import get_args
+
+from torch import Tensor, nn
+
+
+class Generator(nn.Module):
+    """A network that translates images: (B, in, H, W) in [-1, 1] to (B, out, H, W) in [-1, 1].
+
+    A subclass's keyword-only arguments are its options, and the Args section of its docstring describes them.
+    """
+
+    multiple: int = 1
+    """Height and width must be multiples of this."""
+    size: int | None = None
+    """The only height and width it takes, for networks that are tied to one."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Translate; declared here so that callers know the type."""
+        result: Tensor = super().__call__(x)
+        return result
+
+    def attention(self, x: Tensor) -> Tensor | None:
+        """Return where the network paints, (B, 1, H, W) in [0, 1], or None if it paints everywhere."""
+        return None
+
+    def taps(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Compute the network stage by stage and yield each named feature map as soon as it is known."""
+        return iter(())
+
+    def tap_channels(self) -> Mapping[str, int]:
+        """Return the number of channels of each named feature map, in the order of `taps`."""
+        return {}
+
+    @property
+    def feature_names(self) -> list[str]:
+        """The names that `features` knows, from the image inwards."""
+        return list(self.tap_channels())
+
+    def feature_channels(self, names: Sequence[str]) -> list[int]:
+        """Return the number of channels of the named feature maps; ValueError for an unknown name."""
+        table = self.tap_channels()
+        for name in names:
+            if name not in table:
+                known = ", ".join(table) or "none, this network has no named features"
+                raise ValueError(f"feature {name!r} does not exist in {type(self).__name__}; known: {known}")
+        return [table[name] for name in names]
+
+    def features(self, x: Tensor, names: Sequence[str]) -> list[Tensor]:
+        """Return the named feature maps in the order asked for, and compute nothing beyond the deepest of them.
+
+        Raises ValueError, with the list of names, for an unknown one.
+        """
+        self.feature_channels(names)
+        wanted, found = set(names), dict[str, Tensor]()
+        stages = self.taps(x)
+        while len(found) < len(wanted):
+            name, value = next(stages)
+            if name in wanted:
+                found[name] = value
+        return [found[name] for name in names]
+
+
+class Discriminator(nn.Module):
+    """A network that judges patches: (B, C, H, W) to logits (B, 1, h, w), without a sigmoid."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Judge; declared here so that callers know the type."""
+        result: Tensor = super().__call__(x)
+        return result
+
+
+def at_least(**limits: tuple[float, float]) -> None:
+    """Check options given as `name=(value, smallest)`; raise ValueError that names the first one that is too small."""
+    for name, (value, smallest) in limits.items():
+        if value < smallest:
+            raise ValueError(f"{name}={value} is too small: use {smallest} or more")
+
+
+def one_of(name: str, value: str, choices: object) -> None:
+    """Check that an option is among the values of a Literal type; raise ValueError that lists them."""
+    known = get_args(choices)
+    if value not in known:
+        raise ValueError(f"{name}={value!r} is not known: use one of {', '.join(known)}")
+
+
+def probability(name: str, value: float) -> None:
+    """Check that an option can be a dropout probability; raise ValueError otherwise."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name}={value} is not a probability: use 0 (off) or more, and less than 1")

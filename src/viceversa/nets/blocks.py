@@ -1,0 +1,108 @@
+"""Bricks put together: stages, residual blocks, and how networks go down and up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal, TypeAlias
+
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from .base import one_of
+from .layers import BlurDown, BlurUp, Norm, make_norm
+
+Padding: TypeAlias = Literal["reflect", "replicate", "zeros"]
+Upsample: TypeAlias = Literal["transposed", "resize", "blur", "pixelshuffle"]
+
+
+class Stage(nn.Module):
+    """Convolution, normalisation, activation (ReLU unless given), and perhaps a resampling of the result."""
+
+    def __init__(
+        self, conv: nn.Module, norm: nn.Module, active: nn.Module | None = None, resample: nn.Module | None = None
+    ) -> None:
+        super().__init__()
+        self.conv = conv
+        self.norm = norm
+        self.active = active or nn.ReLU()  # never in place: a feature taken before it must survive
+        self.resample = resample or nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the stage's result."""
+        return self.finish(self.conv(x))
+
+    def finish(self, h: Tensor) -> Tensor:
+        """Do what follows the convolution."""
+        out: Tensor = self.resample(self.active(self.norm(h)))
+        return out
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions whose result is added to their input (He et al., 2016; Johnson et al., 2016)."""
+
+    def __init__(self, channels: int, *, norm: Norm, dropout: float = 0.0, padding: Padding = "reflect") -> None:
+        super().__init__()
+        one_of("padding", padding, Padding)
+        bias = norm != "batch"
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding, bias=bias)
+        self.norm1 = make_norm(norm, channels)
+        self.dropout = nn.Dropout(dropout)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding, bias=bias)
+        self.norm2 = make_norm(norm, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        h = self.dropout(relu(self.norm1(self.conv1(x))))
+        out: Tensor = x + self.norm2(self.conv2(h))
+        return out
+
+
+def make_stem(in_channels: int, width: int, norm: Norm) -> Stage:
+    """Return the 7x7 entrance of the ResNet generators, edges reflected."""
+    conv = nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect", bias=norm != "batch")
+    return Stage(conv, make_norm(norm, width))
+
+
+def make_down(in_channels: int, out_channels: int, norm: Norm, antialias: bool = False) -> Stage:
+    """Return a stage that halves the image, by a stride or by a blur after the convolution."""
+    stride = 1 if antialias else 2
+    conv = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=norm != "batch")
+    return Stage(conv, make_norm(norm, out_channels), resample=BlurDown() if antialias else None)
+
+
+def make_up(in_channels: int, out_channels: int, norm: Norm, kind: Upsample) -> Stage:
+    """Return a stage that doubles the image."""
+    conv = make_upsample(kind, in_channels, out_channels, bias=norm != "batch")
+    return Stage(conv, make_norm(norm, out_channels))
+
+
+def make_upsample(kind: Upsample, in_channels: int, out_channels: int, *, bias: bool) -> nn.Module:
+    """Return a layer that doubles height and width; ValueError for an unknown kind."""
+    one_of("upsample", kind, Upsample)
+    if kind == "transposed":
+        return nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1, bias=bias)
+    if kind == "pixelshuffle":
+        return nn.Sequential(nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1, bias=bias), nn.PixelShuffle(2))
+    larger = BlurUp() if kind == "blur" else nn.Upsample(scale_factor=2.0, mode="nearest")
+    return nn.Sequential(larger, nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias))
+
+
+def walk(layers: Iterable[tuple[str, nn.Module]], x: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Run layers one after the other and yield each one's feature map: of a stage, its convolution before the norm."""
+    for name, layer in layers:
+        if isinstance(layer, Stage):
+            x = layer.conv(x)
+            yield name, x
+            x = layer.finish(x)
+        else:
+            x = layer(x)
+            yield name, x
+
+
+def channels_of(layers: Iterable[tuple[str, nn.Module]]) -> dict[str, int]:
+    """Return the channels of the feature maps that `walk` yields, for layers that end in a convolution."""
+    table = {}
+    for name, layer in layers:
+        *_, last = (module for module in layer.modules() if isinstance(module, nn.Conv2d))
+        table[name] = last.out_channels
+    return table

@@ -1,0 +1,137 @@
+"""The bricks: normalisation, blurred resampling, first weights."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.functional import avg_pool2d, interpolate, pad, relu
+
+from .base import one_of
+
+Norm: TypeAlias = Literal["instance", "instance_affine", "batch", "none"]
+Inference: TypeAlias = Literal["image", "running", "original"]
+Scheme: TypeAlias = Literal["normal", "xavier", "kaiming", "orthogonal"]
+
+
+def normalise_each(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
+    """Bring every channel of every image to zero mean and unit variance, then scale and shift it.
+
+    On the CPU `instance_norm` returns a wrong gradient for one image when the incoming gradient is channels_last
+    (torch 2.14.1), so there it is spelled as `batch_norm` of one image at a time: the same function, right in every
+    layout, and faster than `group_norm`. A compiler that traces this gets the plain form, which it derives itself.
+    """
+    if x.device.type != "cpu" or torch.compiler.is_compiling():
+        return functional.instance_norm(x, weight=weight, bias=bias, eps=eps)
+    if len(x) == 1:
+        return functional.batch_norm(x, None, None, weight, bias, training=True, eps=eps)
+    return torch.cat([normalise_each(x[i : i + 1], weight, bias, eps) for i in range(len(x))])
+
+
+class InstanceNorm(nn.Module):
+    """Instance normalisation (Ulyanov et al., 2016): the same in training and at inference, whatever the batch.
+
+    Not affine, as in CycleGAN, unless asked for; `affine` serves imported weights that have scales and shifts.
+    """
+
+    def __init__(self, channels: int, *, affine: bool = False, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape; H * W must be 2 or more."""
+        return normalise_each(x, self.weight, self.bias, self.eps)
+
+
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that can also normalise each image by its own statistics at inference.
+
+    That is what the original pix2pix does: it tests in training mode with a batch of one.
+    """
+
+    inference: Literal["running", "image"] = "running"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape; in evaluation mode the running statistics are never touched."""
+        if self.training or self.inference == "running":
+            return super().forward(x)
+        return normalise_each(x, self.weight, self.bias, self.eps)
+
+
+def make_norm(kind: Norm, channels: int) -> nn.Module:
+    """Return the normalisation of that kind; ValueError for an unknown one."""
+    one_of("norm", kind, Norm)
+    if kind == "batch":
+        return BatchNorm(channels)
+    if kind == "none":
+        return nn.Identity()
+    return InstanceNorm(channels, affine=kind == "instance_affine")
+
+
+def set_inference(net: nn.Module, mode: Inference) -> None:
+    """Put a network in its inference form.
+
+    "running" is the usual evaluation mode; "image" normalises each image by its own statistics where batch
+    normalisation would use running ones; "original" does so and leaves dropout on, as the original pix2pix tests.
+    """
+    one_of("inference", mode, Inference)
+    net.eval()
+    for module in net.modules():
+        if isinstance(module, BatchNorm):
+            module.inference = "running" if mode == "running" else "image"
+        elif isinstance(module, nn.Dropout):
+            module.train(mode == "original")
+
+
+def init_weights(net: nn.Module, scheme: Scheme, gain: float, generator: torch.Generator | None = None) -> None:
+    """Draw first weights as the original implementations do.
+
+    Convolutions and linear layers by `scheme`, their biases 0, batch normalisation's scales N(1, gain), shifts 0.
+    `gain` is the standard deviation of "normal", a factor of "xavier" and "orthogonal", and nothing to "kaiming".
+    """
+    one_of("init.scheme", scheme, Scheme)
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            _draw(module.weight, scheme, gain, generator)
+        elif isinstance(module, BatchNorm):
+            nn.init.normal_(module.weight, 1.0, gain, generator=generator)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _draw(weight: Tensor, scheme: Scheme, gain: float, generator: torch.Generator | None) -> None:
+    if scheme == "normal":
+        nn.init.normal_(weight, 0.0, gain, generator=generator)
+    elif scheme == "xavier":
+        nn.init.xavier_normal_(weight, gain, generator=generator)
+    elif scheme == "kaiming":
+        nn.init.kaiming_normal_(weight, generator=generator)  # fan in and ReLU's gain
+    else:
+        nn.init.orthogonal_(weight, gain, generator=generator)
+
+
+class BlurDown(nn.Module):
+    """Halve an image after blurring it with [1, 2, 1], edges reflected (Zhang, 2019).
+
+    Two averages of neighbours make the binomial filter, so there is no buffer to store or to convert.
+    """
+
+    kernel_size, stride, padding = 3, 2, 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2)); H and W must be 2 or more."""
+        return avg_pool2d(avg_pool2d(pad(x, [1, 1, 1, 1], mode="reflect"), 2, stride=1), 2)
+
+
+class BlurUp(nn.Module):
+    """Double an image and blur it with [1, 3, 3, 1], edges replicated (Zhang, 2019): bilinear interpolation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, 2H, 2W)."""
+        return interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)

@@ -1,0 +1,75 @@
+"""Discriminators that judge patches, not whole images."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+
+from .base import Discriminator, at_least
+from .blocks import Stage
+from .layers import BlurDown, Norm, make_norm
+
+
+class PatchGAN(Discriminator):
+    """Is this patch real? Asked everywhere at once (Isola et al., 2017); the defaults judge patches of 70x70.
+
+    Args:
+        width: Channels of the first layer; they double at each layer up to 8 times as many.
+        layers: Times the image is halved. 1 to 5 judge patches of 16, 34, 70, 142, 286 pixels.
+        norm: Normalisation; the first layer has none.
+        antialias: Blur before halving, as CUT does.
+        tail: End in 4x4 convolutions of stride 1, as the originals do; without, the map has a 2**layers-th of the
+            image's size.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        width: int = 64,
+        layers: int = 3,
+        norm: Norm = "instance",
+        antialias: bool = False,
+        tail: bool = True,
+    ) -> None:
+        super().__init__()
+        at_least(in_channels=(in_channels, 1), width=(width, 1), layers=(layers, 1))
+        widths = [in_channels] + [width * min(2**i, 8) for i in range(layers + tail)]
+        stack = []
+        for i, (a, b) in enumerate(pairwise(widths)):
+            halves = i < layers
+            kind: Norm = norm if i else "none"
+            conv = nn.Conv2d(a, b, 4, stride=2 if halves and not antialias else 1, padding=1, bias=kind != "batch")
+            stack.append(Stage(conv, make_norm(kind, b), nn.LeakyReLU(0.2), BlurDown() if halves and antialias else None))
+        self.layers = nn.Sequential(*stack)
+        self.head = nn.Conv2d(widths[-1], 1, 4 if tail else 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to logits (B, 1, h, w); `receptive.output_size` tells h and w."""
+        logits: Tensor = self.head(self.layers(x))
+        return logits
+
+
+class PixelGAN(Discriminator):
+    """Is this pixel's colour real? 1x1 convolutions, blind to any structure (Isola et al., 2017).
+
+    Args:
+        width: Channels of the first layer; the second has twice as many.
+        norm: Normalisation of the second layer.
+    """
+
+    def __init__(self, in_channels: int, *, width: int = 64, norm: Norm = "instance") -> None:
+        super().__init__()
+        at_least(in_channels=(in_channels, 1), width=(width, 1))
+        bias, active = norm != "batch", nn.LeakyReLU(0.2)
+        self.layers = nn.Sequential(
+            Stage(nn.Conv2d(in_channels, width, 1), nn.Identity(), active),
+            Stage(nn.Conv2d(width, 2 * width, 1, bias=bias), make_norm(norm, 2 * width), active),
+        )
+        self.head = nn.Conv2d(2 * width, 1, 1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to logits (B, 1, H, W)."""
+        logits: Tensor = self.head(self.layers(x))
+        return logits

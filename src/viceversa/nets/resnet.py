@@ -1,0 +1,112 @@
+"""The ResNet generator of CycleGAN, and of CUT when it is antialiased."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import pad
+
+from .base import Generator, at_least, probability
+from .blocks import Padding, ResidualBlock, Upsample, channels_of, make_down, make_stem, make_up, walk
+from .layers import InstanceNorm, Norm
+
+OPEN = 2.0  # sigmoid(2) = 0.88: a mask that starts shut stays shut where the whole picture must change
+
+
+class ResNetGenerator(Generator):
+    """Go down, change the image in residual blocks, come up again (Johnson et al., 2016; Zhu et al., 2017).
+
+    The defaults are CycleGAN's generator for 256 px; 6 blocks are usual for 128 px. CUT's is `antialias=True,
+    upsample="blur"`. Mind `output_norm`, source 004's riddle: normalised outputs have zero mean and unit variance in
+    every channel of every image, so the network cannot choose brightness, tint or contrast, the cycle and identity
+    losses cannot fall below a floor, and training gets stuck. The originals have none; the switch shows it.
+
+    Args:
+        width: Channels of the first layer; each halving of the image doubles them.
+        blocks: Residual blocks.
+        downs: Times the image is halved on the way down, and doubled on the way up.
+        norm: Normalisation. instance_affine has learned scales and shifts, for imported weights.
+        dropout: Probability of dropout inside the residual blocks; the originals' switch is 0.5.
+        padding: How the residual blocks see beyond the edge; the first and last layer reflect, as the originals' do.
+        upsample: transposed convolution, resize (nearest) then convolution, blur (bilinear) then convolution, or
+            pixelshuffle.
+        antialias: Blur before halving, as CUT does; goes with upsample=blur.
+        mask: Also predict where to paint, and keep the input elsewhere. For changes of one thing in a picture, not of
+            its whole style.
+        output_norm: Normalise the output. It hurts: brightness, tint and contrast are then out of reach.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        width: int = 64,
+        blocks: int = 9,
+        downs: int = 2,
+        norm: Norm = "instance",
+        dropout: float = 0.0,
+        padding: Padding = "reflect",
+        upsample: Upsample = "transposed",
+        antialias: bool = False,
+        mask: bool = False,
+        output_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1), width=(width, 1))
+        at_least(blocks=(blocks, 0), downs=(downs, 0))
+        probability("dropout", dropout)
+        if mask and in_channels != out_channels:
+            raise ValueError(
+                f"mask=true keeps parts of the input, so input and output need equal channels, not {in_channels} "
+                f"and {out_channels}; turn the mask off or make the channels equal"
+            )
+        self.multiple = 2**downs
+        self.mask = mask
+        steps = list(pairwise(width * 2**i for i in range(downs + 1)))
+        inner = width * 2**downs
+        self.stem = make_stem(in_channels, width, norm)
+        self.downs = nn.Sequential(*(make_down(a, b, norm, antialias) for a, b in steps))
+        self.blocks = nn.Sequential(
+            *(ResidualBlock(inner, norm=norm, dropout=dropout, padding=padding) for _ in range(blocks))
+        )
+        self.ups = nn.Sequential(*(make_up(b, a, norm, upsample) for a, b in reversed(steps)))
+        self.head = nn.Conv2d(width, out_channels + mask, 7, padding=3, padding_mode="reflect")
+        self.output_norm = InstanceNorm(out_channels) if output_norm else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, H, W) to (B, out, H, W) in [-1, 1]; H and W multiples of `multiple`."""
+        content, mask = self.paint(x)
+        return content if mask is None else mask * content + (1 - mask) * x
+
+    def attention(self, x: Tensor) -> Tensor | None:
+        """Return the mask, (B, 1, H, W) in [0, 1], or None without one."""
+        return self.paint(x)[1] if self.mask else None
+
+    def paint(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the new picture and where it goes (Mejjati et al., 2018; Tang et al., 2019)."""
+        raw = self.head(self.ups(self.blocks(self.downs(self.stem(x)))))
+        if not self.mask:
+            return torch.tanh(self.output_norm(raw)), None
+        content, mask = raw[:, :-1], raw[:, -1:]
+        return torch.tanh(self.output_norm(content)), torch.sigmoid(mask + OPEN)
+
+    def taps(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yield the padded input, the convolutions on the way down before their norm, and each block's result.
+
+        With `antialias` and two downs these are the positions of CUT's layers 0, 4, 8, 12 (block1), 16 (block5).
+        """
+        yield "input", pad(x, [3, 3, 3, 3], mode="reflect")
+        yield from walk(self._named_layers(), self.stem(x))
+
+    def tap_channels(self) -> dict[str, int]:
+        """Return the channels of each of `taps`."""
+        assert isinstance(self.stem.conv, nn.Conv2d)
+        return {"input": self.stem.conv.in_channels, **channels_of(self._named_layers())}
+
+    def _named_layers(self) -> list[tuple[str, nn.Module]]:
+        downs = [(f"down{i}", layer) for i, layer in enumerate(self.downs, 1)]
+        return downs + [(f"block{i}", layer) for i, layer in enumerate(self.blocks, 1)]

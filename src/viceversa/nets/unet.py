@@ -1,0 +1,97 @@
+"""The U-Net generator of pix2pix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import leaky_relu, relu
+
+from .base import Generator, at_least, probability
+from .layers import Norm, make_norm
+
+
+class Level(nn.Module):
+    """One halving on the way down, or one doubling on the way up: convolution, normalisation, dropout."""
+
+    def __init__(self, conv: nn.Module, norm: nn.Module, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.conv = conv
+        self.norm = norm
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the level's result, not yet activated."""
+        out: Tensor = self.dropout(self.norm(self.conv(x)))
+        return out
+
+
+class UNetGenerator(Generator):
+    """Go down to a single pixel and up again, with a shortcut at every size (Isola et al., 2017).
+
+    The picture's layout is handed across the shortcuts, so input and output should be aligned. Parameters: 54.41 M
+    with 8 levels and 41.83 M with 7 at full width.
+
+    Args:
+        width: Channels of the first level; they double at each level up to 8 times as many.
+        depth: Times the image is halved: 8 is the original's U-Net for 256 px, 7 the one for 128 px.
+        norm: Normalisation. instance_affine has learned scales and shifts, for imported weights.
+        dropout: Probability of dropout in the widest levels on the way up, where pix2pix gets its randomness.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        width: int = 64,
+        depth: int = 8,
+        norm: Norm = "batch",
+        dropout: float = 0.5,
+    ) -> None:
+        super().__init__()
+        at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1), width=(width, 1), depth=(depth, 2))
+        probability("dropout", dropout)
+        self.multiple = 2**depth
+        bias = norm != "batch"
+        widths = [width * min(2**i, 8) for i in range(depth)]
+
+        self.downs = nn.ModuleList()
+        for i, channels in enumerate(widths):
+            conv = nn.Conv2d(widths[i - 1] if i else in_channels, channels, 4, stride=2, padding=1, bias=bias)
+            normed = 0 < i < depth - 1  # neither the pixels nor the single innermost value are normalised
+            self.downs.append(Level(conv, make_norm(norm if normed else "none", channels)))
+
+        self.ups = nn.ModuleList()
+        for i in reversed(range(1, depth)):
+            joined = widths[i] if i == depth - 1 else 2 * widths[i]
+            conv_up = nn.ConvTranspose2d(joined, widths[i - 1], 4, stride=2, padding=1, bias=bias)
+            widest = i < depth - 1 and widths[i] == widths[i - 1]
+            self.ups.append(Level(conv_up, make_norm(norm, widths[i - 1]), dropout if widest else 0.0))
+        self.head = nn.ConvTranspose2d(2 * width, out_channels, 4, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, H, W) to (B, out, H, W) in [-1, 1]; H and W multiples of `multiple`."""
+        skips: list[Tensor] = []
+        for down in self.downs:
+            x = down(leaky_relu(x, 0.2) if skips else x)
+            skips.append(x)
+        h = skips.pop()
+        for up in self.ups:
+            h = torch.cat([skips.pop(), up(relu(h))], 1)
+        return torch.tanh(self.head(relu(h)))
+
+    def taps(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yield the input and the convolutions on the way down before their norm."""
+        yield "input", x
+        for number, down in enumerate(self.downs, 1):
+            assert isinstance(down, Level)
+            h = down.conv(leaky_relu(x, 0.2) if number > 1 else x)
+            yield f"down{number}", h
+            x = down.dropout(down.norm(h))
+
+    def tap_channels(self) -> dict[str, int]:
+        """Return the channels of each of `taps`."""
+        convs = [module for module in self.downs.modules() if isinstance(module, nn.Conv2d)]
+        return {"input": convs[0].in_channels, **{f"down{i}": c.out_channels for i, c in enumerate(convs, 1)}}

@@ -1,0 +1,176 @@
+"""Variational generators (Kingma and Welling, 2014): the picture passes through a distribution on its way.
+
+These two come from source 000 and are tied to one image size, since their latent is a single vector; the two that are
+not are in `vae_resnet.py`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from .base import Generator, at_least
+from .blocks import Stage, channels_of, walk
+from .layers import Norm, make_norm
+
+Layers: TypeAlias = OrderedDict[str, nn.Module]
+LOGVAR_RANGE = (-30.0, 20.0)  # exp() of it stays finite, also in half precision where sampling halves it
+
+
+class VariationalGenerator(Generator):
+    """A generator with a distribution over codes in its middle.
+
+    A subclass builds `encoder`, `mean`, `logvar` and `decoder`; it gets named features of its encoder's layers whose
+    names start with `down` or `block`.
+    """
+
+    encoder: nn.Sequential
+    mean: nn.Module
+    logvar: nn.Module
+    decoder: nn.Sequential
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and log-variance, the latter in [-30, 20], of the codes of (B, in, H, W)."""
+        self._check_size(x)
+        h = self.encoder(x)
+        return self.mean(h), self.logvar(h).clamp(*LOGVAR_RANGE)
+
+    def sample(self, mean: Tensor, logvar: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Draw codes from the distribution, from the given or the global random numbers; gradients pass through."""
+        device = mean.device if generator is None else generator.device
+        noise = torch.randn(mean.shape, generator=generator, device=device, dtype=mean.dtype)
+        return mean + torch.exp(0.5 * logvar) * noise.to(mean.device)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Turn codes into pictures (B, out, H, W) in [-1, 1]."""
+        return torch.tanh(self.decoder(z))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Translate (B, in, H, W) to (B, out, H, W) with the most probable code: always the same answer."""
+        self._check_size(x)
+        return self.decode(self.mean(self.encoder(x)))
+
+    def taps(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yield the input and the encoder's layers; convolutions before their norm."""
+        self._check_size(x)
+        yield "input", x
+        yield from walk(self.encoder.named_children(), x)
+
+    def tap_channels(self) -> dict[str, int]:
+        """Return the channels of the named ones of `taps`."""
+        first = next(module for module in self.encoder.modules() if isinstance(module, nn.Conv2d))
+        named = [(name, layer) for name, layer in self.encoder.named_children() if name.startswith(("down", "block"))]
+        return {"input": first.in_channels, **channels_of(named)}
+
+    def _check_size(self, x: Tensor) -> None:
+        if self.size is not None and tuple(x.shape[-2:]) != (self.size, self.size):
+            raise ValueError(
+                f"this {type(self).__name__} is tied to {self.size}x{self.size} px and was given "
+                f"{x.shape[-1]}x{x.shape[-2]}; resize the image, or use resnet_vae, which takes any size"
+            )
+
+
+def pyramid(in_channels: int, widths: list[int], norm: Norm, active: nn.Module, *, bias: bool, first: Norm) -> Layers:
+    """Return stages `down1, down2, ...`, each a 4x4 convolution that halves the image; `first` is down1's norm."""
+    layers: Layers = OrderedDict()
+    for i, (a, b) in enumerate(pairwise([in_channels, *widths]), 1):
+        conv = nn.Conv2d(a, b, 4, stride=2, padding=1, bias=bias)
+        layers[f"down{i}"] = Stage(conv, make_norm(first if i == 1 else norm, b), active)
+    return layers
+
+
+def climb(widths: list[int], out_channels: int, norm: Norm, active: nn.Module, *, bias: bool) -> Layers:
+    """Return stages `up1, up2, ...`, each a 4x4 transposed convolution that doubles the image, and the `head`."""
+    layers: Layers = OrderedDict()
+    for i, (a, b) in enumerate(pairwise(widths), 1):
+        layers[f"up{i}"] = Stage(nn.ConvTranspose2d(a, b, 4, stride=2, padding=1, bias=bias), make_norm(norm, b), active)
+    layers["head"] = nn.ConvTranspose2d(widths[-1], out_channels, 4, stride=2, padding=1, bias=bias)
+    return layers
+
+
+class VAE1(VariationalGenerator):
+    """Source 000's VAE1: four halvings, then linear layers to a vector and back, which hold most of the parameters.
+
+    Its authors saw the losses run to NaN; the clamped log-variance and normalisation guard against that here.
+
+    Args:
+        width: Channels of the first layer; each halving of the image doubles them.
+        downs: Times the image is halved before the linear layers.
+        latent: Length of the code.
+        norm: Normalisation: batch as in the source; with one picture per step instance is the better choice.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        size: int,
+        width: int = 64,
+        downs: int = 4,
+        latent: int = 64,
+        norm: Norm = "batch",
+    ) -> None:
+        super().__init__()
+        at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1))
+        at_least(width=(width, 1), downs=(downs, 1), latent=(latent, 1))
+        side, rest = divmod(size, 2**downs)
+        if rest or side < 2:
+            raise ValueError(
+                f"vae1 halves the image {downs} times, so its size must be a multiple of {2**downs} and at least "
+                f"{2 * 2**downs} px, not {size}; change the crop or lower downs"
+            )
+        self.size = self.multiple = size
+        widths = [width * 2**i for i in range(downs)]
+        shape = (widths[-1], side, side)
+        numbers = widths[-1] * side * side
+        active = nn.ELU(0.2)
+        self.encoder = nn.Sequential(pyramid(in_channels, widths, norm, active, bias=True, first=norm))
+        self.encoder.add_module("flatten", nn.Flatten())
+        self.mean = nn.Linear(numbers, latent)
+        self.logvar = nn.Linear(numbers, latent)
+        self.decoder = nn.Sequential(OrderedDict[str, nn.Module](project=nn.Linear(latent, numbers)))
+        self.decoder.add_module("unflatten", nn.Unflatten(1, shape))
+        for name, layer in climb(widths[::-1], out_channels, norm, active, bias=True).items():
+            self.decoder.add_module(name, layer)
+
+
+class VAEGAN(VariationalGenerator):
+    """Source 000's VAEGAN, after xr-Yang: a DCGAN discriminator and generator back to back (Larsen et al., 2016).
+
+    The original drew a random code at inference too; here only `sample` does.
+
+    Args:
+        width: Channels of the first layer; each halving of the image, down to 4x4, doubles them.
+        latent: Channels of the code.
+        norm: Normalisation; the first layer has none.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        size: int,
+        width: int = 64,
+        latent: int = 64,
+        norm: Norm = "batch",
+    ) -> None:
+        super().__init__()
+        at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1), width=(width, 1), latent=(latent, 1))
+        if size < 8 or size & (size - 1):
+            raise ValueError(f"vaegan halves the image down to 4x4: its size must be 8, 16, 32, ... px, not {size}")
+        self.size = self.multiple = size
+        widths = [width * 2**i for i in range(size.bit_length() - 3)]
+        active = nn.LeakyReLU(0.2)
+        self.encoder = nn.Sequential(pyramid(in_channels, widths, norm, active, bias=False, first="none"))
+        self.mean = nn.Conv2d(widths[-1], latent, 4)
+        self.logvar = nn.Conv2d(widths[-1], latent, 4)
+        entry = nn.ConvTranspose2d(latent, widths[-1], 4, bias=False)
+        project: Layers = OrderedDict(project=Stage(entry, make_norm(norm, widths[-1]), active))
+        self.decoder = nn.Sequential(project | climb(widths[::-1], out_channels, norm, active, bias=False))

@@ -1,0 +1,70 @@
+"""One generator in one file: safetensors, with the description needed to build it again. No pickle, no code."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from viceversa.config import Direction, Inference
+from viceversa.files import replacing
+from viceversa.nets.base import Generator
+from viceversa.nets.build import build_generator
+from viceversa.nets.layers import set_inference
+
+FORMAT = "viceversa-generator-1"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a weights file says of its generator."""
+
+    generator: dict[str, Any]
+    """Component description: name and options."""
+    in_channels: int
+    out_channels: int
+    size: int
+    """Pixels of the crops it was trained on."""
+    direction: Direction
+    inference: Inference
+    trained: dict[str, Any]
+    """Where it comes from: method, step, data; for people to read."""
+
+
+def save_generator(path: Path, net: Generator, card: Card) -> None:
+    """Write a generator's weights and its card to a .safetensors file, atomically."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, {"format": FORMAT, "card": json.dumps(asdict(card), sort_keys=True)})
+
+
+def read_card(path: Path) -> Card:
+    """Return the card of a weights file; raise ValueError if it is not one of ours."""
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+        if metadata.get("format") != FORMAT:
+            raise ValueError(f"{path}: a safetensors file, but not one that viceversa wrote")
+        return Card(**json.loads(metadata["card"]))
+    except FileNotFoundError:
+        raise
+    except (SafetensorError, OSError, KeyError, TypeError) as error:
+        raise ValueError(f"{path}: not a weights file of viceversa ({error})") from None
+
+
+def load_generator(path: Path) -> tuple[Generator, Card]:
+    """Return the generator of a weights file, in its inference form on the CPU, and its card."""
+    card = read_card(path)
+    net = build_generator(card.generator, card.in_channels, card.out_channels, size=card.size)
+    with safe_open(path, "pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}
+    try:
+        net.load_state_dict(state)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: its weights do not fit its card ({str(error).splitlines()[-1].strip()})") from None
+    set_inference(net, card.inference)
+    return net.requires_grad_(False), card

@@ -1,0 +1,75 @@
+"""From a name and options to an object: tables of components, and the check of options against a constructor.
+
+A component's keyword-only arguments *are* its options: their annotations the schema, their defaults the defaults, the
+"Args:" lines of the class docstring their description. So nothing is declared twice.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Mapping
+from typing import Any, TypeAlias, TypeVar, get_type_hints
+
+import pydantic
+
+from viceversa.config import CLOSED, ConfigError, explain, suggest
+
+T = TypeVar("T")
+Table: TypeAlias = Mapping[str, type[T]]
+CONTEXT = "size"  # keyword-only, but handed in by the code that builds, never an option
+
+
+def find(table: Table[T], section: str, name: str) -> type[T]:
+    """Return the class called `name` in `table`, or import it when the name is `module:Class`.
+
+    Raises ConfigError for an unknown name; `section` is the configuration key that the message names.
+    """
+    if name in table:
+        return table[name]
+    if ":" not in name:
+        raise ConfigError(f"{section}.name: there is no {section} {name!r}{suggest(name, table)}")
+    module, _, attribute = name.partition(":")
+    try:
+        found: type[T] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{section}.name={name}: cannot be imported ({error})") from None
+    if not inspect.isclass(found):
+        raise ConfigError(f"{section}.name={name}: is not a class")
+    return found
+
+
+def options(cls: type) -> dict[str, tuple[Any, Any]]:
+    """Return a constructor's options: name -> (annotation, default)."""
+    hints = get_type_hints(cls.__init__, include_extras=True)
+    parameters = inspect.signature(cls).parameters.values()
+    return {
+        p.name: (hints.get(p.name, Any), ... if p.default is p.empty else p.default)
+        for p in parameters
+        if p.kind is p.KEYWORD_ONLY and p.name != CONTEXT
+    }
+
+
+def complete(table: Table[T], section: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the component's description with every option checked and spelled out.
+
+    Raises ConfigError, one line that names the key, for an unknown name or option or a value of the wrong kind.
+    """
+    if not isinstance(spec.get("name"), str):
+        raise ConfigError(f"{section}.name: missing; known: {', '.join(table)}")
+    cls = find(table, section, spec["name"])
+    known = options(cls)
+    schema: Any = pydantic.create_model(cls.__name__, __config__=pydantic.ConfigDict(**CLOSED), **known)
+    try:
+        values = schema.model_validate({k: v for k, v in spec.items() if k != "name"})
+    except pydantic.ValidationError as error:
+        raise ConfigError(explain(error.errors()[0], section, known)) from None
+    return {"name": spec["name"], **values.model_dump()}
+
+
+def descriptions(cls: type) -> dict[str, str]:
+    """Return the "Args:" lines of a class docstring by option."""
+    _, _, text = inspect.cleandoc(cls.__doc__ or "").partition("Args:\n")
+    block = re.split(r"\n(?=\S)", text)[0]
+    return {name: " ".join(line.split()) for name, line in re.findall(r"^ {4}(\w+): ((?:.+|\n {5,})+)", block, re.M)}
