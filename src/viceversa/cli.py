@@ -74,8 +74,7 @@ def options(
 
 
 @app.command()
-def train(words: T = TypeVar("T")
-Words = None) -> None:
+def train(words: Words = None) -> None:
     """Train; the same command again continues where it stopped.
 
     viceversa train cyclegan data.root=datasets/horse2zebra
@@ -147,8 +146,7 @@ def info(path: Annotated[Path, typer.Argument(metavar="RUN|WEIGHTS")]) -> None:
 
 
 @app.command("config")
-def show_config(words: T = TypeVar("T")
-Words = None) -> None:
+def show_config(words: Words = None) -> None:
     """Print the complete resolved configuration, with its comments."""
     from viceversa.config import load_words, to_yaml
 

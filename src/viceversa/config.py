@@ -369,7 +369,7 @@ def to_yaml(config: Config, options: Mapping[str, Mapping[str, str]] | None = No
             if name in docs:
                 tree[key].yaml_set_comment_before_after_key(name, before=docs[name], indent=2)
     yaml, text = YAML(), io.StringIO()
-    yaml.default_flow_style = None
+    yaml.default_flow_style = False
     yaml.width = 10_000
     yaml.dump(tree, text)
     return text.getvalue().lstrip("\n")
@@ -384,5 +384,5 @@ def _docs(section: type) -> dict[str, str]:
     for attribute, doc in zip(body.body, body.body[1:], strict=False):
         if isinstance(attribute, ast.AnnAssign) and isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant):
             assert isinstance(attribute.target, ast.Name)
-            found[attribute.target.id] = str(doc.value.value)
+            found[attribute.target.id] = " ".join(str(doc.value.value).split())
     return found
