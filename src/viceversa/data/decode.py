@@ -60,7 +60,8 @@ def picture_size(path: Path) -> tuple[int, int] | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as image:
-                return image.size
+                width, height = image.size
+                return width, height
     except Exception:  # as above; whoever opens the picture will say why
         return None
 
@@ -115,9 +116,9 @@ def _scale(values: NDArray[Any]) -> NDArray[np.float32]:
     whole = values.dtype.kind in "iu"
     tops = [65535] if whole else [1, 255, 65535] if (values == np.rint(values)).all() else [1]
     top = next((top for top in tops if low >= 0 and high <= top), None)
-    if top is None:
-        return ((values.astype(np.float64) - low) / max(high - low, 1e-12)).astype(np.float32)
-    return (values / np.float64(top)).astype(np.float32)
+    values = values.astype(np.float64)
+    scaled: NDArray[np.float64] = (values - low) / max(high - low, 1e-12) if top is None else values / top
+    return scaled.astype(np.float32)
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:

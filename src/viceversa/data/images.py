@@ -26,6 +26,7 @@ __all__ = [
     "from_tensor",
     "list_images",
     "luminance",
+    "on_white",
     "open_picture",
     "resize",
     "save_picture",
@@ -84,8 +85,9 @@ def with_channels(picture: Picture, channels: int) -> Pixels:
 
 
 def on_white(pixels: Pixels, alpha: NDArray[np.uint8]) -> Pixels:
+    """Return (H, W, C) as it looks on white paper; `alpha` (H, W) is 0 where it is transparent."""
     white = 255.0 if pixels.dtype == np.uint8 else 1.0
-    blend = white + (pixels - np.float32(white)) * (alpha[:, :, None] / np.float32(255))
+    blend: Pixels = white + (pixels - np.float32(white)) * (alpha[:, :, None] / np.float32(255))
     return np.rint(blend).astype(np.uint8) if pixels.dtype == np.uint8 else blend
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -69,7 +69,7 @@ class Stream:
         train = self.source.train
         return max(1, max(len(train.a), len(train.b)) // (self.config.train.batch * world))
 
-    def batches(self, step: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+    def batches(self, step: int, rank: int = 0, world: int = 1) -> Generator[Batch, None, None]:
         """Yield the batches of process `rank` of `world` from `step` on: "A" and "B", (B, C, crop, crop) in [-1, 1]."""
         with warnings.catch_warnings():
             # Forking beside the threads of a progress bar, or more workers than cores: known, and harmless here.
@@ -94,7 +94,6 @@ class Stream:
             generator=torch.Generator(),
             # Spawned workers take seconds to import torch, and need a __main__ guard in users' scripts.
             multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
-            prefetch_factor=4 if workers else None,
         )
 
     def test_samples(self, limit: int | None = None) -> list[TestSample]:

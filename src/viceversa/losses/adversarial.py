@@ -34,7 +34,8 @@ class Objective:
 
     def discriminator(self, D: Critic, *, real: Tensor, fake: Tensor) -> Tensor:
         """Return D's loss; no gradient flows into `fake`."""
-        return 0.5 * (self.real(D(real)) + self.fake(D(fake.detach())))
+        loss_fake = self.fake(D(fake.detach()))  # first, as in the originals: batch norm keeps count of the order
+        return 0.5 * (loss_fake + self.real(D(real)))
 
 
 class LSGAN(Objective):

@@ -67,7 +67,7 @@ def make_down(in_channels: int, out_channels: int, norm: Norm, antialias: bool =
     """Return a stage that halves the image, by a stride or by a blur after the convolution."""
     stride = 1 if antialias else 2
     conv = nn.Conv2d(in_channels, out_channels, 3, stride=stride, padding=1, bias=norm != "batch")
-    return Stage(conv, make_norm(norm, out_channels), resample=BlurDown() if antialias else None)
+    return Stage(conv, make_norm(norm, out_channels), resample=BlurDown(out_channels) if antialias else None)
 
 
 def make_up(in_channels: int, out_channels: int, norm: Norm, kind: Upsample) -> Stage:
@@ -83,7 +83,7 @@ def make_upsample(kind: Upsample, in_channels: int, out_channels: int, *, bias: 
         return nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1, bias=bias)
     if kind == "pixelshuffle":
         return nn.Sequential(nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1, bias=bias), nn.PixelShuffle(2))
-    larger = BlurUp() if kind == "blur" else nn.Upsample(scale_factor=2.0, mode="nearest")
+    larger = BlurUp(in_channels) if kind == "blur" else nn.Upsample(scale_factor=2.0, mode="nearest")
     return nn.Sequential(larger, nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias))
 
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.functional import avg_pool2d, interpolate, pad, relu
+from torch.nn.functional import pad
 
 from .base import one_of
 
@@ -119,19 +119,37 @@ def _draw(weight: Tensor, scheme: Scheme, gain: float, generator: torch.Generato
 class BlurDown(nn.Module):
     """Halve an image after blurring it with [1, 2, 1], edges reflected (Zhang, 2019).
 
-    Two averages of neighbours make the binomial filter, so there is no buffer to store or to convert.
+    The filter is a buffer, one for each channel, because CUT's files store it so.
     """
 
     kernel_size, stride, padding = 3, 2, 1
+    filter: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("filter", _blur([1.0, 2.0, 1.0], channels))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2)); H and W must be 2 or more."""
-        return avg_pool2d(avg_pool2d(pad(x, [1, 1, 1, 1], mode="reflect"), 2, stride=1), 2)
+        return functional.conv2d(pad(x, [1, 1, 1, 1], mode="reflect"), self.filter, stride=2, groups=x.shape[1])
 
 
 class BlurUp(nn.Module):
     """Double an image and blur it with [1, 3, 3, 1], edges replicated (Zhang, 2019): bilinear interpolation."""
 
+    filter: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("filter", 4 * _blur([1.0, 3.0, 3.0, 1.0], channels))
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, 2H, 2W)."""
-        return interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+        wider = pad(x, [1, 1, 1, 1], mode="replicate")
+        return functional.conv_transpose2d(wider, self.filter, stride=2, padding=3, groups=x.shape[1])
+
+
+def _blur(row: list[float], channels: int) -> Tensor:
+    """Return the outer product of a row of weights with itself, summing to 1, for every channel: (C, 1, k, k)."""
+    line = torch.tensor(row) / sum(row)
+    return torch.outer(line, line).repeat(channels, 1, 1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from .base import Discriminator, at_least
 from .blocks import Stage
 from .layers import BlurDown, Norm, make_norm
+from .receptive import output_size
 
 
 class PatchGAN(Discriminator):
@@ -19,8 +21,10 @@ class PatchGAN(Discriminator):
         layers: Times the image is halved. 1 to 5 judge patches of 16, 34, 70, 142, 286 pixels.
         norm: Normalisation; the first layer has none.
         antialias: Blur before halving, as CUT does.
-        tail: End in 4x4 convolutions of stride 1, as the originals do; without, the map has a 2**layers-th of the
-            image's size.
+        tail: End in two 4x4 convolutions of stride 1, as the originals do; without, in one of 3x3, and the map is
+            2**layers times smaller than the image.
+        map_size: Side of the map of logits for training crops; finds the layers and tail that give it, instead of
+            those named above.
     """
 
     def __init__(
@@ -32,8 +36,12 @@ class PatchGAN(Discriminator):
         norm: Norm = "instance",
         antialias: bool = False,
         tail: bool = True,
+        map_size: int | None = None,
+        size: int | None = None,
     ) -> None:
         super().__init__()
+        if map_size is not None:
+            layers, tail = find_stack(map_size, size, antialias)
         at_least(in_channels=(in_channels, 1), width=(width, 1), layers=(layers, 1))
         widths = [in_channels] + [width * min(2**i, 8) for i in range(layers + tail)]
         stack = []
@@ -41,14 +49,33 @@ class PatchGAN(Discriminator):
             halves = i < layers
             kind: Norm = norm if i else "none"
             conv = nn.Conv2d(a, b, 4, stride=2 if halves and not antialias else 1, padding=1, bias=kind != "batch")
-            stack.append(Stage(conv, make_norm(kind, b), nn.LeakyReLU(0.2), BlurDown() if halves and antialias else None))
+            stack.append(Stage(conv, make_norm(kind, b), nn.LeakyReLU(0.2), BlurDown(b) if halves and antialias else None))
         self.layers = nn.Sequential(*stack)
         self.head = nn.Conv2d(widths[-1], 1, 4 if tail else 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to logits (B, 1, h, w); `receptive.output_size` tells h and w."""
+        """(B, C, H, W) to logits (B, 1, h, w); `output_size` tells h and w."""
         logits: Tensor = self.head(self.layers(x))
         return logits
+
+
+def find_stack(map_size: int, size: int | None, antialias: bool) -> tuple[int, bool]:
+    """Return the layers and tail of the PatchGAN whose map has `map_size` pixels for images of `size` pixels.
+
+    Raises ValueError, with the sizes that exist, if there is none.
+    """
+    if size is None:
+        raise ValueError(f"map_size={map_size} depends on the image size, which was not given; use layers and tail")
+    found: dict[int, tuple[int, bool]] = {}
+    for tail in (True, False):
+        for layers in range(1, size.bit_length()):
+            net = PatchGAN(1, width=1, layers=layers, antialias=antialias, tail=tail)
+            with contextlib.suppress(ValueError):  # too many layers for an image of this size
+                found.setdefault(output_size(net, size), (layers, tail))
+    if map_size not in found:
+        sizes = ", ".join(str(n) for n in sorted(found))
+        raise ValueError(f"map_size={map_size} cannot be had from {size} px; use one of {sizes}")
+    return found[map_size]
 
 
 class PixelGAN(Discriminator):
