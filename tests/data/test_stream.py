@@ -8,7 +8,6 @@ import os
 import signal
 import warnings
 from collections import Counter
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any

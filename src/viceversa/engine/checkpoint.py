@@ -45,7 +45,8 @@ def restore(folder: Path, world: World) -> State | None:
         try:
             return _read(path if world.leads else _of_rank(path, world.rank))
         except Exception as error:  # torch reports damage in many ways: RuntimeError, EOFError, UnpicklingError, ...
-            log.warning("%s cannot be read (%s); trying the one before", path, str(error).splitlines()[0])
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            log.warning("%s cannot be read (%s); trying the one before", path, reason)
     if candidates:
         raise ValueError(f"{folder}: no checkpoint can be read; move the folder away to start anew")
     return None

@@ -1,0 +1,43 @@
+"""Tiny runs of every registered method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from viceversa.config import Config, load_config
+from viceversa.data import water2wine
+from viceversa.methods import METHODS
+
+SMALL = {
+    "resnet": ["generator.width=4", "generator.blocks=1"],
+    "unet": ["generator.width=2", "generator.depth=5"],
+}
+LENGTH = ["train.length=8 steps", "train.decay=4 steps", "train.log_every=3 steps", "train.save_every=2 steps"]
+
+MakeConfig = Callable[..., Config]
+
+
+@pytest.fixture(scope="session")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set whose test halves are pairs."""
+    root = tmp_path_factory.mktemp("worlds")
+    water2wine.make(root, size=32, count=6, test=7)
+    return root
+
+
+@pytest.fixture
+def tiny(worlds: Path, tmp_path: Path) -> MakeConfig:
+    """Return a configuration of eight steps: `tiny("cyclegan", "seed=1", run="a")`."""
+
+    def make(method: str, *overrides: str, run: str = "run") -> Config:
+        pairs = [f"data.a={worlds / 'testA'}", f"data.b={worlds / 'testB'}", "data.layout=paired"]
+        data = pairs if METHODS[method].needs_pairs else [f"data.root={worlds}"]
+        generator = load_config(method).generator["name"]
+        sizes = [*SMALL[generator], "discriminator.width=4", "discriminator.layers=2", "data.load=36", "data.crop=32"]
+        fast = ["train.device=cpu", "data.workers=0", "train.samples=1", f"run={tmp_path / run}"]
+        return load_config(method, [*data, *sizes, *fast, *LENGTH, *overrides])
+
+    return make

@@ -1,0 +1,47 @@
+"""Two processes with a batch of one are one process with a batch of two."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from viceversa import engine
+from viceversa.config import to_yaml
+from viceversa.engine import checkpoint
+from viceversa.methods import METHODS
+
+EXACT = ["train.precision=fp64", "train.optimizer=sgd", "train.lr=0.01", "generator.norm=instance"]
+
+
+def torchrun(config_file: Path, processes: int = 2) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    done = subprocess.run(
+        [*command, "-m", "viceversa", "train", str(config_file)], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_processes_equal_a_double_batch(tiny: Any, tmp_path: Path, method: str) -> None:
+    options = [*EXACT, "discriminator.norm=instance"]
+    if method == "pix2pix":
+        options.append("generator.dropout=0")  # each process draws its own
+    double = tiny(method, *options, "train.batch=2", run="double")
+    engine.train(double)
+    pair = tiny(method, *options, run="pair")
+    (tmp_path / "pair.yaml").write_text(to_yaml(pair), "utf-8")
+    torchrun(tmp_path / "pair.yaml")
+    one, two = (
+        torch.load(checkpoint.found(Path(c.run) / "checkpoints")[0], weights_only=True)["learner"]
+        for c in (double, pair)
+    )
+    for part in ("method", "average"):
+        for name, value in one[part].items():
+            if "pool" not in name and value.is_floating_point():
+                assert (value - two[part][name]).norm() <= 1e-8 * value.norm() + 1e-12, name
+    assert (Path(pair.run) / "checkpoints" / "step-00000008.rank1.pt").is_file()

@@ -1,0 +1,186 @@
+"""To continue, run the same command again: bitwise the same as never having stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from viceversa import engine
+from viceversa.config import Config, ConfigError, to_yaml
+from viceversa.engine import checkpoint
+from viceversa.engine.interrupt import Interrupted
+from viceversa.engine.learner import Learner
+from viceversa.methods import METHODS
+
+
+class Crash(Exception):
+    """Stands for a power cut."""
+
+
+def crash_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Let training die in the middle of a step."""
+    train_step = Learner.train_step
+
+    def failing(self: Learner, batch: Any) -> Any:
+        losses = train_step(self, batch)
+        if self.step == step:
+            raise Crash
+        return losses
+
+    monkeypatch.setattr(Learner, "train_step", failing)
+
+
+def final_state(run: str | Path) -> dict[str, Any]:
+    newest = checkpoint.found(Path(run) / "checkpoints")[0]
+    state: dict[str, Any] = torch.load(newest, weights_only=True)
+    return state
+
+
+def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value in nested dicts and lists, with its path."""
+    if isinstance(tree, dict | list):
+        for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield from leaves(value, f"{path}/{key}")
+    else:
+        yield path, tree
+
+
+def assert_equal_runs(one: str | Path, other: str | Path) -> None:
+    mine, theirs = dict(leaves(final_state(one))), dict(leaves(final_state(other)))
+    assert mine.keys() == theirs.keys()
+    for path, value in mine.items():
+        same = torch.equal(value, theirs[path]) if isinstance(value, torch.Tensor) else value == theirs[path]
+        assert same, path
+    assert (Path(one) / "log.jsonl").read_bytes() == (Path(other) / "log.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_crashed_run_continues_exactly(
+    tiny: Any, method: str, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = [f"train.precision={precision}", "train.channels_last=true"]
+    if method == "cyclegan":
+        options.append("method.pool=3")  # full, and in use, before the crash
+    calm, crashed = tiny(method, *options, run="calm"), tiny(method, *options, run="crashed")
+    engine.train(calm)
+    with monkeypatch.context() as patch:
+        crash_at(patch, step=5)
+        with pytest.raises(Crash):
+            engine.train(crashed)
+    assert final_state(crashed.run)["step"] == 4
+    engine.train(crashed)
+    assert_equal_runs(calm.run, crashed.run)
+
+
+def test_workers_do_not_change_a_run(tiny: Any) -> None:
+    alone, helped = tiny("cyclegan", run="alone"), tiny("cyclegan", "data.workers=2", run="helped")
+    engine.train(alone)
+    engine.train(helped)
+    assert_equal_runs(alone.run, helped.run)
+
+
+def test_a_signal_saves_and_stops(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    calm, stopped = tiny("cyclegan", run="calm"), tiny("cyclegan", "train.save_every=100 steps", run="stopped")
+    engine.train(calm)
+    train_step = Learner.train_step
+
+    def signalled(self: Learner, batch: Any) -> Any:
+        if self.step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return train_step(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "train_step", signalled)
+        with pytest.raises(Interrupted) as stop:
+            engine.train(stopped)
+    assert stop.value.signum == signal.SIGTERM
+    assert final_state(stopped.run)["step"] == 3
+    engine.train(stopped)
+    assert_equal_runs(calm.run, stopped.run)
+
+
+def test_a_finished_run_stays_as_it_is_and_can_be_made_longer(tiny: Any) -> None:
+    config = tiny("pix2pix", "train.schedule=constant")
+    engine.train(config)
+    before = final_state(config.run)
+    engine.train(config)
+    assert final_state(config.run)["step"] == before["step"] == 8
+    engine.train(tiny("pix2pix", "train.schedule=constant", "train.length=9 steps"))
+    assert final_state(config.run)["step"] == 9
+
+
+@pytest.mark.parametrize("change", ["train.lr=1e-3", "method.identity=0.1", "seed=1", "train.batch=2"])
+def test_another_configuration_in_the_same_folder_is_refused(tiny: Any, change: str) -> None:
+    engine.train(tiny("cyclegan"))
+    with pytest.raises(ConfigError, match=change.split("=")[0]):
+        engine.train(tiny("cyclegan", change))
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    tiny: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    calm, damaged = tiny("pix2pix", run="calm"), tiny("pix2pix", run="damaged")
+    engine.train(calm)
+    engine.train(damaged)
+    newest = checkpoint.found(Path(damaged.run) / "checkpoints")[0]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    engine.train(damaged)
+    assert newest.name in caplog.text
+    assert_equal_runs(calm.run, damaged.run)
+
+
+def test_when_no_checkpoint_can_be_read_the_run_is_not_started_anew(tiny: Any) -> None:
+    config = tiny("pix2pix")
+    engine.train(config)
+    for path in checkpoint.found(Path(config.run) / "checkpoints"):
+        path.write_bytes(b"")
+    with pytest.raises(ValueError, match="no checkpoint can be read"):
+        engine.train(config)
+
+
+def test_only_the_newest_checkpoints_are_kept(tiny: Any) -> None:
+    config = tiny("pix2pix", "train.keep=2")
+    engine.train(config)
+    names = [path.name for path in checkpoint.found(Path(config.run) / "checkpoints")]
+    assert names == ["step-00000008.pt", "step-00000006.pt"]
+
+
+def start(config: Config, folder: Path) -> subprocess.Popen[bytes]:
+    path = folder / f"{Path(config.run).name}.yaml"
+    path.write_text(to_yaml(config), "utf-8")
+    return subprocess.Popen(
+        [sys.executable, "-m", "viceversa", "train", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+@pytest.mark.slow  # a minute or two: each of ten processes imports torch
+def test_ten_kills_at_random_moments_change_nothing(tiny: Any, tmp_path: Path) -> None:
+    options = ["train.length=400 steps", "train.decay=200 steps", "method.pool=5", "train.save_every=3 steps"]
+    calm, killed = tiny("cyclegan", *options, run="calm"), tiny("cyclegan", *options, run="killed")
+    engine.train(calm)
+    chance = random.Random(0)
+    for _ in range(10):
+        process = start(dataclasses.replace(killed), tmp_path)
+        deadline, newest = time.monotonic() + 60, checkpoint.found(Path(killed.run) / "checkpoints")[:1]
+        while checkpoint.found(Path(killed.run) / "checkpoints")[:1] == newest and time.monotonic() < deadline:
+            assert process.poll() is None, (process.stderr or sys.stdin).read()
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0, 0.5))
+        process.kill()
+        process.wait()
+    assert 0 < final_state(killed.run)["step"] < 400
+    process = start(killed, tmp_path)
+    assert process.wait() == 0
+    assert_equal_runs(calm.run, killed.run)

@@ -1,0 +1,77 @@
+"""How far discriminators see and how large their maps are."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from viceversa.nets import PatchGAN, PixelGAN, output_size, receptive_field
+
+
+def parameters(net: nn.Module) -> float:
+    return round(sum(p.numel() for p in net.parameters()) / 1e6, 3)
+
+
+def test_parameter_counts_are_the_originals() -> None:
+    assert parameters(PatchGAN(3)) == 2.765
+    assert parameters(PatchGAN(6, norm="batch")) == 2.769
+
+
+@pytest.mark.parametrize(("layers", "side"), [(1, 16), (2, 34), (3, 70), (4, 142), (5, 286)])
+def test_receptive_field_is_the_published_one(layers: int, side: int) -> None:
+    assert receptive_field(PatchGAN(3, width=1, layers=layers)) == side
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("tail", [False, True])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_receptive_field_is_what_one_output_depends_on(layers: int, tail: bool, antialias: bool) -> None:
+    torch.manual_seed(0)
+    net = PatchGAN(1, width=2, layers=layers, norm="none", tail=tail, antialias=antialias).double()
+    x = torch.rand(1, 1, 160, 160, dtype=torch.float64, requires_grad=True)
+    y = net(x)
+    middle = y.shape[-1] // 2
+    y[0, 0, middle, middle].backward()
+    assert x.grad is not None
+    seen = x.grad[0, 0].abs().sum(0).nonzero()
+    assert int(seen.max() - seen.min()) + 1 == receptive_field(net)
+
+
+@pytest.mark.parametrize("size", [64, 97, 128])
+@pytest.mark.parametrize(
+    "net",
+    [PatchGAN(3, width=1), PatchGAN(3, width=1, antialias=True), PatchGAN(3, width=1, tail=False), PixelGAN(3, width=1)],
+    ids=["patchgan", "antialias", "no tail", "pixelgan"],
+)
+def test_output_size_is_the_size_of_the_output(net: nn.Module, size: int) -> None:
+    y = net(torch.zeros(1, 3, size, size))
+    assert y.shape == (1, 1, output_size(net, size), output_size(net, size))
+
+
+def test_official_map_sizes() -> None:
+    assert output_size(PatchGAN(3, width=1), 256) == 30
+    assert output_size(PatchGAN(3, width=1), 128) == 14
+    assert receptive_field(PixelGAN(3, width=1)) == 1
+
+
+def test_image_too_small() -> None:
+    with pytest.raises(ValueError, match="16 px is too small"):
+        output_size(PatchGAN(3, width=1), 16)
+
+
+def test_map_size_finds_the_stack() -> None:
+    net = PatchGAN(3, width=2, map_size=16, size=128)  # source 003
+    assert net(torch.zeros(1, 3, 128, 128)).shape == (1, 1, 16, 16)
+    assert [m.stride for m in net.modules() if isinstance(m, nn.Conv2d)] == [(2, 2)] * 3 + [(1, 1)]
+    assert parameters(PatchGAN(3, map_size=30, size=256)) == 2.765  # the official one is preferred
+    assert PatchGAN(3, width=2, map_size=16, size=128, antialias=True)(torch.zeros(1, 3, 128, 128)).shape[-1] == 16
+    with pytest.raises(ValueError, match=r"cannot be had from 128 px; use one of .*14, 16"):
+        PatchGAN(3, map_size=15, size=128)
+    with pytest.raises(ValueError, match="map_size=16 depends on the image size"):
+        PatchGAN(3, map_size=16)
+
+
+def test_layers_are_at_least_one() -> None:
+    with pytest.raises(ValueError, match="layers=0 is too small: use 1 or more"):
+        PatchGAN(3, layers=0)

@@ -1,0 +1,170 @@
+"""What the generators' options do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from viceversa.nets import VAE1, VAEGAN, ResNetGenerator, ResNetVAE, ResVAE, UNetGenerator, init_weights
+from viceversa.nets.layers import BatchNorm
+
+
+def images(side: int = 16, channels: int = 3, batch: int = 2) -> Tensor:
+    return torch.rand(batch, channels, side, side, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def parameters(net: nn.Module) -> float:
+    return sum(p.numel() for p in net.parameters()) / 1e6
+
+
+@pytest.mark.parametrize(
+    ("cls", "options", "millions"),
+    [
+        (ResNetGenerator, {}, 11.378),
+        (ResNetGenerator, {"blocks": 6}, 7.838),
+        (ResNetGenerator, {"blocks": 4}, 5.477),
+        (UNetGenerator, {}, 54.414),
+        (UNetGenerator, {"depth": 7}, 41.829),
+        (ResNetVAE, {}, 31.54),
+        (ResNetVAE, {"latent": 256}, 31.84),
+        (VAE1, {"size": 128}, 11.84),
+        (VAE1, {"size": 256, "latent": 256}, 106.3),
+        (VAEGAN, {"size": 128}, 25.4),
+        (VAEGAN, {"size": 256, "latent": 256}, 114.6),
+        (ResVAE, {}, 51.0),
+        (ResVAE, {"blocks": 6}, 145.45),
+    ],
+)
+def test_parameter_counts_are_the_originals(cls: type[nn.Module], options: dict[str, Any], millions: float) -> None:
+    with torch.device("meta"):
+        count = parameters(cls(3, 3, **options))
+    digits = len(str(millions).partition(".")[2])
+    assert round(count, digits) == millions
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"antialias": True, "upsample": "blur"},
+        {"upsample": "resize"},
+        {"upsample": "pixelshuffle"},
+        {"norm": "batch"},
+        {"norm": "none"},
+        {"norm": "instance_affine"},
+        {"padding": "zeros"},
+        {"padding": "replicate"},
+        {"downs": 0},
+        {"downs": 3, "blocks": 0},
+        {"mask": True},
+        {"output_norm": True},
+        {"dropout": 0.5},
+    ],
+    ids=str,
+)
+def test_resnet_options_change_the_answer_and_train(options: dict[str, Any]) -> None:
+    def answer(**changed: Any) -> Tensor:
+        torch.manual_seed(0)
+        net = ResNetGenerator(3, 3, **{"width": 4, "blocks": 1, **changed})
+        init_weights(net, "xavier", 1.0)
+        y = net(images())
+        y.square().mean().backward()
+        assert y.shape == (2, 3, 16, 16)
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
+        return y.detach()
+
+    if options != {"norm": "instance_affine"}:  # the same until its scales are trained
+        assert not torch.allclose(answer(**options), answer(), atol=1e-3)
+    else:
+        answer(**options)
+
+
+def test_only_batch_norm_takes_the_bias_from_the_convolutions() -> None:
+    for norm, biased in {"batch": 0, "instance": 7, "none": 7}.items():
+        net = ResNetGenerator(3, 3, width=4, blocks=1, norm=norm)  # type: ignore[arg-type]
+        convs = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+        assert sum(conv.bias is not None for conv in convs[:-1]) == biased
+        assert convs[-1].bias is not None
+
+
+def test_mask_starts_open_and_mixes_with_the_input() -> None:
+    torch.manual_seed(0)
+    net, x = ResNetGenerator(3, 3, width=8, blocks=1, mask=True), images()
+    init_weights(net, "normal", 0.02)
+    mask = net.attention(x)
+    assert mask is not None and mask.shape == (2, 1, 16, 16)
+    assert mask.mean().item() == pytest.approx(0.88, abs=0.03)
+    content, _ = net.paint(x)
+    torch.testing.assert_close(net(x), mask * content + (1 - mask) * x)
+    assert net.head.bias is not None
+    net.head.bias.data[-1] = -50.0  # shut
+    torch.testing.assert_close(net(x), x)
+
+
+def test_no_mask_no_attention() -> None:
+    assert ResNetGenerator(3, 3, width=4, blocks=0).attention(images()) is None
+    assert UNetGenerator(3, 3, width=4, depth=2).attention(images()) is None
+
+
+def test_mask_needs_equal_channels() -> None:
+    with pytest.raises(ValueError, match="equal channels, not 3 and 1"):
+        ResNetGenerator(3, 1, mask=True)
+
+
+def test_output_norm_takes_away_brightness_and_contrast() -> None:
+    torch.manual_seed(0)
+    net = ResNetGenerator(3, 3, width=8, blocks=1, output_norm=True)
+    net.head.bias.data.fill_(3.0)  # type: ignore[union-attr]
+    raw = torch.atanh(net(images()).double().clamp(-1 + 1e-7, 1 - 1e-7))
+    assert raw.mean((2, 3)).abs().max() < 1e-3
+    assert (raw.var((2, 3), unbiased=False) - 1).abs().max() < 1e-2
+    plain = ResNetGenerator(3, 3, width=8, blocks=1)
+    plain.head.bias.data.fill_(3.0)  # type: ignore[union-attr]
+    assert plain(images()).mean() > 0.9
+
+
+def test_features_are_taken_before_norm_and_blur() -> None:
+    torch.manual_seed(0)
+    net, x = ResNetGenerator(3, 3, width=4, blocks=5, norm="none", antialias=True, upsample="blur"), images()
+    found = dict(zip(net.feature_names, net.features(x, net.feature_names), strict=True))
+    assert torch.equal(found["input"][..., 3:-3, 3:-3], x)
+    assert torch.equal(found["input"][..., 2, 3:-3], x[..., 1, :])  # reflected
+    assert [tuple(found[n].shape[1:]) for n in ("down1", "down2")] == [(8, 16, 16), (16, 8, 8)]
+    assert found["down1"].min() < 0  # not activated, and not overwritten by what follows
+    torch.testing.assert_close(torch.tanh(net.head(net.ups(found["block5"]))), net(x))
+
+
+def test_unet_dropout_is_in_the_widest_levels_only() -> None:
+    def active(depth: int) -> list[float]:
+        return [m.p for m in UNetGenerator(1, 1, width=1, depth=depth).ups.modules() if isinstance(m, nn.Dropout)]
+
+    assert active(8) == [0.0, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0]
+    assert active(7) == [0.0, 0.5, 0.5, 0.0, 0.0, 0.0]
+    assert active(3) == [0.0, 0.0]
+
+
+def test_unet_neither_normalises_its_first_nor_its_innermost_level() -> None:
+    net = UNetGenerator(3, 3, width=2, depth=5)
+    normed = [isinstance(m, BatchNorm) for m in net.downs.modules() if isinstance(m, BatchNorm | nn.Identity)]
+    assert normed == [False, True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("cls", "options", "message"),
+    [
+        (ResNetGenerator, {"blocks": -1}, "blocks=-1 is too small: use 0 or more"),
+        (ResNetGenerator, {"dropout": 1.0}, "dropout=1.0 is not a probability"),
+        (ResNetGenerator, {"padding": "wrap"}, "padding='wrap' is not known: use one of reflect"),
+        (ResNetGenerator, {"upsample": "bicubic"}, "upsample='bicubic' is not known: use one of transposed"),
+        (UNetGenerator, {"depth": 1}, "depth=1 is too small: use 2 or more"),
+        (ResNetVAE, {"blocks": 3}, "blocks=3 cannot be halved"),
+        (ResVAE, {"norm": "group", "width": 4}, "use a width divisible by 8"),
+        (VAE1, {"size": 100}, "multiple of 16 and at least 32 px, not 100"),
+        (VAEGAN, {"size": 100}, "8, 16, 32, ... px, not 100"),
+    ],
+)
+def test_impossible_options(cls: type[nn.Module], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        cls(3, 3, **options)

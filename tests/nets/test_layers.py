@@ -1,0 +1,150 @@
+"""Normalisation, resampling, inference modes and first weights."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from viceversa.nets import PatchGAN, UNetGenerator, init_weights, set_inference
+from viceversa.nets.blocks import Upsample, make_upsample
+from viceversa.nets.layers import BatchNorm, BlurDown, BlurUp, InstanceNorm, Scheme, make_norm
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+NAMES = ["contiguous", "channels_last"]
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def by_definition(x: Tensor, weight: Tensor | float = 1.0, bias: Tensor | float = 0.0) -> Tensor:
+    mean = x.mean((2, 3), keepdim=True)
+    variance = (x - mean).square().mean((2, 3), keepdim=True)
+    return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("batch", [1, 2, 3])
+@pytest.mark.parametrize("incoming", LAYOUTS, ids=NAMES)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=NAMES)
+@pytest.mark.parametrize("affine", [False, True], ids=["plain", "affine"])
+def test_instance_norm_has_the_right_gradient(
+    affine: bool, layout: torch.memory_format, incoming: torch.memory_format, batch: int, dtype: torch.dtype
+) -> None:
+    norm = InstanceNorm(5, affine=affine).to(torch.float64)
+    weight, bias = noise(5, seed=3), noise(5, seed=4)
+    if affine:
+        norm.load_state_dict({"weight": weight, "bias": bias})
+    values, gradient = noise(batch, 5, 6, 8).to(dtype), noise(batch, 5, 6, 8, seed=1).to(dtype)
+
+    x = values.double().detach().clone().requires_grad_()
+    shape = (1, 5, 1, 1)
+    wanted = by_definition(x, weight.view(shape), bias.view(shape)) if affine else by_definition(x)
+    wanted.backward(gradient.double())
+
+    y = values.detach().clone(memory_format=layout).requires_grad_()
+    found = norm.to(dtype)(y)
+    found.backward(gradient.to(memory_format=incoming))
+
+    limit = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.05}[dtype]
+    assert y.grad is not None and x.grad is not None
+    assert (found.double() - wanted).abs().max() < limit * wanted.abs().max()
+    assert (y.grad.double() - x.grad).abs().max() < limit * x.grad.abs().max()
+
+
+def test_instance_norm_is_the_same_in_training_and_evaluation() -> None:
+    x = noise(2, 3, 4, 4).float()
+    assert torch.equal(InstanceNorm(3).train()(x), InstanceNorm(3).eval()(x))
+
+
+def test_instance_norm_exports_as_itself() -> None:
+    x = noise(2, 3, 4, 4).float()
+    program = torch.export.export(InstanceNorm(3), (x,))
+    assert "instance_norm" in str(program.graph)
+    torch.testing.assert_close(program.module()(x), InstanceNorm(3)(x))
+
+
+def test_batch_norm_can_use_each_images_own_statistics() -> None:
+    norm, x = BatchNorm(3), noise(2, 3, 4, 4).float()
+    nn.init.normal_(norm.weight)
+    norm(5 + 2 * x)  # running statistics that fit nothing
+    buffers = [b.clone() for b in norm.buffers()]
+    alone = [norm.train()(one) for one in x.split(1)]
+    for buffer, value in zip(norm.buffers(), buffers, strict=True):
+        buffer.copy_(value)
+
+    set_inference(norm, "image")
+    torch.testing.assert_close(norm(x), torch.cat(alone))
+    assert all(torch.equal(a, b) for a, b in zip(norm.buffers(), buffers, strict=True))
+    set_inference(norm, "running")
+    assert not torch.allclose(norm(x), torch.cat(alone), atol=0.1)
+
+
+def test_original_inference_is_training_mode_on_one_image() -> None:
+    torch.manual_seed(0)
+    net, x = UNetGenerator(3, 3, width=4, depth=4), torch.rand(1, 3, 32, 32)
+    net(x)
+    set_inference(net, "original")
+    torch.manual_seed(1)
+    found = net(x)
+    assert not torch.equal(found, net(x))  # dropout is on
+    torch.manual_seed(1)
+    torch.testing.assert_close(net.train()(x), found)
+    set_inference(net, "image")
+    assert torch.equal(net(x), net(x))
+
+
+def test_unknown_kinds_are_refused() -> None:
+    with pytest.raises(ValueError, match="use one of instance"):
+        make_norm("layer", 3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="use one of image"):
+        set_inference(nn.Identity(), "test")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="use one of normal"):
+        init_weights(nn.Identity(), "uniform", 0.02)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("scheme", get_args(Scheme))
+def test_first_weights(scheme: Literal["normal", "xavier", "kaiming", "orthogonal"]) -> None:
+    net = PatchGAN(3, width=64, layers=2, norm="batch")
+    init_weights(net, scheme, 0.02, torch.Generator().manual_seed(0))
+    conv, norm = net.layers[1].conv, net.layers[1].norm
+    assert isinstance(conv, nn.Conv2d) and isinstance(norm, BatchNorm)
+    fan_in, fan_out = 64 * 16, 128 * 16
+    spread = {
+        "normal": 0.02,
+        "xavier": 0.02 * (2 / (fan_in + fan_out)) ** 0.5,
+        "kaiming": (2 / fan_in) ** 0.5,
+        "orthogonal": 0.02 * fan_in**-0.5,
+    }[scheme]
+    assert conv.weight.std().item() == pytest.approx(spread, rel=0.02)
+    assert norm.weight.mean().item() == pytest.approx(1, abs=0.01)
+    assert norm.weight.std().item() == pytest.approx(0.02, rel=0.2)
+    assert net.head.bias is not None and not net.head.bias.any() and not norm.bias.any()
+
+    again = PatchGAN(3, width=64, layers=2, norm="batch")
+    init_weights(again, scheme, 0.02, torch.Generator().manual_seed(0))
+    assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("size", [(8, 6), (7, 5)])
+def test_blur_down_is_the_binomial_filter_with_reflected_edges(size: tuple[int, int]) -> None:
+    x = noise(1, 2, *size)
+    wide = torch.nn.functional.pad(x, [1, 1, 1, 1], mode="reflect")
+    rows = (wide[:, :, :-2] + 2 * wide[:, :, 1:-1] + wide[:, :, 2:]) / 4
+    both = (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 4
+    torch.testing.assert_close(BlurDown(2).double()(x), both[:, :, ::2, ::2])
+
+
+def test_blur_up_is_bilinear_interpolation() -> None:
+    x = noise(2, 3, 5, 4)
+    wanted = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(BlurUp(3).double()(x), wanted)
+
+
+@pytest.mark.parametrize("kind", get_args(Upsample))
+def test_upsampling_doubles(kind: Upsample) -> None:
+    layer = make_upsample(kind, 6, 4, bias=True)
+    assert layer(torch.zeros(1, 6, 5, 7)).shape == (1, 4, 10, 14)

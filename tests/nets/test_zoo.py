@@ -1,0 +1,126 @@
+"""Every registered network, in every layout and precision: a new one is covered by being registered."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from viceversa import registry
+from viceversa.nets import DISCRIMINATORS, GENERATORS, Generator
+
+SIDE = 32
+SMALL = {"width": 8, "depth": 4, "blocks": 2, "latent": 8, "size": SIDE}
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+EVERY = [*GENERATORS.items(), *DISCRIMINATORS.items()]
+every_network = pytest.mark.parametrize("cls", [c for _, c in EVERY], ids=[n for n, _ in EVERY])
+every_generator = pytest.mark.parametrize("cls", GENERATORS.values(), ids=GENERATORS.keys())
+
+
+def build(cls: type[nn.Module], **options: Any) -> nn.Module:
+    """Build a small one, from a fixed seed."""
+    torch.manual_seed(0)
+    known = inspect.signature(cls).parameters
+    options = {**{key: value for key, value in SMALL.items() if key in known}, **options}
+    return cls(3, 3, **options) if issubclass(cls, Generator) else cls(3, **options)
+
+
+def images(batch: int) -> Tensor:
+    return torch.rand(batch, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+def run(net: nn.Module, x: Tensor, layout: torch.memory_format) -> tuple[Tensor, Tensor]:
+    """Return the output and all gradients in one vector, for an incoming gradient that has the same layout."""
+    net = net.to(x.dtype).to(memory_format=layout)
+    x = x.to(memory_format=layout).requires_grad_()
+    y = net(x)
+    pattern = torch.rand(y.shape, generator=torch.Generator().manual_seed(2)) - 0.5
+    y.backward(pattern.to(y.dtype).to(memory_format=layout))
+    gradients = [x.grad, *(p.grad for p in net.parameters())]
+    return y.detach(), torch.cat([g.flatten().double() for g in gradients if g is not None])
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    return float((a.double() - b.double()).norm() / b.double().norm())
+
+
+@every_network
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=["contiguous", "channels_last"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_output_and_gradient_do_not_depend_on_layout_or_precision(
+    cls: type[nn.Module], dtype: torch.dtype, layout: torch.memory_format, batch: int
+) -> None:
+    torch.manual_seed(3)  # dropout
+    wanted = run(build(cls).eval(), images(batch).double(), torch.contiguous_format)
+    found = run(build(cls).eval(), images(batch).to(dtype), layout)
+    limit = 1e-4 if dtype == torch.float32 else 1e-10
+    assert distance(found[0], wanted[0]) < limit
+    assert distance(found[1], wanted[1]) < limit
+
+
+@every_network
+@pytest.mark.parametrize("layout", LAYOUTS, ids=["contiguous", "channels_last"])
+def test_trains_under_bf16_autocast(cls: type[nn.Module], layout: torch.memory_format) -> None:
+    wanted = build(cls).eval()(images(2))
+    net = build(cls).to(memory_format=layout)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = net.eval()(images(2).to(memory_format=layout))
+        net.train()(images(2).to(memory_format=layout)).float().square().mean().backward()
+    assert distance(found, wanted) < 0.1
+    used = [p.grad for p in net.parameters() if p.grad is not None]
+    assert used and all(g.isfinite().all() for g in used)
+
+
+@every_generator
+def test_generators_keep_size_change_channels_and_stay_in_range(cls: type[Generator]) -> None:
+    torch.manual_seed(0)
+    options = {key: value for key, value in SMALL.items() if key in inspect.signature(cls).parameters}
+    net = cls(2, 5, **options)
+    assert SIDE % net.multiple == 0
+    y = net(images(2)[:, :2])
+    assert y.shape == (2, 5, SIDE, SIDE)
+    assert y.abs().max() <= 1
+
+
+@every_generator
+def test_generators_give_each_image_the_same_answer_alone_and_in_a_batch(cls: type[Generator]) -> None:
+    net, x = build(cls).eval(), images(3)
+    torch.testing.assert_close(torch.cat([net(one) for one in x.split(1)]), net(x), rtol=1e-4, atol=1e-5)
+
+
+@every_generator
+def test_features_are_named_and_stop_at_the_last_one(cls: type[Generator]) -> None:
+    net, x = build(cls).eval(), images(1)
+    assert isinstance(net, Generator)
+    names = net.feature_names
+    assert names[:3] == ["input", "down1", "down2"]
+    found = net.features(x, names)
+    assert [f.shape[1] for f in found] == net.feature_channels(names)
+
+    calls: list[nn.Module] = []
+    for layer in net.modules():
+        layer.register_forward_hook(lambda module, *_: calls.append(module))
+    again = net.features(x, ["down1", "input"])
+    assert torch.equal(again[0], found[1]) and torch.equal(again[1], found[0])
+    assert sum(isinstance(layer, nn.Conv2d) for layer in calls) <= 2  # the stem and down1
+
+    with pytest.raises(ValueError, match="'down99' does not exist.*known: input, down1"):
+        net.features(x, ["down99"])
+
+
+@every_network
+def test_every_option_is_described(cls: type[nn.Module]) -> None:
+    options = registry.options(cls)
+    assert list(registry.descriptions(cls)) == list(options)
+
+
+@every_network
+@pytest.mark.parametrize("option", ["width", "norm"])
+def test_impossible_options_are_refused_with_a_remedy(cls: type[nn.Module], option: str) -> None:
+    bad = {"width": 0, "norm": "bathc"}[option]
+    with pytest.raises(ValueError, match=f"{option}=.*use"):
+        build(cls, **{option: bad})
