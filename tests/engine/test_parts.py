@@ -1,0 +1,163 @@
+"""Schedule, average, learner, report: the engine's parts by themselves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from viceversa import engine, methods
+from viceversa.config import ConfigError, TrainConfig
+from viceversa.engine.average import Average
+from viceversa.engine.learner import Learner
+from viceversa.engine.report import Meter, rewind
+from viceversa.engine.schedule import rate
+from viceversa.methods import METHODS
+from viceversa.nets import ResNetGenerator
+
+
+def train_config(**changes: Any) -> TrainConfig:
+    from viceversa.config import load_config
+
+    return load_config(None, [f"train.{key}={value}" for key, value in changes.items()]).train
+
+
+def test_linear_decay_is_the_originals_epoch_by_epoch() -> None:
+    """1 - max(0, epoch - n_epochs) / (n_epochs_decay + 1), epochs counted from 1."""
+    train = train_config(length="5 epochs", decay="2 epochs")
+    assert [rate(train, step, 3) for step in range(15)] == pytest.approx([1] * 9 + [2 / 3] * 3 + [1 / 3] * 3)
+
+
+def test_decay_in_steps_falls_with_every_step() -> None:
+    train = train_config(length="6 steps", decay="3 steps")
+    assert [rate(train, step, 100) for step in range(6)] == pytest.approx([1, 1, 1, 0.75, 0.5, 0.25])
+
+
+def test_other_schedules() -> None:
+    length = {"length": "6 steps", "decay": "3 steps"}
+    cosine = [rate(train_config(schedule="cosine", **length), step, 1) for step in range(6)]
+    assert cosine == pytest.approx([1, 1, 1, 0.853553, 0.5, 0.146447], abs=1e-6)
+    assert [rate(train_config(schedule="step", **length), step, 1) for step in range(6)] == [1, 1, 1, 0.1, 0.1, 0.1]
+    assert rate(train_config(schedule="constant", **length), 5, 1) == 1
+
+
+def test_the_average_forgets_its_start_and_then_moves_slowly() -> None:
+    net = ResNetGenerator(3, 3, width=4, blocks=1)
+    average = Average({"AtoB": net}, 0.9, "running")
+    mine, theirs = average.translators()["AtoB"].head.bias, net.head.bias
+    mine.data.zero_()
+    theirs.data.fill_(1.0)
+    average.update({"AtoB": net}, step=0)
+    assert mine[0].item() == pytest.approx(0.9)  # decay 1/10
+    average.update({"AtoB": net}, step=10_000)
+    assert mine[0].item() == pytest.approx(0.91)  # decay 0.9
+    Average({"AtoB": net}, 0.0, "running").update({"AtoB": net}, step=5)
+
+
+def test_an_update_touches_its_own_group_only(tiny: Any, worlds: Path) -> None:
+    learner = Learner(methods.complete(tiny("cyclegan")), 6)
+    before = {name: value.clone() for name, value in learner.method.state_dict().items()}
+    x = torch.rand(1, 3, 32, 32)
+    update = next(learner.method.step({"A": x, "B": x}))
+    learner._carry_out(update)
+    changed = {n.split(".")[0] for n, v in learner.method.state_dict().items() if not torch.equal(v, before[n])}
+    assert changed == {"G", "F"}
+    assert all(p.grad is None for p in learner.method.D_X.parameters())
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_every_method_trains_in_low_precision(tiny: Any, method: str, precision: str) -> None:
+    config = tiny(method, f"train.precision={precision}", "train.length=3 steps", "train.decay=0 steps")
+    engine.train(config)
+    line = json.loads((Path(config.run) / "log.jsonl").read_text().splitlines()[-1])
+    assert line["step"] == 3
+    assert all(abs(value) < 1e4 for value in line["losses"].values())
+
+
+@pytest.mark.parametrize("objective", ["hinge", "wgan-gp", "vanilla"])
+def test_every_objective_trains(tiny: Any, objective: str) -> None:
+    config = tiny("cyclegan", f"objective={objective}", "train.length=3 steps", "train.decay=0 steps")
+    engine.train(config)
+    assert (Path(config.run) / "weights" / "AtoB.safetensors").is_file()
+
+
+def test_layouts_in_memory_give_the_same_training(tiny: Any) -> None:
+    runs = [tiny("cyclegan", "train.precision=fp64", f"train.channels_last={x}", run=x) for x in ("true", "false")]
+    logs = []
+    for config in runs:
+        engine.train(config)
+        logs.append([json.loads(x)["losses"] for x in (Path(config.run) / "log.jsonl").read_text().splitlines()])
+    for one, other in zip(*logs, strict=True):
+        assert one == pytest.approx(other, rel=1e-6)
+
+
+def test_losses_that_are_not_finite_stop_the_run_and_keep_its_checkpoint(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_step = Learner.train_step
+
+    def broken(self: Learner, batch: Any) -> Any:
+        losses = train_step(self, batch)
+        return {name: value * (float("nan") if self.step == 6 else 1) for name, value in losses.items()}
+
+    monkeypatch.setattr(Learner, "train_step", broken)
+    config = tiny("pix2pix")
+    with pytest.raises(ValueError, match="no longer a finite number"):
+        engine.train(config)
+    names = sorted(path.name for path in (Path(config.run) / "checkpoints").iterdir())
+    assert names[-1] == "step-00000004.pt"
+
+
+def test_weights_that_are_not_finite_are_never_saved(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_step = Learner.train_step
+
+    def broken(self: Learner, batch: Any) -> Any:
+        losses = train_step(self, batch)
+        if self.step == 4:
+            next(iter(self.groups["G"])).data.fill_(float("inf"))
+        return losses
+
+    monkeypatch.setattr(Learner, "train_step", broken)
+    config = tiny("pix2pix")
+    with pytest.raises(ValueError, match="not finite"):
+        engine.train(config)
+    assert [path.name for path in (Path(config.run) / "checkpoints").iterdir()] == ["step-00000002.pt"]
+
+
+def test_pix2pix_refuses_unpaired_data(tiny: Any) -> None:
+    with pytest.raises(ConfigError, match="learns from pairs"):
+        engine.train(tiny("pix2pix", "data.layout=unpaired"))
+
+
+def test_a_run_folder_holds_what_it_promises(tiny: Any) -> None:
+    config = tiny("cyclegan", "train.sample_every=4 steps")
+    engine.train(config)
+    run = Path(config.run)
+    assert {path.name for path in (run / "samples").iterdir()} == {f"step-{n:08d}.png" for n in (0, 4, 8)}
+    assert {path.name for path in (run / "weights").iterdir()} == {
+        f"{way}{kind}.safetensors" for way in ("AtoB", "BtoA") for kind in ("", ".raw")
+    }
+    steps = [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()]
+    assert steps == [3, 6, 8]
+    events = [json.loads(line)["event"] for line in (run / "events.jsonl").read_text().splitlines()]
+    assert events[0] == "started"
+    assert events[-1] == "finished"
+
+
+def test_a_log_forgets_what_lies_beyond_the_checkpoint(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"ste')
+    rewind(log, 2)
+    assert log.read_text() == '{"step": 1}\n{"step": 2}\n'
+
+
+def test_the_meter_gives_means_and_survives_a_checkpoint() -> None:
+    meter, other = Meter(), Meter()
+    meter.add({"a": torch.tensor(1.0), "b": torch.tensor(5.0)})
+    other.load_state_dict(meter.state_dict())
+    other.add({"a": torch.tensor(2.0), "b": torch.tensor(7.0)})
+    assert other.stacked().tolist() == [1.5, 6.0]

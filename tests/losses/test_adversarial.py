@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from viceversa.losses import LSGAN, OBJECTIVES, WGANGP, Hinge, Objective, Vanilla
+
+LOGITS = torch.tensor([[[[-2.0, 0.5], [1.0, 3.0]]]])
+
+
+def test_lsgan_is_the_mean_squared_distance_to_one_and_zero() -> None:
+    assert LSGAN().real(LOGITS).item() == pytest.approx((9 + 0.25 + 0 + 4) / 4)
+    assert LSGAN().fake(LOGITS).item() == pytest.approx((4 + 0.25 + 1 + 9) / 4)
+    assert LSGAN().generator(LOGITS).item() == LSGAN().real(LOGITS).item()
+
+
+def test_vanilla_is_the_cross_entropy() -> None:
+    probability = torch.sigmoid(LOGITS)
+    assert Vanilla().real(LOGITS).item() == pytest.approx(-probability.log().mean().item(), rel=1e-5)
+    assert Vanilla().fake(LOGITS).item() == pytest.approx(-(1 - probability).log().mean().item(), rel=1e-5)
+
+
+def test_hinge_ignores_what_lies_beyond_the_margin() -> None:
+    assert Hinge().real(LOGITS).item() == pytest.approx((3 + 0.5 + 0 + 0) / 4)
+    assert Hinge().fake(LOGITS).item() == pytest.approx((0 + 1.5 + 2 + 4) / 4)
+    assert Hinge().generator(LOGITS).item() == pytest.approx(-2.5 / 4)
+
+
+def test_wgan_gp_penalises_slopes_other_than_one() -> None:
+    real, fake = torch.rand(3, 2, 4, 4), torch.rand(3, 2, 4, 4)
+
+    def steep(x: torch.Tensor) -> torch.Tensor:
+        return 3 * x.flatten(1).sum(1)[:, None, None, None]
+
+    slope = 3 * 32**0.5
+    assert WGANGP().gradient_penalty(steep, real, fake).item() == pytest.approx((slope - 1) ** 2, rel=1e-4)
+    difference = 0.5 * (steep(fake) - steep(real)).mean().item()
+    total = WGANGP(penalty=2.0).discriminator(steep, real=real, fake=fake).item()
+    assert total == pytest.approx(difference + 2 * (slope - 1) ** 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_discriminators_loss_trains_d_and_leaves_the_fakes_alone(name: str) -> None:
+    objective: Objective = OBJECTIVES[name]()
+    D = nn.Conv2d(3, 1, 4)
+    fake = torch.rand(2, 3, 8, 8, requires_grad=True)
+    objective.discriminator(D, real=torch.rand(2, 3, 8, 8), fake=fake).backward()
+    assert fake.grad is None
+    assert D.weight.grad is not None
+    assert D.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_losses_are_computed_in_float32_under_autocast(name: str) -> None:
+    objective: Objective = OBJECTIVES[name]()
+    for loss in (objective.real, objective.fake, objective.generator):
+        assert loss(LOGITS.bfloat16()).dtype == torch.float32

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from viceversa import methods
+from viceversa.config import ConfigError, load_config
+from viceversa.methods import METHODS
+from viceversa.methods.base import Batch, Method, Update
+
+SMALL = ["generator.width=4", "discriminator.width=4", "discriminator.layers=2", "data.load=32", "data.crop=32"]
+
+
+def build(name: str, *overrides: str) -> Method:
+    sizes = ["generator.blocks=1"] if load_config(name).generator["name"] == "resnet" else ["generator.depth=5"]
+    return methods.build(methods.complete(load_config(name, [*SMALL, *sizes, *overrides])))
+
+
+def updates(method: Method, batch: Batch) -> dict[str, Update]:
+    return {update.group: update for update in method.step(batch)}
+
+
+@pytest.fixture
+def batch() -> Batch:
+    torch.manual_seed(0)
+    return {"A": torch.rand(1, 3, 32, 32) * 2 - 1, "B": torch.rand(1, 3, 32, 32) * 2 - 1}
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_loss_reaches_its_group(name: str, batch: Batch) -> None:
+    method = build(name)
+    groups = method.groups()
+    seen = updates(method, batch)
+    assert seen.keys() == groups.keys()
+    for group, update in seen.items():
+        parameters = [p for net in groups[group] for p in net.parameters()]
+        for loss, value in update.losses.items():
+            gradients = torch.autograd.grad(value, parameters, allow_unused=True, retain_graph=True)
+            assert any(g is not None and g.abs().sum() > 0 for g in gradients), loss
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_translator_is_trained(name: str) -> None:
+    method = build(name)
+    trained = {id(net) for nets in method.groups().values() for net in nets}
+    assert method.translators()
+    assert all(id(net) in trained for net in method.translators().values())
+
+
+def test_cyclegan_updates_generators_first_and_pix2pix_the_discriminator(batch: Batch) -> None:
+    assert [u.group for u in build("cyclegan").step(batch)] == ["G", "D"]
+    assert [u.group for u in build("pix2pix").step(batch)] == ["D", "G"]
+
+
+def test_cyclegan_weighs_each_cycle_and_its_identity(batch: Batch) -> None:
+    def losses(*overrides: str) -> Any:
+        torch.manual_seed(0)
+        return updates(build("cyclegan", *overrides), batch)["G"].losses
+
+    one, other = losses(), losses("method.cycle_x=1", "method.cycle_y=20", "method.identity=0.25")
+    assert other["cycle_X"].item() == pytest.approx(one["cycle_X"].item() / 10)
+    assert other["cycle_Y"].item() == pytest.approx(one["cycle_Y"].item() * 2)
+    assert other["identity_G"].item() == pytest.approx(one["identity_G"].item())
+    assert other["identity_F"].item() == pytest.approx(one["identity_F"].item() / 20)
+    assert "identity_G" not in losses("method.identity=0")
+
+
+def test_cyclegan_pools_feed_the_discriminators(batch: Batch) -> None:
+    method = build("cyclegan", "method.pool=1")
+    torch.manual_seed(0)
+    scores = set()
+    for _ in range(8):  # the pool hands out one of two images at random
+        scores.add(round(updates(method, batch)["D"].losses["gan_D_Y"].item(), 9))
+        batch = {world: images.flip(-1) for world, images in batch.items()}
+    assert len(scores) > 2
+
+
+def test_pix2pix_translates_in_its_direction_and_d_sees_both_images(batch: Batch) -> None:
+    method = build("pix2pix", "method.direction=BtoA", "data.channels_b=1", "data.channels_a=3")
+    (net,) = method.translators().values()
+    assert list(method.translators()) == ["BtoA"]
+    assert net(torch.zeros(1, 1, 32, 32)).shape == (1, 3, 32, 32)
+    assert next(method.D.parameters()).shape[1] == 4  # type: ignore[operator, union-attr]
+
+
+def test_worlds_may_differ_in_channels_unless_identity_compares_them() -> None:
+    with pytest.raises(ConfigError, match=r"method\.identity"):
+        build("cyclegan", "data.channels_b=1")
+    method = build("cyclegan", "data.channels_b=1", "method.identity=0")
+    list(method.step({"A": torch.zeros(1, 3, 32, 32), "B": torch.zeros(1, 1, 32, 32)}))
