@@ -1,4 +1,4 @@
-"""What a run or a weights file is, in words."""
+"""What a run, a weights file or a configuration is, in words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from viceversa import methods
-from viceversa.config import load_config
+from viceversa.config import Config, load_config, to_yaml
 from viceversa.nets import output_size, receptive_field
 from viceversa.nets.base import Discriminator
 from viceversa.nets.weights import load_generator
@@ -24,6 +24,16 @@ def describe(path: Path) -> str:
         raise FileNotFoundError(f"{path}: there is no such run or weights file")
     width = max(map(len, facts))
     return "\n".join(f"{name:{width}}  {value}" for name, value in facts.items())
+
+
+def resolved(config: Config) -> str:
+    """Return the configuration as YAML, with every option of every component and what it means.
+
+    Raises ConfigError for what cannot be built.
+    """
+    config = methods.complete(config)
+    methods.check(config)
+    return to_yaml(config, methods.describe(config))
 
 
 def _run(path: Path) -> dict[str, str]:

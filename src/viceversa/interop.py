@@ -38,14 +38,15 @@ def read_original(path: str | Path) -> tuple[Original, dict[str, Tensor]]:
 
 
 def convert_original(state: Mapping[str, Tensor]) -> tuple[Original, dict[str, Tensor]]:
-    """Return the description of the network that an original implementation's state_dict belongs to, and our state_dict.
+    """Return the description of the network that an original's state_dict belongs to, and its weights under our names.
 
     Raises ValueError that names the first key that did not fit.
     """
     layers = _layers(state)
     original = recognise(layers)
     try:
-        net = original.build()
+        with torch.device("meta"):  # only names and shapes: a foreign file may describe something enormous
+            net = original.build()
     except ValueError as error:
         raise ValueError(f"looks like {original.network}, which cannot be built: {error}") from None
     return original, _transfer(layers, _layers(net.state_dict()), original.network["norm"])
@@ -74,8 +75,9 @@ def _transfer(theirs: Layers, ours: Layers, norm: str) -> dict[str, Tensor]:
             key, wanted, found = f"{name}.{leaf}", our_layer.get(leaf), layer.get(leaf)
             if wanted is None and norm == "instance_affine" and leaf in STATISTICS:
                 continue  # PyTorch 0.3 kept statistics that instance norm does not use; the originals drop them too
-            if found is None and (leaf == "num_batches_tracked" or (leaf == "bias" and norm == "none")):
-                found = wanted if leaf == "num_batches_tracked" else torch.zeros_like(our_layer[leaf])
+            absent = leaf == "num_batches_tracked" or (leaf == "bias" and norm == "none")
+            if wanted is not None and found is None and absent:
+                found = torch.zeros_like(wanted, device="cpu")  # older files lack the one, the originals the other
             if wanted is None or found is None or wanted.shape != found.shape:
                 raise ValueError(f"{key}: {_shape(found)} does not fit {our_name}.{leaf}, {_shape(wanted)}")
             weights[f"{our_name}.{leaf}"] = found

@@ -14,10 +14,11 @@ from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import pydantic
 
-from viceversa.config import CLOSED, ConfigError, explain, suggest
+from viceversa.config import ConfigError, explain, suggest
 
 T = TypeVar("T")
 Table: TypeAlias = Mapping[str, type[T]]
+FINITE = pydantic.ConfigDict(allow_inf_nan=False)
 CONTEXT = "size"  # keyword-only, but handed in by the code that builds, never an option
 
 
@@ -33,16 +34,23 @@ def find(table: Table[T], section: str, name: str) -> type[T]:
     module, _, attribute = name.partition(":")
     try:
         found: type[T] = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise ConfigError(f"{section}.name={name}: cannot be imported ({error})") from None
-    if not inspect.isclass(found):
-        raise ConfigError(f"{section}.name={name}: is not a class")
+    base = _base(table)
+    if not inspect.isclass(found) or not issubclass(found, base):
+        raise ConfigError(f"{section}.name={name}: must be a subclass of {base.__module__}.{base.__name__}")
     return found
+
+
+def _base(table: Table[T]) -> type[T]:
+    """Return the nearest class that all in the table descend from."""
+    classes = list(table.values())
+    return next(base for base in classes[0].__mro__ if all(issubclass(cls, base) for cls in classes))
 
 
 def options(cls: type) -> dict[str, tuple[Any, Any]]:
     """Return a constructor's options: name -> (annotation, default)."""
-    hints = get_type_hints(cls.__init__, include_extras=True)
+    hints = get_type_hints(inspect.getattr_static(cls, "__init__"), include_extras=True)
     parameters = inspect.signature(cls).parameters.values()
     return {
         p.name: (hints.get(p.name, Any), ... if p.default is p.empty else p.default)
@@ -60,12 +68,21 @@ def complete(table: Table[T], section: str, spec: Mapping[str, Any]) -> dict[str
         raise ConfigError(f"{section}.name: missing; known: {', '.join(table)}")
     cls = find(table, section, spec["name"])
     known = options(cls)
-    schema: Any = pydantic.create_model(cls.__name__, __config__=pydantic.ConfigDict(**CLOSED), **known)
+    for key in spec:
+        if key != "name" and key not in known:
+            raise ConfigError(f"{section}.{key}: {spec['name']} has no such option{suggest(str(key), known)}")
+    values = {key: _value(f"{section}.{key}", kind, spec.get(key, default)) for key, (kind, default) in known.items()}
+    return {"name": spec["name"], **values}
+
+
+def _value(key: str, kind: Any, value: Any) -> Any:
+    """Return the value of an option, checked against its annotation."""
+    if value is ...:
+        raise ConfigError(f"{key}: missing, it has no default")
     try:
-        values = schema.model_validate({k: v for k, v in spec.items() if k != "name"})
+        return pydantic.TypeAdapter(kind, config=FINITE).validate_python(value)
     except pydantic.ValidationError as error:
-        raise ConfigError(explain(error.errors()[0], section, known)) from None
-    return {"name": spec["name"], **values.model_dump()}
+        raise ConfigError(explain(error.errors()[0], key)) from None
 
 
 def descriptions(cls: type) -> dict[str, str]:

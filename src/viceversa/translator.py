@@ -8,17 +8,20 @@ from typing import get_args
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
 from viceversa.config import Direction
-from viceversa.data.images import Picture, Pixels, from_tensor, picture_of, to_tensor, with_channels
+from viceversa.data.images import Picture, Pixels, from_tensor, picture_of, resize, to_tensor, with_channels
 from viceversa.nets.base import Generator
 from viceversa.nets.weights import Card, load_generator
 
+SMALLEST = 32  # pixels of a side that the networks see, so that they have something to halve and to mirror
+
 
 class Translator:
-    """Translates pictures of any size with one trained generator.
+    """Translates pictures of any size with one trained generator; the same picture always becomes the same picture.
 
     >>> translate = Translator.load("runs/cyclegan-horse2zebra")
     >>> translate(Image.open("horse.jpg")).save("zebra.png")
@@ -48,34 +51,39 @@ class Translator:
             raise ValueError(f"{path}: translates {card.direction}, not {direction}")
         return cls(net, card, device)
 
-    def __call__(self, image: Image.Image | Pixels) -> Image.Image:
-        """Return the translation of a PIL image or a uint8 array (H, W, 1, 3 or 4), in the same size."""
-        if isinstance(image, np.ndarray):
-            image = Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
-        result = self.picture(picture_of(image))
-        translated = Image.fromarray(result.pixels[..., 0] if result.pixels.shape[2] == 1 else result.pixels)
+    def __call__(self, image: Image.Image | NDArray[np.uint8]) -> Image.Image:
+        """Return the translation of a PIL image or a uint8 array (H, W) or (H, W, 1, 3 or 4), in the same size."""
+        result = self.picture(picture_of(image if isinstance(image, Image.Image) else as_image(image)))
+        translated = as_image(result.pixels)
         if result.alpha is not None:
-            translated.putalpha(Image.fromarray(result.alpha))
+            translated.putalpha(as_image(result.alpha))
         return translated
 
     def picture(self, picture: Picture) -> Picture:
-        """Return the translation of a decoded picture; what is transparent stays so."""
-        if picture.alpha is None or self.card.in_channels == 4:
-            result = self.pixels(with_channels(picture, self.card.in_channels))
-            return Picture(result, None, result.shape[2] == 1)
-        result = self.pixels(with_channels(picture, self.card.in_channels))  # on white, as in training ...
-        return Picture(off_white(result, picture.alpha), picture.alpha, result.shape[2] == 1)  # ... and off it again
+        """Return the translation of a decoded picture; what is transparent stays so.
 
-    def pixels(self, pixels: Pixels) -> Pixels:
+        A generator without an alpha channel sees transparent pictures on white, as in training, and the white is
+        taken off again. One that makes an alpha channel decides itself what is transparent.
+        """
+        result = self.pixels(with_channels(picture, self.card.in_channels))
+        if self.card.out_channels == 4:
+            return Picture(result[:, :, :3], result[:, :, 3])
+        if picture.alpha is not None and self.card.in_channels != 4:
+            result = off_white(result, picture.alpha)
+        return Picture(result, picture.alpha, result.shape[2] == 1)
+
+    def pixels(self, pixels: Pixels) -> NDArray[np.uint8]:
         """Return uint8 pixels (H, W, out) for pixels (H, W, in)."""
         return from_tensor(self._through(self.net, pixels))
 
     @property
     def has_mask(self) -> bool:
-        """Whether the generator has an attention mask."""
-        return bool(self.card.generator.get("mask"))
+        """Whether the generator says where it paints."""
+        side = self.net.size or SMALLEST * self.net.multiple
+        with torch.inference_mode():
+            return self.net.attention(torch.zeros(1, self.card.in_channels, side, side, device=self.device)) is not None
 
-    def mask(self, picture: Picture) -> Pixels:
+    def mask(self, picture: Picture) -> NDArray[np.uint8]:
         """Return where the generator paints, uint8 (H, W, 1); only for generators with an attention mask."""
         return from_tensor(self._through(self.net.attention, with_channels(picture, self.card.in_channels)) * 2 - 1)
 
@@ -83,26 +91,47 @@ class Translator:
     def _through(self, net: Callable[[Tensor], Tensor | None], pixels: Pixels) -> Tensor:
         """Apply `net` to pixels that are mirrored outwards to a size it accepts, and cut the result to size."""
         height, width = pixels.shape[:2]
+        if self.net.size is not None:
+            return self._resized(net, pixels, self.net.size)
         top, bottom = margins(height, self.net.multiple)
         left, right = margins(width, self.net.multiple)
         padded = np.pad(pixels, ((top, bottom), (left, right), (0, 0)), mode="reflect")
-        torch.manual_seed(0)  # dropout, where the checkpoint asks for it, is the same for every call
-        result = net(to_tensor(padded)[None].to(self.device))
+        return self._apply(net, padded)[:, top : top + height, left : left + width]
+
+    def _resized(self, net: Callable[[Tensor], Tensor | None], pixels: Pixels, size: int) -> Tensor:
+        """Apply a `net` that only knows one size."""
+        result = from_tensor(self._apply(net, resize(pixels, (size, size))))
+        height, width = pixels.shape[:2]
+        return to_tensor(resize(result, (height, width)))
+
+    def _apply(self, net: Callable[[Tensor], Tensor | None], pixels: Pixels) -> Tensor:
+        """Apply `net` to pixels of a size it accepts."""
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(0)  # dropout, where the checkpoint asks for it, is the same for every call
+            result = net(to_tensor(pixels)[None].to(self.device))
         assert result is not None
-        return result[0, :, top : top + height, left : left + width]
+        return result[0]
+
+
+def as_image(pixels: NDArray[np.uint8]) -> Image.Image:
+    """Return uint8 pixels (H, W) or (H, W, 1, 3 or 4) as a PIL image; raise ValueError for anything else."""
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (1,), (3,), (4,)):
+        kind = f"{pixels.dtype} {pixels.shape}"
+        raise ValueError(f"a picture is uint8 (height, width, 1, 3 or 4), this is {kind}; scale it to 0..255")
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels)
 
 
 def margins(length: int, multiple: int) -> tuple[int, int]:
-    """Return how many pixels to add before and after, so that the length is a multiple, and at least 32."""
-    missing = max(32, length) - length
+    """Return how many pixels to add before and after, so that the length is a multiple, and not too small."""
+    missing = max(SMALLEST, length) - length
     missing += -(length + missing) % multiple
     return missing // 2, missing - missing // 2
 
 
-def off_white(pixels: Pixels, alpha: Pixels) -> Pixels:
+def off_white(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Undo the blending of uint8 pixels (H, W, C) with white, so that edges show no white rim on other grounds."""
     share = np.maximum(alpha, 1)[:, :, None] / 255
-    return np.rint(255 - (255 - pixels) / share).clip(0, 255).astype(np.uint8)
+    return np.rint(255 - (255.0 - pixels) / share).clip(0, 255).astype(np.uint8)
 
 
 def weights_file(path: Path, direction: Direction | None, raw: bool) -> Path:

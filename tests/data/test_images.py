@@ -83,7 +83,11 @@ def test_exif_orientation_in_other_formats(tmp_path: Path, suffix: str) -> None:
 
 def test_broken_exif_is_no_obstacle(tmp_path: Path) -> None:
     Image.fromarray(noise(8, 8, 3)).save(tmp_path / "x.jpg", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
-    assert open_picture(tmp_path / "x.jpg").pixels.shape == (8, 8, 3)
+    text = struct.pack("<HHI4sI", 0x0112, 2, 4, b"abc\0", 0)  # an orientation of the type ASCII
+    exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + text
+    Image.fromarray(noise(8, 8, 3)).save(tmp_path / "y.jpg", exif=exif)
+    for name in ("x.jpg", "y.jpg"):
+        assert open_picture(tmp_path / name).pixels.shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,11 @@ def test_ranks_are_disjoint(unpaired: Path) -> None:
         assert all(set(order[s : s + length]) == set(range(length)) for s in range(0, 200 - length, length))
 
 
+def test_worlds_of_the_same_length_have_their_own_orders(paired: Path) -> None:
+    batches = take(stream_of(paired), 30)  # read as unpaired
+    assert numbers(batches, "A") != numbers(batches, "B")
+
+
 def test_the_seed_decides(unpaired: Path) -> None:
     assert equal(take(stream_of(unpaired, seed=1), 5), take(stream_of(unpaired, seed=1), 5))
     assert not equal(take(stream_of(unpaired, seed=1), 5), take(stream_of(unpaired, seed=2), 5))
@@ -265,6 +270,14 @@ def test_too_many_broken_files_stop_the_training(tmp_path: Path, workers: int) -
         ImageError, match=r"2 of 10 pictures cannot be read: .*03\.png, .*04\.png; remove or repair them"
     ):
         take(stream, 5)
+
+
+def test_a_draw_gives_up_when_there_are_too_many_broken_files(tmp_path: Path) -> None:
+    make(tmp_path / "trainA", "A", 5)
+    make(tmp_path / "trainB", "B", 5)
+    break_some(tmp_path / "trainA", *range(5))
+    with pytest.raises(ImageError, match=r"^2 of 10"):  # no need to read them all
+        take(stream_of(tmp_path), 1)
 
 
 def test_one_in_a_hundred_is_tolerated(tmp_path: Path) -> None:

@@ -41,7 +41,12 @@ def test_receptive_field_is_what_one_output_depends_on(layers: int, tail: bool, 
 @pytest.mark.parametrize("size", [64, 97, 128])
 @pytest.mark.parametrize(
     "net",
-    [PatchGAN(3, width=1), PatchGAN(3, width=1, antialias=True), PatchGAN(3, width=1, tail=False), PixelGAN(3, width=1)],
+    [
+        PatchGAN(3, width=1),
+        PatchGAN(3, width=1, antialias=True),
+        PatchGAN(3, width=1, tail=False),
+        PixelGAN(3, width=1),
+    ],
     ids=["patchgan", "antialias", "no tail", "pixelgan"],
 )
 def test_output_size_is_the_size_of_the_output(net: nn.Module, size: int) -> None:
@@ -64,7 +69,7 @@ def test_map_size_finds_the_stack() -> None:
     net = PatchGAN(3, width=2, map_size=16, size=128)  # source 003
     assert net(torch.zeros(1, 3, 128, 128)).shape == (1, 1, 16, 16)
     assert [m.stride for m in net.modules() if isinstance(m, nn.Conv2d)] == [(2, 2)] * 3 + [(1, 1)]
-    assert parameters(PatchGAN(3, map_size=30, size=256)) == 2.765  # the official one is preferred
+    assert parameters(PatchGAN(3, map_size=30, size=256)) == 2.765  # the official one
     assert PatchGAN(3, width=2, map_size=16, size=128, antialias=True)(torch.zeros(1, 3, 128, 128)).shape[-1] == 16
     with pytest.raises(ValueError, match=r"cannot be had from 128 px; use one of .*14, 16"):
         PatchGAN(3, map_size=15, size=128)

@@ -94,7 +94,8 @@ def test_mask_starts_open_and_mixes_with_the_input() -> None:
     net, x = ResNetGenerator(3, 3, width=8, blocks=1, mask=True), images()
     init_weights(net, "normal", 0.02)
     mask = net.attention(x)
-    assert mask is not None and mask.shape == (2, 1, 16, 16)
+    assert mask is not None
+    assert mask.shape == (2, 1, 16, 16)
     assert mask.mean().item() == pytest.approx(0.88, abs=0.03)
     content, _ = net.paint(x)
     torch.testing.assert_close(net(x), mask * content + (1 - mask) * x)

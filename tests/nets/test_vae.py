@@ -33,7 +33,8 @@ def test_translates_with_the_mean_also_while_training(cls: type[VariationalGener
     net, x = build(cls), images()
     assert torch.equal(net(x), net(x))
     mean, logvar = net.encode(x)
-    assert mean.shape == logvar.shape and mean.shape[:2] == (2, 6)
+    assert mean.shape == logvar.shape
+    assert mean.shape[:2] == (2, 6)
     torch.testing.assert_close(net(x), net.decode(mean))
 
 
@@ -42,7 +43,8 @@ def test_samples_differ_repeat_with_their_generator_and_carry_gradients(cls: typ
     net = build(cls)
     mean, logvar = net.encode(images())
     a, b, c = (net.sample(mean, logvar, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
-    assert torch.equal(a, b) and not torch.equal(a, c)
+    assert torch.equal(a, b)
+    assert not torch.equal(a, c)
     net.decode(a).sum().backward()
     for part in (net.mean, net.logvar, net.encoder):
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in part.parameters())

@@ -44,7 +44,8 @@ def run(net: nn.Module, x: Tensor, layout: torch.memory_format) -> tuple[Tensor,
 
 
 def distance(a: Tensor, b: Tensor) -> float:
-    return float((a.double() - b.double()).norm() / b.double().norm())
+    a, b = a.detach().double(), b.detach().double()
+    return float((a - b).norm() / b.norm())
 
 
 @every_network
@@ -72,7 +73,8 @@ def test_trains_under_bf16_autocast(cls: type[nn.Module], layout: torch.memory_f
         net.train()(images(2).to(memory_format=layout)).float().square().mean().backward()
     assert distance(found, wanted) < 0.1
     used = [p.grad for p in net.parameters() if p.grad is not None]
-    assert used and all(g.isfinite().all() for g in used)
+    assert used
+    assert all(g.isfinite().all() for g in used)
 
 
 @every_generator
@@ -105,10 +107,11 @@ def test_features_are_named_and_stop_at_the_last_one(cls: type[Generator]) -> No
     for layer in net.modules():
         layer.register_forward_hook(lambda module, *_: calls.append(module))
     again = net.features(x, ["down1", "input"])
-    assert torch.equal(again[0], found[1]) and torch.equal(again[1], found[0])
-    assert sum(isinstance(layer, nn.Conv2d) for layer in calls) <= 2  # the stem and down1
+    assert torch.equal(again[0], found[1])
+    assert torch.equal(again[1], found[0])
+    assert sum(isinstance(layer, nn.Conv2d) for layer in calls) <= 3  # the stem, and down1 of at most two
 
-    with pytest.raises(ValueError, match="'down99' does not exist.*known: input, down1"):
+    with pytest.raises(ValueError, match=r"'down99' does not exist.*known: input, down1"):
         net.features(x, ["down99"])
 
 

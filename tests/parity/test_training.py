@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from viceversa import methods
 from viceversa.config import load_config
 from viceversa.engine.learner import Learner
 from viceversa.interop import convert_original
+from viceversa.losses import contrastive
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EXACT = ["train.precision=fp64", "train.optimizer=sgd", "train.schedule=constant"]
@@ -32,12 +34,20 @@ CASES = {
         {"G": "G", "D": "D"},
         {"G_GAN": "gan_G", "G_L1": "l1"},
     ),
+    "cut_antialias_identity": (
+        "cut",
+        ["generator.width=4", "generator.blocks=6", "discriminator.width=4", "method.patches=16", "method.head_width=32"],
+        {"G": "G", "D": "D", "F": "H"},
+        {"G_GAN": "gan_G"},
+    ),
 }
 
 
 def network(state: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tensor]:
     """One network of a golden file, under our keys."""
     mine = {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
+    if name == "F":  # the projection heads of CUT
+        return {key.replace("mlp_", "heads."): value for key, value in mine.items()}
     return convert_original(mine)[1]
 
 
@@ -52,9 +62,11 @@ def learner_from(golden: dict[str, Any], preset: str, overrides: list[str], name
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_three_steps_arrive_where_the_original_does(name: str) -> None:
+def test_three_steps_arrive_where_the_original_does(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     preset, overrides, names, losses = CASES[name]
     golden = torch.load(GOLDEN / f"{name}.pt", weights_only=True)
+    drawn = iter(golden.get("patch_ids_in_order_drawn", []))  # the only random numbers in these steps
+    monkeypatch.setattr(contrastive, "draw_patches", lambda positions, count: torch.tensor(next(drawn)))
     learner = learner_from(golden, preset, overrides, names)
     for batch, expected in zip(golden["batches"], golden["losses"], strict=True):
         found = learner.train_step(batch)
@@ -65,6 +77,14 @@ def test_three_steps_arrive_where_the_original_does(name: str) -> None:
         for key, wanted in network(golden["after"], theirs).items():
             if wanted.is_floating_point():
                 assert (after[key] - wanted).norm() <= 1e-8 * wanted.norm() + 1e-12, f"{ours}.{key}"
+    assert next(drawn, None) is None
+
+
+def test_patch_nce_is_the_originals() -> None:
+    golden = {key: torch.from_numpy(value) for key, value in np.load(GOLDEN / "patchnce_batch2_patches16.npz").items()}
+    query, key = (golden[name].reshape(2, 16, 32) for name in ("query", "key"))
+    found = contrastive.patch_nce(query, key, temperature=float(golden["temperature"]), negatives="image")
+    assert torch.allclose(found, golden["loss_per_query"], rtol=1e-6, atol=1e-6)
 
 
 def test_the_comparison_can_fail() -> None:

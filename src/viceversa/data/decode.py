@@ -48,10 +48,18 @@ def open_picture(path: Path | str) -> Picture:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, of odd metadata; what matters raises an error below
             with Image.open(path, formats=FORMATS) as image:
-                image.load()
-                return _turn(_decode(image), _orientation(image))
+                return picture_of(image)
     except Exception as error:  # on damaged files Pillow raises nearly anything
         raise ImageError(f"{path}: {_reason(Path(path), error)}") from None
+
+
+def picture_of(image: Image.Image) -> Picture:
+    """Turn a PIL image of any mode into a picture: as its EXIF data say, in sRGB.
+
+    Raises whatever Pillow raises for damaged data, and ImageError for values that are not finite.
+    """
+    image.load()
+    return _turn(_decode(image), _orientation(image))
 
 
 def picture_size(path: Path) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from viceversa.data.decode import ImageError, Picture, Pixels, open_picture
+from viceversa.data.decode import ImageError, Picture, Pixels, open_picture, picture_of
 
 __all__ = [
     "EXTENSIONS",
@@ -28,6 +28,7 @@ __all__ = [
     "luminance",
     "on_white",
     "open_picture",
+    "picture_of",
     "resize",
     "save_picture",
     "to_tensor",

@@ -46,4 +46,4 @@ def _target(image: Pixels, data: DataConfig) -> tuple[int, int]:
 def _short_side(image: Pixels, side: int) -> tuple[int, int]:
     height, width, _ = image.shape
     scale = side / min(height, width)
-    return max(side, round(height * scale)), max(side, round(width * scale))
+    return round(height * scale), round(width * scale)

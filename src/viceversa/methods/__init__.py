@@ -10,6 +10,7 @@ from viceversa import registry
 from viceversa.config import Config, ConfigError
 from viceversa.losses import OBJECTIVES
 from viceversa.methods.base import Method, Networks
+from viceversa.methods.cut import CUT
 from viceversa.methods.cyclegan import CycleGAN
 from viceversa.methods.pix2pix import Pix2Pix
 from viceversa.nets import DISCRIMINATORS, GENERATORS
@@ -17,6 +18,7 @@ from viceversa.nets import DISCRIMINATORS, GENERATORS
 METHODS: dict[str, type[Method]] = {
     "cyclegan": CycleGAN,
     "pix2pix": Pix2Pix,
+    "cut": CUT,
 }
 
 TABLES: dict[str, registry.Table] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias, TypeVar
 
 import torch
@@ -14,6 +14,7 @@ from viceversa.losses import OBJECTIVES, Objective
 from viceversa.nets.base import Discriminator, Generator
 from viceversa.nets.build import build_discriminator, build_generator
 from viceversa.nets.layers import init_weights
+from viceversa.nets.projector import Projector
 
 Batch: TypeAlias = dict[str, Tensor]
 Translators: TypeAlias = dict[Direction, Generator]
@@ -55,18 +56,25 @@ class Networks:
     def discriminator(self, *worlds: str) -> Discriminator:
         """Return a new discriminator of images of the given worlds, concatenated if there are several."""
         channels = sum(self.channels[world] for world in worlds)
-        return self._initialised(build_discriminator(self.config.discriminator, channels))
+        return self._initialised(build_discriminator(self.config.discriminator, channels, size=self.config.data.crop))
+
+    def projector(self, net: Generator, layers: Sequence[str], width: int) -> Projector:
+        """Return new projection heads for the named features of a generator; ConfigError for an unknown name."""
+        try:
+            return self._initialised(Projector(net.feature_channels(layers), width=width))
+        except ValueError as error:
+            raise ConfigError(f"method.layers: {error}") from None
 
     def objective(self) -> Objective:
         """Return the adversarial objective."""
         spec = registry.complete(OBJECTIVES, "objective", self.config.objective)
         return registry.find(OBJECTIVES, "objective", spec.pop("name"))(**spec)
 
-    def require_same_channels(self, key: str, reason: str) -> None:
-        """Raise ConfigError unless worlds A and B have equally many channels."""
+    def require_same_channels(self, key: str, reason: str, off: str = "0") -> None:
+        """Raise ConfigError unless worlds A and B have equally many channels; `off` is the value that avoids it."""
         if self.channels["A"] != self.channels["B"]:
             a, b = self.channels.values()
-            raise ConfigError(f"{key}: {reason}, so it needs equal channels, not {a} and {b}; set {key}=0")
+            raise ConfigError(f"{key}: {reason}, so it needs equal channels, not {a} and {b}; set {key}={off}")
 
     def _initialised(self, net: Net) -> Net:
         init_weights(net, self.config.init.scheme, self.config.init.gain)

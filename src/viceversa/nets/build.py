@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from viceversa import registry
 from viceversa.config import ConfigError
 from viceversa.nets import DISCRIMINATORS, GENERATORS
 from viceversa.nets.base import Discriminator, Generator
+
+Net = TypeVar("Net", Generator, Discriminator)
 
 
 def build_generator(spec: Mapping[str, Any], in_channels: int, out_channels: int, *, size: int) -> Generator:
@@ -17,21 +19,28 @@ def build_generator(spec: Mapping[str, Any], in_channels: int, out_channels: int
 
     Raises ConfigError for options that do not fit.
     """
-    options = registry.complete(GENERATORS, "generator", spec)
-    cls = registry.find(GENERATORS, "generator", options.pop("name"))
-    if registry.CONTEXT in inspect.signature(cls).parameters:
-        options[registry.CONTEXT] = size
+    cls, options = _resolved(GENERATORS, "generator", spec, size)
     try:
         return cls(in_channels, out_channels, **options)
     except ValueError as error:
         raise ConfigError(f"generator: {error}") from None
 
 
-def build_discriminator(spec: Mapping[str, Any], channels: int) -> Discriminator:
-    """Return the discriminator that `spec` describes, of images with `channels` channels."""
-    options = registry.complete(DISCRIMINATORS, "discriminator", spec)
-    cls = registry.find(DISCRIMINATORS, "discriminator", options.pop("name"))
+def build_discriminator(spec: Mapping[str, Any], channels: int, *, size: int) -> Discriminator:
+    """Return the discriminator that `spec` describes, of images with `channels` channels and `size` pixels."""
+    cls, options = _resolved(DISCRIMINATORS, "discriminator", spec, size)
     try:
         return cls(channels, **options)
     except ValueError as error:
         raise ConfigError(f"discriminator: {error}") from None
+
+
+def _resolved(
+    table: registry.Table[Net], section: str, spec: Mapping[str, Any], size: int
+) -> tuple[type[Net], dict[str, Any]]:
+    """Return a network's class and all its arguments; the image size among them if it wants to know."""
+    options = registry.complete(table, section, spec)
+    cls = registry.find(table, section, options.pop("name"))
+    if registry.CONTEXT in inspect.signature(cls).parameters:
+        options[registry.CONTEXT] = size
+    return cls, options

@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import pad
 
+from viceversa.config import Inference
+
 from .base import one_of
 
 Norm: TypeAlias = Literal["instance", "instance_affine", "batch", "none"]
-Inference: TypeAlias = Literal["image", "running", "original"]
 Scheme: TypeAlias = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
 

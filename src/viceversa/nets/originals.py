@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -78,13 +79,14 @@ def _vae_norm(layers: Layers, untracked: str) -> str:
 
 
 def _blocks(layers: Layers, start: str) -> dict[str, Any]:
-    """Tell number, padding and dropout of the residual blocks below `start`."""
-    convs = [name for name in _weights(layers, start) if ".conv_block." in name]
-    if not convs:
+    """Tell number, padding and dropout of the residual blocks below `start`, which are lists of layers in a list."""
+    nested = re.compile(rf"{start}\d+\.\w+\.(\d+)")
+    places = [int(match[1]) for name in _weights(layers) if (match := nested.fullmatch(name))]
+    if not places:
         return {"blocks": 0, "padding": "reflect", "dropout": 0.0}
-    first, second = (int(name.rpartition(".")[2]) for name in convs[:2])  # padding, conv, norm, ReLU, dropout, ...
+    first, second = places[:2]  # in a list of: padding, convolution, norm, ReLU, dropout, padding, convolution, norm
     return {
-        "blocks": len(convs) // 2,
+        "blocks": len(places) // 2,
         "padding": "reflect" if first else "zeros",
         "dropout": 0.5 if second - first == first + 4 else 0.0,
     }
@@ -96,7 +98,7 @@ def _filters(layers: Layers) -> set[int]:
 
 
 def _resnet(layers: Layers) -> Original:
-    blocks, stem = _blocks(layers, "model."), layers["model.1"]["weight"]
+    blocks, stem = _blocks(layers, r"model\."), layers["model.1"]["weight"]
     convs = list(_weights(layers).values())
     downs = (len(convs) - 2 * blocks["blocks"] - 2) // 2  # without the blocks: stem, downs, ups, head
     form = {"antialias": 3 in _filters(layers), "upsample": "blur" if 4 in _filters(layers) else "transposed"}
@@ -126,7 +128,7 @@ def _pixelgan(layers: Layers) -> Original:
 
 
 def _resnet_vae(layers: Layers) -> Original:
-    blocks, stem = _blocks(layers, "encoder."), layers["encoder.1"]["weight"]
+    blocks, stem = _blocks(layers, r"encoder\."), layers["encoder.1"]["weight"]
     *_, last = _weights(layers).values()
     if blocks.pop("padding") != "reflect":
         raise ValueError("of reflection before its residual blocks' convolutions")

@@ -48,8 +48,9 @@ class PatchGAN(Discriminator):
         for i, (a, b) in enumerate(pairwise(widths)):
             halves = i < layers
             kind: Norm = norm if i else "none"
-            conv = nn.Conv2d(a, b, 4, stride=2 if halves and not antialias else 1, padding=1, bias=kind != "batch")
-            stack.append(Stage(conv, make_norm(kind, b), nn.LeakyReLU(0.2), BlurDown(b) if halves and antialias else None))
+            stride, blur = (1, BlurDown(b)) if halves and antialias else (2 if halves else 1, None)
+            conv = nn.Conv2d(a, b, 4, stride=stride, padding=1, bias=kind != "batch")
+            stack.append(Stage(conv, make_norm(kind, b), nn.LeakyReLU(0.2), blur))
         self.layers = nn.Sequential(*stack)
         self.head = nn.Conv2d(widths[-1], 1, 4 if tail else 3, padding=1)
 

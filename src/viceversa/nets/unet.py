@@ -37,7 +37,8 @@ class UNetGenerator(Generator):
         width: Channels of the first level; they double at each level up to 8 times as many.
         depth: Times the image is halved: 8 is the original's U-Net for 256 px, 7 the one for 128 px.
         norm: Normalisation. instance_affine has learned scales and shifts, for imported weights.
-        dropout: Probability of dropout in the widest levels on the way up, where pix2pix gets its randomness.
+        dropout: Probability of dropout in the widest levels on the way up, where pix2pix gets its randomness. There
+            are depth - 5 of them.
     """
 
     def __init__(

@@ -88,7 +88,8 @@ def climb(widths: list[int], out_channels: int, norm: Norm, active: nn.Module, *
     """Return stages `up1, up2, ...`, each a 4x4 transposed convolution that doubles the image, and the `head`."""
     layers: Layers = OrderedDict()
     for i, (a, b) in enumerate(pairwise(widths), 1):
-        layers[f"up{i}"] = Stage(nn.ConvTranspose2d(a, b, 4, stride=2, padding=1, bias=bias), make_norm(norm, b), active)
+        conv = nn.ConvTranspose2d(a, b, 4, stride=2, padding=1, bias=bias)
+        layers[f"up{i}"] = Stage(conv, make_norm(norm, b), active)
     layers["head"] = nn.ConvTranspose2d(widths[-1], out_channels, 4, stride=2, padding=1, bias=bias)
     return layers
 

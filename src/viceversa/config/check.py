@@ -1,0 +1,92 @@
+"""Whether a configuration can be used, and if not, one line that says why and what helps."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pydantic
+
+from viceversa.config.schema import COMPONENTS, Config, ConfigError, DataConfig, InitConfig, TrainConfig
+
+SECTIONS: dict[str, type[InitConfig | DataConfig | TrainConfig]] = {
+    "init": InitConfig,
+    "data": DataConfig,
+    "train": TrainConfig,
+}
+SHOWN = 60  # characters of a wrong value
+WORDS = {
+    "dataclass_type": "a section of keys",
+    "dict_type": "a name, or a section of options",
+    "dataclass_exact_type": "a section of keys",
+    "missing": "missing",
+    "int_parsing_size": "should be a smaller number",
+}
+
+
+def validate(tree: Mapping[str, Any]) -> Config:
+    """Return the Config that a tree of plain values describes; raise ConfigError, which names the first wrong key."""
+    try:
+        config = pydantic.TypeAdapter(Config).validate_python(dict(tree))
+    except pydantic.ValidationError as error:
+        raise ConfigError(explain(error.errors()[0])) from None
+    _check(config)
+    return config
+
+
+def explain(error: Any, *prefix: str) -> str:
+    """Say one pydantic error in one line; its key is `prefix` and where in the value the error lies."""
+    place = [*prefix, *(str(part) for part in error["loc"])]
+    key = ".".join(place)
+    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"{key}: no such key{_neighbours(place)}"
+    if error["type"] == "value_error":
+        return f"{key}: {error['msg'].removeprefix('Value error, ')}"
+    message = error["msg"].removeprefix("Input ").split(", unable to")[0].split(", got ")[0]
+    given = repr(error["input"])
+    shown = given if len(given) <= SHOWN else given[: SHOWN - 3] + "..."
+    return f"{key}: {WORDS.get(error['type'], message)}, not {shown}"
+
+
+def _neighbours(place: list[str]) -> str:
+    """Suggest a key of the same section, or the same key of another section."""
+    section = SECTIONS.get(place[0]) if len(place) > 1 else Config
+    elsewhere = [f"{name}.{place[-1]}" for name, other in SECTIONS.items() if place[-1] in _names(other)]
+    if section is Config and elsewhere:
+        return f"; did you mean {elsewhere[0]}?"
+    return suggest(place[-1], _names(section or Config))
+
+
+def _names(section: type[Config | InitConfig | DataConfig | TrainConfig]) -> list[str]:
+    return [field.name for field in dataclasses.fields(section)]
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return `; did you mean X?`, or the list of known names."""
+    names = sorted(known)
+    close = difflib.get_close_matches(word[:SHOWN], names, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(names) or 'none'}"
+
+
+def _check(config: Config) -> None:
+    """Refuse values that are each fine and together impossible."""
+    data, train = config.data, config.train
+    for section in COMPONENTS:
+        name = getattr(config, section).get("name")
+        if not isinstance(name, str):
+            raise ConfigError(f"{section}.name: should be a name, not {name!r}")
+    if data.resize != "none" and data.crop > data.load:
+        raise ConfigError(f"data.crop={data.crop} is larger than data.load={data.load}; raise load or lower crop")
+    if (data.a is None) != (data.b is None):
+        raise ConfigError("data.a and data.b go together: give both folders, or data.root alone")
+    if data.root is not None and data.a is not None:
+        raise ConfigError("data.root and data.a/data.b exclude each other: give one or the other")
+    if not all(0 <= beta < 1 for beta in train.betas):
+        raise ConfigError(f"train.betas={list(train.betas)}: both must lie in [0, 1)")
+    for key in ("length", "save_every", "sample_every", "log_every"):
+        if getattr(train, key).amount == 0:
+            raise ConfigError(f'train.{key}: must be at least "1 step"')
+    if train.decay.unit == train.length.unit and train.decay.amount > train.length.amount:
+        raise ConfigError(f'train.decay="{train.decay}" is longer than train.length="{train.length}"; lower decay')

@@ -1,0 +1,57 @@
+"""From a Config to plain values, and to YAML with a comment above every key."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import io
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+import pydantic
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+
+from viceversa.config.schema import COMPONENTS, Config
+
+
+def to_tree(config: Config) -> dict[str, Any]:
+    """Return the configuration as plain values that YAML and JSON can hold."""
+    tree: dict[str, Any] = pydantic.TypeAdapter(Config).dump_python(config, mode="json")
+    return tree
+
+
+def to_yaml(config: Config, options: Mapping[str, Mapping[str, str]] | None = None) -> str:
+    """Return the configuration as YAML with a comment above every key.
+
+    `options` describes the components' options: {"generator": {"blocks": "Number of residual blocks."}}.
+    """
+    tree = CommentedMap()
+    for key, value in to_tree(config).items():
+        tree[key] = CommentedMap(value) if isinstance(value, dict) else value
+        tree.yaml_set_comment_before_after_key(key, before="\n" + _docs(Config)[key])
+        if not isinstance(value, dict):
+            continue
+        section = getattr(config, key)
+        docs = (options or {}).get(key, {}) if key in COMPONENTS else _docs(type(section))
+        for name in value:
+            if name in docs:
+                tree[key].yaml_set_comment_before_after_key(name, before=docs[name], indent=2)
+    yaml, text = YAML(), io.StringIO()
+    yaml.default_flow_style = False
+    yaml.width = 10_000
+    yaml.dump(tree, text)
+    return text.getvalue().lstrip("\n")
+
+
+def _docs(section: type) -> dict[str, str]:
+    """Return the docstring below each attribute of a dataclass."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(section))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for attribute, doc in zip(body.body, body.body[1:], strict=False):
+        if isinstance(attribute, ast.AnnAssign) and isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant):
+            assert isinstance(attribute.target, ast.Name)
+            found[attribute.target.id] = " ".join(str(doc.value.value).split())
+    return found

@@ -1,0 +1,130 @@
+"""From a preset, a YAML file and `key=value` words to a Config."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import SafeConstructor
+
+from viceversa.config.check import SECTIONS, suggest, validate
+from viceversa.config.dump import to_tree
+from viceversa.config.presets import presets
+from viceversa.config.schema import COMPONENTS, Config, ConfigError, as_component
+
+DEFAULT_PRESET = "cyclegan"
+TEXTS = {  # keys whose value is text as it was typed: a folder may well be called 001, no, or C:\data
+    f"{section}{field.name}": field.type
+    for section, cls in {"": Config, **{f"{name}.": cls for name, cls in SECTIONS.items()}}.items()
+    for field in dataclasses.fields(cls)
+    if field.type in ("str", "str | None")
+}
+
+
+def load_config(source: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
+    """Read a preset (by name), a YAML file or a run's folder, apply `key=value` overrides, and check the values.
+
+    Raises ConfigError for an unknown preset, file, key or value, and for values that do not go together.
+    """
+    changes: dict[str, Any] = {}
+    for word in overrides:
+        changes = merge(changes, parse_override(word))
+    tree = to_tree(Config())
+    if source is not None:
+        tree = merge(tree, _read_source(str(source)))
+    return validate(merge(tree, changes))
+
+
+def load_words(words: Sequence[str]) -> Config:
+    """Read what was typed after a command: a preset or file, unless the first word is an override, then overrides."""
+    named = bool(words) and "=" not in words[0]
+    source = words[0] if named else DEFAULT_PRESET
+    return default_run(load_config(source, words[named:]), Path(source).stem)
+
+
+def default_run(config: Config, name: str) -> Config:
+    """Return the configuration with its run folder named, if it is not and the data is known: runs/NAME-DATA."""
+    folders = [config.data.root] if config.data.root else [config.data.a, config.data.b]
+    named = [Path(folder).resolve().name for folder in folders if folder]
+    return config if config.run or not named else dataclasses.replace(config, run=f"runs/{'-'.join([name, *named])}")
+
+
+def parse_yaml(text: str, name: str) -> dict[str, Any]:
+    """Parse YAML 1.2 that must hold a mapping; `name` is used in the message of the ConfigError."""
+    try:
+        tree = _yaml(text)
+    except Exception as error:  # on odd text ruamel raises nearly anything: YAMLError, ValueError, IndexError, ...
+        place = getattr(error, "problem_mark", None)
+        line = f", line {place.line + 1}" if place else ""
+        raise ConfigError(f"{name}{line}: not valid YAML ({getattr(error, 'problem', None) or error})") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{name}: expected `key: value` lines, found {type(tree).__name__}")
+    return tree
+
+
+def parse_override(word: str) -> dict[str, Any]:
+    """Turn `data.crop=128` into {"data": {"crop": 128}}; nothing after the = means null."""
+    key, equals, text = word.partition("=")
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"{word}: expected key=value, such as data.root=datasets/horse2zebra")
+    value: Any
+    if key in TEXTS:
+        value = text or (None if "None" in TEXTS[key] else "")
+    else:
+        try:
+            value = _yaml(text)
+        except Exception:  # as above; what is not YAML is text, and the check of its key says what is wrong
+            value = text
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `old` with the values of `new` in it; naming another component drops the old component's options."""
+    result = dict(old)
+    for key, value in new.items():
+        before: Any = result.get(key)
+        if key in COMPONENTS:
+            before, value = as_component(before), as_component(value)
+        together = isinstance(before, Mapping) and isinstance(value, Mapping)
+        if together and key in COMPONENTS and "name" in before and "name" in value:
+            together = before["name"] == value["name"]
+        result[key] = merge(before, value) if together else value
+    return result
+
+
+def _read_source(source: str) -> dict[str, Any]:
+    known = presets()
+    if source in known:
+        return parse_yaml(known[source].read_text("utf-8"), f"preset {source}")
+    try:
+        path = Path(source)
+        if path.is_dir() and not (path / "config.yaml").is_file():
+            raise ConfigError(f"{source}: a folder without config.yaml; for one of pictures write data.root={source}")
+        path = path / "config.yaml" if path.is_dir() else path
+        if path.is_file():
+            return parse_yaml(path.read_text("utf-8"), str(path))
+    except ConfigError:
+        raise
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{source}: cannot be read ({error})") from None
+    raise ConfigError(f"{source}: neither a preset nor a YAML file{suggest(source, known)}")
+
+
+class _Plain(SafeConstructor):
+    """YAML 1.2 has no dates: 2024-01-31 is text."""
+
+
+_Plain.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
+
+
+def _yaml(text: str) -> Any:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = _Plain
+    return yaml.load(text)

@@ -1,0 +1,171 @@
+"""What a run is made of: frozen dataclasses. The attribute docstrings are the only description of an option."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer
+
+Direction: TypeAlias = Literal["AtoB", "BtoA"]
+Inference: TypeAlias = Literal["running", "image", "original"]
+
+CLOSED = ConfigDict(extra="forbid", allow_inf_nan=False)  # a key we do not know is an error, never ignored
+COMPONENTS = ("method", "generator", "discriminator", "objective")
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message is one line that names the key and the remedy."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))
+
+
+@dataclass(frozen=True)
+class Duration:
+    """A length of training: a number of epochs or of steps (one step is one batch)."""
+
+    amount: int
+    unit: Literal["epochs", "steps"]
+
+    @classmethod
+    def parse(cls, text: object) -> Duration:
+        """Read `"200 epochs"` or `"5000 steps"`; raise ValueError for anything else."""
+        if isinstance(text, Duration):
+            return text
+        match = re.fullmatch(r"\s*([0-9]{1,12})\s*(epoch|step)s?\s*", str(text))
+        if not match:
+            raise ValueError(f'{text!r} is not a duration; write "200 epochs" or "5000 steps"')
+        return cls(int(match[1]), "epochs" if match[2] == "epoch" else "steps")
+
+    def steps(self, steps_per_epoch: int) -> int:
+        """Return the same length in steps."""
+        return self.amount * (steps_per_epoch if self.unit == "epochs" else 1)
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.unit if self.amount != 1 else self.unit[:-1]}"
+
+
+def as_component(value: object) -> object:
+    """Let `generator: unet` stand for `generator: {name: unet}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+Span = Annotated[Duration, BeforeValidator(Duration.parse), PlainSerializer(str)]
+Component = Annotated[dict[str, Any], BeforeValidator(as_component)]
+
+
+@dataclass(frozen=True)
+class InitConfig:
+    """How weights are drawn before training."""
+
+    __pydantic_config__ = CLOSED
+
+    scheme: Literal["normal", "xavier", "kaiming", "orthogonal"] = "normal"
+    """Distribution of the convolutions' first weights."""
+    gain: Annotated[float, Field(gt=0)] = 0.02
+    """Standard deviation (normal) or gain (xavier, orthogonal); kaiming does not use it."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where the pictures are and how they are prepared."""
+
+    __pydantic_config__ = CLOSED
+
+    root: str | None = None
+    """Folder of the data set. Its layout is recognised: trainA/ trainB/, train/A train/B, side-by-side files, ..."""
+    a: str | None = None
+    """Any folder with the pictures of world A (instead of root)."""
+    b: str | None = None
+    """Any folder with the pictures of world B (instead of root)."""
+    layout: Literal["auto", "unpaired", "aligned", "paired"] = "auto"
+    """auto, or insist on: unpaired folders, aligned (A|B side by side in a file), paired (two folders, same names)."""
+    paired_test: bool = False
+    """Unpaired data only: testA and testB show the same scenes under the same names, so the true answer is known."""
+    test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Part of the pictures held out for testing (by a hash of the name) when the data has no test split."""
+    resize: Literal["stretch", "short_side", "none"] = "stretch"
+    """stretch to load x load as the originals do, bring the short side to load, or leave the size alone."""
+    load: Annotated[int, Field(ge=1)] = 286
+    """Pixels that pictures are resized to before the crop."""
+    crop: Annotated[int, Field(ge=1)] = 256
+    """Pixels of the random square crop that the networks see."""
+    flip: bool = True
+    """Mirror left and right at random, half of the time."""
+    channels_a: Annotated[int, Field(ge=1)] = 3
+    """Channels of world A: 1 gray, 3 RGB, 4 RGBA."""
+    channels_b: Annotated[int, Field(ge=1)] = 3
+    """Channels of world B."""
+    workers: Annotated[int, Field(ge=0)] = 1
+    """Background processes that read pictures; 0 reads in the training process. Never changes a result."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long, how fast and how exactly to train."""
+
+    __pydantic_config__ = CLOSED
+
+    length: Span = Duration(200, "epochs")
+    """All of the training. An epoch passes once over the larger world."""
+    decay: Span = Duration(100, "epochs")
+    """The last part of it, during which the learning rate falls."""
+    batch: Annotated[int, Field(ge=1)] = 1
+    """Pictures of each world per step and process."""
+    optimizer: Literal["adam", "sgd"] = "adam"
+    """adam as in the papers; plain sgd serves proofs of parity."""
+    lr: Annotated[float, Field(gt=0)] = 2e-4
+    """Learning rate."""
+    betas: Annotated[tuple[float, float], PlainSerializer(list)] = (0.5, 0.999)
+    """Adam's decay rates of the first and second moment."""
+    schedule: Literal["linear", "cosine", "step", "constant"] = "linear"
+    """How the learning rate falls during decay: linear to zero, cosine to zero, step to a tenth at once, or not."""
+    precision: Literal["fp32", "bf16", "fp16", "fp64"] = "fp32"
+    """fp32; bf16 or fp16 by autocast (fp16 with gradient scaling); fp64 for proofs."""
+    channels_last: bool = False
+    """Keep images as (B, H, W, C) in memory: faster with bf16 or fp16, the same mathematics."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of the exponential moving average of the translators; 0 turns it off."""
+    device: str = "auto"
+    """auto takes the first of cuda, mps, cpu that is there."""
+    save_every: Span = Duration(1, "epochs")
+    """Time between checkpoints."""
+    keep: Annotated[int, Field(ge=1)] = 3
+    """Checkpoints kept; older ones are deleted."""
+    sample_every: Span = Duration(1, "epochs")
+    """Time between sample grids."""
+    samples: Annotated[int, Field(ge=1)] = 6
+    """Test pictures shown in a sample grid."""
+    log_every: Span = Duration(100, "steps")
+    """Time between lines of log.jsonl; losses are averaged over it."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that determines a run."""
+
+    __pydantic_config__ = CLOSED
+
+    run: str = ""
+    """Folder of the run; empty makes it runs/METHOD-DATA."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Decides first weights, order of the data, crops, flips, dropout and pools."""
+    method: Component = field(default_factory=lambda: {"name": "cyclegan"})
+    """The training method and its options."""
+    generator: Component = field(default_factory=lambda: {"name": "resnet"})
+    """The network that translates, and its options."""
+    discriminator: Component = field(default_factory=lambda: {"name": "patchgan"})
+    """The network that judges, and its options."""
+    objective: Component = field(default_factory=lambda: {"name": "lsgan"})
+    """The adversarial loss and its options."""
+    init: InitConfig = InitConfig()
+    """First weights."""
+    inference: Inference = "running"
+    """How networks with batch norm or dropout translate. running: with the statistics gathered in training; image: each
+    picture with its own statistics; original: as image, with dropout on, as the pix2pix authors test."""
+    data: DataConfig = DataConfig()
+    """The pictures."""
+    train: TrainConfig = TrainConfig()
+    """The training."""

@@ -1,0 +1,54 @@
+"""What the command line says when something goes wrong: one line on stderr, and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # click's, which typer does not hand on
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """End the program with one line for what the user can put right.
+
+    That is wrong arguments, files that cannot be read or written, and a ValueError that our own code raised, with its
+    remedy. Anything else is a bug, here or in a library, and shows its traceback. With VICEVERSA_DEBUG=1 in the
+    environment everything shows its traceback.
+    """
+    try:
+        yield
+    except typer.Abort:
+        sys.exit(130)
+    except (UsageError, ValueError, OSError) as error:
+        if os.environ.get("VICEVERSA_DEBUG") or not _is_for_the_user(error):
+            raise
+        from viceversa.config import ConfigError
+
+        typer.echo(f"viceversa: {_message(error)}", err=True)
+        sys.exit(2 if isinstance(error, (UsageError, ConfigError)) else 1)
+
+
+def _is_for_the_user(error: Exception) -> bool:
+    """Whether the message says what the user can do; a ValueError from inside torch or numpy does not."""
+    if not isinstance(error, ValueError):
+        return True
+    *_, (frame, _line) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == "viceversa"
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, UsageError):
+        context = getattr(error, "ctx", None)
+        message = error.format_message().replace("Value error, ", "").rstrip(".")  # type: ignore[attr-defined]
+        text = f"{message[:1].lower()}{message[1:]}; see {context.command_path if context else 'viceversa'} --help"
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower()
+    else:
+        text = str(error)
+    return " ".join(text.split())

@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import dataclasses
+import re
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from viceversa import methods
+from viceversa.config import (
+    Config,
+    ConfigError,
+    DataConfig,
+    Duration,
+    TrainConfig,
+    default_run,
+    load_config,
+    load_words,
+    parse_yaml,
+    presets,
+    to_tree,
+    to_yaml,
+    validate,
+)
+
+WHOLE = {**{f.name: None for f in dataclasses.fields(Config)}}
+
+
+def fails(*overrides: str, source: str | None = None) -> str:
+    """Return the message with which a configuration is refused, checked to be one line."""
+    with pytest.raises(ConfigError) as caught:
+        config = load_config(source, overrides)
+        methods.check(methods.complete(config))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# --- where values come from
+
+
+def test_later_sources_win(tmp_path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("train: {lr: 3.0e-4, batch: 2}\ngenerator: {blocks: 6}\n")
+    assert load_config().generator == {"name": "resnet"}
+    assert load_config("cyclegan").generator == {"name": "resnet", "width": 64, "blocks": 9}
+    from_file = load_config(file)
+    assert (from_file.train.lr, from_file.train.batch, from_file.data) == (3e-4, 2, DataConfig())
+    overridden = load_config(file, ["train.batch=5", "generator.width=8"])
+    assert (overridden.train.lr, overridden.train.batch) == (3e-4, 5)
+    assert overridden.generator == {"name": "resnet", "blocks": 6, "width": 8}
+
+
+def test_last_override_wins() -> None:
+    assert load_config(None, ["seed=1", "seed=2"]).seed == 2
+
+
+def test_a_run_folder_stands_for_its_configuration(tmp_path) -> None:
+    (tmp_path / "config.yaml").write_text("seed: 5\n")
+    assert load_config(tmp_path).seed == 5
+
+
+def test_words_without_a_preset_take_the_default_one() -> None:
+    assert load_words(["seed=3"]) == load_config("cyclegan", ["seed=3"])
+    assert load_words([]) == load_config("cyclegan")
+    assert load_words(["pix2pix", "seed=3"]) == load_config("pix2pix", ["seed=3"])
+
+
+def test_the_run_is_named_after_preset_and_data() -> None:
+    assert load_words(["cyclegan", "data.root=x/horse2zebra/"]).run == "runs/cyclegan-horse2zebra"
+    assert load_words(["data.a=x/photos", "data.b=drawings"]).run == "runs/cyclegan-photos-drawings"
+    assert load_words(["data.root=x", "run=here"]).run == "here"
+    assert default_run(Config(), "n").run == ""
+
+
+@pytest.mark.parametrize("name", ["001", "no", "2024-01-31", "a: b", "[x", "1e3", "null", "C:\\data", "a#b #c", "'q'"])
+def test_folders_are_text_whatever_yaml_thinks(name: str) -> None:
+    config = load_config(None, [f"run={name}", f"data.root={name}"])
+    assert (config.run, config.data.root) == (name, name)
+
+
+def test_an_empty_override_is_null() -> None:
+    assert load_config(None, ["data.root=x", "data.root="]).data.root is None
+
+
+# --- components
+
+
+def test_naming_another_component_drops_the_old_options() -> None:
+    for words in (["generator=unet"], ["generator.name=unet"]):
+        assert load_config("cyclegan", words).generator == {"name": "unet"}
+    assert load_config("cyclegan", ["generator=resnet"]).generator == load_config("cyclegan").generator
+
+
+@pytest.mark.parametrize("words", [["generator=unet", "generator.width=8"], ["generator.width=8", "generator=unet"]])
+def test_order_of_name_and_option_does_not_matter(words: list[str]) -> None:
+    assert load_config("cyclegan", words).generator == {"name": "unet", "width": 8}
+
+
+# --- YAML 1.2
+
+
+def test_yaml_is_1_2() -> None:
+    tree = parse_yaml("a: 1e-4\nb: no\nc: on\nd: 0o17\ne: 12:30:45\nf: 2024-01-31\ng: true\n", "x")
+    assert tree == {"a": 1e-4, "b": "no", "c": "on", "d": 15, "e": "12:30:45", "f": "2024-01-31", "g": True}
+    assert load_config(None, ["train.lr=1e-4"]).train.lr == 1e-4
+
+
+@pytest.mark.parametrize("text", ["a: [", "a: 1\na: 2", "- 1", "3", "!!int x", "a: !!python/object:os.x {}", "\t- \x01"])
+def test_what_is_not_a_yaml_mapping_is_refused_by_name(text: str, tmp_path) -> None:
+    (tmp_path / "my.yaml").write_text(text)
+    assert "my.yaml" in fails(source=str(tmp_path / "my.yaml"))
+
+
+def test_the_line_of_a_yaml_error_is_named() -> None:
+    with pytest.raises(ConfigError, match="mine, line 2"):
+        parse_yaml("a: 1\nb: [\n", "mine")
+
+
+# --- durations
+
+
+@pytest.mark.parametrize(
+    ("text", "amount", "unit"),
+    [("1 epoch", 1, "epochs"), ("200 epochs", 200, "epochs"), ("5000 steps", 5000, "steps"), (" 1step ", 1, "steps")],
+)
+def test_durations(text: str, amount: int, unit: str) -> None:
+    assert Duration.parse(text) == Duration(amount, unit)  # type: ignore[arg-type]
+    assert Duration.parse(str(Duration.parse(text))) == Duration.parse(text)
+
+
+def test_durations_in_steps() -> None:
+    assert (Duration(3, "epochs").steps(70), Duration(3, "steps").steps(70)) == (210, 3)
+
+
+@pytest.mark.parametrize("text", ["", "5", "five steps", "-1 steps", "1.5 epochs", "3 weeks", "1 epoch 2 steps", "٣ steps"])
+def test_nonsense_durations(text: str) -> None:
+    message = fails(f'train.length="{text}"')
+    assert message.startswith("train.length: ")
+    assert '"200 epochs"' in message
+
+
+# --- mistakes
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("trian.lr=1", "trian: no such key; did you mean train?"),
+        ("lr=1", "lr: no such key; did you mean train.lr?"),
+        ("train.bath=1", "train.bath: no such key; did you mean batch?"),
+        ("init.gian=1", "init.gian: no such key; did you mean gain?"),
+        ("generator.bloks=6", "generator.bloks: resnet has no such option; did you mean blocks?"),
+        ("method.cyle_x=6", "method.cyle_x: cyclegan has no such option; did you mean cycle_x?"),
+        ("generator=resent", "generator.name: there is no generator 'resent'; did you mean resnet?"),
+        ("method=cylcegan", "method.name: there is no method 'cylcegan'; did you mean cyclegan?"),
+        ("train.batch=0", "train.batch: should be greater than or equal to 1, not 0"),
+        ("train.batch=two", "train.batch: should be a valid integer, not 'two'"),
+        ("train.lr=.nan", "train.lr: should be a finite number, not nan"),
+        ("train.optimizer=adm", "train.optimizer: should be 'adam' or 'sgd', not 'adm'"),
+        ("train=5", "train: a section of keys, not 5"),
+        ("generator=5", "generator: a name, or a section of options, not 5"),
+        ("generator.name=", "generator.name: should be a name, not None"),
+        ("generator.blocks=many", "generator.blocks: should be a valid integer, not 'many'"),
+        ("method.identity=.nan", "method.identity: should be a finite number, not nan"),
+        ("generator.norm=bach", "generator.norm: should be 'instance'"),
+        ("train.betas=[0.5, 1.5]", "train.betas=[0.5, 1.5]: both must lie in [0, 1)"),
+        ('train.save_every="0 steps"', 'train.save_every: must be at least "1 step"'),
+        ("crop", "crop: expected key=value"),
+        ("=3", "=3: expected key=value"),
+        ("train..lr=3", "train..lr=3: expected key=value"),
+    ],
+)
+def test_a_mistake_is_one_line_that_names_the_key(word: str, message: str) -> None:
+    assert fails(word).startswith(message)
+
+
+def test_a_mistaken_source_is_named(tmp_path) -> None:
+    assert fails(source="cyclgan").startswith("cyclgan: neither a preset nor a YAML file; did you mean cyclegan?")
+    assert f"data.root={tmp_path}" in fails(source=str(tmp_path))
+    (tmp_path / "latin.yaml").write_bytes(b"run: \xe4\n")
+    assert "latin.yaml: cannot be read" in fails(source=str(tmp_path / "latin.yaml"))
+
+
+def test_a_long_value_is_cut() -> None:
+    assert len(fails("train.batch=" + "9" * 9999)) < 200
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data.load=100", "data.crop=128"], "data.crop=128 is larger than data.load=100"),
+        (["data.a=photos"], "data.a and data.b go together"),
+        (["data.root=x", "data.a=y", "data.b=z"], "data.root and data.a/data.b exclude each other"),
+        (['train.length="9 steps"', 'train.decay="10 steps"'], 'train.decay="10 steps" is longer than'),
+        (["generator=unet", "generator.depth=8", "data.load=110", "data.crop=100"], "data.crop=100: the unet generator"),
+        (["data.channels_a=1", "method.identity=0.5"], "method.identity: "),
+        (["generator.mask=true", "data.channels_a=1", "method.identity=0"], "generator: mask=true"),
+        (["generator.width=0"], "generator: width=0 is too small"),
+    ],
+)
+def test_impossible_combinations_are_refused(words: list[str], message: str) -> None:
+    assert fails(*words).startswith(message)
+
+
+def test_possible_neighbours_of_the_impossible_are_not_refused() -> None:
+    for words in (
+        ["data.load=128", "data.crop=128"],
+        ["data.load=100", "data.crop=128", "data.resize=none"],
+        ['train.length="9 steps"', 'train.decay="9 steps"'],
+        ["generator=unet", "generator.width=2", "generator.depth=6", "data.load=128", "data.crop=64"],
+        ["data.channels_a=1", "method.identity=0"],
+    ):
+        methods.check(methods.complete(load_config(None, words)))
+
+
+def test_a_method_of_pairs_refuses_unpaired_data() -> None:
+    with pytest.raises(ConfigError, match=r"^method=pix2pix learns from pairs and this data is unpaired"):
+        methods.check_pairs(load_config("pix2pix"), paired=False)
+    methods.check_pairs(load_config("pix2pix"), paired=True)
+    methods.check_pairs(load_config("cyclegan"), paired=False)
+
+
+# --- writing
+
+
+@pytest.mark.parametrize("name", presets())
+def test_the_written_configuration_is_whole_commented_and_equal(name: str, tmp_path) -> None:
+    config = methods.complete(load_config(name, ["data.root=x", "run=2024-01-31", 'train.log_every="1 epoch"']))
+    (tmp_path / "config.yaml").write_text(to_yaml(config, methods.describe(config)), "utf-8")
+    again = load_config(tmp_path / "config.yaml")
+    assert again == config
+    assert methods.complete(again) == config
+    lines = (tmp_path / "config.yaml").read_text("utf-8").splitlines()
+    for above, line in zip(["", *lines], lines, strict=False):
+        if re.match(r" *\w+:", line) and not line.startswith("  name:"):
+            assert above.lstrip().startswith("# "), f"no comment above {line}"
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+@example("1e-4")
+@example("no")
+@example(" # not a comment")
+@example("a\x85b\u2028c\ufeff")
+def test_any_text_survives_writing(text: str) -> None:
+    config = validate({"run": text, "data": {"root": text}})
+    assert validate(parse_yaml(to_yaml(config), "x")) == config
+
+
+@given(st.floats(1e-300, 1e300), st.lists(st.floats(0, 0.999), min_size=2, max_size=2))
+def test_any_number_survives_writing(lr: float, betas: list[float]) -> None:
+    config = validate({"train": {"lr": lr, "betas": betas}})
+    assert validate(parse_yaml(to_yaml(config), "x")) == config
+    assert config.train.betas == tuple(betas)
+
+
+# --- whatever is thrown at it, nothing but ConfigError comes back
+
+KEYS = [*WHOLE, *to_tree(Config())["train"], *to_tree(Config())["data"], "name", "blocks", "width"]
+plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.binary()
+trees = st.dictionaries(
+    st.sampled_from(KEYS) | st.text() | st.integers() | st.none(),
+    st.recursive(plain, lambda x: st.lists(x) | st.dictionaries(st.sampled_from(KEYS) | plain, x), max_leaves=6),
+    max_size=4,
+)
+soup = st.lists(
+    st.sampled_from(["a", ":", " ", "\n", "  ", "- ", "[", "]", "{", "}", "&x", "*x", "!", "!!", "|", ">", "%", "'", '"'])
+    | st.sampled_from(["train", "generator", "name", "~", "?", ",", "#", "<<", "1e4", ".inf", "---", "\t", "!!set ", "@"])
+    | st.text(max_size=3)
+).map("".join)
+
+
+def survives(config: Config) -> None:
+    complete = methods.complete(config)
+    assert validate(to_tree(complete)) == complete
+
+
+@given(trees)
+@settings(max_examples=300, deadline=None)
+def test_random_trees(tree: dict) -> None:
+    try:
+        survives(validate(tree))
+    except ConfigError as error:
+        assert "\n" not in str(error)
+
+
+@given(soup | st.text())
+@settings(max_examples=400, deadline=None)
+@example("a: &x {b: *x}")
+@example("generator: &x {name: resnet, width: *x}")
+@example("!<tag:yaml.org,2002:int> ''")
+@example("seed: " + "9" * 5000)
+@example("[" * 2000)
+def test_random_yaml(text: str) -> None:
+    try:
+        survives(validate(parse_yaml(text, "fuzz")))
+    except ConfigError as error:
+        assert "\n" not in str(error)
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda section, key, value: f"{section}{key}={value}",
+            st.sampled_from(["", "train.", "data.", "generator.", "method.", "objective.", "init."]),
+            st.sampled_from(KEYS) | st.text(max_size=5),
+            soup | st.text() | st.integers().map(str),
+        )
+        | st.text(),
+        max_size=3,
+    )
+)
+@settings(max_examples=400, deadline=None)
+@example(["generator=:"])
+@example(["generator=.:x"])
+@example(["generator=os:path"])
+@example(["generator=pathlib:Path"])
+@example(["objective=no_such_module:X"])
+def test_random_overrides(words: list[str]) -> None:
+    try:
+        survives(load_config("cyclegan", words))
+    except ConfigError as error:
+        assert "\n" not in str(error)
+
+
+@given(st.text())
+@example("a\0b")
+@example("x" * 5000)
+def test_random_sources(source: str) -> None:
+    try:
+        load_config(source)
+    except ConfigError as error:
+        assert "\n" not in str(error)
+
+
+def test_configurations_are_frozen() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().seed = 3  # type: ignore[misc]
+    assert TrainConfig() == TrainConfig()
