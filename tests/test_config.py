@@ -106,14 +106,16 @@ def test_yaml_is_1_2() -> None:
     assert load_config(None, ["train.lr=1e-4"]).train.lr == 1e-4
 
 
-@pytest.mark.parametrize("text", ["a: [", "a: 1\na: 2", "- 1", "3", "!!int x", "a: !!python/object:os.x {}", "\t- \x01"])
+@pytest.mark.parametrize(
+    "text", ["a: [", "a: 1\na: 2", "- 1", "3", "!!int x", "a: !!python/object:os.x {}", "\t- \x01"]
+)
 def test_what_is_not_a_yaml_mapping_is_refused_by_name(text: str, tmp_path) -> None:
     (tmp_path / "my.yaml").write_text(text)
     assert "my.yaml" in fails(source=str(tmp_path / "my.yaml"))
 
 
 def test_the_line_of_a_yaml_error_is_named() -> None:
-    with pytest.raises(ConfigError, match="mine, line 2"):
+    with pytest.raises(ConfigError, match=r"mine, line 3: not valid YAML"):
         parse_yaml("a: 1\nb: [\n", "mine")
 
 
@@ -133,7 +135,9 @@ def test_durations_in_steps() -> None:
     assert (Duration(3, "epochs").steps(70), Duration(3, "steps").steps(70)) == (210, 3)
 
 
-@pytest.mark.parametrize("text", ["", "5", "five steps", "-1 steps", "1.5 epochs", "3 weeks", "1 epoch 2 steps", "٣ steps"])
+@pytest.mark.parametrize(
+    "text", ["", "5", "five steps", "-1 steps", "1.5 epochs", "3 weeks", "1 epoch 2 steps", "٣ steps"]
+)
 def test_nonsense_durations(text: str) -> None:
     message = fails(f'train.length="{text}"')
     assert message.startswith("train.length: ")
@@ -193,7 +197,10 @@ def test_a_long_value_is_cut() -> None:
         (["data.a=photos"], "data.a and data.b go together"),
         (["data.root=x", "data.a=y", "data.b=z"], "data.root and data.a/data.b exclude each other"),
         (['train.length="9 steps"', 'train.decay="10 steps"'], 'train.decay="10 steps" is longer than'),
-        (["generator=unet", "generator.depth=8", "data.load=110", "data.crop=100"], "data.crop=100: the unet generator"),
+        (
+            ["generator=unet", "generator.depth=8", "data.load=110", "data.crop=100"],
+            "data.crop=100: the unet generator",
+        ),
         (["data.channels_a=1", "method.identity=0.5"], "method.identity: "),
         (["generator.mask=true", "data.channels_a=1", "method.identity=0"], "generator: mask=true"),
         (["generator.width=0"], "generator: width=0 is too small"),
@@ -237,16 +244,19 @@ def test_the_written_configuration_is_whole_commented_and_equal(name: str, tmp_p
             assert above.lstrip().startswith("# "), f"no comment above {line}"
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 @example("1e-4")
 @example("no")
 @example(" # not a comment")
 @example("a\x85b\u2028c\ufeff")
+@example("\x85")
 def test_any_text_survives_writing(text: str) -> None:
     config = validate({"run": text, "data": {"root": text}})
     assert validate(parse_yaml(to_yaml(config), "x")) == config
 
 
+@settings(max_examples=20, deadline=None)
 @given(st.floats(1e-300, 1e300), st.lists(st.floats(0, 0.999), min_size=2, max_size=2))
 def test_any_number_survives_writing(lr: float, betas: list[float]) -> None:
     config = validate({"train": {"lr": lr, "betas": betas}})
@@ -264,8 +274,12 @@ trees = st.dictionaries(
     max_size=4,
 )
 soup = st.lists(
-    st.sampled_from(["a", ":", " ", "\n", "  ", "- ", "[", "]", "{", "}", "&x", "*x", "!", "!!", "|", ">", "%", "'", '"'])
-    | st.sampled_from(["train", "generator", "name", "~", "?", ",", "#", "<<", "1e4", ".inf", "---", "\t", "!!set ", "@"])
+    st.sampled_from(
+        ["a", ":", " ", "\n", "  ", "- ", "[", "]", "{", "}", "&x", "*x", "!", "!!", "|", ">", "%", "'", '"']
+    )
+    | st.sampled_from(
+        ["train", "generator", "name", "~", "?", ",", "#", "<<", "1e4", ".inf", "---", "\t", "!!set ", "@"]
+    )
     | st.text(max_size=3)
 ).map("".join)
 
@@ -276,7 +290,7 @@ def survives(config: Config) -> None:
 
 
 @given(trees)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_random_trees(tree: dict) -> None:
     try:
         survives(validate(tree))
@@ -285,7 +299,7 @@ def test_random_trees(tree: dict) -> None:
 
 
 @given(soup | st.text())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @example("a: &x {b: *x}")
 @example("generator: &x {name: resnet, width: *x}")
 @example("!<tag:yaml.org,2002:int> ''")
@@ -310,7 +324,7 @@ def test_random_yaml(text: str) -> None:
         max_size=3,
     )
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @example(["generator=:"])
 @example(["generator=.:x"])
 @example(["generator=os:path"])

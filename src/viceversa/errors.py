@@ -45,8 +45,10 @@ def _is_for_the_user(error: Exception) -> bool:
 def _message(error: Exception) -> str:
     if isinstance(error, UsageError):
         context = getattr(error, "ctx", None)
-        message = error.format_message().replace("Value error, ", "").rstrip(".")  # type: ignore[attr-defined]
-        text = f"{message[:1].lower()}{message[1:]}; see {context.command_path if context else 'viceversa'} --help"
+        message: str = error.format_message()  # type: ignore[attr-defined]
+        message = message.replace("Value error, ", "").replace(". Did you", "; did you").rstrip(".")
+        help_ = "" if message.endswith("?") else f"; see {context.command_path if context else 'viceversa'} --help"
+        text = f"{message[:1].lower()}{message[1:]}{help_}"
     elif isinstance(error, OSError) and error.strerror:
         text = f"{error.filename}: {error.strerror.lower()}" if error.filename else error.strerror.lower()
     else:

@@ -16,6 +16,18 @@ LAYOUTS = [torch.contiguous_format, torch.channels_last]
 NAMES = ["contiguous", "channels_last"]
 
 
+def as_rows(x: Tensor) -> Tensor:
+    """The same values laid out as the gradient of CUT's patches is: rows of pixels, with odd strides for one image."""
+    return x.flatten(2).transpose(1, 2).contiguous().transpose(1, 2).unflatten(2, x.shape[2:])
+
+
+INCOMING = {
+    "contiguous": torch.Tensor.contiguous,
+    "channels_last": lambda x: x.contiguous(memory_format=torch.channels_last),
+    "rows": as_rows,
+}
+
+
 def noise(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
@@ -28,11 +40,11 @@ def by_definition(x: Tensor, weight: Tensor | float = 1.0, bias: Tensor | float 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
 @pytest.mark.parametrize("batch", [1, 2, 3])
-@pytest.mark.parametrize("incoming", LAYOUTS, ids=NAMES)
+@pytest.mark.parametrize("incoming", INCOMING)
 @pytest.mark.parametrize("layout", LAYOUTS, ids=NAMES)
 @pytest.mark.parametrize("affine", [False, True], ids=["plain", "affine"])
 def test_instance_norm_has_the_right_gradient(
-    affine: bool, layout: torch.memory_format, incoming: torch.memory_format, batch: int, dtype: torch.dtype
+    affine: bool, layout: torch.memory_format, incoming: str, batch: int, dtype: torch.dtype
 ) -> None:
     norm = InstanceNorm(5, affine=affine).to(torch.float64)
     weight, bias = noise(5, seed=3), noise(5, seed=4)
@@ -47,13 +59,21 @@ def test_instance_norm_has_the_right_gradient(
 
     y = values.detach().clone(memory_format=layout).requires_grad_()
     found = norm.to(dtype)(y)
-    found.backward(gradient.to(memory_format=incoming))
+    found.backward(INCOMING[incoming](gradient))
 
     limit = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.05}[dtype]
     assert y.grad is not None
     assert x.grad is not None
     assert (found.double() - wanted).abs().max() < limit * wanted.abs().max()
     assert (y.grad.double() - x.grad).abs().max() < limit * x.grad.abs().max()
+
+
+def test_batch_norm_of_one_image_has_the_right_gradient_for_rows() -> None:
+    values, gradient = noise(1, 5, 6, 8), noise(1, 5, 6, 8, seed=1)
+    x, y = values.clone().requires_grad_(), values.clone().requires_grad_()
+    by_definition(x).backward(gradient)
+    BatchNorm(5).double()(y).backward(as_rows(gradient))
+    torch.testing.assert_close(y.grad, x.grad)
 
 
 def test_instance_norm_is_the_same_in_training_and_evaluation() -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import instance_norm
 
 from viceversa import methods
 from viceversa.config import load_config
 from viceversa.engine.learner import Learner
 from viceversa.interop import convert_original
 from viceversa.losses import contrastive
+from viceversa.nets import layers
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 EXACT = ["train.precision=fp64", "train.optimizer=sgd", "train.schedule=constant"]
@@ -61,12 +64,12 @@ def learner_from(golden: dict[str, Any], preset: str, overrides: list[str], name
     return learner
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_three_steps_arrive_where_the_original_does(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train three steps from the golden start; compare losses with 1e-9 and weights with 1e-8."""
     preset, overrides, names, losses = CASES[name]
     golden = torch.load(GOLDEN / f"{name}.pt", weights_only=True)
     drawn = iter(golden.get("patch_ids_in_order_drawn", []))  # the only random numbers in these steps
-    monkeypatch.setattr(contrastive, "draw_patches", lambda positions, count: torch.tensor(next(drawn)))
+    monkeypatch.setattr(contrastive, "draw_patches", lambda positions, count: next(drawn))
     learner = learner_from(golden, preset, overrides, names)
     for batch, expected in zip(golden["batches"], golden["losses"], strict=True):
         found = learner.train_step(batch)
@@ -78,6 +81,56 @@ def test_three_steps_arrive_where_the_original_does(name: str, monkeypatch: pyte
             if wanted.is_floating_point():
                 assert (after[key] - wanted).norm() <= 1e-8 * wanted.norm() + 1e-12, f"{ours}.{key}"
     assert next(drawn, None) is None
+
+
+@pytest.mark.parametrize("name", ["cyclegan_lsgan_identity0.5", "pix2pix_vanilla_unet128_batchnorm_batch2"])
+def test_three_steps_arrive_where_the_original_does(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(name, monkeypatch)
+
+
+def flawed(x: torch.Tensor, weight: torch.Tensor | None, bias: torch.Tensor | None, eps: float) -> torch.Tensor:
+    """torch's own instance norm, whose gradient is wrong on the CPU for one image when it arrives as rows of pixels."""
+    return instance_norm(x, weight=weight, bias=bias, eps=eps)
+
+
+def exact(x: torch.Tensor, weight: torch.Tensor | None, bias: torch.Tensor | None, eps: float) -> torch.Tensor:
+    """Instance norm by its definition, differentiated by autograd."""
+    mean, variance = x.mean((2, 3), keepdim=True), x.var((2, 3), keepdim=True, unbiased=False)
+    return (x - mean) / (variance + eps).sqrt()
+
+
+def gradient_of_rows(norm: Callable[..., torch.Tensor]) -> torch.Tensor:
+    """The gradient that reaches an image through `norm` when it arrives as rows of pixels, as CUT's patches send it."""
+    x = torch.linspace(-1, 1, 72, dtype=torch.float64).sin().reshape(1, 2, 6, 6).requires_grad_()
+    norm(x, None, None, 1e-5).flatten(2).transpose(1, 2)[:, ::3].pow(3).sum().backward()
+    assert x.grad is not None
+    return x.grad
+
+
+def test_three_steps_of_cut_arrive_where_the_original_does_on_this_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The golden file was made on a CPU, with torch's wrong gradient in it. With the same flaw we arrive there exactly.
+
+    `test_cut_trains_with_the_gradient_by_definition` shows that ours, which has no such flaw, is the right one.
+    """
+    if torch.allclose(gradient_of_rows(flawed), gradient_of_rows(exact)):
+        pytest.skip("this torch's instance norm is sound, so it cannot reproduce the flaw in the golden file")
+    monkeypatch.setattr(layers, "normalise_each", flawed)
+    run("cut_antialias_identity", monkeypatch)
+
+
+def test_cut_trains_with_the_gradient_by_definition(monkeypatch: pytest.MonkeyPatch) -> None:
+    preset, overrides, names, _ = CASES["cut_antialias_identity"]
+    golden = torch.load(GOLDEN / "cut_antialias_identity.pt", weights_only=True)
+    after = []
+    for norm in (layers.normalise_each, exact):
+        monkeypatch.setattr(layers, "normalise_each", norm)
+        learner = learner_from(golden, preset, overrides, names)
+        for batch in golden["batches"]:
+            learner.train_step(batch)
+        after.append(learner.method.state_dict())
+    for key, value in after[0].items():
+        if not key.endswith("bias"):  # a bias ahead of the norm has no gradient but noise
+            assert (value - after[1][key]).norm() <= 1e-8 * value.norm() + 1e-12, key
 
 
 def test_patch_nce_is_the_originals() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pydantic
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from viceversa.config.schema import COMPONENTS, Config
 
@@ -29,7 +30,7 @@ def to_yaml(config: Config, options: Mapping[str, Mapping[str, str]] | None = No
     """
     tree = CommentedMap()
     for key, value in to_tree(config).items():
-        tree[key] = CommentedMap(value) if isinstance(value, dict) else value
+        tree[key] = _quoted(value)
         tree.yaml_set_comment_before_after_key(key, before="\n" + _docs(Config)[key])
         if not isinstance(value, dict):
             continue
@@ -43,6 +44,15 @@ def to_yaml(config: Config, options: Mapping[str, Mapping[str, str]] | None = No
     yaml.width = 10_000
     yaml.dump(tree, text)
     return text.getvalue().lstrip("\n")
+
+
+def _quoted(value: Any) -> Any:
+    """Ask for quotes around text with odd characters, some of which ruamel would otherwise write as plain line ends."""
+    if isinstance(value, dict):
+        return CommentedMap({key: _quoted(inner) for key, inner in value.items()})
+    if isinstance(value, list):
+        return [_quoted(inner) for inner in value]
+    return DoubleQuotedScalarString(value) if isinstance(value, str) and not value.isprintable() else value
 
 
 def _docs(section: type) -> dict[str, str]:

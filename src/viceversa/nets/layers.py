@@ -21,14 +21,26 @@ def normalise_each(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: f
     """Bring every channel of every image to zero mean and unit variance, then scale and shift it.
 
     On the CPU `instance_norm` returns a wrong gradient for one image when the incoming gradient is channels_last
-    (torch 2.14.1), so there it is spelled as `batch_norm` of one image at a time: the same function, right in every
-    layout, and faster than `group_norm`. A compiler that traces this gets the plain form, which it derives itself.
+    (torch 2.14.1), so there it is spelled as `batch_norm` of one image at a time: the same function, and faster than
+    `group_norm`. A compiler that traces this gets the plain form, which it derives itself.
     """
     if x.device.type != "cpu" or torch.compiler.is_compiling():
         return functional.instance_norm(x, weight=weight, bias=bias, eps=eps)
     if len(x) == 1:
-        return functional.batch_norm(x, None, None, weight, bias, training=True, eps=eps)
+        return in_layout(functional.batch_norm(x, None, None, weight, bias, training=True, eps=eps))
     return torch.cat([normalise_each(x[i : i + 1], weight, bias, eps) for i in range(len(x))])
+
+
+def in_layout(y: Tensor) -> Tensor:
+    """Return `y`; its gradient will arrive in the memory layout that `y` has.
+
+    The CPU's `batch_norm`, too, returns a wrong gradient for one image (torch 2.14.1) when the incoming one is laid out
+    otherwise: that of CUT's patches is, since they are rows of a transposed map.
+    """
+    if y.requires_grad:
+        layout = torch.contiguous_format if y.is_contiguous() else torch.channels_last
+        y.register_hook(lambda gradient: gradient.contiguous(memory_format=layout))
+    return y
 
 
 class InstanceNorm(nn.Module):
@@ -59,7 +71,7 @@ class BatchNorm(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape; in evaluation mode the running statistics are never touched."""
         if self.training or self.inference == "running":
-            return super().forward(x)
+            return in_layout(super().forward(x))
         return normalise_each(x, self.weight, self.bias, self.eps)
 
 

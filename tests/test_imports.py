@@ -1,0 +1,119 @@
+"""Who may import whom, read from the syntax trees; and what a fast command must not import."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import viceversa
+
+ROOT = Path(viceversa.__file__).parent
+LEVELS = [
+    {"config", "files"},
+    {"registry", "devices", "seeds"},
+    {"losses", "nets", "data", "metrics"},
+    {"methods"},
+    {"engine", "translator"},
+    {"translate", "info", "demo", "interop", "errors"},
+    {"cli"},
+    {"__main__"},
+]
+LEVEL = {name: number for number, names in enumerate(LEVELS, 1) for name in names}
+LEVEL["__init__"] = 99  # the public face: its imports happen when they are asked for
+
+
+def unit(path: Path) -> str:
+    """The file, or the folder of files, below src/viceversa that a path belongs to."""
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Modules that a file imports anywhere in it, as dotted names."""
+    found = set()
+    package = ["viceversa", *path.relative_to(ROOT).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *filter(None, [node.module])])
+            found |= {f"{module}.{alias.name}" for alias in node.names} if module == "viceversa" else {module}
+    return found
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_staircase(path: Path) -> None:
+    own = unit(path)
+    assert own in LEVEL, f"{own} has no place on the staircase: give it one in LEVELS, and in docs/architecture.md"
+    for module in imported(path):
+        if module.startswith("viceversa.") and module != "viceversa.__version__":
+            other = module.split(".")[1]
+            assert other == own or LEVEL[other] < LEVEL[own], f"{own} must not import {other}"
+
+
+def test_the_staircase_would_notice() -> None:
+    found = imported(ROOT / "methods" / "base.py")
+    assert {"viceversa.registry", "viceversa.config", "viceversa.nets.base", "torch"} <= found
+    assert LEVEL["nets"] == LEVEL["data"]
+
+
+@pytest.mark.parametrize("unit_name", ["config", "files", "errors", "cli"])
+def test_the_lowest_steps_need_no_torch(unit_name: str) -> None:
+    for path in (p for p in FILES if unit(p) == unit_name):
+        assert not {m.split(".")[0] for m in imported(path)} & {"torch", "numpy", "PIL", "safetensors"}
+
+
+HEAVY = ["torch", "numpy", "PIL", "pydantic", "ruamel", "safetensors", "rich", "viceversa.config"]
+PROBE = """
+import io, sys
+from contextlib import redirect_stdout
+{statement}
+for words in {commands}:
+    sys.argv = ["viceversa", *words]
+    with redirect_stdout(io.StringIO()) as said:
+        try:
+            from viceversa.cli import main
+            main()
+        except SystemExit as stop:
+            assert stop.code == 0, (words, stop.code)
+    assert "Usage: viceversa" in said.getvalue() or "0.1" in said.getvalue(), words
+print(*[name for name in {heavy} if name in sys.modules])
+"""
+
+
+def loaded(statement: str, commands: list[list[str]]) -> list[str]:
+    code = PROBE.format(statement=statement, commands=commands, heavy=HEAVY)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
+
+
+def test_import_viceversa_is_light() -> None:
+    assert loaded("import viceversa", []) == []
+
+
+def test_help_of_every_command_is_light() -> None:
+    from typer.main import get_command
+
+    from viceversa.cli import app
+
+    def every(command: object, words: list[str]) -> list[list[str]]:
+        below = getattr(command, "commands", {})
+        return [[*words, "--help"], *(line for name, sub in below.items() for line in every(sub, [*words, name]))]
+
+    commands = every(get_command(app), [])
+    assert ["train", "--help"] in commands
+    assert ["presets", "copy", "--help"] in commands
+    assert loaded("", [["--help"], ["--version"]]) == []
+    assert set(loaded("", commands)) <= {"pydantic"}  # typer itself checks its options with it, where it is installed
+
+
+def test_presets_and_completion_need_no_torch() -> None:
+    assert not {"torch", "numpy"} & set(loaded("import viceversa.config; viceversa.config.presets()", []))

@@ -1,0 +1,394 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+from torch import Tensor
+
+from viceversa.data.images import Picture, from_tensor, on_white, save_picture, to_tensor, with_channels
+from viceversa.nets.base import Generator
+from viceversa.nets.build import build_generator
+from viceversa.nets.weights import Card, save_generator
+from viceversa.translate import Outcome, plan, translate_pictures
+from viceversa.translator import SMALLEST, Translator, margins, off_white, weights_file
+
+SMALL = {"name": "resnet", "width": 4, "blocks": 1}
+
+
+def make(spec: dict = SMALL, channels: tuple[int, int] = (3, 3), inference: str = "running") -> tuple[Generator, Card]:
+    torch.manual_seed(0)
+    net = build_generator(spec, *channels, size=64)
+    return net, Card(spec, *channels, 64, "AtoB", inference, {"step": 7})  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "AtoB.safetensors"
+    save_generator(path, *make({**SMALL, "mask": True}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def translator(weights: Path) -> Translator:
+    return Translator.load(weights)
+
+
+class Same(Generator):
+    """Returns its input; insists on the promised multiple."""
+
+    multiple = 8
+
+    def __init__(self, size: int | None = None) -> None:
+        super().__init__()
+        self.size, self.seen = size, list[tuple[int, ...]]()
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(tuple(x.shape[2:]))
+        assert all(side % self.multiple == 0 for side in self.seen[-1])
+        return x
+
+
+def same(channels: tuple[int, int] = (3, 3), size: int | None = None) -> Translator:
+    return Translator(Same(size), make(channels=channels)[1])
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+
+
+# --- sizes
+
+
+@given(st.integers(1, 3000), st.sampled_from([1, 2, 4, 8, 256]))
+def test_margins_reach_the_next_multiple_evenly(length: int, multiple: int) -> None:
+    before, after = margins(length, multiple)
+    whole = before + length + after
+    assert whole % multiple == 0
+    assert SMALLEST <= whole < max(SMALLEST, length) + multiple
+    assert 0 <= after - before <= 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 500), (67, 45), (64, 64)])
+def test_every_size_is_kept(translator: Translator, size: tuple[int, int]) -> None:
+    assert translator.pixels(noise(*size, 3)).shape == (*size, 3)
+    pixels = noise(*size, 3)
+    assert (same().pixels(pixels) == pixels).all(), "what was added around is cut off in the right place"
+
+
+def test_what_is_added_mirrors_the_picture() -> None:
+    seen = []
+    net = Same()
+    net.register_forward_hook(lambda _net, inputs, _result: seen.append(inputs[0]))
+    pixels = noise(33, 40, 3)
+    Translator(net, make()[1]).pixels(pixels)
+    (x,) = seen
+    assert x.shape == (1, 3, 40, 40)
+    top = margins(33, 8)[0]
+    assert torch.equal(x[0, :, top - 1], to_tensor(pixels)[:, 1])
+    assert torch.equal(x[0, :, top : top + 33], to_tensor(pixels))
+
+
+def test_a_network_of_one_size_gets_it() -> None:
+    translator = same(size=16)
+    assert translator.pixels(noise(50, 20, 3)).shape == (50, 20, 3)
+    assert translator.net.seen == [(16, 16)]
+    pixels = noise(16, 16, 3)
+    assert (translator.pixels(pixels) == pixels).all()
+
+
+# --- transparency
+
+
+@given(arrays(np.uint8, (3, 4, 3)), arrays(np.uint8, (3, 4)))
+def test_off_white_undoes_the_blending_with_white(pixels: np.ndarray, alpha: np.ndarray) -> None:
+    blended = on_white(pixels, alpha)
+    assert (on_white(off_white(blended, alpha), alpha) == blended).all()
+
+
+def test_off_white_gives_solid_colours_back() -> None:
+    pixels = noise(9, 9, 3)
+    for alpha in (255, 200):
+        level = np.full((9, 9), alpha, np.uint8)
+        assert np.abs(off_white(on_white(pixels, level), level).astype(int) - pixels).max() <= 255 - alpha
+
+
+def test_alpha_is_kept(translator: Translator) -> None:
+    rgba = noise(20, 30, 4)
+    result = np.asarray(translator(Image.fromarray(rgba)))
+    assert (result[:, :, 3] == rgba[:, :, 3]).all()
+    assert translator(Image.fromarray(rgba)).mode == "RGBA"
+    assert translator(Image.fromarray(rgba[:, :, :3])).mode == "RGB"
+
+
+def test_the_network_sees_transparent_pictures_on_white(translator: Translator) -> None:
+    rgba = noise(40, 40, 4)
+    rgba[:, :, 3] = 255
+    solid = translator.picture(Picture(rgba[:, :, :3], rgba[:, :, 3]))
+    assert (solid.pixels == translator.pixels(rgba[:, :, :3])).all()
+    nothing = Picture(rgba[:, :, :3], np.zeros((40, 40), np.uint8))
+    assert (with_channels(nothing, 3) == 255).all()
+
+
+def test_alpha_through_networks_of_four_channels() -> None:
+    rgba = noise(40, 40, 4)
+    picture = Picture(rgba[:, :, :3], rgba[:, :, 3])
+    both = same((4, 4)).picture(picture)
+    assert (both.pixels == rgba[:, :, :3]).all()
+    assert (both.alpha == rgba[:, :, 3]).all()
+    for channels in ((4, 3), (3, 4)):
+        result = Translator(*make(channels=channels)).picture(picture)
+        assert result.pixels.shape == (40, 40, 3)
+        assert result.alpha is not None
+    assert (Translator(*make(channels=(4, 3))).picture(picture).alpha == rgba[:, :, 3]).all()
+
+
+# --- modes
+
+
+def test_gray(translator: Translator) -> None:
+    gray = Image.fromarray(noise(20, 30))
+    assert translator(gray).size == (30, 20)
+    assert translator(gray).mode == "RGB", "the network may paint a gray picture"
+    to_gray = Translator(*make(channels=(3, 1)))
+    assert to_gray(Image.fromarray(noise(20, 30, 3))).mode == "L"
+    assert to_gray(Image.fromarray(noise(20, 30, 4))).mode == "LA"
+    assert Translator(*make(channels=(1, 3)))(gray).mode == "RGB"
+
+
+def test_sixteen_bits_are_scaled_not_cut() -> None:
+    ramp = np.linspace(0, 65535, 40 * 40).reshape(40, 40).astype(np.uint16)
+    result = np.asarray(same((1, 1))(Image.fromarray(ramp)))
+    assert np.abs(result - ramp / 257).max() <= 0.51
+
+
+def test_exif_orientation_is_applied(tmp_path: Path) -> None:
+    image = Image.fromarray(noise(20, 30, 3))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn clockwise
+    image.save(tmp_path / "a.png", exif=exif)
+    with Image.open(tmp_path / "a.png") as opened:
+        result = same()(opened)
+    assert (np.asarray(result) == np.rot90(np.asarray(image), -1)).all()
+
+
+def test_arrays_and_images_are_the_same(translator: Translator) -> None:
+    for shape in ((20, 30, 3), (20, 30, 4), (20, 30, 1), (20, 1)):
+        pixels = noise(*shape)
+        image = Image.fromarray(pixels[:, :, 0] if shape[2:] == (1,) else pixels)
+        assert (np.asarray(translator(pixels)) == np.asarray(translator(image))).all()
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((4, 4, 3)), noise(4, 4, 2), noise(4), noise(1, 4, 4, 3)])
+def test_other_arrays_are_refused(translator: Translator, wrong: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="a picture is uint8"):
+        translator(wrong)
+
+
+# --- determinism
+
+
+def test_translation_is_deterministic_and_leaves_the_random_numbers_alone() -> None:
+    net, card = make({"name": "unet", "width": 4, "depth": 5, "dropout": 0.5}, inference="original")
+    net.train()
+    translator = Translator(net, card)
+    pixels = noise(33, 40, 3)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = translator.pixels(pixels)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert (translator.pixels(pixels) == first).all()
+    net.eval()
+    assert (translator.pixels(pixels) != first).any(), "dropout was on"
+
+
+# --- masks
+
+
+def test_the_mask_says_where_it_paints(translator: Translator) -> None:
+    pixels = noise(30, 41, 3)
+    assert translator.has_mask
+    mask = translator.mask(Picture(pixels))
+    assert mask.shape == (30, 41, 1)
+    (top, bottom), (left, right) = margins(30, 4), margins(41, 4)
+    padded = np.pad(pixels, ((top, bottom), (left, right), (0, 0)), mode="reflect")
+    with torch.no_grad():
+        attention = translator.net.attention(to_tensor(padded)[None])
+    assert attention is not None
+    expected = from_tensor(attention[0, :, top : top + 30, left : left + 41] * 2 - 1)
+    assert (mask == expected).all()
+
+
+def test_without_a_mask() -> None:
+    assert not Translator(*make()).has_mask
+
+
+# --- loading
+
+
+def test_a_run_has_directions_and_raw_weights(tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    with pytest.raises(FileNotFoundError, match="has no weights yet"):
+        weights_file(tmp_path, None, False)
+    for name in ("BtoA", "BtoA.raw"):
+        (folder / f"{name}.safetensors").touch()
+    assert weights_file(tmp_path, None, False).name == "BtoA.safetensors"
+    assert weights_file(tmp_path, "BtoA", True).name == "BtoA.raw.safetensors"
+    with pytest.raises(ValueError, match="translates BtoA, not AtoB"):
+        weights_file(tmp_path, "AtoB", False)
+    (folder / "AtoB.safetensors").touch()
+    assert weights_file(tmp_path, None, False).name == "AtoB.safetensors"
+    with pytest.raises(FileNotFoundError, match="no such run or weights file"):
+        weights_file(tmp_path / "nothing", None, False)
+
+
+def test_a_weights_file_knows_its_direction(weights: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="translates AtoB, not BtoA"):
+        Translator.load(weights, "BtoA")
+    (tmp_path / "x.safetensors").write_bytes(b"no weights at all")
+    with pytest.raises(ValueError, match=r"x\.safetensors: not a weights file"):
+        Translator.load(tmp_path / "x.safetensors")
+
+
+# --- which file goes where
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for name in ("a.png", "2.jpg", "10.jpg", "deep/a.png", "deep/er/c.webp"):
+        save_picture(tmp_path / "photos" / name, noise(20, 24, 3))
+    (tmp_path / "photos" / "notes.txt").write_text("no picture")
+    return tmp_path / "photos"
+
+
+def planned(source: object, target: Path) -> dict[str, str]:
+    return {str(a): str(b.relative_to(target)) for a, b in plan(str(source), target)}
+
+
+def test_plan_of_a_file(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert plan(str(photos / "a.png"), out) == [(photos / "a.png", out / "a.png")]
+    assert plan(str(photos / "a.png"), tmp_path / "b.jpg") == [(photos / "a.png", tmp_path / "b.jpg")]
+    (tmp_path / "folder.png").mkdir()
+    assert plan(str(photos / "a.png"), tmp_path / "folder.png")[0][1] == tmp_path / "folder.png" / "a.png"
+
+
+def test_plan_of_a_folder_keeps_its_structure(photos: Path, tmp_path: Path) -> None:
+    names = ["2.jpg", "10.jpg", "a.png", "deep/a.png", "deep/er/c.webp"]
+    assert planned(photos, tmp_path / "out") == {str(photos / name): name for name in names}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("*.jpg", {"2.jpg", "10.jpg"}),
+        ("a*", {"a.png"}),
+        ("*", {"a.png", "2.jpg", "10.jpg"}),
+        ("**/*.png", {"a.png", "deep/a.png"}),
+        ("d*/*.png", {"deep/a.png"}),
+        ("[a-b].png", {"a.png"}),
+    ],
+)
+def test_plan_of_a_glob_is_relative_to_what_precedes_it(photos: Path, tmp_path: Path, pattern: str, names: set) -> None:
+    assert set(planned(photos / pattern, tmp_path / "out").values()) == names
+
+
+def test_plan_of_a_relative_glob(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(photos.parent)
+    assert set(planned("photos/*.png", Path("out")).values()) == {"a.png"}
+    monkeypatch.chdir(photos)
+    assert set(planned("*.png", Path("out")).values()) == {"a.png"}
+    assert set(planned("**/*.webp", Path("out")).values()) == {"deep/er/c.webp"}
+
+
+def test_a_name_with_brackets_is_a_name(photos: Path, tmp_path: Path) -> None:
+    save_picture(photos / "x[1].png", noise(20, 20, 3))
+    assert plan(str(photos / "x[1].png"), tmp_path / "out")[0][1].name == "x[1].png"
+
+
+def test_earlier_outputs_below_the_input_are_no_inputs(photos: Path) -> None:
+    save_picture(photos / "out" / "a.png", noise(20, 24, 3))
+    assert len(plan(str(photos), photos / "out")) == 5
+    assert len(plan(str(photos / "**" / "*"), photos / "out")) == 5
+    assert len(plan(str(photos), photos.parent)) == 6, "an output above the input leaves nothing out"
+
+
+def test_mistakes_are_refused_before_anything_is_loaded(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for source, target, message in (
+        (tmp_path / "nothing", "out", "there is no such file or folder"),
+        (tmp_path / "empty", "out", "no pictures in it"),
+        (photos / "*.gif", "out", "matches no pictures"),
+        (photos, "photos", "is the input itself"),
+        (photos / "a.png", "photos/a.png", "is the input itself"),
+        (photos / "a.png", "photos", "is the input itself"),
+        (photos, "out.png", "is the name of one picture, and there are 5"),
+        (photos / "notes.txt", "out", "not a picture's suffix"),
+    ):
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            plan(str(source), tmp_path / target)
+
+
+# --- doing it
+
+
+def go(weights: Path, source: object, target: Path, **options) -> Outcome:
+    return translate_pictures(weights, str(source), target, device="cpu", **options)
+
+
+def test_a_folder_is_translated(weights: Path, translator: Translator, photos: Path, tmp_path: Path) -> None:
+    outcome = go(weights, photos, tmp_path / "out")
+    assert (len(outcome.written), outcome.kept, outcome.failed, outcome.direction) == (5, [], {}, "AtoB")
+    written = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    assert written == {"2.jpg", "10.jpg", "a.png", "deep/a.png", "deep/er/c.webp"}
+    with Image.open(photos / "a.png") as image, Image.open(tmp_path / "out" / "a.png") as result:
+        assert (np.asarray(result) == np.asarray(translator(image))).all()
+
+
+def test_outputs_are_kept_unless_told_otherwise(weights: Path, photos: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "out" / "a.png"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    outcome = go(weights, photos, tmp_path / "out")
+    assert (len(outcome.written), outcome.kept) == (4, [mine])
+    assert mine.read_text() == "mine"
+    outcome = go(weights, photos, tmp_path / "out", overwrite=True)
+    assert (len(outcome.written), outcome.kept) == (5, [])
+    assert mine.read_bytes().startswith(b"\x89PNG")
+
+
+def test_broken_files_are_named_and_the_others_done(weights: Path, photos: Path, tmp_path: Path) -> None:
+    (photos / "1.png").write_bytes((photos / "a.png").read_bytes()[:100])
+    (photos / "3.jpg").write_text("<html>not found</html>")
+    outcome = go(weights, photos, tmp_path / "out")
+    assert set(outcome.failed) == {photos / "1.png", photos / "3.jpg"}
+    assert not outcome.failed[photos / "3.jpg"].startswith(str(photos)), "the name is said once"
+    assert len(outcome.written) == 5
+    assert not (tmp_path / "out" / "1.png").exists()
+
+
+def test_masks_are_written_beside(weights: Path, photos: Path, tmp_path: Path) -> None:
+    source = photos / "deep"
+    go(weights, source, tmp_path / "out")
+    outcome = go(weights, source, tmp_path / "out", save_mask=True)
+    assert len(outcome.written) == 2, "the translations are there, their masks were missing"
+    with Image.open(tmp_path / "out" / "er" / "c.mask.png") as mask:
+        assert (mask.mode, mask.size) == ("L", (24, 20))
+    assert len(go(weights, source, tmp_path / "out", save_mask=True).kept) == 2
+
+
+def test_masks_need_a_mask_and_a_name_of_their_own(weights: Path, photos: Path, tmp_path: Path) -> None:
+    save_generator(tmp_path / "plain.safetensors", *make())
+    with pytest.raises(ValueError, match=r"plain\.safetensors: has no attention mask; train with generator\.mask=true"):
+        go(tmp_path / "plain.safetensors", photos, tmp_path / "out", save_mask=True)
+    save_picture(photos / "a.jpg", noise(20, 20, 3))
+    with pytest.raises(ValueError, match=r"a\.mask\.png: would be the mask of several"):
+        go(weights, photos, tmp_path / "out", save_mask=True)
+    assert not (tmp_path / "out").exists()
