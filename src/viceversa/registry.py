@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import pydantic
 
-from viceversa.config import ConfigError, explain, suggest
+from viceversa.config import ConfigError, explain, frozen, suggest
 
 T = TypeVar("T")
 Table: TypeAlias = Mapping[str, type[T]]
@@ -80,7 +80,7 @@ def _value(key: str, kind: Any, value: Any) -> Any:
     if value is ...:
         raise ConfigError(f"{key}: missing, it has no default")
     try:
-        return pydantic.TypeAdapter(kind, config=FINITE).validate_python(value)
+        return frozen(pydantic.TypeAdapter(kind, config=FINITE).validate_python(value))
     except pydantic.ValidationError as error:
         raise ConfigError(explain(error.errors()[0], key)) from None
 

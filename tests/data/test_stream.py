@@ -17,8 +17,9 @@ import pytest
 import torch
 from PIL import Image
 
-from viceversa.config import Config, ConfigError, DataConfig, TrainConfig
+from viceversa.config import Config, ConfigError, DataConfig, TrainConfig, load_config
 from viceversa.data import ImageError, Stream, open_stream
+from viceversa.data.images import resize, save_picture, to_tensor
 from viceversa.data.stream import Batch
 
 SIZE = 8
@@ -340,3 +341,18 @@ def test_more_workers_than_cores_do_not_warn(unpaired: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(take(stream_of(unpaired, workers=(os.cpu_count() or 1) + 1), 1)) == 1
+
+
+def test_crops_can_end_when_the_learning_rate_falls(tmp_path: Path) -> None:
+    """CUT's code shows whole pictures during decay: load = crop."""
+    for world in ("trainA", "trainB"):
+        for i in range(2):
+            save_picture(tmp_path / world / f"{i}.png", np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3))
+    options = [f"data.root={tmp_path}", "data.load=16", "data.crop=8", "data.flip=false", "data.workers=0"]
+    lengths = ["train.length=6 steps", "train.decay=3 steps", "data.test_fraction=0"]
+    stream = open_stream(load_config(None, [*options, *lengths, "data.decay_crop=false"]))
+    whole = to_tensor(resize(np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3), (8, 8)))
+    shown = [torch.equal(batch["A"][0], whole) for _, batch in zip(range(6), stream.batches(0), strict=False)]
+    assert shown == [False] * 3 + [True] * 3
+    shown = [torch.equal(batch["A"][0], whole) for _, batch in zip(range(3), stream.batches(3), strict=False)]
+    assert shown == [True] * 3

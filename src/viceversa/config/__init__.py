@@ -18,6 +18,7 @@ from viceversa.config.schema import (
     Inference,
     InitConfig,
     TrainConfig,
+    frozen,
 )
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "copy_preset",
     "default_run",
     "explain",
+    "frozen",
     "load_config",
     "load_words",
     "merge",

@@ -32,6 +32,8 @@ def validate(tree: Mapping[str, Any]) -> Config:
         config = pydantic.TypeAdapter(Config).validate_python(dict(tree))
     except pydantic.ValidationError as error:
         raise ConfigError(explain(error.errors()[0])) from None
+    except RecursionError:
+        raise ConfigError("a value contains itself; write it out without YAML aliases") from None
     _check(config)
     return config
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 Direction: TypeAlias = Literal["AtoB", "BtoA"]
 Inference: TypeAlias = Literal["running", "image", "original"]
@@ -52,8 +52,15 @@ def as_component(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
+def frozen(value: Any) -> Any:
+    """Return lists as tuples, so that a value read from YAML equals a constructor's default."""
+    if isinstance(value, dict):
+        return {key: frozen(inner) for key, inner in value.items()}
+    return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
+
+
 Span = Annotated[Duration, BeforeValidator(Duration.parse), PlainSerializer(str)]
-Component = Annotated[dict[str, Any], BeforeValidator(as_component)]
+Component = Annotated[dict[str, Any], BeforeValidator(as_component), AfterValidator(frozen)]
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,8 @@ class DataConfig:
     """Pixels of the random square crop that the networks see."""
     flip: bool = True
     """Mirror left and right at random, half of the time."""
+    decay_crop: bool = True
+    """Go on with random crops while the learning rate falls; CUT's code shows whole pictures then (load = crop)."""
     channels_a: Annotated[int, Field(ge=1)] = 3
     """Channels of world A: 1 gray, 3 RGB, 4 RGBA."""
     channels_b: Annotated[int, Field(ge=1)] = 3
@@ -140,6 +149,10 @@ class TrainConfig:
     """Test pictures shown in a sample grid."""
     log_every: Span = Duration(100, "steps")
     """Time between lines of log.jsonl; losses are averaged over it."""
+
+    def decay_start(self, steps_per_epoch: int) -> int:
+        """Return the step, counted from 0, at which the last part of the training begins."""
+        return max(0, self.length.steps(steps_per_epoch) - self.decay.steps(steps_per_epoch))
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Each world (or the world of pairs) is an endless sequence of permutations, one a
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -25,6 +26,7 @@ from viceversa.data.transforms import augment
 
 Batch: TypeAlias = dict[str, Tensor]
 Broken: TypeAlias = dict[Path, str]
+Key: TypeAlias = tuple[int, bool]  # draw number, and whether the learning rate is falling
 Drawn: TypeAlias = tuple[Batch | None, Broken]  # None: no picture could be read
 
 ORDER, CHANCE = 0, 2  # domains of random numbers; each world has its own: + 0 for A and for pairs, + 1 for B
@@ -40,7 +42,11 @@ class Draws(Dataset[Drawn]):
         self.channels = {"A": config.data.channels_a, "B": config.data.channels_b}
         self._orders: dict[str, tuple[int, NDArray[np.int64]]] = {}
 
-    def __getitem__(self, number: int) -> Drawn:
+    def __getitem__(self, key: Key) -> Drawn:
+        number, decaying = key
+        data = self.config.data
+        if decaying and not data.decay_crop:
+            data = dataclasses.replace(data, load=data.crop)
         broken: Broken = {}
         images: Batch = {}
         for worlds in ["AB"] if self.source.train.paired else ["A", "B"]:
@@ -48,7 +54,7 @@ class Draws(Dataset[Drawn]):
             if drawn is None:
                 return None, broken
             rng = self._rng(CHANCE + "AB".index(worlds[0]), number)
-            crops = augment(drawn, self.config.data, rng)
+            crops = augment(drawn, data, rng)
             images.update(zip(worlds, map(to_tensor, crops), strict=True))
         return images, broken
 
@@ -107,18 +113,19 @@ def _half(picture: Picture, world: str) -> Picture:
 
 
 class Numbers:
-    """The endless batches of draw numbers of process `rank` of `world` from `step` on; no number is left out."""
+    """The endless batches of draws of process `rank` of `world` from `step` on; no number is left out."""
 
-    def __init__(self, batch: int, step: int, rank: int, world: int) -> None:
+    def __init__(self, batch: int, decay_start: int, step: int, rank: int, world: int) -> None:
         self.batch = batch
+        self.decay_start = decay_start
         self.step = step
         self.rank = rank
         self.world = world
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[Key]]:
         for step in count(self.step):
             first = (step * self.world + self.rank) * self.batch
-            yield list(range(first, first + self.batch))
+            yield [(number, step >= self.decay_start) for number in range(first, first + self.batch)]
 
 
 def collate(drawn: Sequence[Drawn]) -> Drawn:

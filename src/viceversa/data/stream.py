@@ -74,7 +74,9 @@ class Stream:
         with warnings.catch_warnings():
             # Forking beside the threads of a progress bar, or more workers than cores: known, and harmless here.
             warnings.simplefilter("ignore")
-            loader = self._loader(Numbers(self.config.train.batch, step, rank, world))
+            train = self.config.train
+            decay_start = train.decay_start(self.steps_per_epoch(world))
+            loader = self._loader(Numbers(train.batch, decay_start, step, rank, world))
             drawn = iter(loader)
         for batch, broken in drawn:
             self._note(broken)
