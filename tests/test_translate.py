@@ -14,6 +14,7 @@ from torch import Tensor
 from viceversa.data.images import Picture, from_tensor, on_white, save_picture, to_tensor, with_channels
 from viceversa.nets.base import Generator
 from viceversa.nets.build import build_generator
+from viceversa.nets.layers import set_inference
 from viceversa.nets.weights import Card, save_generator
 from viceversa.translate import Outcome, plan, translate_pictures
 from viceversa.translator import SMALLEST, Translator, margins, off_white, weights_file
@@ -145,7 +146,9 @@ def test_alpha_through_networks_of_four_channels() -> None:
         result = Translator(*make(channels=channels)).picture(picture)
         assert result.pixels.shape == (40, 40, 3)
         assert result.alpha is not None
-    assert (Translator(*make(channels=(4, 3))).picture(picture).alpha == rgba[:, :, 3]).all()
+    sees_alpha = Translator(*make(channels=(4, 3)))
+    assert (sees_alpha.picture(picture).alpha == rgba[:, :, 3]).all()
+    assert (sees_alpha.picture(picture).pixels == sees_alpha.pixels(rgba)).all(), "it saw no white to be taken off"
 
 
 # --- modes
@@ -194,8 +197,8 @@ def test_other_arrays_are_refused(translator: Translator, wrong: np.ndarray) -> 
 
 
 def test_translation_is_deterministic_and_leaves_the_random_numbers_alone() -> None:
-    net, card = make({"name": "unet", "width": 4, "depth": 5, "dropout": 0.5}, inference="original")
-    net.train()
+    net, card = make({"name": "unet", "width": 4, "depth": 6, "dropout": 0.5}, inference="original")
+    set_inference(net, "original")
     translator = Translator(net, card)
     pixels = noise(33, 40, 3)
     torch.manual_seed(1)
@@ -204,7 +207,7 @@ def test_translation_is_deterministic_and_leaves_the_random_numbers_alone() -> N
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
     assert (translator.pixels(pixels) == first).all()
-    net.eval()
+    set_inference(net, "image")
     assert (translator.pixels(pixels) != first).any(), "dropout was on"
 
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from viceversa.config import Config, load_config
     from viceversa.engine import train
+    from viceversa.interop import load_network
     from viceversa.translator import Translator
 
 __version__ = "0.1.0"
-__all__ = ["Config", "Translator", "__version__", "load_config", "train"]
+__all__ = ["Config", "Translator", "__version__", "load_config", "load_network", "train"]
 
-HOMES = {"Config": "config", "load_config": "config", "train": "engine", "Translator": "translator"}
+HOMES = {"Config": "config", "load_config": "config", "train": "engine", "load_network": "interop", "Translator": "translator"}
 
 
 def __getattr__(name: str) -> Any:

@@ -14,7 +14,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from viceversa.config import Direction, Inference
+from viceversa.nets import GENERATORS
+from viceversa.nets.base import Discriminator, Generator
 from viceversa.nets.originals import Layers, Original, recognise
+from viceversa.nets.weights import Card, load_generator, save_generator
+from viceversa.registry import complete
+from viceversa.translator import weights_file
 
 WRAPPERS = re.compile(r"^((module|_orig_mod)\.)+")  # DataParallel and torch.compile put these in front of every key
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -35,6 +41,46 @@ def read_original(path: str | Path) -> tuple[Original, dict[str, Tensor]]:
         return convert_original(state)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def load_network(path: str | Path) -> Generator | Discriminator:
+    """Return a trained network in evaluation mode, taking (B, C, H, W) in [-1, 1].
+
+    `path` is a run's folder (its first direction), a .safetensors weights file of ours, or a .pth file that an original
+    implementation saved. Raises FileNotFoundError, or ValueError with what did not fit.
+    """
+    path = Path(path)
+    if path.is_dir() or path.suffix == ".safetensors":
+        return load_generator(weights_file(path))[0]
+    original, weights = read_original(path)
+    net = original.build()
+    net.load_state_dict(weights)
+    return net.eval().requires_grad_(False)
+
+
+def import_generator(source: Path, target: Path, direction: Direction, inference: Inference) -> Original:
+    """Turn an original's generator (.pth) into a weights file of ours (.safetensors); return what it turned out to be.
+
+    Raises ValueError if the file holds something else, or `target` has another suffix.
+    """
+    if target.suffix != ".safetensors":
+        raise ValueError(f"{target}: weights files end in .safetensors")
+    original, weights = read_original(source)
+    net = original.build()
+    if not isinstance(net, Generator):
+        raise ValueError(f"{source}: is a discriminator; only generators translate")
+    net.load_state_dict(weights)
+    card = Card(
+        complete(GENERATORS, "generator", original.network),
+        original.in_channels,
+        original.out_channels,
+        original.size or 256,
+        direction,
+        inference,
+        {"imported": source.name},
+    )
+    save_generator(target, net, card)
+    return original
 
 
 def convert_original(state: Mapping[str, Tensor]) -> tuple[Original, dict[str, Tensor]]:

@@ -134,7 +134,7 @@ def off_white(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np
     return np.rint(255 - (255.0 - pixels) / share).clip(0, 255).astype(np.uint8)
 
 
-def weights_file(path: Path, direction: Direction | None, raw: bool) -> Path:
+def weights_file(path: Path, direction: Direction | None = None, raw: bool = False) -> Path:
     """Return the weights file that a run's folder, or the path itself, stands for."""
     if path.is_file():
         return path

@@ -45,3 +45,12 @@ def test_two_processes_equal_a_double_batch(tiny: Any, tmp_path: Path, method: s
             if "pool" not in name and value.is_floating_point():
                 assert (value - two[part][name]).norm() <= 1e-8 * value.norm() + 1e-12, name
     assert (Path(pair.run) / "checkpoints" / "step-00000008.rank1.pt").is_file()
+
+
+def test_another_number_of_processes_is_refused(tiny: Any, tmp_path: Path) -> None:
+    config = tiny("pix2pix")
+    engine.train(config)
+    newest = checkpoint.found(Path(config.run) / "checkpoints")[0]
+    torch.save({}, newest.with_suffix(".rank1.pt"))
+    with pytest.raises(ValueError, match="2 processes, not 1"):
+        engine.train(config)

@@ -137,6 +137,8 @@ class TrainConfig:
     """Keep images as (B, H, W, C) in memory: faster with bf16 or fp16, the same mathematics."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the exponential moving average of the translators; 0 turns it off."""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """CPU threads for computing; 0 leaves it to torch. Small networks on a busy machine are fastest with 1."""
     device: str = "auto"
     """auto takes the first of cuda, mps, cpu that is there."""
     save_every: Span = Duration(1, "epochs")

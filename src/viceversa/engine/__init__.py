@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+
 from viceversa import methods
 from viceversa.config import Config, default_run
 from viceversa.data import open_stream
@@ -21,6 +23,8 @@ def train(config: Config) -> Path:
     """
     world = distributed.place()
     device = pick_device(config.train.device, world.local_rank)
+    if config.train.threads:
+        torch.set_num_threads(config.train.threads)
     config = methods.complete(default_run(config, config.method["name"]))
     methods.check(config)
     stream = open_stream(config)

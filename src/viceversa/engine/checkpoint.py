@@ -38,10 +38,13 @@ def save(folder: Path, state: State, *, keep: int, world: World) -> None:
 def restore(folder: Path, world: World) -> State | None:
     """Return the newest state that can be read, or None when there is no checkpoint at all.
 
-    Raises ValueError when there are checkpoints and none can be read.
+    Raises ValueError when there are checkpoints and none can be read, or when they are of another number of processes.
     """
     candidates = found(folder)
     for path in candidates:
+        processes = 1 + len(list(folder.glob(f"{path.stem}.rank*.pt")))
+        if processes != world.size:
+            raise ValueError(f"{path}: is of {processes} processes, not {world.size}; continue with as many")
         try:
             return _read(path if world.leads else _of_rank(path, world.rank))
         except Exception as error:  # torch reports damage in many ways: RuntimeError, EOFError, UnpicklingError, ...

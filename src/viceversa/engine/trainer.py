@@ -145,7 +145,7 @@ class Trainer:
 
 
 FREE = {
-    *("run", "data.workers", "train.length", "train.decay", "train.device"),
+    *("run", "inference", "data.workers", "train.length", "train.decay", "train.device"),
     *("train.save_every", "train.keep", "train.sample_every", "train.samples", "train.log_every"),
 }
 """Keys that may differ when a run is continued."""

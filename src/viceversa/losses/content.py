@@ -1,0 +1,50 @@
+"""Keep what a picture shows: its translation should look like the picture itself when both are seen coarsely."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, conv2d, pad
+
+from viceversa.losses.adversarial import wide
+
+Pixels: TypeAlias = PositiveInt
+
+RADIUS, SIGMA = 3, 3.0  # a Gaussian of 7 pixels
+
+
+class Content:
+    """The weighted distance L1(down(G(x)), down(x)) of a translation to its own input: source 001's pixel loss.
+
+    It asks to change little. The paper's identity loss is another one: it compares G(y) with y, a picture that is in
+    the target world already and needs no change.
+
+    `down` blurs with a Gaussian (7 pixels, sigma 3, edges reflected) if `blur`, then averages over squares of `pool`
+    pixels a side; what it leaves out is free. It is linear, so the difference is taken first.
+    """
+
+    def __init__(self, weight: float, *, blur: bool = False, pool: Pixels = 1) -> None:
+        self.weight, self.blur, self.pool = weight, blur, pool
+
+    def __bool__(self) -> bool:
+        """Whether it weighs anything."""
+        return self.weight != 0
+
+    def __call__(self, translation: Tensor, picture: Tensor) -> Tensor:
+        """Return the loss of two batches (B, C, H, W); ValueError if the squares are larger than the pictures."""
+        height, width = picture.shape[-2:]
+        if self.pool > min(height, width):
+            raise ValueError(f"method.content_pool={self.pool} is larger than pictures of {width}x{height}; lower it")
+        difference = wide(translation) - wide(picture)
+        return self.weight * avg_pool2d(gaussian(difference) if self.blur else difference, self.pool).abs().mean()
+
+
+def gaussian(x: Tensor) -> Tensor:
+    """Blur (B, C, H, W) with a Gaussian, columns first; H and W must be 4 or more."""
+    offsets = torch.arange(-RADIUS, RADIUS + 1, device=x.device, dtype=x.dtype)
+    row = torch.softmax(-offsets.square() / (2 * SIGMA**2), dim=0).repeat(x.shape[1], 1, 1, 1)
+    x = pad(x, [RADIUS] * 4, mode="reflect")
+    return conv2d(conv2d(x, row.transpose(2, 3), groups=x.shape[1]), row, groups=x.shape[1])

@@ -1,0 +1,246 @@
+"""The documentation is true: its links lead somewhere, its commands and keys are understood, its examples run."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from typer.main import get_command
+
+from test_imports import LEVELS
+from viceversa import methods
+from viceversa.cli import app
+from viceversa.config import COMPONENTS, Config, ConfigError, load_config, presets
+from viceversa.registry import options
+
+ROOT = Path(__file__).parents[1]
+PAGES = {path.name: path.read_text("utf-8") for path in [*ROOT.glob("*.md"), *sorted((ROOT / "docs").glob("*.md"))]}
+PLACES = {path.name: path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]}
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXCERPTS = {
+    "cyclegan.md": "src/viceversa/methods/cyclegan.py",
+    "pix2pix.md": "src/viceversa/methods/pix2pix.py",
+    "extend.md": "examples/my_method.py",
+    "architecture.md": "src/viceversa/engine/learner.py",
+}
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+KEY = re.compile(r"(method|generator|discriminator|objective|init|data|train)\.\w+")
+
+
+def blocks(page: str, language: str) -> list[str]:
+    return [text for found, text in BLOCK.findall(PAGES[page]) if found == language]
+
+
+def spans(page: str) -> list[str]:
+    """Inline code."""
+    return re.findall(r"`([^`\n]+)`", BLOCK.sub("", PAGES[page]))
+
+
+def commands(page: str) -> list[list[str]]:
+    """The words after `viceversa` of every command line in console blocks."""
+    found = []
+    for block in blocks(page, "console"):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line.removeprefix("$ "), comments=True)
+            if line.startswith("$ ") and "viceversa" in words:
+                found.append(words[words.index("viceversa") + 1 :])
+    return found
+
+
+def in_pages(function: Any) -> list[Any]:
+    return [pytest.param(page, found, id=f"{page}: {found}") for page in PAGES for found in function(page)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The modules of the examples, and those that docs/extend.md spells, can be imported."""
+    folder = tmp_path_factory.mktemp("modules")
+    for block in blocks("extend.md", "python"):
+        if name := re.match(r"# (\w+\.py)\n", block):
+            (folder / name[1]).write_text(block, "utf-8")
+    before, known = list(sys.path), set(sys.modules)
+    sys.path += [str(folder), str(ROOT / "examples")]
+    yield
+    sys.path[:] = before
+    for path in [*folder.glob("*.py"), *EXAMPLES]:
+        if path.stem not in known:
+            sys.modules.pop(path.stem, None)
+
+
+def slug(heading: str) -> str:
+    """The anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def links(page: str) -> list[str]:
+    targets = re.findall(r"\]\(([^)\s]+)\)", BLOCK.sub("", PAGES[page]))
+    return sorted({target for target in targets if not re.match(r"\w+:", target)})
+
+
+@pytest.mark.parametrize(("page", "target"), in_pages(links))
+def test_links_lead_somewhere(page: str, target: str) -> None:
+    name, _, anchor = target.partition("#")
+    path = (PLACES[page].parent / name).resolve() if name else PLACES[page]
+    assert path.exists()
+    assert ROOT in path.parents
+    if anchor:
+        assert anchor in [slug(heading) for heading in re.findall(r"^#+ (.+)$", path.read_text("utf-8"), re.M)]
+
+
+@lru_cache
+def check(source: str, *overrides: str) -> None:
+    """Raise ConfigError unless this can be built; a file or a run stands for the preset it was made of."""
+    if source not in presets():
+        assert source.endswith(".yaml") or "/" in source, f"there is no preset {source}"
+        source = "cyclegan"
+    methods.check(methods.complete(load_config(source, overrides)))
+
+
+@pytest.mark.parametrize(("page", "words"), in_pages(commands))
+def test_commands_are_understood(page: str, words: list[str]) -> None:
+    command: Any = get_command(app)
+    rest = list(words)
+    if rest == ["--version"]:
+        return
+    while hasattr(command, "commands"):
+        assert rest[0] in command.commands, f"no such command: {rest[0]}"
+        name = rest.pop(0)
+        command = command.commands[name]
+    command.make_context(name, list(rest))  # raises a usage error for unknown options and missing arguments
+    if words[0] in ("train", "config"):
+        check(*(rest if "=" not in rest[0] else ["cyclegan", *rest]))
+    if words[0] == "demo":
+        check("water2wine-small", *(word for word in rest if "=" in word))
+    if words[:2] in (["presets", "copy"], ["presets", "show"]):
+        assert words[2] in presets()
+
+
+def overrides(page: str) -> list[str]:
+    """Inline code such as `data.load=72 data.crop=64`."""
+    roots = "|".join(field.name for field in dataclasses.fields(Config))
+    return sorted({span for span in spans(page) if re.fullmatch(rf"(({roots})(\.\w+)?=\S+ ?)+", span)})
+
+
+@pytest.mark.parametrize(("page", "text"), in_pages(overrides))
+def test_overrides_in_the_text_fit_a_preset(page: str, text: str) -> None:
+    refused = []
+    for preset in ("cyclegan", "pix2pix", "cut"):
+        try:
+            return check(preset, *text.split())
+        except ConfigError as error:
+            refused.append(str(error))
+    raise AssertionError(refused)
+
+
+def keys(page: str) -> list[str]:
+    return sorted({span for span in spans(page) if KEY.fullmatch(span)})
+
+
+@pytest.mark.parametrize(("page", "key"), in_pages(keys))
+def test_keys_in_the_text_exist(page: str, key: str) -> None:
+    section, name = key.split(".")
+    if section in COMPONENTS:
+        known = {"name"}.union(*(options(cls) for cls in methods.TABLES[section].values()))
+    else:
+        known = {field.name for field in dataclasses.fields(getattr(Config(), section))}
+    assert name in known
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_presets_in_the_text_exist(page: str) -> None:
+    text = BLOCK.sub("", PAGES[page])
+    named = re.findall(
+        r"presets? (?:is )?`([\w-]+)`|`viceversa (?:train|config|presets copy|presets show) ([\w-]+)", text
+    )
+    for name in filter(None, (one or other for one, other in named)):
+        assert name in presets() or name == "PRESET"
+
+
+def test_programs_in_the_text_exist() -> None:
+    made = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.M))
+    group: Any = get_command(app)
+    for page, text in PAGES.items():
+        for target in re.findall(r"(?:^\$ |`)make ([\w-]+)", text, re.M):
+            assert target in made, (page, target)
+        for span in spans(page):
+            command, words = group, span.split()
+            while words[0] == "viceversa" and len(words) > 1 and hasattr(command, "commands") and words[1][0] != "-":
+                assert words[1] in command.commands, (page, span)
+                command, words = command.commands[words[1]], ["viceversa", *words[2:]]
+
+
+def bare(line: str) -> str:
+    return re.sub(r"\s*# .*|,$", "", line).strip()
+
+
+@pytest.mark.parametrize("page", EXCERPTS)
+def test_excerpts_are_in_the_source(page: str) -> None:
+    source = {bare(line) for line in (ROOT / EXCERPTS[page]).read_text("utf-8").splitlines()}
+    excerpts = [b for b in blocks(page, "python") if not re.match(r"# \w+\.py|import |from ", b)]
+    assert excerpts
+    for line in filter(None, (bare(line) for block in excerpts for line in block.splitlines())):
+        assert any(line in known for known in source), line
+
+
+def test_the_tree_is_whole() -> None:
+    tree = re.search(r"^src/viceversa/\n.*?^tests/", PAGES["architecture.md"], re.M | re.S)
+    assert tree
+    package = ROOT / "src" / "viceversa"
+    named = set(re.findall(r"\w+\.py\b", tree[0]))
+    assert named >= {path.name for path in package.rglob("*.py")}
+    assert named <= {path.name for path in package.rglob("*.py")}
+    assert {path.name for path in package.iterdir() if path.is_dir() and path.name[0] != "_"} <= set(
+        re.findall(r"^  (\w+)/", tree[0], re.M)
+    )
+
+
+def test_the_staircase_is_the_one_that_is_enforced() -> None:
+    steps = re.findall(r"^ (\d)  (\w+(?:  \w+)*)", PAGES["architecture.md"], re.M)
+    drawn = {int(number): set(names.split()) for number, names in steps}
+    assert drawn == dict(enumerate(LEVELS, 1))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_can_be_imported(path: Path) -> None:
+    module = importlib.import_module(path.stem)
+    assert module.__file__ == str(path)
+    assert f"python examples/{path.name}" in module.__doc__ or path.stem == "my_method"
+
+
+SMALL = ["generator.width=2", "generator.blocks=1", "discriminator.width=2", "data.load=32", "data.crop=32"]
+
+
+def test_the_example_method_goes_through_the_registry() -> None:
+    words = ["method=my_method:OneWay", "method.content=3", *SMALL]
+    config = methods.complete(load_config("cyclegan", words))
+    assert config.method == {"name": "my_method:OneWay", "content": 3.0, "shrink": 8}
+    assert methods.describe(config)["method"].keys() == {"content", "shrink"}
+    method = methods.build(config)
+    batch = {world: torch.zeros(1, 3, 32, 32) for world in "AB"}
+    assert [(update.group, list(update.losses)) for update in method.step(batch)] == [
+        ("D", ["gan_D"]),
+        ("G", ["gan_G", "content"]),
+    ]
+    with pytest.raises(ConfigError, match=r"method\.contents: .* did you mean content"):
+        methods.complete(load_config("cyclegan", ["method=my_method:OneWay", "method.contents=3"]))
+
+
+def test_the_generator_and_the_objective_of_the_docs_work() -> None:
+    words = ["generator=my_nets:Retint", "generator.layers=3", "objective=my_losses:Smooth", *SMALL[2:]]
+    config = methods.complete(load_config("cyclegan", words))
+    assert methods.describe(config)["generator"].keys() == {"width", "layers"}
+    method = methods.build(config)
+    x = torch.rand(1, 3, 32, 32)
+    assert method.translators()["AtoB"](x).shape == x.shape
+    assert all(update.total.isfinite() for update in method.step({"A": x, "B": x}))
+    with pytest.raises(ConfigError, match="layers=0 is too small"):
+        methods.build(methods.complete(load_config("cyclegan", [*words, "generator.layers=0"])))
