@@ -215,7 +215,7 @@ def test_ctrl_c_saves_and_continues(viceversa: Command, lab: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert err == "long: saved; the same command again continues\n"
+    assert err == "viceversa: long: saved; the same command again continues\n"
     step = int(next((lab / "long" / "checkpoints").glob("*.pt")).stem.removeprefix("step-"))
     assert step >= 5
     again = viceversa(*words[:-2], f"train.length={step + 1} steps", cwd=lab)

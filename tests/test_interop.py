@@ -23,7 +23,9 @@ def golden(name: str) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.from_numpy(arrays["input"]), torch.from_numpy(arrays["output_eval"])
 
 
-@pytest.mark.parametrize("name", [GENERATOR, "generator_unet_128_batch_dropout_ngf4", "discriminator_basic_instance_ndf8"])
+@pytest.mark.parametrize(
+    "name", [GENERATOR, "generator_unet_128_batch_dropout_ngf4", "discriminator_basic_instance_ndf8"]
+)
 def test_load_network_reads_the_originals_files(name: str) -> None:
     net = viceversa.load_network(GOLDEN / f"{name}.pth")
     x, wanted = golden(name)
@@ -45,7 +47,9 @@ def test_an_imported_generator_translates_like_the_original(tmp_path: Path) -> N
 
 def test_a_discriminator_cannot_be_imported_to_translate(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="is a discriminator"):
-        import_generator(GOLDEN / "discriminator_basic_instance_ndf8.pth", tmp_path / "D.safetensors", "AtoB", "running")
+        import_generator(
+            GOLDEN / "discriminator_basic_instance_ndf8.pth", tmp_path / "D.safetensors", "AtoB", "running"
+        )
     assert not list(tmp_path.iterdir())
 
 

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 __all__ = ["Config", "Translator", "__version__", "load_config", "load_network", "train"]
 
-HOMES = {"Config": "config", "load_config": "config", "train": "engine", "load_network": "interop", "Translator": "translator"}
+HOMES = {
+    "Config": "config",
+    "load_config": "config",
+    "train": "engine",
+    "load_network": "interop",
+    "Translator": "translator",
+}
 
 
 def __getattr__(name: str) -> Any:

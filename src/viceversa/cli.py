@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Optional, TypeVar
 
 import typer
 
-from viceversa.errors import one_line
+from viceversa.errors import one_line, saved_when_interrupted
 
 T = TypeVar("T")
 LAYOUT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -100,13 +100,9 @@ def train(source: Source = None, overrides: Overrides = None) -> None:
 
     config = load_words([*filter(None, [source]), *(overrides or [])])
     from viceversa import engine
-    from viceversa.engine.interrupt import Interrupted
 
-    try:
+    with saved_when_interrupted(config.run):
         run = engine.train(config)
-    except Interrupted as stop:
-        typer.echo(f"{config.run}: saved; the same command again continues", err=True)
-        sys.exit(128 + stop.signum)
     typer.echo(f"{run}: trained; try: viceversa translate {run} PICTURES OUT")
 
 
@@ -154,7 +150,33 @@ def demo(out: Annotated[Path, _argument("OUT")] = Path("demo"), overrides: Overr
     """
     from viceversa.demo import run
 
-    run(out, overrides or [])
+    with saved_when_interrupted(str(out)):
+        run(out, overrides or [])
+
+
+@app.command("import")
+def import_weights(
+    source: Annotated[Path, _argument("WEIGHTS.pth")],
+    target: Annotated[Path, _argument("OUT.safetensors")],
+    direction: Annotated[Literal["AtoB", "BtoA"], _option(help="Which way it translates.", show=True)] = "AtoB",
+    inference: Annotated[
+        Literal["running", "image", "original"],
+        _option(help="How its batch norm and dropout behave; see the key inference.", show=True),
+    ] = "running",
+) -> None:
+    """Turn a generator that another code saved into a weights file.
+
+    Reads what the original CycleGAN, pix2pix and CUT codes and their relatives write, and finds out the architecture by
+    itself. Nothing but tensors is unpickled.
+
+    \b
+    viceversa import latest_net_G_A.pth horse2zebra.safetensors
+    viceversa translate horse2zebra.safetensors photos out
+    """
+    from viceversa.interop import import_generator
+
+    found = import_generator(source, target, direction, inference)
+    typer.echo(f"{target}: {found.network['name']}, {found.in_channels} to {found.out_channels} channels, {direction}")
 
 
 @app.command()

@@ -33,7 +33,8 @@ def run(out: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, float]]
     make_worlds(out / "data", config)
     console.print(f"{out}: two worlds drawn; training on them for a few minutes")
     engine.train(config)
-    figures, columns = {}, {}
+    figures: dict[str, dict[str, float]] = {}
+    columns: dict[str, list[Pixels]] = {}
     for direction, words in {"AtoB": "water to wine", "BtoA": "wine to water"}.items():
         inputs, results, truths = translate_test_set(out, direction)
         figures[direction] = {"psnr": mean_psnr(results, truths), "psnr_input": mean_psnr(inputs, truths)}

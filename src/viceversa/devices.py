@@ -16,11 +16,10 @@ def pick_device(name: str = "auto", local_rank: int = 0) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        device = torch.device(name)
-        if device.type == "cuda" and device.index is None:
-            device = torch.device("cuda", local_rank)
+        device = torch.device("cuda", local_rank) if name == "cuda" else torch.device(name)
+        if device.type == "cuda":
             torch.cuda.set_device(device)
         torch.empty(1, device=device).cpu()
+        return device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(f"device={name}: not usable here ({str(error).splitlines()[0]})") from None
-    return device
+        raise ConfigError(f"device {name}: not usable here ({str(error).splitlines()[0]})") from None

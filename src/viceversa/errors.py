@@ -34,6 +34,18 @@ def one_line() -> Iterator[None]:
         sys.exit(2 if isinstance(error, (UsageError, ConfigError)) else 1)
 
 
+@contextmanager
+def saved_when_interrupted(run: str) -> Iterator[None]:
+    """End the program, with 128 and the signal's number, when a training was asked to stop and has saved."""
+    from viceversa.engine.interrupt import Interrupted
+
+    try:
+        yield
+    except Interrupted as stop:
+        typer.echo(f"viceversa: {run}: saved; the same command again continues", err=True)
+        sys.exit(128 + stop.signum)
+
+
 def _is_for_the_user(error: Exception) -> bool:
     """Whether the message says what the user can do; a ValueError from inside torch or numpy does not."""
     if not isinstance(error, ValueError):

@@ -225,8 +225,8 @@ def test_a_pair_of_different_sizes_is_brought_together(tmp_path: Path) -> None:
     for path in (tmp_path / "B").iterdir():
         with Image.open(path) as image:
             image.resize((2 * SIZE, SIZE)).save(path)
-    for resize in ("stretch", "short_side", "none"):
-        stream = stream_of(tmp_path, layout="paired", resize=resize)
+    for mode in ("stretch", "short_side", "none"):
+        stream = stream_of(tmp_path, layout="paired", resize=mode)
         for batch in take(stream, 3):
             assert (batch["A"][0, 2] - batch["B"][0, 2]).abs().max() < 0.15
         for sample in stream.test_samples():

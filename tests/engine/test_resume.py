@@ -128,9 +128,7 @@ def test_another_configuration_in_the_same_folder_is_refused(tiny: Any, change: 
         engine.train(tiny("cyclegan", change))
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(
-    tiny: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(tiny: Any, caplog: pytest.LogCaptureFixture) -> None:
     calm, damaged = tiny("pix2pix", run="calm"), tiny("pix2pix", run="damaged")
     engine.train(calm)
     engine.train(damaged)

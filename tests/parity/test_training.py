@@ -39,7 +39,13 @@ CASES = {
     ),
     "cut_antialias_identity": (
         "cut",
-        ["generator.width=4", "generator.blocks=6", "discriminator.width=4", "method.patches=16", "method.head_width=32"],
+        [
+            "generator.width=4",
+            "generator.blocks=6",
+            "discriminator.width=4",
+            "method.patches=16",
+            "method.head_width=32",
+        ],
         {"G": "G", "D": "D", "F": "H"},
         {"G_GAN": "gan_G"},
     ),

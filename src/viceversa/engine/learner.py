@@ -29,18 +29,19 @@ class Learner:
     `steps_per_epoch` is only used to place the learning rate's decay.
     """
 
-    def __init__(self, config: Config, steps_per_epoch: int, world: World = World(), device: torch.device = torch.device("cpu")
+    def __init__(
+        self, config: Config, steps_per_epoch: int, world: World = World(), device: torch.device = torch.device("cpu")
     ) -> None:
         self.config, self.train, self.world = config, config.train, world
         self.device = device
         self.steps_per_epoch = steps_per_epoch
         self.step = 0
         seed_everything(config.seed)
-        self.method = methods.build(config).to(
-            self.device,
-            torch.float64 if self.train.precision == "fp64" else torch.float32,
-            memory_format=torch.channels_last if self.train.channels_last else torch.preserve_format,
-        )
+        self.method = methods.build(config)
+        methods.start_from(self.method, config)
+        self.method.to(self.device, torch.float64 if self.train.precision == "fp64" else torch.float32)
+        if self.train.channels_last:
+            self.method.to(memory_format=torch.channels_last)
         distributed.broadcast(self.method, world)
         self.average = Average(self.method.translators(), self.train.ema, config.inference)
         self.groups = {
@@ -79,7 +80,7 @@ class Learner:
         """Minimise the losses over the parameters of their group, and touch no others."""
         optimizer, parameters = self.optimizers[update.group], self.groups[update.group]
         optimizer.zero_grad()
-        self.scaler.scale(update.total).backward(inputs=parameters)
+        self.scaler.scale(update.total).backward(inputs=parameters)  # type: ignore[no-untyped-call]
         distributed.average_gradients(parameters, self.world)
         self.scaler.step(optimizer)
 

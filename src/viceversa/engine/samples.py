@@ -37,7 +37,9 @@ def sample_grid(translators: Translators, samples: Sequence[TestSample]) -> Imag
         way_back = translators.get(f"{target}to{source}")  # type: ignore[call-overload]
         columns[f"back to {source}"] = _shown([_through(way_back, x) for x in fakes]) if way_back else []
         columns[f"true {target}"] = _shown(truths)
-    return grid({name: column for name, column in columns.items() if not name.strip() or any(p is not None for p in column)})
+    return grid(
+        {name: column for name, column in columns.items() if not name.strip() or any(p is not None for p in column)}
+    )
 
 
 def _through(net: torch.nn.Module, image: Tensor | None) -> Tensor | None:

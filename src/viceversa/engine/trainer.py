@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from viceversa.config import Config, ConfigError, load_config, to_tree, to_yaml
+from viceversa.config import Config, ConfigError, Duration, load_config, to_tree, to_yaml
 from viceversa.data import Batch, Stream
 from viceversa.engine import checkpoint, distributed
 from viceversa.engine.distributed import World
@@ -64,8 +64,8 @@ class Trainer:
             self.report.event("interrupted", step)
             raise Interrupted(request.signum)
 
-    def _due(self, every: object) -> bool:
-        return self.learner.step % every.steps(self.epoch) == 0  # type: ignore[attr-defined]
+    def _due(self, every: Duration) -> bool:
+        return self.learner.step % every.steps(self.epoch) == 0
 
     def _open_run(self) -> None:
         """Keep the complete configuration, and load the newest checkpoint if there is one."""
@@ -118,7 +118,9 @@ class Trainer:
 
     def _save(self) -> None:
         if not self.learner.finite():
-            raise ValueError(f"step {self.learner.step}: the weights are not finite; {self.run} keeps its last checkpoint")
+            raise ValueError(
+                f"step {self.learner.step}: the weights are not finite; {self.run} keeps its last checkpoint"
+            )
         state = {"step": self.learner.step, "learner": self.learner.state_dict(), "meter": self.meter.state_dict()}
         checkpoint.save(self.run / "checkpoints", state, keep=self.train.keep, world=self.world)
         self._save_weights()
@@ -139,7 +141,12 @@ class Trainer:
                     self.config.data.crop,
                     direction,
                     self.config.inference,
-                    {"method": self.config.method["name"], "step": self.learner.step, "ema": self.train.ema, "raw": bool(kind)},
+                    {
+                        "method": self.config.method["name"],
+                        "step": self.learner.step,
+                        "ema": self.train.ema,
+                        "raw": bool(kind),
+                    },
                 )
                 save_generator(self.run / "weights" / f"{direction}{kind}.safetensors", net, card)
 

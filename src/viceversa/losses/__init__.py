@@ -2,6 +2,8 @@
 
 from viceversa.losses.adversarial import LSGAN, WGANGP, Hinge, Objective, Vanilla
 
+__all__ = ["LSGAN", "OBJECTIVES", "WGANGP", "Hinge", "Objective", "Vanilla"]
+
 OBJECTIVES: dict[str, type[Objective]] = {
     "lsgan": LSGAN,
     "vanilla": Vanilla,

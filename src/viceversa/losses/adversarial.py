@@ -109,7 +109,8 @@ class WGANGP(Objective):
         share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
         between = (share * real + (1 - share) * fake).detach().requires_grad_()
         (slope,) = torch.autograd.grad(wide(D(between)).sum(), between, create_graph=True)
-        return (wide(slope).flatten(1).norm(dim=1) - 1).square().mean()
+        norms: Tensor = wide(slope).flatten(1).norm(dim=1)
+        return (norms - 1).square().mean()
 
 
 def wide(x: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ def draw_patches(positions: int, count: int) -> Tensor:
 
 
 def choose(feature: Tensor, count: int, queries: Queries) -> Tensor:
-    """Return how patches are taken from a feature map (B, C, H, W): rows (N,) of positions, or (B, N, H * W) of weights.
+    """Return how patches are taken from a feature map (B, C, H, W): positions (N,), or weights (B, N, H * W).
 
     random: positions, the same for all images of the batch, as the original CUT does. attention: query-selected
     attention, global variant (Hu et al., 2022; arXiv 2203.08483): every position attends to all, and the N positions

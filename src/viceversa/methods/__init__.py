@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -12,16 +14,19 @@ from viceversa.losses import OBJECTIVES
 from viceversa.methods.base import Method, Networks
 from viceversa.methods.cut import CUT
 from viceversa.methods.cyclegan import CycleGAN
+from viceversa.methods.cyclegan_vae import CycleGANVAE
 from viceversa.methods.pix2pix import Pix2Pix
 from viceversa.nets import DISCRIMINATORS, GENERATORS
+from viceversa.nets.weights import load_generator
 
 METHODS: dict[str, type[Method]] = {
     "cyclegan": CycleGAN,
+    "cyclegan-vae": CycleGANVAE,
     "pix2pix": Pix2Pix,
     "cut": CUT,
 }
 
-TABLES: dict[str, registry.Table] = {
+TABLES: dict[str, registry.Table[Any]] = {
     "method": METHODS,
     "generator": GENERATORS,
     "discriminator": DISCRIMINATORS,
@@ -31,7 +36,9 @@ TABLES: dict[str, registry.Table] = {
 
 def complete(config: Config) -> Config:
     """Return the configuration with every option of every component checked and spelled out."""
-    specs = {section: registry.complete(table, section, getattr(config, section)) for section, table in TABLES.items()}
+    specs: dict[str, Any] = {
+        section: registry.complete(table, section, getattr(config, section)) for section, table in TABLES.items()
+    }
     return dataclasses.replace(config, **specs)
 
 
@@ -65,3 +72,17 @@ def build(config: Config) -> Method:
     options = registry.complete(METHODS, "method", config.method)
     del options["name"]
     return cls(Networks(config), **options)
+
+
+def start_from(method: Method, config: Config) -> None:
+    """Load the weights that `init` names into the method's translators; ConfigError if they are of other networks."""
+    for direction, net in method.translators().items():
+        path = getattr(config.init, direction)
+        if path is None:
+            continue
+        trained, _ = load_generator(Path(path))
+        try:
+            net.load_state_dict(trained.state_dict())
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1].strip()
+            raise ConfigError(f"init.{direction}={path}: is of another generator ({reason})") from None

@@ -93,8 +93,10 @@ class CUT(Method):
         return torch.stack(losses).mean()
 
     def _contrast(self, query: Tensor, key: Tensor) -> Tensor:
-        settings = {"temperature": self.temperature, "contrast": self.contrast, "negatives": self.negatives}
-        return patch_nce(query, key, **settings).mean()
+        per_query = patch_nce(
+            query, key, temperature=self.temperature, contrast=self.contrast, negatives=self.negatives
+        )
+        return per_query.mean()
 
     def groups(self) -> dict[str, list[nn.Module]]:
         return {"D": [self.D], "G": [self.G, self.H]}

@@ -39,7 +39,7 @@ def in_layout(y: Tensor) -> Tensor:
     """
     if y.requires_grad:
         layout = torch.contiguous_format if y.is_contiguous() else torch.channels_last
-        y.register_hook(lambda gradient: gradient.contiguous(memory_format=layout))
+        y.register_hook(lambda gradient: gradient.contiguous(memory_format=layout))  # type: ignore[no-untyped-call]
     return y
 
 

@@ -39,7 +39,7 @@ def save_generator(path: Path, net: Generator, card: Card) -> None:
     """Write a generator's weights and its card to a .safetensors file, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, {"format": FORMAT, "card": json.dumps(asdict(card), sort_keys=True)})
+        save_file(tensors, temporary, {FORMAT: json.dumps(asdict(card), sort_keys=True)})
 
 
 def read_card(path: Path) -> Card:
@@ -47,12 +47,10 @@ def read_card(path: Path) -> Card:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-        if metadata.get("format") != FORMAT:
-            raise ValueError(f"{path}: a safetensors file, but not one that viceversa wrote")
-        return Card(**json.loads(metadata["card"]))
+        return Card(**json.loads(metadata[FORMAT]))
     except FileNotFoundError:
         raise
-    except (SafetensorError, OSError, KeyError, TypeError) as error:
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: not a weights file of viceversa ({error})") from None
 
 
@@ -61,7 +59,7 @@ def load_generator(path: Path) -> tuple[Generator, Card]:
     card = read_card(path)
     net = build_generator(card.generator, card.in_channels, card.out_channels, size=card.size)
     with safe_open(path, "pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
     try:
         net.load_state_dict(state)
     except RuntimeError as error:
