@@ -30,7 +30,8 @@ def test_every_preset_says_what_it_is(name: str) -> None:
 
 def test_cyclegan_is_the_papers() -> None:
     config = methods.complete(load_config("cyclegan"))
-    assert config.method == {"name": "cyclegan", "cycle_x": 10, "cycle_y": 10, "identity": 0.5, "pool": 50}
+    paper = {"name": "cyclegan", "cycle_x": 10, "cycle_y": 10, "identity": 0.5, "pool": 50}
+    assert config.method == paper | {"content": 0, "content_blur": False, "content_pool": 1}
     generator = config.generator
     assert {generator[key] for key in ("mask", "antialias", "output_norm")} == {False}
     assert (generator["name"], generator["width"], generator["blocks"]) == ("resnet", 64, 9)

@@ -14,6 +14,8 @@ from viceversa.methods import METHODS
 SMALL = {
     "resnet": ["generator.width=4", "generator.blocks=1"],
     "unet": ["generator.width=2", "generator.depth=5"],
+    "resnet_vae": ["generator.width=4", "generator.blocks=2", "generator.latent=4"],
+    "cut": ["method.layers=[input,down1,block1]"],
 }
 LENGTH = ["train.length=8 steps", "train.decay=4 steps", "train.log_every=3 steps", "train.save_every=2 steps"]
 
@@ -36,7 +38,8 @@ def tiny(worlds: Path, tmp_path: Path) -> MakeConfig:
         pairs = [f"data.a={worlds / 'testA'}", f"data.b={worlds / 'testB'}", "data.layout=paired"]
         data = pairs if METHODS[method].needs_pairs else [f"data.root={worlds}"]
         generator = load_config(method).generator["name"]
-        sizes = [*SMALL[generator], "discriminator.width=4", "discriminator.layers=2", "data.load=36", "data.crop=32"]
+        small = [*SMALL[generator], *SMALL.get(method, [])]
+        sizes = [*small, "discriminator.width=4", "discriminator.layers=2", "data.load=36", "data.crop=32"]
         fast = ["train.device=cpu", "data.workers=0", "train.samples=1", f"run={tmp_path / run}"]
         return load_config(method, [*data, *sizes, *fast, *LENGTH, *overrides])
 

@@ -11,10 +11,16 @@ from viceversa.methods import METHODS
 from viceversa.methods.base import Batch, Method, Update
 
 SMALL = ["generator.width=4", "discriminator.width=4", "discriminator.layers=2", "data.load=32", "data.crop=32"]
+SIZES = {
+    "resnet": ["generator.blocks=1"],
+    "unet": ["generator.depth=5"],
+    "resnet_vae": ["generator.blocks=2", "generator.latent=4"],
+    "cut": ["method.layers=[input,down1,block1]"],
+}
 
 
 def build(name: str, *overrides: str) -> Method:
-    sizes = ["generator.blocks=1"] if load_config(name).generator["name"] == "resnet" else ["generator.depth=5"]
+    sizes = [*SIZES[load_config(name).generator["name"]], *SIZES.get(name, [])]
     return methods.build(methods.complete(load_config(name, [*SMALL, *sizes, *overrides])))
 
 
@@ -65,6 +71,40 @@ def test_cyclegan_weighs_each_cycle_and_its_identity(batch: Batch) -> None:
     assert other["identity_G"].item() == pytest.approx(one["identity_G"].item())
     assert other["identity_F"].item() == pytest.approx(one["identity_F"].item() / 20)
     assert "identity_G" not in losses("method.identity=0")
+
+
+def test_cyclegan_compares_a_translation_with_its_input_when_asked(batch: Batch) -> None:
+    def content(*overrides: str) -> tuple[Any, ...]:
+        torch.manual_seed(0)
+        method = build("cyclegan", *overrides)
+        losses = updates(method, batch)["G"].losses
+        fakes = (
+            (method.translators()["AtoB"](batch["A"]), batch["A"]),
+            (method.translators()["BtoA"](batch["B"]), batch["B"]),
+        )
+        return losses, *fakes
+
+    losses, (fake_y, x), (fake_x, y) = content("method.content=5")
+    assert losses["content_G"].item() == pytest.approx(5 * (fake_y - x).abs().mean().item())
+    assert losses["content_F"].item() == pytest.approx(5 * (fake_x - y).abs().mean().item())
+    plain = losses["content_G"].item()
+    blurred = content("method.content=5", "method.content_blur=true")[0]["content_G"].item()
+    pooled = content("method.content=5", "method.content_pool=4")[0]["content_G"].item()
+    both = content("method.content=5", "method.content_blur=true", "method.content_pool=4")[0]["content_G"].item()
+    assert plain > pooled > both
+    assert plain > blurred > both
+    assert "content_G" not in content()[0]
+    with pytest.raises(ConfigError, match=r"method\.content"):
+        build("cyclegan", "data.channels_b=1", "method.identity=0", "method.content=1")
+
+
+def test_cyclegan_content_trains_the_generators_only_through_their_translations(batch: Batch) -> None:
+    method = build("cyclegan", "method.content=1")
+    loss = updates(method, batch)["G"].losses["content_G"]
+    both = [list(net.parameters()) for net in (method.translators()["AtoB"], method.translators()["BtoA"])]
+    mine, other = (torch.autograd.grad(loss, p, allow_unused=True, retain_graph=True) for p in both)
+    assert any(g is not None and g.abs().sum() > 0 for g in mine)
+    assert all(g is None for g in other)
 
 
 def test_cyclegan_pools_feed_the_discriminators(batch: Batch) -> None:

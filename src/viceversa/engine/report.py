@@ -14,12 +14,15 @@ from types import TracebackType
 from typing import Any
 
 import torch
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 from torch import Tensor
 
 from viceversa.engine.distributed import World
 from viceversa.files import replacing
+from viceversa.losses.adversarial import wide
 
 
 class Meter:
@@ -32,7 +35,7 @@ class Meter:
     def add(self, losses: dict[str, Tensor]) -> None:
         """Add one step's losses, without waiting for the device."""
         for name, loss in losses.items():
-            self.sums[name] = self.sums[name] + loss.double() if name in self.sums else loss.double()
+            self.sums[name] = self.sums.get(name, 0) + wide(loss)
         self.count += 1
 
     def stacked(self) -> Tensor:
@@ -55,26 +58,28 @@ class Report:
         self.run, self.total, self.images_per_step, self.leads = run, total, images_per_step, world.leads
         self.console = Console(quiet=quiet or not world.leads, highlight=False)
         self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
             MofNCompleteColumn(),
+            BarColumn(bar_width=None),
             TextColumn("{task.fields[speed]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=self.console,
-            disable=not self.console.is_terminal,
+            TextColumn("left"),
+            expand=True,
         )
-        self.task = self.bar.add_task("step", total=total, speed="")
+        self.task = self.bar.add_task("", total=total, speed="")
+        self.values = Text(overflow="ellipsis", no_wrap=True)
+        self.live = Live(Group(self.values, self.bar), console=self.console, refresh_per_second=4)
         self.clock, self.clock_step = time.monotonic(), 0
 
     def __enter__(self) -> Report:
-        self.bar.start()
+        if self.console.is_terminal:
+            self.live.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.bar.stop()
+        self.live.stop()
 
     def begin(self, step: int) -> None:
         """Start counting at `step`, and forget what an earlier process logged beyond it."""
@@ -97,7 +102,8 @@ class Report:
         speed = (step - self.clock_step) * self.images_per_step / max(now - self.clock, 1e-9)
         self.clock, self.clock_step = now, step
         values = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
-        self.bar.update(self.task, completed=step, description=values, speed=f"{speed:.1f} images/s")
+        self.values.plain = values
+        self.bar.update(self.task, completed=step, speed=f"{speed:.1f} images/s")
         if not self.console.is_terminal:
             left = (self.total - step) * self.images_per_step / max(speed, 1e-9)
             self.say(f"step {step}/{self.total}  {values}  {speed:.1f} images/s  {_clock(left)} left")

@@ -29,7 +29,7 @@ def kl(mean: Tensor, logvar: Tensor, *, reduction: Reduction = "mean", free_bits
 
     The first `free_bits` nats of each channel of the code are free: where a channel, summed over its positions and
     averaged over the images, costs less, that much is charged and there is no gradient, so it need not be silenced
-    (Kingma et al., 2016, Eq. 15, whose groups of a spatial code are its feature maps, too).
+    (Kingma et al., 2016, arXiv 1606.04934, whose groups of a spatial code are its feature maps, too).
     """
     mean, logvar = wide(mean), wide(logvar)
     numbers = 0.5 * (mean.square() + torch.expm1(logvar) - logvar)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from viceversa.losses.content import Content, gaussian
+
+
+def images(seed: int, side: int = 12, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(seed), dtype=dtype) * 2 - 1
+
+
+def by_definition(x: Tensor) -> Tensor:
+    """A Gaussian of 7 pixels and sigma 3 by its formula, edges reflected, pixel by pixel."""
+    weight = [[2.718281828459045 ** (-(i * i + j * j) / 18) for j in range(-3, 4)] for i in range(-3, 4)]
+    total = sum(map(sum, weight))
+    side = x.shape[-1]
+
+    def at(i: int) -> int:
+        return -i if i < 0 else 2 * (side - 1) - i if i >= side else i
+
+    out = torch.zeros_like(x)
+    for i in range(side):
+        for j in range(side):
+            for di in range(-3, 4):
+                for dj in range(-3, 4):
+                    out[..., i, j] += weight[di + 3][dj + 3] / total * x[..., at(i + di), at(j + dj)]
+    return out
+
+
+def test_blurs_with_a_gaussian_of_seven_pixels_and_reflected_edges() -> None:
+    x = images(0)
+    assert torch.allclose(gaussian(x), by_definition(x), atol=1e-12)
+
+
+def test_is_the_l1_distance_of_what_is_left() -> None:
+    x, y = images(0), images(1)
+    assert Content(1.0)(x, y).item() == pytest.approx((x - y).abs().mean().item())
+    pooled = (avg_pool2d(x, 4) - avg_pool2d(y, 4)).abs().mean()
+    assert Content(1.0, pool=4)(x, y).item() == pytest.approx(pooled.item())
+    blurred = by_definition(x) - by_definition(y)
+    assert Content(1.0, blur=True)(x, y).item() == pytest.approx(blurred.abs().mean().item())
+    both = avg_pool2d(blurred, 4).abs().mean()
+    assert Content(5.0, blur=True, pool=4)(x, y).item() == pytest.approx(5 * both.item())
+
+
+def test_details_are_free_when_blurred_and_brightness_never() -> None:
+    x = images(0, side=16)
+    stripes = 0.5 * torch.tensor([1.0, -1.0]).repeat(8).expand_as(x)
+    assert Content(1.0)(x + stripes, x).item() == pytest.approx(0.5)
+    assert Content(1.0, blur=True)(x + stripes, x).item() < 0.06
+    assert Content(1.0, pool=2)(x + stripes, x).item() == pytest.approx(0, abs=1e-9)
+    assert Content(1.0, blur=True, pool=2)(x + 0.5, x).item() == pytest.approx(0.5)
+
+
+def test_is_computed_in_float32_and_trains_the_translation() -> None:
+    fake, x = images(0, dtype=torch.float32).bfloat16().requires_grad_(), images(1, dtype=torch.float32)
+    loss = Content(1.0, blur=True, pool=2)(fake, x)
+    assert loss.dtype == torch.float32
+    loss.backward()
+    assert fake.grad is not None
+    assert fake.grad.abs().sum() > 0
+
+
+def test_squares_larger_than_the_picture_are_refused() -> None:
+    with pytest.raises(ValueError, match="content_pool=13 is larger than pictures of 12x12; lower it"):
+        Content(1.0, pool=13)(images(0), images(1))
+    Content(1.0, pool=12)(images(0), images(1))
