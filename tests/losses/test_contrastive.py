@@ -30,10 +30,12 @@ def test_infonce_by_hand() -> None:
 
 
 def test_the_mask_comes_before_the_temperature() -> None:
-    """-10 / 0.07 is -143 and vanishes; masked after the division, -10 would not when the others are as unlike."""
-    query = torch.tensor([[[1.0, 0.0], [-1.0, 0.0]]])
-    found = patch_nce(query, query, temperature=0.1, negatives="image")
-    assert found.tolist() == pytest.approx([softplus(-20)] * 2, rel=1e-3, abs=1e-10)
+    """As unlike as can be: the own key and the other both count -1 / 0.1 = -10, the masked one -100, which vanishes.
+
+    Masked after the division, as source 001 did, it would count -10, too, and the loss would be log 3.
+    """
+    query, key = torch.tensor([[[1.0, 0.0]] * 2]), torch.tensor([[[-1.0, 0.0]] * 2])
+    assert patch_nce(query, key, temperature=0.1, negatives="image").tolist() == pytest.approx([math.log(2)] * 2)
 
 
 def test_ence_by_hand() -> None:
@@ -47,7 +49,7 @@ def test_negatives_of_the_image_or_of_the_batch() -> None:
     alone = [patch_nce(query[i : i + 1], key[i : i + 1], temperature=0.5, negatives="image") for i in (0, 1)]
     assert torch.allclose(patch_nce(query, key, temperature=0.5, negatives="image"), torch.cat(alone))
     together = patch_nce(query, key, temperature=0.5, negatives="batch")
-    own, *others = ([1.0, 0.0] @ key.flatten(0, 1).T.numpy()).tolist()
+    own, *others = (QUERY[0, 0] @ key.flatten(0, 1).T).tolist()
     assert together[0].item() == pytest.approx(
         -math.log(math.exp(own / 0.5) / sum(math.exp(x / 0.5) for x in (own, *others))), abs=1e-6
     )

@@ -1,0 +1,251 @@
+"""Every option of CUT does what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from viceversa import methods
+from viceversa.config import ConfigError, load_config
+from viceversa.methods import cut
+from viceversa.methods.base import Batch
+from viceversa.methods.cut import CUT
+from viceversa.nets import Generator
+from viceversa.nets.projector import Projector
+
+SMALL = ["generator.width=4", "generator.blocks=1", "discriminator.width=4", "discriminator.layers=2"]
+SMALL += ["data.load=32", "data.crop=32", "method.head_width=8"]
+LAYERS = ["input", "down1", "block1"]
+
+
+def build(*overrides: str, layers: Sequence[str] = LAYERS) -> CUT:
+    torch.manual_seed(0)
+    config = load_config("cut", [*SMALL, f"method.layers=[{','.join(layers)}]", *overrides])
+    method = methods.build(methods.complete(config))
+    assert isinstance(method, CUT)
+    return method
+
+
+def images(size: int = 1, side: int = 32) -> Batch:
+    noise = torch.Generator().manual_seed(0)
+    return {world: torch.rand(size, 3, side, side, generator=noise) * 2 - 1 for world in "AB"}
+
+
+def losses(method: CUT, batch: Batch | None = None, seed: int = 0) -> dict[str, Tensor]:
+    torch.manual_seed(seed)
+    return {k: v for update in method.step(batch or images()) for k, v in update.losses.items()}
+
+
+@pytest.fixture
+def contrasts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What `patch_nce` is asked, call by call."""
+    calls: list[dict[str, Any]] = []
+
+    def spy(query: Tensor, key: Tensor, **settings: Any) -> Tensor:
+        calls.append({"query": query, "key": key, **settings})
+        return patch_nce(query, key, **settings)
+
+    patch_nce = cut.patch_nce
+    monkeypatch.setattr(cut, "patch_nce", spy)
+    return calls
+
+
+def test_updates_the_discriminator_first() -> None:
+    assert [update.group for update in build().step(images())] == ["D", "G"]
+
+
+def test_patches_temperature_contrast_and_negatives_arrive(contrasts: list[dict[str, Any]]) -> None:
+    losses(build("method.patches=7", "method.temperature=0.5"), images(2))
+    assert len(contrasts) == 2 * len(LAYERS)
+    assert {tuple(call["query"].shape) for call in contrasts} == {(2, 7, 8)}
+    assert {(call["temperature"], call["contrast"], call["negatives"]) for call in contrasts} == {
+        (0.5, "infonce", "image")
+    }
+    contrasts.clear()
+    losses(build("method.contrast=ence", "method.negatives=batch", "method.head_width=6"), images(2))
+    assert {tuple(call["query"].shape) for call in contrasts} == {(2, 256, 6)}
+    assert {(call["temperature"], call["contrast"], call["negatives"]) for call in contrasts} == {
+        (0.07, "ence", "batch")
+    }
+
+
+@pytest.mark.parametrize(
+    "option", ["patches=7", "temperature=0.5", "contrast=ence", "negatives=batch", "query=attention", "layers=[down1]"]
+)
+def test_the_contrast_is_another_with_another_option(option: str) -> None:
+    base, other = build(), build(f"method.{option}")
+    other.G.load_state_dict(base.G.state_dict())
+    if "layers" not in option:
+        other.H.load_state_dict(base.H.state_dict())
+    one, two = losses(base, images(2)), losses(other, images(2))
+    assert one["gan_G"].item() == pytest.approx(two["gan_G"].item())
+    assert one["nce_X"].item() != pytest.approx(two["nce_X"].item(), rel=1e-6)
+
+
+def test_more_negatives_make_it_harder() -> None:
+    one, two = losses(build(), images(2)), losses(build("method.negatives=batch"), images(2))
+    assert two["nce_X"] > one["nce_X"]
+
+
+def test_attention_is_asked_of_the_input_and_shared_with_the_translation(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[Tensor, str]] = []
+    choose = cut.choose
+
+    def spy(feature: Tensor, count: int, queries: Any) -> Tensor:
+        asked.append((feature, queries))
+        return choose(feature, count, queries)
+
+    monkeypatch.setattr(cut, "choose", spy)
+    method = build("method.query=attention", "method.nce_identity=false")
+    losses(method)
+    assert [way for _, way in asked] == ["attention"] * len(LAYERS)
+    wanted = method.G.features(images()["A"], LAYERS)
+    assert all(torch.equal(feature, key) for (feature, _), key in zip(asked, wanted, strict=True))
+
+
+@pytest.mark.parametrize("detach", [True, False])
+def test_gradient_reaches_the_key_unless_it_is_detached(detach: bool) -> None:
+    method = build(f"method.detach={str(detach).lower()}")
+    source = images()["A"].requires_grad_()
+    method.patch_nce(source, images()["B"], flipped=False).backward()
+    assert (source.grad is None) == detach
+    if source.grad is not None:
+        assert source.grad.abs().sum() > 0
+
+
+def test_the_translation_is_always_trained() -> None:
+    method = build()
+    translation = images()["B"].requires_grad_()
+    method.patch_nce(images()["A"], translation, flipped=False).backward()
+    assert translation.grad is not None
+    assert translation.grad.abs().sum() > 0
+
+
+def test_the_pool_feeds_the_discriminator() -> None:
+    def scores(pool: int) -> int:
+        method, batch, found = build(f"method.pool={pool}"), images(), set()
+        for _ in range(8):
+            found.add(round(next(method.step(batch)).losses["gan_D"].item(), 9))
+            batch = {world: picture.flip(-1) for world, picture in batch.items()}
+        return len(found)
+
+    assert scores(0) == 2
+    assert scores(1) > 2
+
+
+def test_each_layer_has_its_head() -> None:
+    assert len(list(build(layers=["down1"]).H.children())[0]) == 1  # type: ignore[arg-type]
+    assert len(list(build().H.children())[0]) == 3  # type: ignore[arg-type]
+
+
+def test_an_unknown_layer_is_refused_and_the_known_ones_are_named() -> None:
+    with pytest.raises(
+        ConfigError, match=r"method\.layers: feature 'block5' does not exist .* known: input, down1, down2, block1"
+    ):
+        build(layers=["input", "block5"])
+
+
+def test_identity_contrast_is_averaged_with_the_other() -> None:
+    both, one = losses(build()), losses(build("method.nce_identity=false"))
+    assert both["nce_X"].item() == pytest.approx(one["nce_X"].item() / 2)
+    assert both["nce_Y"].item() > 0
+    assert "nce_Y" not in one
+    heavy = losses(build("method.nce=10"))
+    assert heavy["nce_X"].item() == pytest.approx(10 * both["nce_X"].item())
+    assert heavy["nce_Y"].item() == pytest.approx(10 * both["nce_Y"].item())
+    with pytest.raises(ConfigError, match=r"method\.nce_identity"):
+        build("data.channels_b=1")
+
+
+def test_the_contrast_is_the_mean_over_layers() -> None:
+    method = build("method.patches=2000")  # all positions, so that no chance is left
+    batch = images()
+    fake = method.G(batch["A"])
+    whole = method.patch_nce(batch["A"], fake, flipped=False)
+    heads = next(method.H.children())
+    parts = []
+    for i, name in enumerate(LAYERS):
+        method.layers = (name,)
+        method.H = Only(heads, i)  # type: ignore[assignment]
+        parts.append(method.patch_nce(batch["A"], fake, flipped=False))
+    assert whole.item() == pytest.approx(torch.stack(parts).mean().item(), rel=1e-5)
+
+
+class Only(nn.Module):
+    """One of several projection heads."""
+
+    def __init__(self, heads: Any, index: int) -> None:
+        super().__init__()
+        self.head = heads[index]
+
+    def forward(self, patches: list[Tensor]) -> list[Tensor]:
+        return [nn.functional.normalize(self.head(patches[0]), dim=-1)]
+
+
+class Pointwise(Generator):
+    """Looks at each pixel alone, so it commutes with mirroring."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 1)
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(x)
+        return torch.tanh(self.conv(x))
+
+    def taps(self, x: Tensor) -> Any:
+        yield "input", x
+        yield "deep", self.conv(x)
+
+    def tap_channels(self) -> dict[str, int]:
+        return {"input": 3, "deep": 3}
+
+
+def flips(method: CUT, draws: int) -> tuple[list[bool], list[float]]:
+    """In which draws the mirrored picture was translated, and the contrast of each."""
+    found, values, batch = [], [], images(side=8)
+    for seed in range(draws):
+        values.append(losses(method, batch, seed)["nce_X"].item())
+        found.append(torch.equal(method.G.seen[-2], batch["A"].flip(-1)))  # type: ignore[index, union-attr, arg-type]
+        assert torch.equal(method.G.seen[-1], batch["B"].flip(-1)) == found[-1]  # type: ignore[index, union-attr, arg-type]
+    return found, values
+
+
+def equivariant(*overrides: str) -> CUT:
+    method = build("method.patches=64", *overrides)
+    method.G, method.layers = Pointwise(), ("input", "deep")
+    method.H = Projector([3, 3], width=8)
+    return method
+
+
+def test_half_of_the_pictures_are_mirrored_and_an_equivariant_generator_does_not_care() -> None:
+    mirrored, contrast = flips(equivariant("method.flip_equivariance=true"), 60)
+    assert 18 < sum(mirrored) < 42
+    assert contrast == pytest.approx([contrast[0]] * 60, rel=1e-5)
+
+
+def test_a_generator_that_cannot_mirror_pays_for_it() -> None:
+    method = build("method.patches=2000", "method.flip_equivariance=true", "method.nce_identity=false")
+    values = {round(losses(method, seed=seed)["nce_X"].item(), 4) for seed in range(8)}
+    assert len(values) == 2
+
+
+def test_nothing_is_mirrored_unless_asked() -> None:
+    assert not any(flips(equivariant(), 8)[0])
+
+
+@pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
+def test_translates_in_its_direction(direction: str) -> None:
+    channels = ["data.channels_a=1", "method.nce_identity=false"]
+    method = build(f"method.direction={direction}", *channels)
+    (net,) = method.translators().values()
+    assert list(method.translators()) == [direction]
+    source, target = (1, 3) if direction == "AtoB" else (3, 1)
+    assert net(torch.zeros(1, source, 32, 32)).shape == (1, target, 32, 32)
+    found = losses(method, {"A": torch.zeros(1, 1, 32, 32), "B": images()["B"]})
+    assert all(bool(value.isfinite()) for value in found.values())
