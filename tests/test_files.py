@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from viceversa.files import replacing
+from viceversa.files import replacing, sweep
 
 
 def test_the_new_content_replaces_the_old(tmp_path: Path) -> None:
@@ -49,3 +49,13 @@ def test_a_folder_that_cannot_be_written_is_an_os_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises((FileExistsError, NotADirectoryError)), replacing(tmp_path / "file" / "a.txt"):
         pass
+
+
+def test_what_a_killed_process_left_is_swept_away(tmp_path: Path) -> None:
+    keep = tmp_path / "deep" / "keep.txt"
+    with replacing(keep) as temporary:
+        temporary.write_text("good")
+        leftover = temporary.with_name(temporary.name.replace(str(os.getpid()), "1"))
+        leftover.write_text("half")
+    sweep(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [keep]

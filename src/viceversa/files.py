@@ -9,21 +9,29 @@ from pathlib import Path
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path` to write to; afterwards flush it to disk and move it into place.
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Give a temporary path beside `path` to write to; afterwards move it into place.
 
-    If the block raises, or the process dies, `path` is left as it was. Missing parent folders are made.
+    If the block raises, or the process dies, `path` is left as it was. Missing parent folders are made. `durable` also
+    survives a power cut: the file is flushed to disk first, which takes its time.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield temporary
-        _flush(temporary)
+        if durable:
+            _flush(temporary)
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    if os.name == "posix":
+    if durable and os.name == "posix":
         _flush(path.parent)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what a killed process left half written in a folder and its subfolders."""
+    for leftover in folder.rglob(".*.partial*"):
+        leftover.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from viceversa.data.decode import ImageError, Picture, Pixels, open_picture, picture_of
+from viceversa.files import replacing
 
 __all__ = [
     "EXTENSIONS",
@@ -149,10 +150,5 @@ def save_picture(
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     if alpha is not None:
         image.putalpha(Image.fromarray(alpha))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with replacing(path, durable=False) as partial:
         image.save(partial, format=FORMATS[suffix], quality=95)  # quality: of JPEG and WebP
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from viceversa.engine.learner import Learner
 from viceversa.engine.report import Meter, Report
 from viceversa.engine.samples import sample_grid
 from viceversa.engine.schedule import rate, total_steps
-from viceversa.files import replacing
+from viceversa.files import replacing, sweep
 from viceversa.methods import describe
 from viceversa.nets.weights import Card, save_generator
 from viceversa.seeds import seed_everything
@@ -77,6 +77,7 @@ class Trainer:
             self.learner.load_state_dict(state["learner"])
             self.meter.load_state_dict(state["meter"])
         if self.world.leads:
+            sweep(self.run)
             with replacing(path) as temporary:
                 temporary.write_text(to_yaml(self.config, describe(self.config)), "utf-8")
         self.report.begin(self.learner.step)
