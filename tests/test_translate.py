@@ -15,11 +15,14 @@ from viceversa.data.images import Picture, from_tensor, on_white, save_picture, 
 from viceversa.nets.base import Generator
 from viceversa.nets.build import build_generator
 from viceversa.nets.layers import set_inference
-from viceversa.nets.weights import Card, save_generator
-from viceversa.translate import Outcome, plan, translate_pictures
-from viceversa.translator import SMALLEST, Translator, margins, off_white, weights_file
+from viceversa.nets.vae import VariationalGenerator
+from viceversa.nets.weights import Card, save_generator, weights_file
+from viceversa.translate import Outcome, Wanted, at_size, plan, translate_pictures
+from viceversa.translator import SMALLEST, Translator, margins, off_white
 
 SMALL = {"name": "resnet", "width": 4, "blocks": 1}
+CODED = {"name": "resnet_vae", "width": 4, "blocks": 2, "latent": 4, "norm": "instance"}
+TIED = {"name": "vae1", "width": 4, "downs": 3, "latent": 8, "norm": "instance"}
 
 
 def make(spec: dict = SMALL, channels: tuple[int, int] = (3, 3), inference: str = "running") -> tuple[Generator, Card]:
@@ -232,6 +235,136 @@ def test_without_a_mask() -> None:
     assert not Translator(*make()).has_mask
 
 
+# --- many translations of one picture
+
+
+def coded(spec: dict = CODED, logvar: float = 0.0) -> tuple[VariationalGenerator, Translator]:
+    """A variational generator with this log-variance everywhere, and its translator."""
+    net, card = make(spec)
+    assert isinstance(net, VariationalGenerator)
+    for layer in net.logvar.modules():
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
+            torch.nn.init.zeros_(layer.weight)
+            torch.nn.init.constant_(layer.bias, logvar)  # type: ignore[arg-type]
+    return net.eval(), Translator(net, card)
+
+
+def same_image(a: Image.Image, b: Image.Image, within: int = 0) -> bool:
+    return a.mode == b.mode and bool(np.abs(np.asarray(a).astype(int) - np.asarray(b)).max() <= within)
+
+
+@pytest.mark.parametrize("spec", [CODED, TIED], ids=lambda spec: spec["name"])
+def test_samples_differ_and_repeat(spec: dict) -> None:
+    translator = coded(spec)[1]
+    image = Image.fromarray(noise(30, 41, 3))
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    three = translator.samples(image, 3)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(sample.size == image.size for sample in three)
+    different = [*three, translator(image), *translator.samples(image, 3, seed=1)]
+    assert not any(same_image(a, b, 3) for i, a in enumerate(different) for b in different[:i])
+    torch.manual_seed(2)
+    five = translator.samples(np.asarray(image), 5)
+    assert all(same_image(a, b) for a, b in zip(three, five, strict=False)), "number n is the same in any count"
+    other = Image.fromarray(noise(30, 41, 3, seed=1))
+    assert not same_image(translator.samples(other, 1)[0], three[0], 3)
+
+
+def test_samples_are_drawn_from_the_pictures_own_distribution() -> None:
+    pixels = noise(32, 40, 3)
+    sure = coded(logvar=-30)[1]
+    assert same_image(sure.samples(pixels, 1)[0], sure(pixels), 1), "no spread, no difference"
+    net, translator = coded(logvar=0)
+    seen = []
+    net.decoder.register_forward_pre_hook(lambda _net, inputs: seen.append(inputs[0]))
+    translator.samples(pixels, 40)
+    with torch.no_grad():
+        mean, _ = net.encode(to_tensor(pixels)[None])
+    drawn = torch.cat(seen) - mean
+    assert abs(drawn.mean()) < 0.05
+    assert abs(drawn.std() - 1) < 0.05
+    assert abs(drawn[0] - drawn[1]).max() > 0.5
+
+
+def test_samples_keep_what_is_transparent() -> None:
+    rgba = noise(32, 32, 4)
+    (sample,) = coded()[1].samples(Image.fromarray(rgba), 1)
+    assert (np.asarray(sample)[:, :, 3] == rgba[:, :, 3]).all()
+
+
+@pytest.mark.parametrize("spec", [CODED, TIED], ids=lambda spec: spec["name"])
+def test_a_walk_goes_from_one_translation_to_the_other(spec: dict) -> None:
+    net, translator = coded(spec)
+    one, other = noise(33, 40, 3), noise(33, 40, 3, seed=1)
+    walk = translator.interpolate(one, other, 5)
+    assert len(walk) == 5
+    assert same_image(walk[0], translator(one))
+    assert same_image(walk[-1], translator(other))
+    assert not any(same_image(a, b, 1) for i, a in enumerate(walk) for b in walk[:i])
+    assert len(translator.interpolate(one, other)) == 8
+    if net.size is None:
+        with torch.no_grad():
+            means = [net.encode(to_tensor(pixels[:32])[None])[0] for pixels in (one, other)]
+            middle = from_tensor(net.decode((means[0] + means[1]) / 2)[0])
+        assert same_image(translator.interpolate(one[:32], other[:32], 3)[1], Image.fromarray(middle), 1)
+
+
+def test_a_walk_has_the_size_of_its_start() -> None:
+    translator = coded()[1]
+    one, other = noise(32, 40, 3), Image.fromarray(noise(64, 50, 3, seed=1))
+    walk = translator.interpolate(Image.fromarray(one), other, 2)
+    assert [image.size for image in walk] == [(40, 32), (40, 32)]
+    assert same_image(walk[-1], translator(other.resize((40, 32), Image.Resampling.BICUBIC)))
+    with pytest.raises(ValueError, match="a walk has two ends"):
+        translator.interpolate(one, other, 1)
+
+
+def test_generators_without_codes_say_so() -> None:
+    translator = Translator(*make())
+    for call in (
+        lambda: translator.samples(noise(32, 32, 3), 2),
+        lambda: translator.interpolate(*[noise(32, 32, 3)] * 2),
+    ):
+        with pytest.raises(ValueError, match=r"resnet is not variational.*; use vae1, vaegan, resnet_vae, res_vae"):
+            call()
+
+
+# --- sizes to translate at
+
+
+@pytest.mark.parametrize(("shape", "size", "wanted"), [((40, 60), 20, (20, 30)), ((60, 40), 20, (30, 20))])
+def test_the_short_side_is_brought_to_a_size(shape: tuple[int, int], size: int, wanted: tuple[int, int]) -> None:
+    stripes = np.zeros((*shape, 3), np.uint8)
+    stripes[:, ::2] = 255
+    small = at_size(Picture(stripes), size)
+    assert small.pixels.shape == (*wanted, 3)
+    assert np.abs(small.pixels[4:-4, 4:-4].astype(int) - 127).max() < 20, "antialiased"
+    assert at_size(Picture(stripes), None).pixels is stripes
+    assert at_size(Picture(stripes), 80).pixels.shape[:2] == (wanted[0] * 4, wanted[1] * 4)
+
+
+@pytest.mark.parametrize(("dtype", "value", "within"), [(np.uint8, 200, 1), (np.float32, 0.8, 1e-5)])
+def test_the_size_of_transparent_pictures(dtype: type, value: float, within: float) -> None:
+    alpha = np.zeros((40, 40), np.uint8)
+    alpha[:, 20:] = 255
+    small = at_size(Picture(np.full((40, 40, 1), value, dtype), alpha, True), 10)
+    assert small.alpha is not None
+    assert (small.pixels.dtype, small.alpha.dtype) == (dtype, np.uint8)
+    assert (small.alpha[:, :3] == 0).all()
+    assert (small.alpha[:, -3:] == 255).all()
+    assert np.abs(small.pixels[:, -3:].astype(float) - value).max() <= within
+
+
+def test_colours_that_are_not_seen_do_not_spread() -> None:
+    pixels, alpha = np.full((40, 40, 3), 200, np.uint8), np.zeros((40, 40), np.uint8)
+    pixels[:, :22], alpha[:, 22:] = 0, 255
+    small = at_size(Picture(pixels, alpha), 10)
+    assert small.alpha is not None
+    assert 0 < small.alpha[0, 5] < 255
+    assert np.abs(small.pixels[:, 5].astype(int) - 200).max() < 5
+
+
 # --- loading
 
 
@@ -380,18 +513,93 @@ def test_broken_files_are_named_and_the_others_done(weights: Path, photos: Path,
 def test_masks_are_written_beside(weights: Path, photos: Path, tmp_path: Path) -> None:
     source = photos / "deep"
     go(weights, source, tmp_path / "out")
-    outcome = go(weights, source, tmp_path / "out", save_mask=True)
+    outcome = go(weights, source, tmp_path / "out", wanted=Wanted(save_mask=True))
     assert len(outcome.written) == 2, "the translations are there, their masks were missing"
     with Image.open(tmp_path / "out" / "er" / "c.mask.png") as mask:
         assert (mask.mode, mask.size) == ("L", (24, 20))
-    assert len(go(weights, source, tmp_path / "out", save_mask=True).kept) == 2
+    assert len(go(weights, source, tmp_path / "out", wanted=Wanted(save_mask=True)).kept) == 2
 
 
 def test_masks_need_a_mask_and_a_name_of_their_own(weights: Path, photos: Path, tmp_path: Path) -> None:
     save_generator(tmp_path / "plain.safetensors", *make())
     with pytest.raises(ValueError, match=r"plain\.safetensors: has no attention mask; train with generator\.mask=true"):
-        go(tmp_path / "plain.safetensors", photos, tmp_path / "out", save_mask=True)
+        go(tmp_path / "plain.safetensors", photos, tmp_path / "out", wanted=Wanted(save_mask=True))
     save_picture(photos / "a.jpg", noise(20, 20, 3))
-    with pytest.raises(ValueError, match=r"a\.mask\.png: would be the mask of several"):
-        go(weights, photos, tmp_path / "out", save_mask=True)
+    with pytest.raises(ValueError, match=r"a\.mask\.png: would be written for several"):
+        go(weights, photos, tmp_path / "out", wanted=Wanted(save_mask=True))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("vae") / "AtoB.safetensors"
+    net, translator = coded()
+    save_generator(path, net, translator.card)
+    return path
+
+
+def test_samples_of_a_folder(vae: Path, photos: Path, tmp_path: Path) -> None:
+    source, out = photos / "deep", tmp_path / "out"
+    outcome = go(vae, source, out, wanted=Wanted(samples=2, seed=5))
+    assert len(outcome.written) == 2
+    files = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert files == {"a.1.png", "a.2.png", "er/c.1.png", "er/c.2.png"}
+    with Image.open(source / "a.png") as image, Image.open(out / "a.2.png") as second:
+        assert same_image(second, Translator.load(vae).samples(image, 2, seed=5)[1])
+    (out / "a.1.png").write_text("mine")
+    outcome = go(vae, source, out, wanted=Wanted(samples=3, seed=5))
+    assert len(outcome.written) == 2, "the third ones were missing"
+    assert (out / "a.1.png").read_text() == "mine"
+    assert len(go(vae, source, out, wanted=Wanted(samples=3, seed=5)).kept) == 2
+    go(vae, photos / "a.png", tmp_path / "one.jpg", wanted=Wanted(samples=1))
+    assert (tmp_path / "one.1.png").is_file()
+
+
+def test_a_walk_in_files(vae: Path, photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    wanted = Wanted(walk_to=photos / "10.jpg", size=32)
+    assert len(go(vae, photos / "2.jpg", out, wanted=wanted).written) == 1
+    assert {path.name for path in out.iterdir()} == {f"2.{n}.png" for n in range(1, 9)}
+    with Image.open(photos / "2.jpg") as image, Image.open(out / "2.1.png") as first:
+        small = at_size(Picture(np.asarray(image)), 32)
+        assert same_image(first, Translator.load(vae)(small))
+    go(vae, photos / "2.jpg", tmp_path / "three", wanted=Wanted(samples=3, walk_to=photos / "10.jpg"))
+    assert len(list((tmp_path / "three").iterdir())) == 3
+
+
+def test_pictures_are_translated_at_another_size(weights: Path, photos: Path, tmp_path: Path) -> None:
+    go(weights, photos / "a.png", tmp_path / "b.png", wanted=Wanted(size=10, save_mask=True))
+    for name in ("b.png", "b.mask.png"):
+        with Image.open(tmp_path / name) as result:
+            assert result.size == (12, 10)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (Wanted(samples=2), r"a\.1\.png: would be written for several pictures"),
+        (Wanted(seed=3), "--seed goes with --samples"),
+        (Wanted(walk_to=Path("10.jpg")), r"10\.jpg: a walk to it starts from one picture, not from 6"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(
+    wanted: Wanted, message: str, vae: Path, photos: Path, tmp_path: Path
+) -> None:
+    save_picture(photos / "a.jpg", noise(20, 24, 3))
+    with pytest.raises(ValueError, match=message):
+        go(vae, photos, tmp_path / "out", wanted=wanted)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_walk_that_cannot_be_is_refused(vae: Path, weights: Path, photos: Path, tmp_path: Path) -> None:
+    for wanted, message in (
+        (Wanted(walk_to=photos / "none.png"), r"none\.png: cannot be read"),
+        (Wanted(walk_to=photos / "a.png", seed=1), "--seed goes with --samples"),
+        (Wanted(walk_to=photos / "a.png", samples=1), "a walk has two ends"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            go(vae, photos / "2.jpg", tmp_path / "out", wanted=wanted)
+    for wanted in (Wanted(samples=2), Wanted(walk_to=photos / "a.png")):
+        with pytest.raises(ValueError, match="is not variational"):
+            go(weights, photos / "2.jpg", tmp_path / "out", wanted=wanted)
     assert not (tmp_path / "out").exists()

@@ -35,9 +35,9 @@ def _argument(metavar: str, **more: Any) -> Any:
     return typer.Argument(metavar=metavar, hidden=True, show_default=False, **more)
 
 
-def _option(*names: str, help: str, metavar: str | None = None, show: bool = False) -> Any:
+def _option(*names: str, help: str, metavar: str | None = None, show: bool = False, **more: Any) -> Any:
     """Return an option whose default is only shown where it tells something."""
-    return typer.Option(*names, help=help, metavar=metavar, show_default=show)
+    return typer.Option(*names, help=help, metavar=metavar, show_default=show, **more)
 
 
 Source = Annotated[Optional[str], _argument("PRESET|CONFIG.yaml", autocompletion=_preset_names)]
@@ -114,31 +114,38 @@ def translate(
     direction: Annotated[Optional[Literal["AtoB", "BtoA"]], _option(help="AtoB (unless told) or BtoA.")] = None,
     overwrite: Annotated[bool, _option("--overwrite", help="Replace outputs that exist.")] = False,
     save_mask: Annotated[bool, _option("--save-mask", help="Also write where it painted, as NAME.mask.png.")] = False,
+    size: Annotated[Optional[int], _option(metavar="N", min=1, help="Short side to resize to first, pixels.")] = None,
+    samples: Annotated[Optional[int], _option(metavar="K", min=1, help="K variations: NAME.1.png, ...")] = None,
+    seed: Annotated[Optional[int], _option(metavar="N", min=0, help="Another seed draws other samples.")] = None,
+    interpolate: Annotated[Optional[Path], _option(metavar="PICTURE", help="Walk from INPUT to it in 8 or K steps.")] = None,
     raw: Annotated[bool, _option("--raw", help="Use the last weights, not their moving average.")] = False,
     device: Annotated[str, _option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps.", show=True)] = "auto",
 ) -> None:
     """Translate pictures with a trained model.
 
     INPUT is a picture, a folder with its subfolders, or a quoted glob. OUTPUT is a folder, or a file for one picture.
-    Every picture keeps its size. What exists is not touched, so that the same command again continues.
+    What exists is not touched: the same command again continues. Every picture keeps its size; one much larger than
+    those in training hardly changes, so bring it near their size with --size.
+    Variational generators also draw variations (--samples) and walk between pictures (--interpolate).
 
     \b
     viceversa translate runs/h2z photos out
     viceversa translate runs/h2z "photos/**/*.jpg" out --direction BtoA
     viceversa translate runs/h2z/weights/AtoB.safetensors horse.jpg zebra.png
+    viceversa translate runs/vae face.png out --samples 4
     """
-    from viceversa.translate import translate_pictures
+    from viceversa.translate import Wanted, translate_pictures
 
+    wanted = Wanted(save_mask, samples, interpolate, seed, size)
     outcome = translate_pictures(
-        model, source, target, direction, raw=raw, device=device, overwrite=overwrite, save_mask=save_mask, track=_track
+        model, source, target, direction, wanted=wanted, raw=raw, device=device, overwrite=overwrite, track=_track
     )
     typer.echo(f"{target}: {len(outcome.written)} translated {outcome.direction}")
     if outcome.kept:
         typer.echo(f"{len(outcome.kept)} were there already; --overwrite replaces them")
     for file, reason in outcome.failed.items():
         typer.echo(f"viceversa: {file}: {reason}", err=True)
-    if outcome.failed:
-        sys.exit(1)
+    sys.exit(bool(outcome.failed))
 
 
 @app.command()
@@ -163,6 +170,7 @@ def import_weights(
         Literal["running", "image", "original"],
         _option(help="How its batch norm and dropout behave; see the key inference.", show=True),
     ] = "running",
+    overwrite: Annotated[bool, _option("--overwrite", help="Replace OUT.safetensors if it exists.")] = False,
 ) -> None:
     """Turn a generator that another code saved into a weights file.
 
@@ -175,7 +183,7 @@ def import_weights(
     """
     from viceversa.interop import import_generator
 
-    found = import_generator(source, target, direction, inference)
+    found = import_generator(source, target, direction, inference, overwrite=overwrite)
     typer.echo(f"{target}: {found.network['name']}, {found.in_channels} to {found.out_channels} channels, {direction}")
 
 

@@ -6,8 +6,8 @@ names and shapes, build ours, and lay the two lists of layers side by side. What
 
 from __future__ import annotations
 
-import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,9 +18,8 @@ from viceversa.config import Direction, Inference
 from viceversa.nets import GENERATORS
 from viceversa.nets.base import Discriminator, Generator
 from viceversa.nets.originals import Layers, Original, recognise
-from viceversa.nets.weights import Card, load_generator, save_generator
+from viceversa.nets.weights import Card, load_generator, save_generator, weights_file
 from viceversa.registry import complete
-from viceversa.translator import weights_file
 
 WRAPPERS = re.compile(r"^((module|_orig_mod)\.)+")  # DataParallel and torch.compile put these in front of every key
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -29,14 +28,18 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 def read_original(path: str | Path) -> tuple[Original, dict[str, Tensor]]:
     """Return the description of the network in a .pth file, and its weights under our names.
 
-    Nothing but tensors is unpickled. Raises FileNotFoundError, or ValueError that says which key did not fit.
+    Nothing but tensors is unpickled. Raises OSError for what cannot be read, or ValueError that says which key did not
+    fit.
     """
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ValueError(f"{path}: not a file of weights alone ({str(error).splitlines()[0]})") from None
+    with Path(path).open("rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's, of how the file was pickled
+        try:
+            state = torch.load(file, map_location="cpu", weights_only=True)
+        except (
+            Exception
+        ):  # on damaged files torch raises nearly anything, and on code it advises to load it all the same
+            reason = "damaged, or with more than tensors in it; save net.state_dict() with torch.save"
+            raise ValueError(f"{path}: not a file of weights alone: {reason}") from None
     try:
         return convert_original(state)
     except ValueError as error:
@@ -58,13 +61,22 @@ def load_network(path: str | Path) -> Generator | Discriminator:
     return net.eval().requires_grad_(False)
 
 
-def import_generator(source: Path, target: Path, direction: Direction, inference: Inference) -> Original:
+def import_generator(
+    source: Path,
+    target: Path,
+    direction: Direction = "AtoB",
+    inference: Inference = "running",
+    *,
+    overwrite: bool = False,
+) -> Original:
     """Turn an original's generator (.pth) into a weights file of ours (.safetensors); return what it turned out to be.
 
-    Raises ValueError if the file holds something else, or `target` has another suffix.
+    Raises ValueError if the file holds something else, or `target` has another suffix or exists.
     """
     if target.suffix != ".safetensors":
         raise ValueError(f"{target}: weights files end in .safetensors")
+    if target.exists() and not overwrite:
+        raise ValueError(f"{target}: exists already; --overwrite replaces it")
     original, weights = read_original(source)
     net = original.build()
     if not isinstance(net, Generator):
@@ -107,6 +119,8 @@ def _layers(state: object) -> Layers:
         if not isinstance(key, str) or not isinstance(tensor, Tensor):
             raise ValueError(f"holds no state_dict: {key!r} is not a tensor; save net.state_dict() with torch.save")
         layer, _, leaf = WRAPPERS.sub("", key).rpartition(".")
+        if not tensor.dim() and leaf not in STATISTICS:
+            raise ValueError(f"{key}: a single number, which no known layout has")
         layers.setdefault(layer, {})["filter" if leaf == "filt" else leaf] = tensor
     # only the VAEGAN registers its two exits before the encoder that they end
     return dict(sorted(layers.items(), key=lambda item: not item[0].startswith("encoder.encoder.")))

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+SHARED = torch.Generator()
+"""Draws that must be the same in all processes, because they are the same for all images of a batch."""
 
-def seed_everything(*numbers: int) -> None:
-    """Seed torch's generators, on every device, from a sequence of integers such as (seed, rank, step)."""
-    torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1))
+
+def seed_everything(seed: int, rank: int, step: int) -> None:
+    """Seed torch's generators on every device from all three numbers, and `SHARED` from the seed and the step."""
+    torch.manual_seed(_mixed(seed, rank, step))
+    SHARED.manual_seed(_mixed(seed, step))
+
+
+def _mixed(*numbers: int) -> int:
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

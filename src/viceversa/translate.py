@@ -10,10 +10,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+from PIL import Image
+
 from viceversa.config import Direction
-from viceversa.data.images import EXTENSIONS, ImageError, list_images, open_picture, save_picture
+from viceversa.data.images import (
+    EXTENSIONS,
+    ImageError,
+    Picture,
+    list_images,
+    open_picture,
+    resize,
+    save_picture,
+    with_channels,
+)
 from viceversa.devices import pick_device
-from viceversa.translator import Translator
+from viceversa.translator import Translator, as_image, as_picture
 
 Job: TypeAlias = tuple[Path, Path]
 Track: TypeAlias = Callable[[Iterable[Job], int], Iterable[Job]]
@@ -31,16 +43,38 @@ class Outcome:
     """Inputs that could not be translated, and why."""
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What to make of each picture: its translation, or with `samples` or `walk_to` several, NAME.1.png and so on."""
+
+    save_mask: bool = False
+    """Also where a generator with a mask painted, as NAME.mask.png."""
+    samples: int | None = None
+    """Translations of each picture by a variational generator; of a walk, its steps (8)."""
+    walk_to: Path | None = None
+    """Walk from the picture's code to the code of this one."""
+    seed: int | None = None
+    """Another seed (than 0) draws other samples."""
+    size: int | None = None
+    """Bring the short side of pictures to so many pixels first."""
+
+    def files(self, output: Path) -> list[Path]:
+        """Return what is written for a picture whose translation would go to `output`."""
+        count = self.samples or (8 if self.walk_to else 0)
+        names = [f"{output.stem}.{number}.png" for number in range(1, count + 1)] or [output.name]
+        return [output.with_name(name) for name in names + [f"{output.stem}.mask.png"] * self.save_mask]
+
+
 def translate_pictures(
     model: Path,
     source: str,
     target: Path,
     direction: Direction | None = None,
     *,
+    wanted: Wanted = Wanted(),
     raw: bool = False,
     device: str = "auto",
     overwrite: bool = False,
-    save_mask: bool = False,
     track: Track = lambda jobs, total: jobs,
 ) -> Outcome:
     """Translate a picture, a folder or a glob, and return how it went; `track` may show the progress.
@@ -49,19 +83,64 @@ def translate_pictures(
     translate, and ValueError, with the remedy, for what cannot be done at all.
     """
     jobs = plan(source, target)
+    _check(wanted, jobs)
+    end = open_picture(wanted.walk_to) if wanted.walk_to else None
     translator = Translator.load(model, direction, raw=raw, device=pick_device(device))
-    if save_mask and not translator.has_mask:
+    if wanted.save_mask and not translator.has_mask:
         raise ValueError(f"{model}: has no attention mask; train with generator.mask=true for --save-mask")
-    masks = Counter(mask_path(output) for _, output in jobs)
-    if save_mask and len(masks) < len(jobs):
-        raise ValueError(f"{masks.most_common(1)[0][0]}: would be the mask of several pictures; rename one of them")
     outcome = Outcome(translator.card.direction)
     for file, output in track(jobs, len(jobs)):
+        files = wanted.files(output)
+        todo = [path for path in files if overwrite or not path.exists()]
+        if not todo:
+            outcome.kept.append(output)
+            continue
         try:
-            _translate(translator, file, output, outcome, overwrite, save_mask)
+            results = _results(translator, at_size(open_picture(file), wanted.size), wanted, end)
         except ImageError as error:
             outcome.failed[file] = str(error).removeprefix(f"{file}: ")
+            continue
+        for path, result in zip(files, map(as_picture, results), strict=True):
+            if path in todo:
+                save_picture(path, result.pixels, result.alpha, result.gray)
+        outcome.written.append(output)
     return outcome
+
+
+def _check(wanted: Wanted, jobs: list[Job]) -> None:
+    """Raise ValueError, with the remedy, for what does not go together."""
+    walks = wanted.walk_to is not None
+    _refuse(walks and len(jobs) > 1, f"{wanted.walk_to}: a walk to it starts from one picture, not from {len(jobs)}")
+    _refuse(walks and wanted.samples == 1, "a walk has two ends, so --samples must be 2 or more")
+    draws = wanted.samples is not None and not walks
+    _refuse(wanted.seed is not None and not draws, "--seed goes with --samples; nothing else is drawn")
+    path, times = Counter(path for _, output in jobs for path in wanted.files(output)).most_common(1)[0]
+    _refuse(times > 1, f"{path}: would be written for several pictures; rename one of them")
+
+
+def _results(translator: Translator, picture: Picture, wanted: Wanted, end: Picture | None) -> list[Image.Image]:
+    """Return the images for `Wanted.files`, in their order; a walk goes to the picture `end`."""
+    if end is not None:
+        results = translator.interpolate(picture, end, wanted.samples or 8)
+    elif wanted.samples is not None:
+        results = translator.samples(picture, wanted.samples, wanted.seed or 0)
+    else:
+        results = [translator(picture)]
+    return [*results, as_image(translator.mask(picture))] if wanted.save_mask else results
+
+
+def at_size(picture: Picture, size: int | None) -> Picture:
+    """Return the picture with `size` pixels at its short side, antialiased; as it is for None."""
+    if size is None:
+        return picture
+    height, width = picture.pixels.shape[:2]
+    scale = size / min(height, width)
+    shape = round(height * scale), round(width * scale)
+    if picture.alpha is None:
+        return Picture(resize(picture.pixels, shape), None, picture.gray)
+    small = resize(with_channels(picture, 4), shape)  # together, so that colours weigh as much as they are seen
+    alpha = small[:, :, 3] if small.dtype == np.uint8 else np.rint(small[:, :, 3] * 255)
+    return Picture(small[:, :, :3], alpha.astype(np.uint8), picture.gray)
 
 
 def plan(source: str, target: Path) -> list[Job]:
@@ -92,11 +171,6 @@ def plan(source: str, target: Path) -> list[Job]:
     return _checked([(file, target / file.relative_to(root)) for file in files])
 
 
-def mask_path(output: Path) -> Path:
-    """Return where the mask of an output goes."""
-    return output.with_name(f"{output.stem}.mask.png")
-
-
 def _matches(pattern: str) -> Iterator[Path]:
     for path in map(Path, glob.glob(pattern, recursive=True)):
         if path.suffix.lower() in EXTENSIONS and path.is_file():
@@ -113,21 +187,3 @@ def _checked(jobs: list[Job]) -> list[Job]:
 def _refuse(wrong: bool, message: str) -> None:
     if wrong:
         raise ValueError(message)
-
-
-def _translate(
-    translator: Translator, file: Path, output: Path, outcome: Outcome, overwrite: bool, save_mask: bool
-) -> None:
-    """Write the translation of one file, and its mask if wanted, unless they are there."""
-    mask = mask_path(output)
-    todo = [path for path in ([output, mask] if save_mask else [output]) if overwrite or not path.exists()]
-    if not todo:
-        outcome.kept.append(output)
-        return
-    picture = open_picture(file)
-    if output in todo:
-        result = translator.picture(picture)
-        save_picture(output, result.pixels, result.alpha, result.gray)
-    if mask in todo:
-        save_picture(mask, translator.mask(picture))
-    outcome.written.append(output)

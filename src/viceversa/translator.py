@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import get_args
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -14,9 +15,10 @@ from torch import Tensor
 
 from viceversa.config import Direction
 from viceversa.data.images import Picture, Pixels, from_tensor, picture_of, resize, to_tensor, with_channels
-from viceversa.nets.base import Generator
-from viceversa.nets.weights import Card, load_generator
+from viceversa.nets import GENERATORS, Generator, VariationalGenerator
+from viceversa.nets.weights import Card, load_generator, weights_file
 
+Shown: TypeAlias = Image.Image | NDArray[np.uint8] | Picture
 SMALLEST = 32  # pixels of a side that the networks see, so that they have something to halve and to mirror
 
 
@@ -51,13 +53,9 @@ class Translator:
             raise ValueError(f"{path}: translates {card.direction}, not {direction}")
         return cls(net, card, device)
 
-    def __call__(self, image: Image.Image | NDArray[np.uint8]) -> Image.Image:
-        """Return the translation of a PIL image or a uint8 array (H, W) or (H, W, 1, 3 or 4), in the same size."""
-        result = self.picture(picture_of(image if isinstance(image, Image.Image) else as_image(image)))
-        translated = as_image(result.pixels)
-        if result.alpha is not None:
-            translated.putalpha(as_image(result.alpha))
-        return translated
+    def __call__(self, image: Shown) -> Image.Image:
+        """Return the translation of a PIL image, a uint8 array (H, W) or (H, W, 1, 3 or 4), or a `Picture`."""
+        return as_pil(self.picture(as_picture(image)))
 
     def picture(self, picture: Picture) -> Picture:
         """Return the translation of a decoded picture; what is transparent stays so.
@@ -65,16 +63,45 @@ class Translator:
         A generator without an alpha channel sees transparent pictures on white, as in training, and the white is
         taken off again. One that makes an alpha channel decides itself what is transparent.
         """
-        result = self.pixels(with_channels(picture, self.card.in_channels))
-        if self.card.out_channels == 4:
-            return Picture(result[:, :, :3], result[:, :, 3])
-        if picture.alpha is not None and self.card.in_channels != 4:
-            result = off_white(result, picture.alpha)
-        return Picture(result, picture.alpha, result.shape[2] == 1)
+        return self._finished(self.pixels(with_channels(picture, self.card.in_channels)), picture.alpha)
 
     def pixels(self, pixels: Pixels) -> NDArray[np.uint8]:
         """Return uint8 pixels (H, W, out) for pixels (H, W, in)."""
-        return from_tensor(self._through(self.net, pixels))
+        with self._repeatable():
+            return self._cut(self.net(self._fitted(pixels)), pixels.shape)
+
+    def samples(self, image: Shown, count: int, seed: int = 0) -> list[Image.Image]:
+        """Return different translations of a picture, with codes drawn from the distribution that it is encoded to.
+
+        Number n follows from the picture, `seed` and n: a larger `count` only adds to a smaller one. Raises ValueError
+        if the generator is not variational.
+        """
+        net, picture = self._variational(), as_picture(image)
+        pixels = with_channels(picture, self.card.in_channels)
+        with self._repeatable():
+            mean, logvar = net.encode(self._fitted(pixels))
+        results = []
+        for number in range(1, count + 1):
+            own = np.random.SeedSequence((seed, number)).generate_state(1)[0]
+            with self._repeatable():
+                drawn = net.decode(net.sample(mean, logvar, torch.Generator().manual_seed(int(own))))
+                results.append(as_pil(self._finished(self._cut(drawn, pixels.shape), picture.alpha)))
+        return results
+
+    def interpolate(self, one: Shown, other: Shown, count: int = 8) -> list[Image.Image]:
+        """Walk in equal steps from the code of one picture to that of another; the ends are their translations.
+
+        Codes are the means of their distributions. `other` is resized to the size of `one`, and what is transparent is
+        white. Raises ValueError if the generator is not variational, or for a `count` below 2.
+        """
+        if count < 2:
+            raise ValueError(f"a walk has two ends, so it cannot have {count} pictures; ask for 2 or more")
+        net, size = self._variational(), as_picture(one).pixels.shape[:2]
+        ends = [resize(with_channels(as_picture(image), self.card.in_channels), size) for image in (one, other)]
+        with self._repeatable():
+            first, last = (net.encode(self._fitted(pixels))[0] for pixels in ends)
+            walk = [net.decode(torch.lerp(first, last, n / (count - 1))) for n in range(count)]
+            return [as_pil(self._finished(self._cut(picture, size), None)) for picture in walk]
 
     @property
     def has_mask(self) -> bool:
@@ -85,32 +112,68 @@ class Translator:
 
     def mask(self, picture: Picture) -> NDArray[np.uint8]:
         """Return where the generator paints, uint8 (H, W, 1); only for generators with an attention mask."""
-        return from_tensor(self._through(self.net.attention, with_channels(picture, self.card.in_channels)) * 2 - 1)
+        pixels = with_channels(picture, self.card.in_channels)
+        with self._repeatable():
+            mask = self.net.attention(self._fitted(pixels))
+            assert mask is not None
+            return self._cut(mask * 2 - 1, pixels.shape)
 
-    @torch.inference_mode()
-    def _through(self, net: Callable[[Tensor], Tensor | None], pixels: Pixels) -> Tensor:
-        """Apply `net` to pixels that are mirrored outwards to a size it accepts, and cut the result to size."""
-        height, width = pixels.shape[:2]
+    def _variational(self) -> VariationalGenerator:
+        if isinstance(self.net, VariationalGenerator):
+            return self.net
+        names = ", ".join(name for name, cls in GENERATORS.items() if issubclass(cls, VariationalGenerator))
+        own = self.card.generator["name"]
+        raise ValueError(
+            f"the generator {own} is not variational, it has no codes to draw or walk between; use {names}"
+        )
+
+    @contextmanager
+    def _repeatable(self) -> Iterator[None]:
+        """Fix the random numbers, so that dropout, where the checkpoint asks for it, is the same for every call."""
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.inference_mode(), torch.random.fork_rng(devices):
+            torch.manual_seed(0)
+            yield
+
+    def _fitted(self, pixels: Pixels) -> Tensor:
+        """Return pixels as a batch of a size that the network takes: its own if it has one, or mirrored outwards."""
         if self.net.size is not None:
-            return self._resized(net, pixels, self.net.size)
-        top, bottom = margins(height, self.net.multiple)
-        left, right = margins(width, self.net.multiple)
-        padded = np.pad(pixels, ((top, bottom), (left, right), (0, 0)), mode="reflect")
-        return self._apply(net, padded)[:, top : top + height, left : left + width]
+            pixels = resize(pixels, (self.net.size, self.net.size))
+        else:
+            around = [margins(side, self.net.multiple) for side in pixels.shape[:2]]
+            pixels = np.pad(pixels, (*around, (0, 0)), mode="reflect")
+        return to_tensor(pixels)[None].to(self.device)
 
-    def _resized(self, net: Callable[[Tensor], Tensor | None], pixels: Pixels, size: int) -> Tensor:
-        """Apply a `net` that only knows one size."""
-        result = from_tensor(self._apply(net, resize(pixels, (size, size))))
-        height, width = pixels.shape[:2]
-        return to_tensor(resize(result, (height, width)))
+    def _cut(self, batch: Tensor, shape: Sequence[int]) -> NDArray[np.uint8]:
+        """Return the picture of a batch at the size (height, width, ...) it had before `_fitted`."""
+        height, width = shape[:2]
+        if self.net.size is not None:
+            return resize(from_tensor(batch[0]), (height, width)).astype(np.uint8)
+        top, left = (margins(side, self.net.multiple)[0] for side in (height, width))
+        return from_tensor(batch[0, :, top : top + height, left : left + width])
 
-    def _apply(self, net: Callable[[Tensor], Tensor | None], pixels: Pixels) -> Tensor:
-        """Apply `net` to pixels of a size it accepts."""
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(0)  # dropout, where the checkpoint asks for it, is the same for every call
-            result = net(to_tensor(pixels)[None].to(self.device))
-        assert result is not None
-        return result[0]
+    def _finished(self, result: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> Picture:
+        """Return what the network made of a picture that was transparent as `alpha` says."""
+        if self.card.out_channels == 4:
+            return Picture(result[:, :, :3], result[:, :, 3])
+        if alpha is not None and self.card.in_channels != 4:
+            result = off_white(result, alpha)
+        return Picture(result, alpha, result.shape[2] == 1)
+
+
+def as_picture(image: Shown) -> Picture:
+    """Return what can be translated as a decoded picture; ValueError for arrays that are no pictures."""
+    if isinstance(image, Picture):
+        return image
+    return picture_of(image if isinstance(image, Image.Image) else as_image(image))
+
+
+def as_pil(picture: Picture) -> Image.Image:
+    """Return a picture of 8 bits as a PIL image, with its alpha."""
+    image = as_image(picture.pixels.astype(np.uint8, copy=False))
+    if picture.alpha is not None:
+        image.putalpha(as_image(picture.alpha))
+    return image
 
 
 def as_image(pixels: NDArray[np.uint8]) -> Image.Image:
@@ -132,17 +195,3 @@ def off_white(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np
     """Undo the blending of uint8 pixels (H, W, C) with white, so that edges show no white rim on other grounds."""
     share = np.maximum(alpha, 1)[:, :, None] / 255
     return np.rint(255 - (255.0 - pixels) / share).clip(0, 255).astype(np.uint8)
-
-
-def weights_file(path: Path, direction: Direction | None = None, raw: bool = False) -> Path:
-    """Return the weights file that a run's folder, or the path itself, stands for."""
-    if path.is_file():
-        return path
-    if not path.is_dir():
-        raise FileNotFoundError(f"{path}: there is no such run or weights file")
-    found = [d for d in get_args(Direction) if (path / "weights" / f"{d}.safetensors").is_file()]
-    if not found:
-        raise FileNotFoundError(f"{path}: has no weights yet; a run writes them with its first checkpoint")
-    if direction is not None and direction not in found:
-        raise ValueError(f"{path}: translates {' and '.join(found)}, not {direction}")
-    return path / "weights" / f"{direction or found[0]}{'.raw' if raw else ''}.safetensors"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from viceversa import engine, methods
 from viceversa.config import ConfigError, TrainConfig
 from viceversa.engine.average import Average
+from viceversa.engine.interrupt import listening
 from viceversa.engine.learner import Learner
 from viceversa.engine.report import Meter, rewind
 from viceversa.engine.schedule import rate
@@ -161,3 +163,15 @@ def test_the_meter_gives_means_and_survives_a_checkpoint() -> None:
     other.load_state_dict(meter.state_dict())
     other.add({"a": torch.tensor(2.0), "b": torch.tensor(7.0)})
     assert other.stacked().tolist() == [1.5, 6.0]
+
+
+def test_the_second_request_to_stop_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[int] = []
+    monkeypatch.setattr("os._exit", left.append)
+    with listening() as request:
+        assert not request
+        signal.raise_signal(signal.SIGINT)
+        assert request.signum == signal.SIGINT
+        assert left == []
+        signal.raise_signal(signal.SIGINT)
+    assert left == [130]

@@ -16,6 +16,7 @@ from viceversa.methods.base import Batch
 from viceversa.methods.cut import CUT
 from viceversa.nets import Generator
 from viceversa.nets.projector import Projector
+from viceversa.seeds import seed_everything
 
 SMALL = ["generator.width=4", "generator.blocks=1", "discriminator.width=4", "discriminator.layers=2"]
 SMALL += ["data.load=32", "data.crop=32", "method.head_width=8", "init.gain=1"]
@@ -36,7 +37,7 @@ def images(size: int = 1, side: int = 32) -> Batch:
 
 
 def losses(method: CUT, batch: Batch | None = None, seed: int = 0) -> dict[str, Tensor]:
-    torch.manual_seed(seed)
+    seed_everything(seed, rank=0, step=0)
     return {k: v for update in method.step(batch or images()) for k, v in update.losses.items()}
 
 

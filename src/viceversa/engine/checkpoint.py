@@ -1,7 +1,7 @@
 """Checkpoints: everything a run needs to go on, written so that there is always a good one.
 
-`checkpoints/step-00005000.pt` holds the state of rank 0; `step-00005000.rank1.pt`, ... what differs on other ranks
-(their image pools). The first is written last, so its presence means that all are there.
+`checkpoints/step-00005000.pt` holds the whole state; `step-00005000.rank1.pt`, ... what differs on the other ranks
+(their image pools and their share of the log). The first is written last: where it is, all are.
 """
 
 from __future__ import annotations
@@ -21,22 +21,25 @@ State = dict[str, Any]
 log = logging.getLogger("viceversa")
 
 
-def save(folder: Path, state: State, *, keep: int, world: World) -> None:
-    """Write the state after `state["step"]` steps, then delete all but the newest `keep` checkpoints."""
-    path = folder / f"step-{state['step']:08d}.pt"
+def save(folder: Path, step: int, shared: State, own: State, *, keep: int, world: World) -> None:
+    """Write the state after `step` steps, then delete all but the newest `keep` checkpoints.
+
+    `shared` is the same on every rank and written once; `own` is written by each.
+    """
+    path = folder / f"step-{step:08d}.pt"
     if not world.leads:
-        _write(_of_rank(path, world.rank), state)
+        _write(_of_rank(path, world.rank), own)
     distributed.wait(world)
     if world.leads:
-        _write(path, state)
+        _write(path, {"shared": shared, "own": own})
         for old in found(folder)[keep:]:
             old.unlink()
             for part in folder.glob(f"{old.stem}.rank*.pt"):
                 part.unlink()
 
 
-def restore(folder: Path, world: World) -> State | None:
-    """Return the newest state that can be read, or None when there is no checkpoint at all.
+def restore(folder: Path, world: World) -> tuple[State, State] | None:
+    """Return the newest shared and own state that can be read, or None when there is no checkpoint at all.
 
     Raises ValueError when there are checkpoints and none can be read, or when they are of another number of processes.
     """
@@ -46,7 +49,8 @@ def restore(folder: Path, world: World) -> State | None:
         if processes != world.size:
             raise ValueError(f"{path}: is of {processes} processes, not {world.size}; continue with as many")
         try:
-            return _read(path if world.leads else _of_rank(path, world.rank))
+            state = _read(path)
+            return state["shared"], state["own"] if world.leads else _read(_of_rank(path, world.rank))
         except Exception as error:  # torch reports damage in many ways: RuntimeError, EOFError, UnpicklingError, ...
             reason = str(error).partition("\n")[0] or type(error).__name__
             log.warning("%s cannot be read (%s); trying the one before", path, reason)

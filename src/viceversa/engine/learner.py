@@ -18,6 +18,7 @@ from viceversa.engine.average import Average
 from viceversa.engine.distributed import World
 from viceversa.engine.schedule import rate
 from viceversa.methods.base import Batch, Update
+from viceversa.methods.pool import ImagePool
 from viceversa.seeds import seed_everything
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -36,7 +37,7 @@ class Learner:
         self.device = device
         self.steps_per_epoch = steps_per_epoch
         self.step = 0
-        seed_everything(config.seed)
+        seed_everything(config.seed, rank=0, step=0)
         self.method = methods.build(config)
         methods.start_from(self.method, config)
         self.method.to(self.device, torch.float64 if self.train.precision == "fp64" else torch.float32)
@@ -99,20 +100,27 @@ class Learner:
             for world, images in batch.items()
         }
 
+    def pools_state_dict(self) -> dict[str, Tensor]:
+        """Return the memories of past translations, which differ from process to process."""
+        pools = [name for name, module in self.method.named_modules() if isinstance(module, ImagePool)]
+        state = self.method.state_dict()
+        return {key: value for key, value in state.items() if key.rpartition(".")[0] in pools}
+
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that the next step depends on."""
+        """Return everything else that the next step depends on."""
+        pools = self.pools_state_dict()
         return {
             "step": self.step,
-            "method": self.method.state_dict(),
+            "method": {k: v for k, v in self.method.state_dict().items() if k not in pools},
             "average": self.average.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "scaler": self.scaler.state_dict(),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any], pools: dict[str, Tensor]) -> None:
         """Return to a saved state; raise ConfigError if it belongs to other networks."""
         try:
-            self.method.load_state_dict(state["method"])
+            self.method.load_state_dict({**state["method"], **pools})
             self.average.load_state_dict(state["average"])
             for name, optimizer in self.optimizers.items():
                 optimizer.load_state_dict(state["optimizers"][name])

@@ -74,8 +74,9 @@ class Trainer:
             self._refuse_changes(path)
         state = checkpoint.restore(self.run / "checkpoints", self.world)
         if state is not None:
-            self.learner.load_state_dict(state["learner"])
-            self.meter.load_state_dict(state["meter"])
+            shared, own = state
+            self.learner.load_state_dict(shared, own["pools"])
+            self.meter.load_state_dict(own["meter"])
         if self.world.leads:
             sweep(self.run)
             with replacing(path) as temporary:
@@ -113,7 +114,7 @@ class Trainer:
 
     def _sample(self) -> None:
         if self.world.leads:
-            seed_everything(self.config.seed, self.learner.step)
+            seed_everything(self.config.seed, 0, self.learner.step)
             with replacing(self.run / "samples" / f"step-{self.learner.step:08d}.png") as temporary:
                 sample_grid(self.learner.average.translators(), self.samples).save(temporary)
 
@@ -122,8 +123,10 @@ class Trainer:
             raise ValueError(
                 f"step {self.learner.step}: the weights are not finite; {self.run} keeps its last checkpoint"
             )
-        state = {"step": self.learner.step, "learner": self.learner.state_dict(), "meter": self.meter.state_dict()}
-        checkpoint.save(self.run / "checkpoints", state, keep=self.train.keep, world=self.world)
+        shared = self.learner.state_dict()
+        own = {"pools": self.learner.pools_state_dict(), "meter": self.meter.state_dict()}
+        folder = self.run / "checkpoints"
+        checkpoint.save(folder, self.learner.step, shared, own, keep=self.train.keep, world=self.world)
         self._save_weights()
 
     def _save_weights(self) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from viceversa.losses.adversarial import wide
+from viceversa.seeds import SHARED
 
 Contrast: TypeAlias = Literal["infonce", "ence"]
 Negatives: TypeAlias = Literal["image", "batch"]
@@ -46,8 +47,8 @@ def patch_nce(
 
 
 def draw_patches(positions: int, count: int) -> Tensor:
-    """Return up to `count` different positions at random, from the CPU's random numbers on every device."""
-    return torch.randperm(positions)[:count]
+    """Return up to `count` different positions at random, the same in every process and drawn on the CPU."""
+    return torch.randperm(positions, generator=SHARED)[:count]
 
 
 def choose(feature: Tensor, count: int, queries: Queries) -> Tensor:

@@ -11,6 +11,7 @@ from viceversa.config import Direction
 from viceversa.losses.contrastive import Contrast, Negatives, Queries, choose, patch_nce, take
 from viceversa.methods.base import Batch, Method, Networks, Translators, Update
 from viceversa.methods.pool import ImagePool
+from viceversa.seeds import SHARED
 
 
 class CUT(Method):
@@ -65,7 +66,7 @@ class CUT(Method):
 
     def step(self, batch: Batch) -> Iterator[Update]:
         x, y = batch[self.x], batch[self.y]
-        flipped = self.flip_equivariance and torch.rand(()).item() < 0.5
+        flipped = self.flip_equivariance and torch.rand((), generator=SHARED).item() < 0.5
         fake = self.G(x.flip(-1) if flipped else x)
         same = self.G(y.flip(-1) if flipped else y) if self.nce_identity else None
 

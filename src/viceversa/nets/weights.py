@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -66,3 +66,21 @@ def load_generator(path: Path) -> tuple[Generator, Card]:
         raise ValueError(f"{path}: its weights do not fit its card ({str(error).splitlines()[-1].strip()})") from None
     set_inference(net, card.inference)
     return net.requires_grad_(False), card
+
+
+def weights_file(path: Path, direction: Direction | None = None, raw: bool = False) -> Path:
+    """Return the weights file that a run's folder, or the path itself, stands for.
+
+    Of a run with two directions it is AtoB's unless told; `raw` takes the last weights, not their moving average.
+    Raises FileNotFoundError or ValueError with the remedy.
+    """
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path}: there is no such run or weights file")
+    found = [d for d in get_args(Direction) if (path / "weights" / f"{d}.safetensors").is_file()]
+    if not found:
+        raise FileNotFoundError(f"{path}: has no weights yet; a run writes them with its first checkpoint")
+    if direction is not None and direction not in found:
+        raise ValueError(f"{path}: translates {' and '.join(found)}, not {direction}")
+    return path / "weights" / f"{direction or found[0]}{'.raw' if raw else ''}.safetensors"
