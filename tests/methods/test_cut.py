@@ -158,7 +158,7 @@ def test_identity_contrast_is_averaged_with_the_other() -> None:
     heavy = losses(build("method.nce=10"))
     assert heavy["nce_X"].item() == pytest.approx(10 * both["nce_X"].item())
     assert heavy["nce_Y"].item() == pytest.approx(10 * both["nce_Y"].item())
-    with pytest.raises(ConfigError, match=r"method\.nce_identity"):
+    with pytest.raises(ConfigError, match=r"method\.name"):
         build("data.channels_b=1")
 
 

@@ -23,7 +23,12 @@ MOST = 4096  # positions; attention compares each with each
 
 
 def patch_nce(
-    query: Tensor, key: Tensor, *, temperature: float = 0.07, contrast: Contrast = "infonce", negatives: Negatives
+    query: Tensor,
+    key: Tensor,
+    *,
+    temperature: float = 0.07,
+    contrast: Contrast = "infonce",
+    negatives: Negatives = "image",
 ) -> Tensor:
     """Return the contrast of each query, (B * N,).
 

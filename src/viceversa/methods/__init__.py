@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
 from viceversa import registry
-from viceversa.config import Config, ConfigError
+from viceversa.config import Config, ConfigError, Direction
 from viceversa.losses import OBJECTIVES
 from viceversa.methods.base import Method, Networks
 from viceversa.methods.cut import CUT
@@ -17,7 +17,7 @@ from viceversa.methods.cyclegan import CycleGAN
 from viceversa.methods.cyclegan_vae import CycleGANVAE
 from viceversa.methods.pix2pix import Pix2Pix
 from viceversa.nets import DISCRIMINATORS, GENERATORS
-from viceversa.nets.weights import load_generator
+from viceversa.nets.weights import load_generator, weights_file
 
 METHODS: dict[str, type[Method]] = {
     "cyclegan": CycleGAN,
@@ -75,14 +75,29 @@ def build(config: Config) -> Method:
 
 
 def start_from(method: Method, config: Config) -> None:
-    """Load the weights that `init` names into the method's translators; ConfigError if they are of other networks."""
-    for direction, net in method.translators().items():
+    """Load the weights that `init` names, of files or runs, into the method's translators.
+
+    Raises ConfigError, with the remedy, for those of another generator and for a direction that is not translated.
+    """
+    translators = method.translators()
+    wanted = registry.complete(GENERATORS, "generator", config.generator)
+    for direction in get_args(Direction):
         path = getattr(config.init, direction)
         if path is None:
             continue
-        trained, _ = load_generator(Path(path))
+        key = f"init.{direction}={path}"
+        if direction not in translators:
+            raise ConfigError(
+                f"{key}: {config.method['name']} translates {' and '.join(translators)} only; leave it away"
+            )
+        trained, card = load_generator(weights_file(Path(path), direction))
+        found = registry.complete(GENERATORS, "generator", card.generator)
+        differs = [name for name in found if found[name] != wanted.get(name) and name != "dropout"]
+        if differs:
+            remedy = " ".join(f"generator.{name}={found[name]}" for name in differs)
+            raise ConfigError(f"{key}: is of another generator; set {remedy}")
         try:
-            net.load_state_dict(trained.state_dict())
-        except RuntimeError as error:
-            reason = str(error).strip().splitlines()[-1].strip()
-            raise ConfigError(f"init.{direction}={path}: is of another generator ({reason})") from None
+            translators[direction].load_state_dict(trained.state_dict())
+        except RuntimeError:
+            channels = f"{card.in_channels} to {card.out_channels} channels, {card.size} px"
+            raise ConfigError(f"{key}: is of another generator ({channels})") from None

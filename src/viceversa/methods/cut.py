@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,7 @@ from viceversa.seeds import SHARED
 class CUT(Method):
     """A generator G: X -> Y whose patches stay recognisable, by contrast with other patches of the same picture.
 
-    H projects features of G's encoder; FastCUT is `nce=10 nce_identity=false flip_equivariance=true`.
+    H projects features of G's encoder. FastCUT: `nce=10 nce_identity=false flip_equivariance=true`.
 
     Args:
         direction: Which world is X and which is Y.
@@ -55,8 +56,7 @@ class CUT(Method):
     ) -> None:
         super().__init__()
         self.direction, (self.x, self.y) = direction, direction.split("to")
-        if nce_identity:
-            make.require_same_channels("method.nce_identity", "G translates y, too", "false")
+        make.require_same_channels("method.name", "G's encoder sees both worlds", "cyclegan method.identity=0")
         self.nce, self.nce_identity, self.layers, self.patches = nce, nce_identity, layers, patches
         self.temperature, self.detach, self.negatives = temperature, detach, negatives
         self.contrast, self.query, self.flip_equivariance = contrast, query, flip_equivariance
@@ -90,14 +90,9 @@ class CUT(Method):
         chosen = [choose(key, self.patches, self.query) for key in keys]
         key = self.H([take(k, c) for k, c in zip(keys, chosen, strict=True)])
         query = self.H([take(q, c) for q, c in zip(queries, chosen, strict=True)])
-        losses = [self._contrast(q, k.detach() if self.detach else k) for q, k in zip(query, key, strict=True)]
-        return torch.stack(losses).mean()
-
-    def _contrast(self, query: Tensor, key: Tensor) -> Tensor:
-        per_query = patch_nce(
-            query, key, temperature=self.temperature, contrast=self.contrast, negatives=self.negatives
-        )
-        return per_query.mean()
+        nce = partial(patch_nce, temperature=self.temperature, contrast=self.contrast, negatives=self.negatives)
+        pairs = ((q, k.detach() if self.detach else k) for q, k in zip(query, key, strict=True))
+        return torch.stack([nce(q, k).mean() for q, k in pairs]).mean()
 
     def groups(self) -> dict[str, list[nn.Module]]:
         return {"D": [self.D], "G": [self.G, self.H]}

@@ -51,7 +51,8 @@ def read_card(path: Path) -> Card:
     except FileNotFoundError:
         raise
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: not a weights file of viceversa ({error})") from None
+        hint = "; read other codes' with viceversa import" if path.suffix != ".safetensors" else ""
+        raise ValueError(f"{path}: not a weights file of viceversa ({error}){hint}") from None
 
 
 def load_generator(path: Path) -> tuple[Generator, Card]:
