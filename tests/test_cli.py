@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -19,6 +20,11 @@ import viceversa as package
 from conftest import Command, environment
 from viceversa.config import ConfigError, load_config, presets
 from viceversa.errors import one_line
+from viceversa.nets.build import build_generator
+from viceversa.nets.weights import Card, save_generator
+
+GOLDEN = Path(__file__).parent / "golden"
+ORIGINAL = GOLDEN / "generator_resnet_9blocks_instance_ngf8.pth"
 
 TINY = [
     *("generator.width=4", "generator.blocks=1", "discriminator.width=4", "discriminator.layers=2"),
@@ -57,13 +63,13 @@ def test_help_version_and_no_arguments(viceversa: Command) -> None:
     helped = viceversa("--help")
     assert (helped.returncode, helped.stderr) == (0, "")
     assert viceversa("-h").stdout == viceversa().stdout == helped.stdout
-    for command in ("train", "translate", "demo", "info", "config", "presets", "data"):
+    for command in ("train", "translate", "demo", "import", "info", "config", "presets", "data"):
         assert f"\n  {command} " in helped.stdout
     assert viceversa("--version").stdout == f"viceversa {package.__version__}\n"
 
 
 @pytest.mark.parametrize(
-    "words", ["train", "translate", "demo", "info", "config", "presets", "presets copy", "data make"]
+    "words", ["train", "translate", "demo", "import", "info", "config", "presets", "presets copy", "data make"]
 )
 def test_help_of_a_command_is_short_and_plain(words: str, viceversa: Command) -> None:
     helped = viceversa(*words.split(), "--help")
@@ -84,6 +90,8 @@ def test_help_of_a_command_is_short_and_plain(words: str, viceversa: Command) ->
         ("data make water2wine x --size big", "invalid value for '--size': "),
         ("train cyclgan", "cyclgan: neither a preset nor a YAML file; did you mean cyclegan?"),
         ("train trian.lr=1", "trian: no such key; did you mean train?"),
+        ("translate run in out --samples 0", "invalid value for '--samples': "),
+        ("import a.pth b.safetensors --direction AtoC", "invalid value for '--direction': "),
         ("presets show pix2pic", "pix2pic: there is no such preset; did you mean pix2pix?"),
     ],
 )
@@ -265,3 +273,79 @@ def test_translate_a_file_and_a_glob_by_a_weights_file(viceversa: Command, lab: 
     }
     wrong = viceversa("translate", weights, "data", "x", "--direction", "BtoA", cwd=lab)
     assert refused(wrong, 1) == f"{weights}: translates AtoB, not BtoA"
+
+
+def test_translate_at_another_size_and_in_several_ways(viceversa: Command, lab: Path) -> None:
+    spec = {"name": "resnet_vae", "width": 4, "blocks": 0, "latent": 4, "norm": "instance"}
+    net = build_generator(spec, 3, 3, size=32)
+    save_generator(lab / "vae.safetensors", net, Card(spec, 3, 3, 32, "AtoB", "running", {}))
+    picture, other = "data/testA/00000.png", "data/testA/00001.png"
+    sampled = viceversa("translate", "vae.safetensors", picture, "many", "--samples", 2, "--size", 40, cwd=lab)
+    assert (sampled.returncode, sampled.stdout, sampled.stderr) == (0, "many: 1 translated AtoB\n", "")
+    assert {path.name: shown(path).size for path in (lab / "many").iterdir()} == {
+        **{"00000.1.png": (40, 40), "00000.2.png": (40, 40)},
+    }
+    words = ["translate", "vae.safetensors", picture]
+    reseeded = viceversa(*words, "seeded", "--samples", 2, "--size", 40, "--seed", 1, cwd=lab)
+    assert reseeded.returncode == 0
+    pairs = [(path.read_bytes(), (lab / "seeded" / path.name).read_bytes()) for path in (lab / "many").iterdir()]
+    assert all(one != two for one, two in pairs)
+    walked = viceversa(*words, "walk", "--interpolate", other, cwd=lab)
+    assert walked.returncode == 0, walked.stderr
+    assert len(list((lab / "walk").iterdir())) == 8
+    plain = viceversa("translate", "run", picture, "none", "--samples", 2, cwd=lab)
+    assert refused(plain, 1).startswith("the generator resnet is not variational")
+    assert refused(viceversa(*words, "none", "--seed", 1, cwd=lab), 1).startswith("--seed goes with --samples")
+    assert not (lab / "none").exists()
+
+
+# --- import, and what can be done with it
+
+
+def test_import_translate_info_and_train_on(viceversa: Command, lab: Path) -> None:
+    said = viceversa("import", ORIGINAL, "theirs.safetensors", "--direction", "BtoA", cwd=lab)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout == "theirs.safetensors: resnet, 3 to 3 channels, BtoA\n"
+    assert "blocks 9" in viceversa("info", "theirs.safetensors", cwd=lab).stdout
+    translated = viceversa("translate", "theirs.safetensors", "data/testB", "theirs", cwd=lab)
+    assert translated.stdout == "theirs: 2 translated BtoA\n"
+    same = [word for word in TINY if not word.startswith("generator")] + ["generator.width=8", "generator.blocks=9"]
+    words = ["train", "cyclegan", "data.root=data", "init.BtoA=theirs.safetensors", "train.length=2 steps"]
+    trained = viceversa(*words, *same, "run=tuned", "train.lr=1e-9", cwd=lab)
+    assert trained.returncode == 0, trained.stderr
+    before = load_file(lab / "theirs.safetensors")
+    after = load_file(lab / "tuned" / "weights" / "BtoA.raw.safetensors")
+    assert all(np.allclose(before[name], after[name], rtol=0, atol=1e-7) for name in before | after)
+    other = viceversa(*words, *same, "generator.blocks=2", "run=other", cwd=lab)
+    assert refused(other, 2) == "init.BtoA=theirs.safetensors: is of another generator; set generator.blocks=9"
+    assert not (lab / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        (ORIGINAL, "x.pth", "x.pth: weights files end in .safetensors"),
+        (ORIGINAL, "there.safetensors", "there.safetensors: exists already; --overwrite replaces it"),
+        (GOLDEN / "discriminator_basic_instance_ndf8.pth", "x.safetensors", "{}: is a discriminator; only generators"),
+        ("garbage.pth", "x.safetensors", "{}: not a file of weights alone: damaged, or with more than tensors in it"),
+        ("unknown.pth", "x.safetensors", "{}: backbone.weight: the first key of a layout that is not known"),
+        ("none.pth", "x.safetensors", "{}: no such file or directory"),
+    ],
+    ids=["suffix", "exists", "discriminator", "garbage", "unknown", "missing"],
+)
+def test_what_cannot_be_imported_is_one_line(
+    source: Path | str, target: str, message: str, viceversa: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "garbage.pth").write_bytes(b"PK\x03\x04 and so on")
+    (tmp_path / "there.safetensors").write_text("mine")
+    torch.save({"backbone.weight": torch.zeros(1)}, tmp_path / "unknown.pth")
+    said = viceversa("import", source, target, cwd=tmp_path)
+    assert refused(said, 1).startswith(message.format(source))
+    assert (tmp_path / "there.safetensors").read_text() == "mine"
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_an_import_can_replace(viceversa: Command, tmp_path: Path) -> None:
+    (tmp_path / "there.safetensors").write_text("mine")
+    assert viceversa("import", ORIGINAL, "there.safetensors", "--overwrite", cwd=tmp_path).returncode == 0
+    assert len(load_file(tmp_path / "there.safetensors")) > 9

@@ -115,9 +115,9 @@ def translate(
     overwrite: Annotated[bool, _option("--overwrite", help="Replace outputs that exist.")] = False,
     save_mask: Annotated[bool, _option("--save-mask", help="Also write where it painted, as NAME.mask.png.")] = False,
     size: Annotated[Optional[int], _option(metavar="N", min=1, help="Short side to resize to first, pixels.")] = None,
-    samples: Annotated[Optional[int], _option(metavar="K", min=1, help="K variations: NAME.1.png, ...")] = None,
+    samples: Annotated[Optional[int], _option(metavar="K", min=1, help="K variations: NAME.1.png etc.")] = None,
     seed: Annotated[Optional[int], _option(metavar="N", min=0, help="Another seed draws other samples.")] = None,
-    interpolate: Annotated[Optional[Path], _option(metavar="PICTURE", help="Walk from INPUT to it in 8 or K steps.")] = None,
+    interpolate: Annotated[Optional[Path], _option(metavar="PICTURE", help="Walk there in 8 or K steps.")] = None,
     raw: Annotated[bool, _option("--raw", help="Use the last weights, not their moving average.")] = False,
     device: Annotated[str, _option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps.", show=True)] = "auto",
 ) -> None:

@@ -87,15 +87,13 @@ def start_from(method: Method, config: Config) -> None:
             continue
         key = f"init.{direction}={path}"
         if direction not in translators:
-            raise ConfigError(
-                f"{key}: {config.method['name']} translates {' and '.join(translators)} only; leave it away"
-            )
+            raise ConfigError(f"{key}: this method only translates {' and '.join(translators)}; leave it away")
         trained, card = load_generator(weights_file(Path(path), direction))
         found = registry.complete(GENERATORS, "generator", card.generator)
         differs = [name for name in found if found[name] != wanted.get(name) and name != "dropout"]
         if differs:
             remedy = " ".join(f"generator.{name}={found[name]}" for name in differs)
-            raise ConfigError(f"{key}: is of another generator; set {remedy}")
+            raise ConfigError(f"{key}: is of another generator; set {remedy.replace('generator.name', 'generator')}")
         try:
             translators[direction].load_state_dict(trained.state_dict())
         except RuntimeError:

@@ -83,8 +83,7 @@ class CUT(Method):
 
     def patch_nce(self, source: Tensor, translation: Tensor, flipped: bool) -> Tensor:
         """Return the mean over layers of the contrast between a picture and its translation."""
-        keys = self.G.features(source, self.layers)
-        queries = self.G.features(translation, self.layers)
+        keys, queries = self.G.features(source, self.layers), self.G.features(translation, self.layers)
         if flipped:
             queries = [feature.flip(-1) for feature in queries]
         chosen = [choose(key, self.patches, self.query) for key in keys]
