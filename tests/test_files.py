@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,32 @@ def test_what_a_killed_process_left_is_swept_away(tmp_path: Path) -> None:
         leftover.write_text("half")
     sweep(tmp_path)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [keep]
+
+
+def raise_as_torch_does(path: Path) -> None:
+    path.write_text("half")
+    try:
+        raise OSError(errno.ENOSPC, "No space left on device")
+    except OSError:
+        raise RuntimeError("unexpected pos 704 vs 598")  # noqa: B904  (the context is all that torch leaves)
+
+
+def raise_as_safetensors_does(path: Path) -> None:
+    path.write_text("half")
+    raise ValueError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+
+@pytest.mark.parametrize("write", [raise_as_torch_does, raise_as_safetensors_does])
+def test_a_full_disk_is_an_os_error_that_names_the_file(tmp_path: Path, write: Callable[[Path], None]) -> None:
+    path = tmp_path / "weights.pt"
+    path.write_text("old")
+    with pytest.raises(OSError, match="No space left") as failure, replacing(path) as temporary:
+        write(temporary)
+    assert failure.value.errno == errno.ENOSPC
+    assert failure.value.filename == str(path)
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["old"]
+
+
+def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), replacing(tmp_path / "a"):
+        raise KeyError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; afterwards move it into place.
 
     If the block raises, or the process dies, `path` is left as it was. Missing parent folders are made. `durable` also
-    survives a power cut: the file is flushed to disk first, which takes its time.
+    survives a power cut: the file is flushed to disk first, which takes its time. A full disk is always an OSError that
+    names `path`, whatever the library that wrote made of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
@@ -22,6 +24,10 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         if durable:
             _flush(temporary)
         os.replace(temporary, path)
+    except Exception as error:
+        if _says_full(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
     if durable and os.name == "posix":
@@ -32,6 +38,15 @@ def sweep(folder: Path) -> None:
     """Delete what a killed process left half written in a folder and its subfolders."""
     for leftover in folder.rglob(".*.partial*"):
         leftover.unlink(missing_ok=True)
+
+
+def _says_full(error: BaseException | None) -> bool:
+    """Whether an error, or one that led to it, means a full disk."""
+    while error is not None:
+        if getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _flush(path: Path) -> None:

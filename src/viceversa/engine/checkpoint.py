@@ -69,8 +69,8 @@ def _of_rank(path: Path, rank: int) -> Path:
 
 
 def _write(path: Path, state: State) -> None:
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)  # through a file of ours, so that a full disk can be told from other errors
 
 
 def _read(path: Path) -> State:
