@@ -28,6 +28,7 @@ PLACES = {path.name: path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 EXCERPTS = {
     "cyclegan.md": "src/viceversa/methods/cyclegan.py",
+    "cyclegan-vae.md": "src/viceversa/methods/cyclegan_vae.py",
     "pix2pix.md": "src/viceversa/methods/pix2pix.py",
     "extend.md": "examples/my_method.py",
     "architecture.md": "src/viceversa/engine/learner.py",
@@ -133,7 +134,7 @@ def overrides(page: str) -> list[str]:
 @pytest.mark.parametrize(("page", "text"), in_pages(overrides))
 def test_overrides_in_the_text_fit_a_preset(page: str, text: str) -> None:
     refused = []
-    for preset in ("cyclegan", "pix2pix", "cut"):
+    for preset in ("cyclegan", "pix2pix", "cut", "cyclegan-vae"):
         try:
             return check(preset, *text.split())
         except ConfigError as error:
@@ -163,6 +164,11 @@ def test_presets_in_the_text_exist(page: str) -> None:
     )
     for name in filter(None, (one or other for one, other in named)):
         assert name in presets() or name == "PRESET"
+
+
+def test_every_preset_has_a_row() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \|", PAGES["presets.md"], re.M)
+    assert sorted(rows) == sorted(presets())
 
 
 def test_programs_in_the_text_exist() -> None:

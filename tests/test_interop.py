@@ -144,6 +144,7 @@ def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 def test_training_starts_from_imported_weights(direction: str, imported: Path) -> None:
     weights = load_generator(imported)[0].state_dict()
     learner = Learner(tiny(f"init.{direction}={imported}", "generator.dropout=0.5"), 4)
+    learner.start()
     for translators in (learner.method.translators(), learner.average.translators()):
         assert {way for way, net in translators.items() if equal(net.state_dict(), weights)} == {direction}
     x, wanted = golden(GENERATOR)

@@ -74,7 +74,7 @@ class InitConfig:
     gain: Annotated[float, Field(gt=0)] = 0.02
     """Standard deviation (normal) or gain (xavier, orthogonal); kaiming does not use it."""
     AtoB: str | None = None
-    """Weights file (.safetensors) from which the translator A to B starts instead, for fine-tuning."""
+    """Weights file (.safetensors), or run, from which the translator A to B starts instead, for fine-tuning."""
     BtoA: str | None = None
     """The same for the translator B to A."""
 

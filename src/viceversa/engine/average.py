@@ -33,6 +33,11 @@ class Average(nn.Module):
         found: dict[str, Generator] = dict(self.copies.items())  # type: ignore[arg-type]
         return found  # type: ignore[return-value]
 
+    def restart(self, translators: Translators) -> None:
+        """Become a plain copy."""
+        for direction, net in translators.items():
+            self.copies[direction].load_state_dict(net.state_dict())
+
     @torch.no_grad()
     def update(self, translators: Translators, step: int) -> None:
         """Move towards the weights after step number `step` (counted from 0)."""

@@ -39,7 +39,6 @@ class Learner:
         self.step = 0
         seed_everything(config.seed, rank=0, step=0)
         self.method = methods.build(config)
-        methods.start_from(self.method, config)
         self.method.to(self.device, torch.float64 if self.train.precision == "fp64" else torch.float32)
         if self.train.channels_last:
             self.method.to(memory_format=torch.channels_last)
@@ -56,6 +55,11 @@ class Learner:
             return torch.optim.SGD(parameters, self.train.lr)
         fused = self.device.type in ("cpu", "cuda")
         return torch.optim.Adam(parameters, self.train.lr, self.train.betas, fused=fused)
+
+    def start(self) -> None:
+        """Begin a new run: take the weights that `init` names, if it names any."""
+        methods.start_from(self.method, self.config)
+        self.average.restart(self.method.translators())
 
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
         """Carry out one step of the method on "A" and "B", each (B, C, H, W) in [-1, 1]; return its losses."""

@@ -77,6 +77,8 @@ class Trainer:
             shared, own = state
             self.learner.load_state_dict(shared, own["pools"])
             self.meter.load_state_dict(own["meter"])
+        else:
+            self.learner.start()
         if self.world.leads:
             sweep(self.run)
             with replacing(path) as temporary:
