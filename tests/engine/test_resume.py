@@ -177,10 +177,9 @@ def test_a_fine_tuned_run_continues_when_what_it_started_from_is_gone(tiny: Any)
     source = tiny("cyclegan", "train.length=2 steps", "train.decay=0 steps", run="source")
     engine.train(source)
     weights = Path(source.run) / "weights" / "AtoB.safetensors"
-    tuned = tiny("cyclegan", f"init.AtoB={weights}", "train.schedule=constant", "train.length=2 steps", run="tuned")
+    options = [f"init.AtoB={weights}", "train.schedule=constant", "train.decay=0 steps"]
+    tuned = tiny("cyclegan", *options, "train.length=2 steps", run="tuned")
     engine.train(tuned)
     weights.unlink()
-    engine.train(
-        tiny("cyclegan", f"init.AtoB={weights}", "train.schedule=constant", "train.length=4 steps", run="tuned")
-    )
+    engine.train(tiny("cyclegan", *options, "train.length=4 steps", run="tuned"))
     assert final_state(tuned.run)["step"] == 4
