@@ -17,7 +17,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import viceversa as package
-from conftest import Command, environment
+from support import Command, environment
 from viceversa.config import ConfigError, load_config, presets
 from viceversa.errors import one_line
 from viceversa.nets.build import build_generator
