@@ -185,11 +185,11 @@ def test_the_same_command_again_says_that_it_is_done(viceversa: Command, lab: Pa
     before = load_file(lab / "run" / "weights" / "AtoB.safetensors")
     again = viceversa("train", "cyclegan", "data.root=data", "run=run", *FOUR, "generator.mask=true", cwd=lab)
     assert again.returncode == 0, again.stderr
-    assert "run: continues after step 4 of 4" in again.stdout
+    assert "run: has all its 4 steps; a longer train.length goes on" in again.stdout
     after = load_file(lab / "run" / "weights" / "AtoB.safetensors")
     assert all((after[name] == before[name]).all() for name in before | after)
     changed = viceversa("train", "run", "train.lr=1", cwd=lab)
-    assert refused_last(changed).startswith("train.lr=1.0: run was trained with 0.0002; choose another folder")
+    assert refused_last(changed).startswith("run: was trained with other values (train.lr 0.0002 -> 1.0); choose another folder")
 
 
 def refused_last(result: subprocess.CompletedProcess[str]) -> str:
@@ -248,7 +248,7 @@ def test_translate_a_folder_with_a_broken_file(viceversa: Command, lab: Path) ->
     said = viceversa("translate", "run", "photos", "out", "--save-mask", "--direction", "BtoA", cwd=lab)
     assert said.returncode == 1
     assert said.stderr == "viceversa: photos/bad.png: a web page or other text, not a picture\n"
-    assert said.stdout == "out: 2 translated BtoA\n"
+    assert said.stdout == "out: 2 translated BtoA, 1 failed\n"
     assert {str(path.relative_to(lab / "out")): shown(path).size for path in (lab / "out").rglob("*.*")} == {
         **{"a.png": (30, 20), "a.mask.png": (30, 20)},
         **{"deep/b.jpg": (65, 41), "deep/b.mask.png": (65, 41)},
@@ -256,7 +256,7 @@ def test_translate_a_folder_with_a_broken_file(viceversa: Command, lab: Path) ->
     (photos / "bad.png").unlink()
     again = viceversa("translate", "run", "photos", "out", "--save-mask", "--direction", "BtoA", cwd=lab)
     assert (again.returncode, again.stderr) == (0, "")
-    assert again.stdout == "out: 0 translated BtoA\n2 were there already; --overwrite replaces them\n"
+    assert again.stdout == "out: 0 translated BtoA\n2 there already; --overwrite replaces them\n"
 
 
 def test_translate_a_file_and_a_glob_by_a_weights_file(viceversa: Command, lab: Path) -> None:

@@ -371,6 +371,9 @@ def test_colours_that_are_not_seen_do_not_spread() -> None:
 def test_a_run_has_directions_and_raw_weights(tmp_path: Path) -> None:
     folder = tmp_path / "weights"
     folder.mkdir()
+    with pytest.raises(FileNotFoundError, match=r"not a run, it has no config\.yaml"):
+        weights_file(tmp_path, None, False)
+    (tmp_path / "config.yaml").touch()
     with pytest.raises(FileNotFoundError, match="has no weights yet"):
         weights_file(tmp_path, None, False)
     for name in ("BtoA", "BtoA.raw"):
@@ -466,7 +469,7 @@ def test_mistakes_are_refused_before_anything_is_loaded(photos: Path, tmp_path: 
         (photos / "a.png", "photos/a.png", "is the input itself"),
         (photos / "a.png", "photos", "is the input itself"),
         (photos, "out.png", "is the name of one picture, and there are 5"),
-        (photos / "notes.txt", "out", "not a picture's suffix"),
+        (photos / "notes.txt", "out", "notes.txt: not a picture, by its suffix"),
     ):
         with pytest.raises((ValueError, FileNotFoundError), match=message):
             plan(str(source), tmp_path / target)

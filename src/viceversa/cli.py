@@ -140,9 +140,10 @@ def translate(
     outcome = translate_pictures(
         model, source, target, direction, wanted=wanted, raw=raw, device=device, overwrite=overwrite, track=_track
     )
-    typer.echo(f"{target}: {len(outcome.written)} translated {outcome.direction}")
+    failed = f", {len(outcome.failed)} failed" if outcome.failed else ""
+    typer.echo(f"{target}: {len(outcome.written)} translated {outcome.direction}{failed}")
     if outcome.kept:
-        typer.echo(f"{len(outcome.kept)} were there already; --overwrite replaces them")
+        typer.echo(f"{len(outcome.kept)} there already; --overwrite replaces them")
     for file, reason in outcome.failed.items():
         typer.echo(f"viceversa: {file}: {reason}", err=True)
     sys.exit(bool(outcome.failed))

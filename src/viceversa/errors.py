@@ -23,7 +23,8 @@ def one_line() -> Iterator[None]:
     """
     try:
         yield
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
+        typer.echo("viceversa: interrupted", err=True)
         sys.exit(130)
     except (UsageError, ValueError, OSError) as error:
         if os.environ.get("VICEVERSA_DEBUG") or not _is_for_the_user(error):

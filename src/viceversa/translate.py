@@ -179,6 +179,7 @@ def _matches(pattern: str) -> Iterator[Path]:
 
 def _checked(jobs: list[Job]) -> list[Job]:
     for file, output in jobs:
+        _refuse(file.suffix.lower() not in EXTENSIONS, f"{file}: not a picture, by its suffix")
         _refuse(output.suffix.lower() not in EXTENSIONS, f"{output}: not a picture's suffix; name a .png file")
         _refuse(file.resolve() == output.resolve(), f"{output}: is the input itself; give another folder or name")
     return jobs

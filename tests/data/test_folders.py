@@ -153,7 +153,7 @@ def test_aligned_flat_root_and_odd_shapes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("data", "error", "match"),
     [
-        (DataConfig(), ConfigError, "data.root=FOLDER, or data.a=FOLDER data.b=FOLDER"),
+        (DataConfig(), ConfigError, "data.root=FOLDER, or data.a=FOLDER data.b=OTHER"),
         (DataConfig(root="horse2zebr"), FileNotFoundError, "no such folder; did you mean .*horse2zebra"),
         (DataConfig(root="qqq"), FileNotFoundError, "qqq: no such folder$"),
         (DataConfig(root="nowhere/at/all"), FileNotFoundError, "no such folder$"),

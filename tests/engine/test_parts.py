@@ -166,12 +166,12 @@ def test_the_meter_gives_means_and_survives_a_checkpoint() -> None:
 
 
 def test_the_second_request_to_stop_leaves_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    left: list[int] = []
-    monkeypatch.setattr("os._exit", left.append)
-    with listening() as request:
+    heard: list[object] = []
+    monkeypatch.setattr("os._exit", heard.append)
+    with listening(lambda: heard.append("noted"), lambda: heard.append("leaving")) as request:
         assert not request
         signal.raise_signal(signal.SIGINT)
         assert request.signum == signal.SIGINT
-        assert left == []
+        assert heard == ["noted"]
         signal.raise_signal(signal.SIGINT)
-    assert left == [130]
+    assert heard == ["noted", "leaving", 130]

@@ -83,6 +83,8 @@ def _check(config: Config) -> None:
         raise ConfigError(f"data.crop={data.crop} is larger than data.load={data.load}; raise load or lower crop")
     if (data.a is None) != (data.b is None):
         raise ConfigError("data.a and data.b go together: give both folders, or data.root alone")
+    if data.a is not None and data.a == data.b:
+        raise ConfigError(f"data.a and data.b are the same folder, {data.a}; give one for each world")
     if data.root is not None and data.a is not None:
         raise ConfigError("data.root and data.a/data.b exclude each other: give one or the other")
     if not all(0 <= beta < 1 for beta in train.betas):

@@ -70,6 +70,8 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
 def parse_override(word: str) -> dict[str, Any]:
     """Turn `data.crop=128` into {"data": {"crop": 128}}; nothing after the = means null."""
     key, equals, text = word.partition("=")
+    if word.rstrip("s") in ("step", "epoch"):
+        raise ConfigError(f'{word}: a duration has a space in it; quote it: "train.length=5000 {word}"')
     if not equals or not all(key.split(".")):
         raise ConfigError(f"{word}: expected key=value, such as data.root=datasets/horse2zebra")
     value: Any

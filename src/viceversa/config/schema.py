@@ -145,15 +145,15 @@ class TrainConfig:
     """CPU threads for computing; 0 leaves it to torch. Small networks on a busy machine are fastest with 1."""
     device: str = "auto"
     """auto takes the first of cuda, mps, cpu that is there."""
-    save_every: Span = Duration(1, "epochs")
+    save_every: Span = Duration(500, "steps")
     """Time between checkpoints."""
     keep: Annotated[int, Field(ge=1)] = 3
     """Checkpoints kept; older ones are deleted."""
-    sample_every: Span = Duration(1, "epochs")
+    sample_every: Span = Duration(500, "steps")
     """Time between sample grids."""
     samples: Annotated[int, Field(ge=1)] = 6
     """Test pictures shown in a sample grid."""
-    log_every: Span = Duration(100, "steps")
+    log_every: Span = Duration(50, "steps")
     """Time between lines of log.jsonl; losses are averaged over it."""
 
     def decay_start(self, steps_per_epoch: int) -> int:

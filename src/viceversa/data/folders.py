@@ -53,7 +53,7 @@ def find_source(data: DataConfig) -> Source:
             raise ConfigError("data.layout=aligned takes one folder of side-by-side files: data.root=FOLDER")
         return _two_worlds(data, (_existing(data.a), _existing(data.b)), [])
     if data.root is None:
-        raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=FOLDER")
+        raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=OTHER")
     root = _existing(data.root)
     if data.layout != "aligned":
         for pattern, (a, b) in ((pattern, worlds) for pattern in TRAIN for worlds in WORLDS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -19,10 +19,11 @@ class Interrupted(Exception):
 
 
 class Request:
-    """Whether somebody asked to stop, and by which signal."""
+    """Whether somebody asked to stop, and by which signal; `noted` and `leaving` are called at the two requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, noted: Callable[[], None], leaving: Callable[[], None]) -> None:
         self.signum = 0
+        self.noted, self.leaving = noted, leaving
 
     def __bool__(self) -> bool:
         return self.signum != 0
@@ -30,14 +31,17 @@ class Request:
     def __call__(self, signum: int, frame: FrameType | None) -> None:
         """Note the first request; at the second, die of the signal as if it had never been caught."""
         if self.signum:
+            self.leaving()
             os._exit(128 + signum)
-        self.signum = signum
+        else:
+            self.signum = signum
+            self.noted()
 
 
 @contextmanager
-def listening() -> Iterator[Request]:
+def listening(noted: Callable[[], None], leaving: Callable[[], None]) -> Iterator[Request]:
     """Note SIGINT and SIGTERM while the block runs; only possible in the main thread, harmless elsewhere."""
-    request = Request()
+    request = Request(noted, leaving)
     if threading.current_thread() is not threading.main_thread():
         yield request
         return

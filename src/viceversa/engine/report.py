@@ -92,6 +92,15 @@ class Report:
         """Print one line above the progress bar."""
         self.console.print(text, markup=False, soft_wrap=True)
 
+    def stopping(self) -> None:
+        """Answer the first request to stop."""
+        self.say("stopping after this step; Ctrl-C again leaves at once, without saving")
+
+    def leaving(self) -> None:
+        """Answer the second one: give the terminal back as it was."""
+        self.live.stop()
+        self.say(f"{self.run}: left without saving what came after the last checkpoint")
+
     def advance(self, step: int) -> None:
         """Show that `step` steps are done."""
         self.bar.update(self.task, completed=step)

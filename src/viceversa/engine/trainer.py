@@ -37,7 +37,7 @@ class Trainer:
     def fit(self) -> None:
         """Train to the end. Raises Interrupted after saving when a signal asks to stop."""
         self._open_run()
-        with self.report, listening() as request:
+        with self.report, listening(self.report.stopping, self.report.leaving) as request:
             if self.learner.step == 0:
                 self._sample()
             if self.learner.step < self.total:
@@ -87,18 +87,19 @@ class Trainer:
         self.report.event("continued" if state else "started", self.learner.step, data=self.stream.source.note)
         self.report.say(self.stream.source.note)
         if state is not None:
-            self.report.say(f"{self.run}: continues after step {self.learner.step} of {self.total}")
+            step = self.learner.step
+            done = f"has all its {step} steps; a longer train.length goes on" if step >= self.total else ""
+            self.report.say(f"{self.run}: {done or f'continues after step {step} of {self.total}'}")
 
     def _refuse_changes(self, path: Path) -> None:
         """Only what cannot change a step's result, or only the length, may differ from the run's configuration."""
         before, now = flat(to_tree(load_config(path))), flat(to_tree(self.config))
         changed = sorted(key for key in now if now[key] != before.get(key) and key not in FREE)
         if changed:
-            key = changed[0]
-            others = f" (and {', '.join(changed[1:])})" if len(changed) > 1 else ""
+            differing = ", ".join(f"{key} {before.get(key)} -> {now[key]}" for key in changed)
             raise ConfigError(
-                f"{key}={now[key]}{others}: {self.run} was trained with {before.get(key)}; "
-                "choose another folder with run=FOLDER, or keep the value"
+                f"{self.run}: was trained with other values ({differing}); choose another folder with run=FOLDER, "
+                f"or continue as it was: viceversa train {self.run}"
             )
 
     def _log(self, lr: float) -> None:

@@ -50,7 +50,9 @@ class Networks:
         net = build_generator(self.config.generator, self.channels[source], self.channels[target], size=size)
         if size % net.multiple:
             name = self.config.generator["name"]
-            raise ConfigError(f"data.crop={size}: the {name} generator needs a multiple of {net.multiple}")
+            depth = (size & -size).bit_length() - 1  # how often the crop can be halved
+            other = f", or generator.depth={depth}" if "depth" in self.config.generator and depth > 1 else ""
+            raise ConfigError(f"data.crop={size}: the {name} generator needs a multiple of {net.multiple}{other}")
         return self._initialised(net)
 
     def discriminator(self, *worlds: str) -> Discriminator:
@@ -63,7 +65,7 @@ class Networks:
         try:
             return self._initialised(Projector(net.feature_channels(layers), width=width))
         except ValueError as error:
-            raise ConfigError(f"method.layers: {error}") from None
+            raise ConfigError(f"method.layers: {error}; name others, or use more generator.blocks") from None
 
     def objective(self) -> Objective:
         """Return the adversarial objective."""

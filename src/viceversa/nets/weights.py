@@ -80,6 +80,8 @@ def weights_file(path: Path, direction: Direction | None = None, raw: bool = Fal
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: there is no such run or weights file")
     found = [d for d in get_args(Direction) if (path / "weights" / f"{d}.safetensors").is_file()]
+    if not (path / "config.yaml").is_file() and not found:
+        raise FileNotFoundError(f"{path}: not a run, it has no config.yaml; name the folder that a training wrote")
     if not found:
         raise FileNotFoundError(f"{path}: has no weights yet; a run writes them with its first checkpoint")
     if direction is not None and direction not in found:
