@@ -189,7 +189,8 @@ def test_the_same_command_again_says_that_it_is_done(viceversa: Command, lab: Pa
     after = load_file(lab / "run" / "weights" / "AtoB.safetensors")
     assert all((after[name] == before[name]).all() for name in before | after)
     changed = viceversa("train", "run", "train.lr=1", cwd=lab)
-    assert refused_last(changed).startswith("run: was trained with other values (train.lr 0.0002 -> 1.0); choose another folder")
+    told = "run: was trained with other values (train.lr 0.0002 -> 1.0); choose another folder"
+    assert refused_last(changed).startswith(told)
 
 
 def refused_last(result: subprocess.CompletedProcess[str]) -> str:
