@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,6 +21,7 @@ from viceversa.engine.report import Meter, rewind
 from viceversa.engine.schedule import rate
 from viceversa.methods import METHODS
 from viceversa.nets import ResNetGenerator
+from viceversa.translator import Translator
 
 
 def train_config(**changes: Any) -> TrainConfig:
@@ -175,3 +178,38 @@ def test_the_second_request_to_stop_leaves_at_once(monkeypatch: pytest.MonkeyPat
         assert heard == ["noted"]
         signal.raise_signal(signal.SIGINT)
     assert heard == ["noted", "leaving", 130]
+
+
+OUTSIDE = '''
+from torch import Tensor, nn
+from viceversa.nets import Generator
+
+class Mirror(Generator):
+    """A generator that somebody else wrote.
+
+    Args:
+        width: Channels in the middle.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, width: int = 8) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv2d(in_channels, width, 3, padding=1), nn.Conv2d(width, out_channels, 1), nn.Tanh()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+'''
+
+
+def test_a_generator_from_outside_trains_and_translates(
+    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "their_lab.py").write_text(OUTSIDE)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = tiny("cyclegan", "train.length=2 steps", "train.decay=0 steps")
+    config = dataclasses.replace(config, generator={"name": "their_lab:Mirror", "width": 5})
+    engine.train(config)
+    translate = Translator.load(config.run)
+    assert translate(np.zeros((20, 30, 3), np.uint8)).size == (30, 20)
+    assert translate.card.generator == {"name": "their_lab:Mirror", "width": 5}
