@@ -57,9 +57,12 @@ def run(out: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, float]]
 
 
 def make_worlds(root: Path, config: Config) -> None:
-    """Draw the data set, unless an earlier call did."""
-    if not (root / "testB").is_dir():
-        water2wine.make(root, size=config.data.crop, seed=config.seed)
+    """Draw the data set, unless an earlier call did; it appears at once and whole."""
+    if root.is_dir():
+        return
+    partial = root.with_name(f".{root.name}.partial")
+    water2wine.make(partial, size=config.data.crop, seed=config.seed)
+    partial.rename(root)
 
 
 def translate_test_set(out: Path, direction: str) -> tuple[list[Pixels], list[Pixels], list[Pixels]]:

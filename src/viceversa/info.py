@@ -9,6 +9,7 @@ from torch import nn
 
 from viceversa import methods
 from viceversa.config import Config, load_config, to_yaml
+from viceversa.engine.checkpoint import found
 from viceversa.nets import output_size, receptive_field
 from viceversa.nets.base import Discriminator
 from viceversa.nets.weights import load_generator
@@ -42,8 +43,8 @@ def _run(path: Path) -> dict[str, str]:
     config = load_config(path / "config.yaml")
     with torch.device("meta"):
         method = methods.build(config)
-    checkpoints = sorted((path / "checkpoints").glob("step-*.pt"))
-    newest = f"step {int(checkpoints[-1].name[5:13])}" if checkpoints else "none yet"
+    checkpoints = found(path / "checkpoints")
+    newest = f"step {int(checkpoints[0].stem.removeprefix('step-'))}" if checkpoints else "none yet"
     facts = {
         "method": _spec(config.method),
         "data": config.data.root or f"{config.data.a} and {config.data.b}",

@@ -183,3 +183,12 @@ def test_a_fine_tuned_run_continues_when_what_it_started_from_is_gone(tiny: Any)
     weights.unlink()
     engine.train(tiny("cyclegan", *options, "train.length=4 steps", run="tuned"))
     assert final_state(tuned.run)["step"] == 4
+
+
+def test_a_process_stops_when_another_one_was_asked(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("viceversa.engine.distributed.anywhere", lambda flag, world, device: True)
+    config = tiny("pix2pix")
+    with pytest.raises(Interrupted) as stop:
+        engine.train(config)
+    assert stop.value.signum == signal.SIGTERM
+    assert final_state(config.run)["step"] == 1

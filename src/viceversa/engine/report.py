@@ -54,9 +54,9 @@ class Meter:
 class Report:
     """Writes a run's facts and shows its progress; silent on all ranks but the first."""
 
-    def __init__(self, run: Path, total: int, images_per_step: int, world: World, quiet: bool = False) -> None:
+    def __init__(self, run: Path, total: int, images_per_step: int, world: World) -> None:
         self.run, self.total, self.images_per_step, self.leads = run, total, images_per_step, world.leads
-        self.console = Console(quiet=quiet or not world.leads, highlight=False)
+        self.console = Console(quiet=not world.leads, highlight=False)
         self.bar = Progress(
             MofNCompleteColumn(),
             BarColumn(bar_width=None),

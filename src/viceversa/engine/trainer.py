@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import torch
@@ -62,7 +63,7 @@ class Trainer:
             self._save()
         if stop and not last:
             self.report.event("interrupted", step)
-            raise Interrupted(request.signum)
+            raise Interrupted(request.signum or signal.SIGTERM)  # it may be another process that was asked
 
     def _due(self, every: Duration) -> bool:
         return self.learner.step % every.steps(self.epoch) == 0
