@@ -23,9 +23,10 @@ def test_worlds_that_were_half_drawn_are_drawn_again(tmp_path: Path, monkeypatch
         make(out, size=options["size"], seed=options["seed"], count=2, test=1)
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(water2wine, "make", killed)
+    monkeypatch.setattr(water2wine, "make", killed)
+    with pytest.raises(KeyboardInterrupt):
         demo.make_worlds(tmp_path / "data", config)
+    monkeypatch.setattr(water2wine, "make", make)
     assert not (tmp_path / "data").exists()
     demo.make_worlds(tmp_path / "data", config)
     assert len(list((tmp_path / "data" / "testB").iterdir())) == 40
