@@ -8,25 +8,31 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 demo: $(VENV)/installed  ## install, turn water into wine, say where the picture lies
 	$(BIN)/viceversa demo
 
-test: $(VENV)/installed  ## the test suite, some minutes
+test: $(VENV)/developed  ## the test suite, some minutes
 	$(PYTEST) -m "not slow"
 
-test-all: $(VENV)/installed  ## the test suite with the tests that take long
+test-all: $(VENV)/developed  ## the test suite with the tests that take long
 	$(PYTEST)
 
-check: $(VENV)/installed  ## style and types
+check: $(VENV)/developed  ## style and types
 	$(BIN)/ruff check src tests examples
 	$(BIN)/ruff format --check src tests examples
 	$(BIN)/mypy
 
-format: $(VENV)/installed  ## put the code into its form
+format: $(VENV)/developed  ## put the code into its form
 	$(BIN)/ruff check --fix src tests examples
 	$(BIN)/ruff format src tests examples
 
 clean:  ## remove the environment and the demo
 	rm -rf $(VENV) demo
 
-$(VENV)/installed: pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+INSTALL = test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable
+
+$(VENV)/installed: pyproject.toml constraints.txt  ## what users need
+	$(INSTALL) .
 	touch $@
+
+$(VENV)/developed: pyproject.toml constraints.txt  ## and what tests and checks need: every extra
+	$(INSTALL) ".[dev]"
+	touch $@ $(VENV)/installed

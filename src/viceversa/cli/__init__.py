@@ -1,0 +1,56 @@
+"""The command line. Arguments are parsed before torch is imported; each command calls one function.
+
+Exit status: 0 done; 1 something could not be done; 2 wrong command or configuration; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from viceversa.cli import data, presets, showing, training, translating
+from viceversa.cli.words import LAYOUT
+from viceversa.errors import one_line
+
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=LAYOUT)
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.path.append(os.getcwd())  # as `python -m` does: generator.name=my_lab:Mine may lie beside the user's data
+    with one_line():
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from viceversa import __version__
+
+        typer.echo(f"viceversa {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    """Learn to translate images from one world to another, and vice versa.
+
+    \b
+    See it work:  viceversa demo
+    Train:        viceversa train cyclegan data.root=datasets/horse2zebra
+    Use it:       viceversa translate runs/cyclegan-horse2zebra photos out
+    """
+
+
+app.command()(training.train)
+app.command()(translating.translate)
+app.command()(training.demo)
+app.command("import")(translating.import_weights)
+app.command()(showing.info)
+app.command("config")(showing.show_config)
+app.add_typer(presets.app, name="presets")
+app.add_typer(data.app, name="data")

@@ -1,0 +1,31 @@
+"""`viceversa data`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from viceversa.cli.words import argument, group, option
+
+app = group("Make data sets from nothing.")
+
+
+@app.command("make")
+def make_data(
+    name: Annotated[Literal["water2wine"], argument("water2wine")],
+    out: Annotated[Path, argument("OUT")],
+    size: Annotated[int, option(metavar="PIXELS", help="Side of a picture.", show=True)] = 64,
+    count: Annotated[int, option(metavar="N", help="Training pictures of each world.", show=True)] = 400,
+    test: Annotated[int, option(metavar="N", help="Test pictures of each, with the true answer.", show=True)] = 40,
+    seed: Annotated[int, option(metavar="N", help="Another seed draws other scenes.", show=True)] = 0,
+) -> None:
+    """Draw the built-in worlds into a folder.
+
+    Glasses of water go to trainA and testA, the same glasses of wine to testB, others to trainB.
+    """
+    from viceversa.data import water2wine
+
+    water2wine.make(out, size=size, count=count, test=test, seed=seed)
+    typer.echo(f"{out}: {name}, {count} + {count} to train, {test} + {test} to test; paired_test=true knows the answer")

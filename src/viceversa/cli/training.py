@@ -1,0 +1,45 @@
+"""`viceversa train` and `viceversa demo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from viceversa.cli.words import Overrides, Source, argument
+from viceversa.errors import saved_when_interrupted
+
+
+def train(source: Source = None, overrides: Overrides = None) -> None:
+    """Train, or continue where it stopped.
+
+    The same command again continues. Starts from a preset (cyclegan if none is named), a YAML file, or a run's folder,
+    and changes what KEY=VALUE says.
+    `viceversa config` lists all keys. Ctrl-C saves and stops.
+
+    \b
+    viceversa train cyclegan data.root=datasets/horse2zebra
+    viceversa train pix2pix data.root=datasets/facades method.direction=BtoA
+    viceversa train data.a=photos data.b=drawings run=runs/sketch
+    """
+    from viceversa.config import load_words
+
+    config = load_words([*filter(None, [source]), *(overrides or [])])
+    from viceversa import engine
+
+    with saved_when_interrupted(config.run):
+        run = engine.train(config)
+    typer.echo(f"{run}: trained; try: viceversa translate {run} PICTURES OUT")
+
+
+def demo(out: Annotated[Path, argument("OUT")] = Path("demo"), overrides: Overrides = None) -> None:
+    """Turn water into wine, in a few minutes.
+
+    Draws two worlds, trains on them, and compares with the true answer. Everything lands in OUT ("demo" if not named):
+    the pictures, the run, and before_after_truth.png to look at.
+    """
+    from viceversa.demo import run
+
+    with saved_when_interrupted(str(out)):
+        run(out, overrides or [])

@@ -1,0 +1,49 @@
+"""What the commands' declarations share: arguments, options, progress."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Optional, TypeVar
+
+import typer
+
+T = TypeVar("T")
+LAYOUT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def group(help: str) -> typer.Typer:
+    """Return a group of commands, such as `viceversa data`."""
+    return typer.Typer(rich_markup_mode=None, help=help)
+
+
+def preset_names(incomplete: str) -> list[str]:
+    """Complete a preset's name in the shell."""
+    from viceversa.config import presets
+
+    return [name for name in presets() if name.startswith(incomplete)]
+
+
+def argument(metavar: str, **more: Any) -> Any:
+    """Return an argument that shows in the usage line; the command's docstring says what it is."""
+    return typer.Argument(metavar=metavar, hidden=True, show_default=False, **more)
+
+
+def option(*names: str, help: str, metavar: str | None = None, show: bool = False, **more: Any) -> Any:
+    """Return an option whose default is only shown where it tells something."""
+    return typer.Option(*names, help=help, metavar=metavar, show_default=show, **more)
+
+
+Source = Annotated[Optional[str], argument("PRESET|CONFIG.yaml", autocompletion=preset_names)]
+Overrides = Annotated[Optional[list[str]], argument("KEY=VALUE")]
+Preset = Annotated[str, argument("PRESET", autocompletion=preset_names)]
+Model = Annotated[Path, argument("RUN|WEIGHTS")]
+
+
+def track(items: Iterable[T], total: int) -> Iterable[T]:
+    """Show a progress bar on a terminal, nothing elsewhere."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True)
+    return track(items, "", total, console=console, disable=not console.is_terminal, transient=True)
