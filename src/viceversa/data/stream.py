@@ -102,7 +102,7 @@ class Stream:
         """Return at most `limit` samples, spread evenly over the test pictures.
 
         If there are none, training pictures take their place. Unpaired worlds stand side by side, the shorter one
-        filled up with None. Files that cannot be read are left out.
+        filled up with training pictures if there is a limit, else with None. Files that cannot be read are left out.
         """
         test = self.source.test
         split = test if test.a or test.b else self.source.train
@@ -115,6 +115,9 @@ class Stream:
                     samples.append(TestSample(split.a[index].stem, a, b, True))
         else:
             sides = [self._side(split, world, limit, broken) for world in "AB"]
+            rows = max(map(len, sides)) if limit else 0
+            for side, world in zip(sides, "AB", strict=True):  # few test pictures must not leave a grid half empty
+                side += self._side(self.source.train, world, max(0, rows - len(side)), broken)
             for one, other in zip_longest(*sides):
                 samples.append(TestSample((one or other)[0], one and one[1], other and other[1], False))
         self._note(broken)

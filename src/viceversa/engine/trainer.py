@@ -9,12 +9,13 @@ import torch
 
 from viceversa.config import Config, ConfigError, Duration, load_config, to_tree, to_yaml
 from viceversa.data import Batch, Stream
+from viceversa.data.sheet import write_sheet
 from viceversa.engine import checkpoint, distributed
 from viceversa.engine.distributed import World
 from viceversa.engine.interrupt import Interrupted, Request, listening
 from viceversa.engine.learner import Learner
 from viceversa.engine.report import Meter, Report
-from viceversa.engine.samples import sample_grid
+from viceversa.engine.samples import sample_columns
 from viceversa.engine.schedule import rate, total_steps
 from viceversa.files import replacing, sweep
 from viceversa.methods import describe
@@ -119,8 +120,8 @@ class Trainer:
     def _sample(self) -> None:
         if self.world.leads:
             seed_everything(self.config.seed, 0, self.learner.step)
-            with replacing(self.run / "samples" / f"step-{self.learner.step:08d}.png") as temporary:
-                sample_grid(self.learner.average.translators(), self.samples).save(temporary)
+            columns = sample_columns(self.learner.average.translators(), self.samples)
+            write_sheet(self.run / "samples" / f"step-{self.learner.step:08d}.png", columns)
 
     def _save(self) -> None:
         if not self.learner.finite():
