@@ -6,6 +6,7 @@ import dataclasses
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data.folders import _hold_out, find_source
+from viceversa.data import FileItem, Item, Split, find_source
+from viceversa.data.layouts import LAYOUTS
+from viceversa.data.sources import hold_out
 
 
 def fill(folder: Path, names: Iterable[object], size: tuple[int, int] = (4, 4)) -> None:
@@ -23,8 +26,12 @@ def fill(folder: Path, names: Iterable[object], size: tuple[int, int] = (4, 4)) 
         Image.new("L", size).save(path)
 
 
-def names(files: Iterable[Path], root: Path) -> list[str]:
-    return [path.relative_to(root).as_posix() for path in files]
+def files(items: Iterable[Item], root: Path) -> list[str]:
+    return [Path(str(item)).relative_to(root).as_posix() for item in items]
+
+
+def names(*worlds: Iterable[Item]) -> list[str]:
+    return [item.name for items in worlds for item in items]
 
 
 @pytest.mark.parametrize(
@@ -47,9 +54,9 @@ def test_unpaired_with_test_split(tmp_path: Path, a: str, b: str) -> None:
     source = find_source(DataConfig(root=str(tmp_path)))
     assert source.layout == "unpaired"
     assert not source.train.paired
-    assert names(source.train.a, tmp_path / a) == ["1/2.png", "1/10.png", "2/1.png"]
-    assert names(source.train.b, tmp_path / b) == ["0.png", "1.png", "2.png", "3.png"]
-    assert [path.stem for path in (*source.test.a, *source.test.b)] == ["7", "8", "9"]
+    assert files(source.train.a, tmp_path / a) == ["1/2.png", "1/10.png", "2/1.png"]
+    assert files(source.train.b, tmp_path / b) == ["0.png", "1.png", "2.png", "3.png"]
+    assert names(source.test.a, source.test.b) == ["7", "8", "9"]
     assert source.note == "unpaired: 3 A, 4 B; test split: 1 A, 2 B"
 
 
@@ -58,7 +65,7 @@ def test_val_stands_in_for_test(tmp_path: Path) -> None:
         fill(tmp_path / folder, [folder])
     (tmp_path / "testA").mkdir()  # empty
     source = find_source(DataConfig(root=str(tmp_path)))
-    assert [path.stem for path in (*source.test.a, *source.test.b)] == ["valA", "valB"]
+    assert names(source.test.a, source.test.b) == ["valA", "valB"]
 
 
 def test_two_folders_anywhere(tmp_path: Path) -> None:
@@ -70,7 +77,12 @@ def test_two_folders_anywhere(tmp_path: Path) -> None:
         assert len({*train, *test}) == len(train) + len(test) == count
         assert 1 <= len(test) < 15
     counts = [len(files) for files in (source.train.a, source.train.b, source.test.a, source.test.b)]
-    assert source.note == "unpaired: {} A, {} B; no test split: 10 % held out by name ({} A, {} B)".format(*counts)
+    assert (
+        source.note
+        == "unpaired: {} photos, {} drawings; no test split: 10 % held out by name ({} photos, {} drawings)".format(
+            *counts
+        )
+    )
 
 
 @pytest.mark.parametrize("sub", ["", "train/"])
@@ -84,9 +96,7 @@ def test_paired_by_stem(tmp_path: Path, sub: str) -> None:
     assert source.test.paired
     assert len(source.train.a) + len(source.test.a) == 22
     for split in (source.train, source.test):
-        assert [p.relative_to(tmp_path / f"{sub}A").with_suffix("") for p in split.a] == [
-            p.relative_to(tmp_path / f"{sub}B").with_suffix("") for p in split.b
-        ]
+        assert names(split.a) == names(split.b)
     assert "1 files without a partner left out" in source.note
 
 
@@ -102,7 +112,7 @@ def test_paired_test_split_is_matched_too(tmp_path: Path) -> None:
         fill(tmp_path / f"train{side}", range(3))
         fill(tmp_path / f"test{side}", extra)
     source = find_source(DataConfig(root=str(tmp_path), layout="paired"))
-    assert [path.stem for path in (*source.test.a, *source.test.b)] == ["q", "q"]
+    assert names(source.test.a, source.test.b) == ["q", "q"]
     assert source.note == "paired: 3 pairs; test split: 1 pairs; 2 files without a partner left out"
 
 
@@ -114,9 +124,9 @@ def test_unpaired_training_with_paired_test(tmp_path: Path) -> None:
     data = DataConfig(root=str(tmp_path), paired_test=True)
     source = find_source(data)
     assert (source.layout, source.train.paired, source.test.paired) == ("unpaired", False, True)
-    assert [path.stem for path in (*source.test.a, *source.test.b)] == ["q", "q"]
+    assert names(source.test.a, source.test.b) == ["q", "q"]
     (tmp_path / "testB/q.png").rename(tmp_path / "testB/z.png")
-    with pytest.raises(ConfigError, match=r"testA and .*testB: no .* of the same name"):
+    with pytest.raises(ConfigError, match=r"testA.* and .*testB.*: no .* of the same name"):
         find_source(data)
 
 
@@ -128,11 +138,11 @@ def test_aligned(tmp_path: Path, held: str) -> None:
         fill(tmp_path / "test", ["test"], size=(8, 4))
     source = find_source(DataConfig(root=str(tmp_path)))
     assert source.layout == "aligned"
-    assert source.train.a == source.train.b
+    assert files(source.train.a, tmp_path) == files(source.train.b, tmp_path)
     assert len(source.train.a) == 5
     assert source.train.paired
     assert source.test.paired
-    assert [path.stem for path in source.test.a] == [held]
+    assert names(source.test.a) == [held]
     assert source.note == "aligned: 5 pairs; test split: 1 pairs"
 
 
@@ -141,11 +151,11 @@ def test_aligned_flat_root_and_odd_shapes(tmp_path: Path) -> None:
     (tmp_path / "30.png").write_text("<html>")
     source = find_source(DataConfig(root=str(tmp_path)))
     assert source.layout == "aligned"
-    assert source.train.a == source.train.b
-    assert source.test.a == source.test.b
+    assert files(source.train.a, tmp_path) == files(source.train.b, tmp_path)
+    assert files(source.test.a, tmp_path) == files(source.test.b, tmp_path)
     assert len(source.test.a) >= 1
     fill(tmp_path, range(30), size=(9, 9))
-    with pytest.raises(ConfigError, match=r"no layout recognised .*accepted: trainA/ trainB/.*data\.layout=aligned"):
+    with pytest.raises(ConfigError, match=r"no layout recognised .*accepted are .*trainA/ trainB/.*data\.layout=NAME"):
         find_source(DataConfig(root=str(tmp_path)))
     assert len(find_source(DataConfig(root=str(tmp_path), layout="aligned", test_fraction=0)).train.a) == 31
 
@@ -161,7 +171,7 @@ def test_aligned_flat_root_and_odd_shapes(tmp_path: Path) -> None:
         (
             DataConfig(root="horse2zebra"),
             ConfigError,
-            r"no layout recognised \(found test/, trainA/\); accepted: trainA",
+            r"no layout recognised \(found test/, trainA/\); accepted are .*trainA",
         ),
         (DataConfig(root="empty"), ConfigError, r"no layout recognised \(it is empty\)"),
         (DataConfig(root="hollow"), ConfigError, r"trainA: no pictures in it \(found readme.txt\)"),
@@ -192,33 +202,43 @@ def test_mistakes_are_explained_in_one_line(
 NAMES = st.lists(st.text("abcäß0123456789_ -", min_size=1, max_size=6), unique=True, max_size=60)
 
 
+def unpaired(stems: Iterable[object], folder: str = "", suffix: str = ".png") -> Split:
+    return Split(tuple(FileItem(Path(folder), f"{stem}{suffix}") for stem in stems), ())
+
+
 @given(NAMES, st.floats(0.001, 0.999))
 def test_hold_out_is_a_partition_with_something_on_each_side(stems: list[str], fraction: float) -> None:
-    files = tuple(Path(f"{stem}.png") for stem in stems)
-    kept, held = _hold_out(files, fraction)
-    assert sorted(kept + held) == sorted(files)
-    assert not held if len(files) < 2 else (kept and held)
-    assert _hold_out(files, 0) == (files, ())
+    split = unpaired(stems)
+    kept, held = hold_out(split, fraction)
+    assert sorted(names(kept.a, held.a)) == sorted(stems)
+    assert not held.a if len(stems) < 2 else (kept.a and held.a)
+    assert hold_out(split, 0) == (split, Split((), ()))
 
 
 @given(st.integers(30, 200), st.integers(1, 100))
 def test_hold_out_stays_when_files_are_added(before: int, added: int) -> None:
-    files = tuple(Path(f"photo {i}.png") for i in range(before + added))
-    kept, held = _hold_out(files[:before], 0.2)
-    more_kept, more_held = _hold_out(files, 0.2)
-    assert set(kept) <= set(more_kept)
-    assert set(held) <= set(more_held)
+    kept, held = hold_out(unpaired(f"photo {i}" for i in range(before)), 0.2)
+    more_kept, more_held = hold_out(unpaired(f"photo {i}" for i in range(before + added)), 0.2)
+    assert set(kept.a) <= set(more_kept.a)
+    assert set(held.a) <= set(more_held.a)
 
 
 def test_hold_out_is_the_same_on_every_machine() -> None:
-    files = tuple(Path(f"{i}.png") for i in range(40))
-    expected = [path.stem for path in _hold_out(files, 0.1)[1]]
+    expected = names(hold_out(unpaired(range(40)), 0.1)[1].a)
     assert expected == ["9", "39"]
-    moved = tuple(Path(f"elsewhere/{i}.jpg") for i in range(40))
-    assert [path.stem for path in _hold_out(moved, 0.1)[1]] == expected
+    moved = unpaired((f"class/{i}" for i in range(40)), folder="elsewhere", suffix=".jpg")
+    assert names(hold_out(moved, 0.1)[1].a) == [f"class/{name}" for name in expected]
     accents = [unicodedata.normalize(form, f"Müller {i}") for i in range(40) for form in ("NFC", "NFD")]
-    held = [path.stem for path in _hold_out(tuple(Path(f"{name}.png") for name in accents), 0.3)[1]]
+    held = names(hold_out(unpaired(accents), 0.3)[1].a)
     assert held[::2] == [unicodedata.normalize("NFC", name) for name in held[1::2]]  # Linux and macOS spell differently
+
+
+def test_hold_out_keeps_pairs_together_whatever_their_names() -> None:
+    a, b = unpaired(range(40)).a, unpaired(f"other {i}" for i in range(40)).a
+    for split in hold_out(Split(a, b, paired=True), 0.2):
+        assert split.paired
+        assert split.a
+        assert [f"other {name}" for name in names(split.a)] == names(split.b)
 
 
 def test_no_hold_out_on_request(tmp_path: Path) -> None:
@@ -228,3 +248,36 @@ def test_no_hold_out_on_request(tmp_path: Path) -> None:
     assert len(find_source(data).train.a) == 30
     assert find_source(data).note == "unpaired: 30 A, 30 B; no test split"
     assert find_source(dataclasses.replace(data, test_fraction=0.5)).test.a
+
+
+def test_single_pictures(tmp_path: Path) -> None:
+    fill(tmp_path, ["one", "other"])
+    one, other = str(tmp_path / "one.png"), str(tmp_path / "other.png")
+    source = find_source(DataConfig(a=one, b=other))
+    assert source.layout == "single"
+    assert not source.train.paired
+    assert [str(source.train.a[0]), str(source.train.b[0])] == [one, other]
+    assert names(source.train.a, source.train.b) == ["one", "other"]
+    assert source.note == "single: 1 A, 1 B; no test split"
+    pair = find_source(DataConfig(a=one, b=other, layout="paired"))
+    assert pair.train.paired
+    assert pair.note == "paired: 1 pairs; no test split"
+    fill(tmp_path / "folder", range(3))
+    mixed = find_source(DataConfig(a=one, b=str(tmp_path / "folder"), test_fraction=0))
+    assert mixed.note == "unpaired: 1 A, 3 B; no test split"
+    with pytest.raises(ConfigError, match=r"data\.layout=single is not what data.a and data.b are"):
+        find_source(DataConfig(a=one, b=str(tmp_path / "folder"), layout="single"))
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(ConfigError, match=r"notes\.txt: not a picture, by its suffix"):
+        find_source(DataConfig(a=one, b=str(tmp_path / "notes.txt")))
+
+
+def test_every_layout_can_be_insisted_on() -> None:
+    known = get_args(get_type_hints(DataConfig)["layout"])
+    assert sorted(known) == sorted(["auto", *(layout.name for layout in LAYOUTS)])
+
+
+def test_the_table_of_layouts_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text("utf-8")
+    for layout in LAYOUTS:
+        assert f"| `{layout.name}` | {layout.form} | {layout.meaning} |\n" in page

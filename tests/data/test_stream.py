@@ -256,8 +256,8 @@ def test_one_broken_file_is_skipped_and_named(tmp_path: Path, caplog: pytest.Log
         epoch = place // 5 * 5
         following = whole[epoch + (place - epoch + 1) % 5]  # the next of the same permutation
         assert drawn[place] == (following if number == 3 else number)
-    assert stream.broken == {path: f"{path}: a web page or other text, not a picture"}
-    assert [record.getMessage() for record in caplog.records] == [f"skipped: {stream.broken[path]}"]
+    assert stream.broken == {str(path): f"{path}: a web page or other text, not a picture"}
+    assert [record.getMessage() for record in caplog.records] == [f"skipped: {stream.broken[str(path)]}"]
     assert equal(take(stream_of(tmp_path), 4, step=9), batches[9:13])
 
 
@@ -310,7 +310,7 @@ def test_a_pair_with_a_broken_half_is_left_out_as_a_whole(tmp_path: Path) -> Non
     batches = take(stream, 12)
     assert numbers(batches, "A") == numbers(batches, "B")
     assert set(numbers(batches, "A")) == {0, 1, 3}
-    assert list(stream.broken) == [path]
+    assert list(stream.broken) == [str(path)]
     assert [sample.name for sample in stream_of(tmp_path, layout="paired").test_samples()] == ["00", "01", "03"]
 
 
@@ -320,7 +320,7 @@ def test_broken_test_pictures_are_left_out(tmp_path: Path, caplog: pytest.LogCap
     (path,) = break_some(tmp_path / "A", 0)
     stream = stream_of(tmp_path)
     assert [sample.name for sample in stream.test_samples()] == ["01", "02", "02"]
-    assert list(stream.broken) == [path]
+    assert list(stream.broken) == [str(path)]
     assert len(caplog.records) == 1
 
 

@@ -88,11 +88,12 @@ class DataConfig:
     root: str | None = None
     """Folder of the data set. Its layout is recognised: trainA/ trainB/, train/A train/B, side-by-side files, ..."""
     a: str | None = None
-    """Any folder with the pictures of world A (instead of root)."""
+    """Any folder with the pictures of world A, or one picture (instead of root)."""
     b: str | None = None
-    """Any folder with the pictures of world B (instead of root)."""
-    layout: Literal["auto", "unpaired", "aligned", "paired"] = "auto"
-    """auto, or insist on: unpaired folders, aligned (A|B side by side in a file), paired (two folders, same names)."""
+    """The same for world B."""
+    layout: Literal["auto", "single", "unpaired", "paired", "aligned"] = "auto"
+    """auto says what it finds. To insist: unpaired folders, paired (two folders, same names), aligned (A|B side by side
+    in a file), single (one picture a world)."""
     paired_test: bool = False
     """Unpaired data only: testA and testB show the same scenes under the same names, so the true answer is known."""
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.05

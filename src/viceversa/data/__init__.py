@@ -1,11 +1,24 @@
 """From folders of pictures to batches: `open_stream(config)` is all that training needs."""
 
 from viceversa.config import Config
-from viceversa.data.folders import Source, Split, find_source
 from viceversa.data.images import ImageError
+from viceversa.data.items import FileItem, Item
+from viceversa.data.layouts import find_source
+from viceversa.data.sources import Source, Split
 from viceversa.data.stream import Batch, Stream, TestSample
 
-__all__ = ["Batch", "ImageError", "Source", "Split", "Stream", "TestSample", "find_source", "open_stream"]
+__all__ = [
+    "Batch",
+    "FileItem",
+    "ImageError",
+    "Item",
+    "Source",
+    "Split",
+    "Stream",
+    "TestSample",
+    "find_source",
+    "open_stream",
+]
 
 
 def open_stream(config: Config) -> Stream:

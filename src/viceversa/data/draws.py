@@ -9,7 +9,6 @@ import dataclasses
 import signal
 from collections.abc import Iterator, Sequence
 from itertools import count
-from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -19,13 +18,14 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from viceversa.config import Config
-from viceversa.data.decode import ImageError, Picture, Pixels, open_picture
-from viceversa.data.folders import Source, Split
+from viceversa.data.decode import ImageError, Pixels
 from viceversa.data.images import to_tensor, with_channels
+from viceversa.data.items import open_each
+from viceversa.data.sources import Source, Split
 from viceversa.data.transforms import augment
 
 Batch: TypeAlias = dict[str, Tensor]
-Broken: TypeAlias = dict[Path, str]
+Broken: TypeAlias = dict[str, str]  # what broken items are called, and why they are
 Key: TypeAlias = tuple[int, bool]  # draw number, and whether the learning rate is falling
 Drawn: TypeAlias = tuple[Batch | None, Broken]  # None: no picture could be read
 
@@ -61,31 +61,25 @@ class Draws(Dataset[Drawn]):
     def _draw(self, worlds: str, number: int, broken: Broken) -> list[Pixels] | None:
         """Read the pictures of a draw; in place of broken ones, the next in the permutation that are sound."""
         split = self.source.train
-        files = split.b if worlds == "B" else split.a
-        epoch, place = divmod(number, len(files))
-        order = self._order(worlds, epoch, len(files))
-        for step in range(len(files)):
-            images = self.read(split, worlds, int(order[(place + step) % len(files)]), broken)
+        length = len(split.b if worlds == "B" else split.a)
+        epoch, place = divmod(number, length)
+        order = self._order(worlds, epoch, length)
+        for step in range(length):
+            images = self.read(split, worlds, int(order[(place + step) % length]), broken)
             if images is not None or len(broken) > self.tolerated:
                 return images
         return None
 
     def read(self, split: Split, worlds: str, index: int, broken: Broken) -> list[Pixels] | None:
         """Read picture `index` of world "A" or "B", or of both ("AB"); None if one is broken, noted in `broken`."""
-        files = {"A": split.a, "B": split.b}
-        aligned = self.source.layout == "aligned"
-        pictures: dict[Path, Picture] = {}
-        for path in dict.fromkeys(files[world][index] for world in worlds):  # the halves of a file share its decoding
-            try:
-                pictures[path] = _checked(open_picture(path), path, aligned)
-            except ImageError as error:
-                broken[path] = str(error)
-        if any(files[world][index] not in pictures for world in worlds):
-            return None
-        images = [pictures[files[world][index]] for world in worlds]
-        if aligned:
-            images = [_half(image, world) for image, world in zip(images, worlds, strict=True)]
-        return [with_channels(image, self.channels[world]) for image, world in zip(images, worlds, strict=True)]
+        items = [split.a[index] if world == "A" else split.b[index] for world in worlds]
+        images = []
+        for world, item, picture in zip(worlds, items, open_each(items), strict=True):
+            if isinstance(picture, ImageError):
+                broken[str(item)] = str(picture)
+            else:
+                images.append(with_channels(picture, self.channels[world]))
+        return images if len(images) == len(items) else None
 
     def _order(self, worlds: str, epoch: int, length: int) -> NDArray[np.int64]:
         known = self._orders.get(worlds)
@@ -96,20 +90,6 @@ class Draws(Dataset[Drawn]):
 
     def _rng(self, domain: int, number: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.config.seed, domain, number])))
-
-
-def _checked(picture: Picture, path: Path, aligned: bool) -> Picture:
-    if aligned and picture.pixels.shape[1] < 2:
-        raise ImageError(f"{path}: too narrow to hold two pictures side by side")
-    return picture
-
-
-def _half(picture: Picture, world: str) -> Picture:
-    """Return the left half for A, the right half for B (without the middle column of an odd width)."""
-    half = picture.pixels.shape[1] // 2
-    part = slice(None, half) if world == "A" else slice(-half, None)
-    alpha = None if picture.alpha is None else picture.alpha[:, part]
-    return Picture(picture.pixels[:, part], alpha, picture.gray)
 
 
 class Numbers:
@@ -130,7 +110,7 @@ class Numbers:
 
 def collate(drawn: Sequence[Drawn]) -> Drawn:
     """Join draws into a batch, and what was found broken on the way."""
-    broken = {path: reason for _, found in drawn for path, reason in found.items()}
+    broken = {item: reason for _, found in drawn for item, reason in found.items()}
     images = [image for image, _ in drawn if image is not None]
     if len(images) < len(drawn):
         return None, broken

@@ -1,181 +1,137 @@
-"""Which layout is this? From `data.root`, or `data.a` and `data.b`, to the lists of files to train and test on."""
+"""Layouts made of folders and files: two worlds, paired or not, side-by-side files, single pictures."""
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
-from difflib import get_close_matches
+import re
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data.decode import picture_size
-from viceversa.data.images import list_images
+from viceversa.data.images import EXTENSIONS, list_files
+from viceversa.data.items import FileItem
+from viceversa.data.sources import Found, Split, matched
 
-Files: TypeAlias = tuple[Path, ...]
-Folders: TypeAlias = tuple[Path, Path]
-Layout: TypeAlias = Literal["unpaired", "aligned", "paired"]
+Files: TypeAlias = tuple[FileItem, ...]
+Places: TypeAlias = tuple[Path, Path]  # of worlds A and B: folders, or single pictures
 
 WORLDS = (("A", "B"), ("a", "b"), ("X", "Y"), ("x", "y"))
 TRAIN = ("train{}", "train_{}", "train/{}", "{}")
 TEST = ("test", "val")
-ACCEPTED = "trainA/ trainB/, train/A/ train/B/, A/ B/, or train/ with A|B side by side (data.layout=aligned insists)"
 
 
-@dataclass(frozen=True)
-class Split:
-    """Files of worlds A and B; `paired`: a[i] and b[i] show the same (in aligned data they are the same file)."""
-
-    a: Files
-    b: Files
-    paired: bool
+def has_two_worlds(data: DataConfig) -> bool:
+    """Whether there are folders, or single pictures, of two worlds."""
+    return _two_worlds(data) is not None
 
 
-@dataclass(frozen=True)
-class Source:
-    """A data set: what it is, its files, and a sentence that says so."""
+def open_unpaired(data: DataConfig) -> Found | None:
+    """Find the pictures of two worlds that have nothing to do with each other; None if there are no such folders.
 
-    layout: Layout
-    train: Split
-    test: Split
-    note: str
-
-
-def find_source(data: DataConfig) -> Source:
-    """Find the pictures that a configuration names, and hold out test pictures if there is no test split.
-
-    Raises FileNotFoundError for a missing folder, ConfigError for one without pictures or of no known layout.
+    Raises ConfigError for a folder without pictures.
     """
-    if data.a is not None and data.b is not None:
-        if data.layout == "aligned":
-            raise ConfigError("data.layout=aligned takes one folder of side-by-side files: data.root=FOLDER")
-        return _two_worlds(data, (_existing(data.a), _existing(data.b)), [])
+    places = _two_worlds(data)
+    if places is None:
+        return None
+    (a, b), tests = places
+    splits = (Split(_files(a), _files(b)) for a, b in tests)
+    test = next((split for split in splits if split.a or split.b), None)
+    return Found(Split(_pictures(a), _pictures(b)), test, _names(data))
+
+
+def open_paired(data: DataConfig) -> Found | None:
+    """Find two worlds as above and pair them by name; single pictures are a pair whatever their names."""
+    found = open_unpaired(data)
+    if found is None:
+        return None
+    if are_single(data):
+        return Found(Split(found.train.a, found.train.b, paired=True), knows_pairs=True)
+    train, alone = matched(found.train)
+    test, more = (None, 0) if found.test is None else matched(found.test)
+    return Found(train, test, alone=alone + more, knows_pairs=True)
+
+
+def are_single(data: DataConfig) -> bool:
+    """Whether each world is one picture."""
+    return bool(data.a and data.b and Path(data.a).is_file() and Path(data.b).is_file())
+
+
+def open_single(data: DataConfig) -> Found | None:
+    """Find the one picture of each world; None if it is more than one."""
+    return open_unpaired(data) if are_single(data) else None
+
+
+def are_side_by_side(data: DataConfig) -> bool:
+    """Look at the headers of a few files: are most about twice as wide as high?"""
+    files = _files(_side_by_side(data)[0]) if data.root else ()
+    sizes = [size for item in files[:: max(1, len(files) // 8)] if (size := picture_size(item.path))]
+    return sum(1.9 <= width / height <= 2.1 for width, height in sizes) > len(sizes) / 2
+
+
+def open_aligned(data: DataConfig) -> Found | None:
+    """Find files that hold A at the left and B at the right; None if there are none.
+
+    Raises ConfigError if the configuration names two folders.
+    """
     if data.root is None:
-        raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=OTHER")
-    root = _existing(data.root)
-    if data.layout != "aligned":
-        for pattern, (a, b) in ((pattern, worlds) for pattern in TRAIN for worlds in WORLDS):
-            folder_a, folder_b = root / pattern.format(a), root / pattern.format(b)
-            if folder_a.is_dir() and folder_b.is_dir():
-                names = [pattern.replace("train", test) for test in TEST if "train" in pattern]
-                tests = [(root / name.format(a), root / name.format(b)) for name in names]
-                return _two_worlds(data, (folder_a, folder_b), tests)
-    if data.layout in ("auto", "aligned"):
-        folder = root / "train" if (root / "train").is_dir() else root
-        files = tuple(list_images(folder))
-        if files and (data.layout == "aligned" or _side_by_side(files)):
-            return _aligned(data, files, [root / test for test in TEST if folder != root])
-    raise ConfigError(f"{root}: no layout recognised{_inside(root)}; accepted: {ACCEPTED}; or set data.a and data.b")
+        raise ConfigError("data.layout=aligned takes one folder of side-by-side files: data.root=FOLDER")
+    folder, tests = _side_by_side(data)
+    train = _halves(folder)
+    test = next((split for split in map(_halves, tests) if split.a), None)
+    return Found(train, test, knows_pairs=True) if train.a else None
 
 
-def _existing(name: str) -> Path:
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        return folder
-    if folder.exists():
-        raise ConfigError(f"{folder}: a file, where a folder of pictures is expected")
-    siblings = [path.name for path in folder.parent.iterdir() if path.is_dir()] if folder.parent.is_dir() else []
-    close = get_close_matches(folder.name, siblings, n=1)
-    raise FileNotFoundError(
-        f"{folder}: no such folder" + (f"; did you mean {folder.parent / close[0]}?" if close else "")
-    )
-
-
-def _pictures(folder: Path) -> Files:
-    files = tuple(list_images(folder))
-    if not files:
-        raise ConfigError(f"{folder}: no pictures in it{_inside(folder)}")
-    return files
-
-
-def _inside(folder: Path) -> str:
+def inside(folder: Path) -> str:
     """Say what is in a folder in which we found nothing."""
     names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not path.name.startswith("."))
     return f" (found {', '.join(names[:6])}{', ...' if len(names) > 6 else ''})" if names else " (it is empty)"
 
 
-def _side_by_side(files: Files) -> bool:
-    """Look at a few headers: are the files about twice as wide as high?"""
-    sizes = [size for path in files[:: max(1, len(files) // 8)] if (size := picture_size(path))]
-    return sum(1.9 <= width / height <= 2.1 for width, height in sizes) > len(sizes) / 2
+def _two_worlds(data: DataConfig) -> tuple[Places, list[Places]] | None:
+    """Return where the training pictures are, and where test pictures may be."""
+    if data.a is not None and data.b is not None:
+        return (Path(data.a), Path(data.b)), []
+    root = Path(data.root or "")
+    for pattern, (a, b) in ((pattern, worlds) for pattern in TRAIN for worlds in WORLDS):
+        train = root / pattern.format(a), root / pattern.format(b)
+        if train[0].is_dir() and train[1].is_dir():
+            names = [pattern.replace("train", test) for test in TEST if "train" in pattern]
+            return train, [(root / name.format(a), root / name.format(b)) for name in names]
+    return None
 
 
-def _aligned(data: DataConfig, files: Files, tests: Sequence[Path]) -> Source:
-    if data.paired_test:
-        raise ConfigError("data.paired_test is for unpaired data; side-by-side files are paired anyway")
-    test = next((found for folder in tests if (found := tuple(list_images(folder)))), ())
-    kept, held = (files, test) if test else _hold_out(files, data.test_fraction)
-    splits = Split(kept, kept, True), Split(held, held, True)
-    return Source("aligned", *splits, _note("aligned", data, (_count(splits[0]), _count(splits[1])), bool(test)))
+def _side_by_side(data: DataConfig) -> tuple[Path, list[Path]]:
+    """Return the folder of the training files, and folders where test files may be."""
+    root = Path(data.root or "")
+    return (root / "train", [root / test for test in TEST]) if (root / "train").is_dir() else (root, [])
 
 
-def _two_worlds(data: DataConfig, folders: Folders, tests: Sequence[Folders]) -> Source:
-    layout: Layout = "paired" if data.layout == "paired" else "unpaired"
-    if layout == "paired" and data.paired_test:
-        raise ConfigError("data.paired_test is for unpaired data; data.layout=paired pairs the test pictures anyway")
-    train = Split(_pictures(folders[0]), _pictures(folders[1]), False)
-    alone = 0
-    if layout == "paired":
-        train, alone = _matched(train, folders)
-    found = ((Split(tuple(list_images(a)), tuple(list_images(b)), False), (a, b)) for a, b in tests)
-    test, test_folders = next(((split, pair) for split, pair in found if split.a or split.b), (None, folders))
-    given = test is not None
-    if test is None:
-        (kept_a, held_a), (kept_b, held_b) = (_hold_out(files, data.test_fraction) for files in (train.a, train.b))
-        train, test = Split(kept_a, kept_b, train.paired), Split(held_a, held_b, train.paired)
-    if data.paired_test or (layout == "paired" and given):
-        test, unmatched = _matched(test, test_folders)
-        alone += unmatched
-    note = _note(layout, data, (_count(train), _count(test)), given)
-    return Source(layout, train, test, note + (f"; {alone} files without a partner left out" if alone else ""))
+def _halves(folder: Path) -> Split:
+    sides: tuple[Literal["left"], Literal["right"]] = ("left", "right")
+    names = list_files(folder)
+    a, b = (tuple(FileItem(folder, name, side) for name in names) for side in sides)
+    return Split(a, b, paired=True)
 
 
-def _matched(split: Split, folders: Folders) -> tuple[Split, int]:
-    """Pair files by name (path within the folder, without suffix); return the pairs and how many are left over."""
-    named = [
-        {unicodedata.normalize("NFC", path.relative_to(folder).with_suffix("").as_posix()): path for path in files}
-        for folder, files in zip(folders, (split.a, split.b), strict=True)
-    ]
-    both = [name for name in named[0] if name in named[1]]
-    if not both:
-        raise ConfigError(f"{folders[0]} and {folders[1]}: no test or training pictures of the same name to pair")
-    pairs = Split(tuple(named[0][name] for name in both), tuple(named[1][name] for name in both), True)
-    return pairs, len(split.a) + len(split.b) - 2 * len(both)
+def _files(place: Path) -> Files:
+    """Return the pictures in a folder (none if there is no such folder), or a single picture."""
+    if place.is_file():
+        return (FileItem(place.parent, place.name),)
+    return tuple(FileItem(place, name) for name in list_files(place))
 
 
-def _hold_out(files: Files, fraction: float) -> tuple[Files, Files]:
-    """Return the files to train on and those to test on: at least one of each if there are two, and any are wanted.
-
-    Only its own name decides where a file goes, so it stays there when others come or go, and on every machine.
-    """
-    if not fraction or len(files) < 2:
-        return files, ()
-    places = [_place(path) for path in files]
-    held = [place < fraction for place in places]
-    if not any(held):
-        held[places.index(min(places))] = True
-    if all(held):
-        held[places.index(max(places))] = False
-    kept = tuple(path for path, out in zip(files, held, strict=True) if not out)
-    return kept, tuple(path for path, out in zip(files, held, strict=True) if out)
+def _pictures(place: Path) -> Files:
+    """Return at least one picture, or raise ConfigError."""
+    if place.is_file() and place.suffix.lower() not in EXTENSIONS:
+        raise ConfigError(f"{place}: not a picture, by its suffix; give a picture or a folder of pictures")
+    files = _files(place)
+    if not files:
+        raise ConfigError(f"{place}: no pictures in it{inside(place)}")
+    return files
 
 
-def _place(path: Path) -> float:
-    """Return a number in [0, 1) that depends on the name without suffix alone, however the file system writes it."""
-    digest = hashlib.sha256(unicodedata.normalize("NFC", path.stem).encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:6], "big") / 2**48
-
-
-def _count(split: Split) -> str:
-    return f"{len(split.a)} pairs" if split.paired else f"{len(split.a)} A, {len(split.b)} B"
-
-
-def _note(layout: Layout, data: DataConfig, counts: tuple[str, str], given: bool) -> str:
-    """Say what was found: the counts of the training and of the test pictures, and where the latter come from."""
-    if given:
-        return f"{layout}: {counts[0]}; test split: {counts[1]}"
-    if not data.test_fraction:
-        return f"{layout}: {counts[0]}; no test split"
-    return f"{layout}: {counts[0]}; no test split: {100 * data.test_fraction:g} % held out by name ({counts[1]})"
+def _names(data: DataConfig) -> tuple[str, str]:
+    """Return what to call the pictures of two worlds: as their folders, if those are named by words."""
+    names = tuple(Path(world).name for world in (data.a, data.b) if world)
+    words = [name for name in names if re.fullmatch(r"[^\W\d_][^\W\d]*", name)]
+    return (words[0], words[1]) if len(set(words)) == 2 else ("A", "B")

@@ -25,6 +25,7 @@ __all__ = [
     "Picture",
     "Pixels",
     "from_tensor",
+    "list_files",
     "list_images",
     "luminance",
     "on_white",
@@ -44,7 +45,12 @@ OPAQUE = frozenset({".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"})  # formats without
 
 def list_images(folder: Path) -> list[Path]:
     """Return the pictures in a folder and its subfolders in natural order (2.png, 10.png), without hidden ones."""
-    found: list[Path] = []
+    return [folder / name for name in list_files(folder)]
+
+
+def list_files(folder: Path) -> list[str]:
+    """Return the same as paths within the folder, with forward slashes; none if there is no such folder."""
+    found: list[str] = []
     seen: set[str] = set()
     for parent, folders, files in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
@@ -53,15 +59,19 @@ def list_images(folder: Path) -> list[Path]:
             folders.clear()
             continue
         seen.add(real)
-        paths = [Path(parent, name) for name in files if not name.startswith(".")]
-        found += [path for path in paths if path.suffix.lower() in EXTENSIONS and path.is_file()]
-    return sorted(found, key=lambda path: natural_key(path.relative_to(folder)))
+        inside = "" if parent == str(folder) else f"{Path(parent).relative_to(folder).as_posix()}/"
+        for name in files:
+            known = os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")
+            if known and os.path.isfile(os.path.join(parent, name)):
+                found.append(inside + name)
+    return sorted(found, key=natural_key)
 
 
-def natural_key(path: Path) -> tuple[list[list[str | int]], tuple[str, ...]]:
+def natural_key(path: str) -> tuple[list[list[str | int]], list[str]]:
     """Return a sort key that compares the numbers within names as numbers."""
-    words = [re.split(r"([0-9]+)", part.casefold()) for part in path.parts]
-    return [[int(w) if i % 2 else w for i, w in enumerate(part)] for part in words], path.parts
+    parts = path.split("/")
+    words = [re.split(r"([0-9]+)", part.casefold()) for part in parts]
+    return [[int(w) if i % 2 else w for i, w in enumerate(part)] for part in words], parts
 
 
 def with_channels(picture: Picture, channels: int) -> Pixels:

@@ -19,8 +19,8 @@ from torch.utils.data import DataLoader
 
 from viceversa.config import Config, ConfigError
 from viceversa.data.draws import Batch, Broken, Drawn, Draws, Numbers, collate, start_worker
-from viceversa.data.folders import Source, Split
 from viceversa.data.images import ImageError, Pixels, resize, to_tensor
+from viceversa.data.sources import Source, Split
 from viceversa.data.transforms import prepare
 
 __all__ = ["Batch", "Stream", "TestSample"]
@@ -56,7 +56,8 @@ class Stream:
         self.source = source
         self.config = config
         self.broken: Broken = {}
-        self._files = len({*source.train.a, *source.train.b, *source.test.a, *source.test.b})
+        splits = (source.train, source.test)
+        self._files = len({str(item) for split in splits for items in (split.a, split.b) for item in items})
         self._draws = Draws(source, config, self.tolerated)
 
     @property
@@ -112,7 +113,7 @@ class Stream:
             for index in _spread(len(split.a), limit):
                 if pair := self._draws.read(split, "AB", index, broken):
                     a, b = self._prepared(pair)
-                    samples.append(TestSample(split.a[index].stem, a, b, True))
+                    samples.append(TestSample(split.a[index].name, a, b, True))
         else:
             sides = [self._side(split, world, limit, broken) for world in "AB"]
             rows = max(map(len, sides)) if limit else 0
@@ -124,9 +125,9 @@ class Stream:
         return samples
 
     def _side(self, split: Split, world: str, limit: int | None, broken: Broken) -> list[tuple[str, Tensor]]:
-        files = split.a if world == "A" else split.b
-        found = ((index, self._draws.read(split, world, index, broken)) for index in _spread(len(files), limit))
-        return [(files[index].stem, self._prepared(images)[0]) for index, images in found if images]
+        items = split.a if world == "A" else split.b
+        found = ((index, self._draws.read(split, world, index, broken)) for index in _spread(len(items), limit))
+        return [(items[index].name, self._prepared(images)[0]) for index, images in found if images]
 
     def _prepared(self, images: Sequence[Pixels]) -> list[Tensor]:
         data = self.config.data
@@ -136,11 +137,11 @@ class Stream:
 
     def _note(self, broken: Broken) -> None:
         """Warn once of each broken file, and stop when they are too many."""
-        for path in broken.keys() - self.broken.keys():
-            log.warning("skipped: %s", broken[path])
+        for item in broken.keys() - self.broken.keys():
+            log.warning("skipped: %s", broken[item])
         self.broken.update(broken)
         if len(self.broken) > self.tolerated:
-            names = ", ".join(str(path) for path in sorted(self.broken)[:3])
+            names = ", ".join(sorted(self.broken)[:3])
             more = ", ..." if len(self.broken) > 3 else ""
             raise ImageError(
                 f"{len(self.broken)} of {self._files} pictures cannot be read: {names}{more}; remove or repair them"

@@ -1,0 +1,95 @@
+"""Which layout is this? The table of all layouts, from `data.root`, or `data.a` and `data.b`, to a data set."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from viceversa.config import ConfigError, DataConfig
+from viceversa.data import folders
+from viceversa.data.sources import Found, Source, completed
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A way in which pictures may lie. Message, documentation and detection all come from here."""
+
+    name: str
+    """The value of `data.layout` that insists on it."""
+    form: str
+    """What lies there."""
+    meaning: str
+    """What is made of it, and when it is recognised without being named: one line for the documentation."""
+    recognises: Callable[[DataConfig], bool]
+    """Whether `data.layout=auto` takes it; asked in the order of the table, so it should be quick."""
+    open: Callable[[DataConfig], Found | None]
+    """Find the pictures; None if they do not lie so. What is named in the configuration exists."""
+
+
+LAYOUTS = (
+    Layout(
+        "single",
+        "data.a=one.jpg data.b=other.png",
+        "a single picture for each world",
+        folders.are_single,
+        folders.open_single,
+    ),
+    Layout(
+        "unpaired",
+        "trainA/ trainB/ (or train_A/ train_B/), train/A/ train/B/, A/ B/, or any data.a and data.b",
+        "two worlds; `testA/ testB/` or `valA/ valB/` beside them are the test pictures",
+        folders.has_two_worlds,
+        folders.open_unpaired,
+    ),
+    Layout(
+        "paired",
+        "the same, with files of the same names on both sides",
+        "pairs by name, if you say so: never guessed",
+        lambda data: False,
+        folders.open_paired,
+    ),
+    Layout(
+        "aligned",
+        "train/, or the folder itself, with A at the left and B at the right of each file",
+        "pairs; recognised if most files are about twice as wide as high",
+        folders.are_side_by_side,
+        folders.open_aligned,
+    ),
+)
+
+
+def find_source(data: DataConfig) -> Source:
+    """Find the pictures that a configuration names, and hold out test pictures if there is no test split.
+
+    Raises FileNotFoundError for a missing folder, ConfigError for one without pictures or of no known layout.
+    """
+    if data.root is None and (data.a is None or data.b is None):
+        raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=OTHER")
+    data = dataclasses.replace(data, root=_existing(data.root), a=_existing(data.a), b=_existing(data.b))
+    for layout in LAYOUTS:
+        wanted = layout.name == data.layout or (data.layout == "auto" and layout.recognises(data))
+        if wanted and (found := layout.open(data)):
+            return completed(layout.name, found, data)
+    raise ConfigError(_unknown(data))
+
+
+def _unknown(data: DataConfig) -> str:
+    if data.root is None:
+        return f"data.layout={data.layout} is not what data.a and data.b are; leave it to data.layout=auto"
+    root = Path(data.root)
+    if root.is_file():
+        return f"{root}: a file, where a folder of pictures is expected"
+    forms = "; ".join(f"{layout.name}: {layout.form}" for layout in LAYOUTS)
+    return f"{root}: no layout recognised{folders.inside(root)}; accepted are {forms} (data.layout=NAME insists)"
+
+
+def _existing(name: str | None) -> str | None:
+    """Return a place with its ~ spelled out; raise FileNotFoundError if there is nothing."""
+    if name is None or (path := Path(name).expanduser()).exists():
+        return name and str(path)
+    siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = get_close_matches(path.name, siblings, n=1)
+    raise FileNotFoundError(f"{path}: no such folder" + (f"; did you mean {path.parent / close[0]}?" if close else ""))

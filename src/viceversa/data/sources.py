@@ -1,0 +1,123 @@
+"""What a data set is: the items to train on, those to test on, and a sentence that says so."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from viceversa.config import ConfigError, DataConfig
+from viceversa.data.items import Item
+
+
+@dataclass(frozen=True)
+class Split:
+    """Items of worlds A and B; `paired`: a[i] and b[i] show the same."""
+
+    a: Sequence[Item]
+    b: Sequence[Item]
+    paired: bool = False
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies where a configuration points: the training pictures, and the test pictures if there is a split."""
+
+    train: Split
+    test: Split | None = None
+    worlds: tuple[str, str] = ("A", "B")
+    """What the note calls the pictures."""
+    alone: int = 0
+    """Files without a partner, left out."""
+    knows_pairs: bool = False
+    """Whether the data itself says what belongs together, so that `data.paired_test` has nothing to add."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set: how it was found (the name of a layout), its items, and a sentence that says so."""
+
+    layout: str
+    train: Split
+    test: Split
+    note: str
+
+
+def completed(layout: str, found: Found, data: DataConfig) -> Source:
+    """Make a data set of what was found: hold out test pictures if there are none, pair them if that is asked for.
+
+    Raises ConfigError if `data.paired_test` is set and cannot be done.
+    """
+    if data.paired_test and found.knows_pairs:
+        raise ConfigError(f"data.paired_test is for unpaired data; layout {layout} pairs the test pictures itself")
+    train, test, alone = found.train, found.test, found.alone
+    if test is None:
+        train, test = hold_out(train, data.test_fraction)
+    if data.paired_test:
+        test, unmatched = matched(test)
+        alone += unmatched
+    note = f"{layout}: {_count(train, found.worlds)}; {_test_note(test, found, data)}"
+    return Source(layout, train, test, note + (f"; {alone} files without a partner left out" if alone else ""))
+
+
+def matched(split: Split) -> tuple[Split, int]:
+    """Pair items by name; return the pairs and how many items are left over. ConfigError if there is no pair."""
+    a, b = ({unicodedata.normalize("NFC", item.name): item for item in items} for items in (split.a, split.b))
+    both = [name for name in a if name in b]
+    if not both:
+        first = " and ".join(str(items[0]) if items else "nothing" for items in (split.a, split.b))
+        raise ConfigError(f"{first}, ...: no test or training pictures of the same name to pair")
+    pairs = Split(tuple(a[name] for name in both), tuple(b[name] for name in both), True)
+    return pairs, len(split.a) + len(split.b) - 2 * len(both)
+
+
+def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
+    """Return what to train on and what to test on: of each at least one if there are two, and any are wanted.
+
+    Only its own name decides where a picture goes (of a pair, that of A), so it stays there when others come or go, and
+    on every machine.
+    """
+    a = _held(split.a, fraction)
+    b = a if split.paired else _held(split.b, fraction)
+    kept, held = (Split(_where(split.a, a, out), _where(split.b, b, out), split.paired) for out in (False, True))
+    return kept, held
+
+
+def _held(items: Sequence[Item], fraction: float) -> list[bool]:
+    if not fraction or len(items) < 2:
+        return [False] * len(items)
+    places = [_place(item.name) for item in items]
+    held = [place < fraction for place in places]
+    if not any(held):
+        held[places.index(min(places))] = True
+    if all(held):
+        held[places.index(max(places))] = False
+    return held
+
+
+def _where(items: Sequence[Item], held: list[bool], wanted: bool) -> tuple[Item, ...]:
+    return tuple(item for item, out in zip(items, held, strict=True) if out is wanted)
+
+
+def _place(name: str) -> float:
+    """Return a number in [0, 1) that depends on the last part of the name alone, however the file system writes it."""
+    own = unicodedata.normalize("NFC", name.rpartition("/")[2])
+    digest = hashlib.sha256(own.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48
+
+
+def _count(split: Split, worlds: tuple[str, str]) -> str:
+    if split.paired:
+        return f"{len(split.a)} pairs"
+    return f"{len(split.a)} {worlds[0]}, {len(split.b)} {worlds[1]}"
+
+
+def _test_note(test: Split, found: Found, data: DataConfig) -> str:
+    """Say where the test pictures come from, and how many they are."""
+    count = _count(test, found.worlds)
+    if found.test is not None:
+        return f"test split: {count}"
+    if not test.a and not test.b:
+        return "no test split"
+    return f"no test split: {100 * data.test_fraction:g} % held out by name ({count})"
