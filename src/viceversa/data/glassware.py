@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from viceversa.data.painting import Array, Colour, clouds, develop, grid_of, planes, samples, step
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class Scene:
     pour: float | None  # sideways place of the stream, -1..1; None: nothing is being poured
     backdrop: str
     horizon: float  # y of the table's far edge
-    wall: tuple[float, float, float]
-    table: tuple[float, float, float]
+    wall: Colour
+    table: Colour
     light: float  # -1: from the left, 1: from the right
     noise: int
 
@@ -109,27 +109,6 @@ def ring(u: Array, v: Array, level: float, radius: float, tilt: float, width: fl
     slope = np.sqrt(u * u + (w / tilt) ** 2) / rho + np.float32(1e-4)  # how much a step in the picture changes rho
     slope = np.minimum(slope, 1 + 8 * np.abs(w))  # but not far from the line, at the ends of a flat ellipse
     return np.exp(-(((rho - radius) / slope / width) ** 2))
-
-
-def step(x: Array, low: float, high: float) -> Array:
-    """Smooth step from 0 at `low` to 1 at `high`."""
-    t = np.clip((x - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
-
-
-def clouds(rng: np.random.Generator, n: int, rows: int, columns: int) -> Array:
-    """Smooth noise, n x n, standard normal at heart: random values on a grid, joined by Gaussian weights."""
-    weights = []
-    for cells in (rows, columns):
-        distance = np.linspace(0, cells - 1, n)[:, None] - np.arange(cells)
-        bell = np.exp(-(distance**2) / 0.5).astype(np.float32)
-        weights.append(bell / bell.sum(1, keepdims=True))
-    return weights[0] @ rng.standard_normal((rows, columns), np.float32) @ weights[1].T
-
-
-def planes(colour: tuple[float, float, float]) -> Array:
-    """A colour, shaped to multiply colour planes (3, n, n)."""
-    return np.asarray(colour, np.float32).reshape(3, 1, 1)
 
 
 def backdrop(s: Scene, n: int, x: Array, y: Array, rng: np.random.Generator) -> Array:
@@ -253,17 +232,12 @@ def render(s: Scene, world: str, size: int) -> NDArray[np.uint8]:
     """The scene with water ("A") or wine ("B"): (size, size, 3), sRGB. Only the liquid depends on the world."""
     if world not in ABSORPTION:
         raise ValueError(f'world must be "A" (water) or "B" (wine), not {world!r}')
-    fold = 3 if size <= 96 else 2  # samples per pixel and axis, against jagged edges
-    n = size * fold
+    n = size * samples(size)
     rng = np.random.Generator(np.random.Philox(s.noise))
-    axis = ((np.arange(n) + 0.5) / n).astype(np.float32)
-    x, y = axis[None, :], axis[:, None]
+    x, y = grid_of(n)
     u, v = (x - s.x) / s.height, (s.base - y) / s.height
     outer = profile(s.shape, s.width)
     sight = trace(s, outer, u, v)
     behind = backdrop(s, n, x, y, rng)
     colour = drink(s, world, behind * shadow(s, world, u, v), u, sight)
-    light = shine(s, float(behind.mean()), colour, outer, u, v, sight)
-    image = np.sqrt(np.clip(light.reshape(3, size, fold, size, fold).mean((2, 4)), 0, 1)).transpose(1, 2, 0)
-    image = image + rng.normal(0, 0.008, image.shape)
-    return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
+    return develop(shine(s, float(behind.mean()), colour, outer, u, v, sight), size, rng)

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from viceversa.data.glassware import BACKDROPS, SHAPES, Scene, render
+from viceversa.data.painting import numbers, write_worlds
 
 # Wall and table, sRGB. Light and dark alike, and none as red as wine: colour must not tell the worlds apart.
 PALETTES = (
@@ -28,7 +26,7 @@ PALETTES = (
 
 def scene(seed: int, index: int) -> Scene:
     """Draw scene number `index` of the family `seed`; the same integers give the same scene."""
-    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, index))))
+    rng = numbers(seed, index)
     shape = tuple(SHAPES)[int(rng.integers(3))]
     height, width = float(rng.uniform(*SHAPES[shape].height)), float(rng.uniform(*SHAPES[shape].width))
     tilt = float(rng.uniform(0.14, 0.27))
@@ -60,18 +58,4 @@ def make(out: Path, *, size: int = 64, count: int = 400, test: int = 40, seed: i
 
     Raises ValueError for a size below 16 or a count below 1, FileExistsError where other files are in the way.
     """
-    out = Path(out)
-    if size < 16 or count < 1 or test < 0:
-        raise ValueError(f"size={size} count={count} test={test}: use a size of 16 or more, count >= 1, test >= 0")
-    # Three interleaved families of scenes: none shared, and a larger count only adds to a smaller one.
-    plan = {"trainA": ("A", count, 0), "trainB": ("B", count, 1), "testA": ("A", test, 2), "testB": ("B", test, 2)}
-    for folder, (_, number, _) in plan.items():
-        ours = {f"{i:05d}.png" for i in range(number)}
-        strange = sorted(p.name for p in (out / folder).glob("*") if p.name not in ours)
-        if strange:
-            raise FileExistsError(f"{out / folder} already holds {strange[0]}: choose another folder, or delete it")
-    for folder, (world, number, family) in plan.items():
-        (out / folder).mkdir(parents=True, exist_ok=True)
-        for i in range(number):
-            image = render(scene(seed, 3 * i + family), world, size)
-            Image.fromarray(image).save(out / folder / f"{i:05d}.png")
+    write_worlds(Path(out), lambda i, world: render(scene(seed, i), world, size), size=size, count=count, test=test)

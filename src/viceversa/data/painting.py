@@ -1,0 +1,85 @@
+"""What the built-in worlds are painted with: smooth steps, smooth noise, colours as planes, and the folders they go to.
+
+Pictures are drawn as planes (3, n, n) of linear light, n a few times the size wanted, and brought to sRGB at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Array: TypeAlias = NDArray[np.float32]
+Colour: TypeAlias = tuple[float, float, float]
+
+
+def numbers(*key: int) -> np.random.Generator:
+    """Return random numbers that follow from integers alone, on every machine."""
+    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+
+
+def step(x: Array, low: float, high: float) -> Array:
+    """Smooth step from 0 at `low` to 1 at `high`."""
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def clouds(rng: np.random.Generator, n: int, rows: int, columns: int) -> Array:
+    """Smooth noise, n x n, standard normal at heart: random values on a grid, joined by Gaussian weights."""
+    weights = []
+    for cells in (rows, columns):
+        distance = np.linspace(0, cells - 1, n)[:, None] - np.arange(cells)
+        bell = np.exp(-(distance**2) / 0.5).astype(np.float32)
+        weights.append(bell / bell.sum(1, keepdims=True))
+    return weights[0] @ rng.standard_normal((rows, columns), np.float32) @ weights[1].T
+
+
+def planes(colour: Colour) -> Array:
+    """A colour, shaped to multiply colour planes (3, n, n)."""
+    return np.asarray(colour, np.float32).reshape(3, 1, 1)
+
+
+def grid_of(n: int) -> tuple[Array, Array]:
+    """Return the places of n x n samples in a frame of side 1: x (1, n) to the right, y (n, 1) downwards."""
+    axis = ((np.arange(n) + 0.5) / n).astype(np.float32)
+    return axis[None, :], axis[:, None]
+
+
+def samples(size: int) -> int:
+    """Return how many samples a pixel has along each axis, against jagged edges."""
+    return 3 if size <= 96 else 2
+
+
+def develop(light: Array, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Turn planes of linear light (3, n, n) into a picture (size, size, 3) in sRGB, with the grain of a camera."""
+    fold = light.shape[-1] // size
+    image = np.sqrt(np.clip(light.reshape(3, size, fold, size, fold).mean((2, 4)), 0, 1)).transpose(1, 2, 0)
+    image = image + rng.normal(0, 0.008, image.shape)
+    return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def write_worlds(
+    out: Path, draw: Callable[[int, str], NDArray[np.uint8]], *, size: int, count: int, test: int
+) -> None:
+    """Write trainA, trainB (`count` pictures each, of different scenes) and testA, testB (the same `test` scenes).
+
+    `draw(i, world)` paints scene number i in world "A" or "B". Raises ValueError for a size below 16 or a count below
+    1, FileExistsError where other files are in the way.
+    """
+    if size < 16 or count < 1 or test < 0:
+        raise ValueError(f"size={size} count={count} test={test}: use a size of 16 or more, count >= 1, test >= 0")
+    # Three interleaved families of scenes: none shared, and a larger count only adds to a smaller one.
+    plan = {"trainA": ("A", count, 0), "trainB": ("B", count, 1), "testA": ("A", test, 2), "testB": ("B", test, 2)}
+    for folder, (_, number, _) in plan.items():
+        ours = {f"{i:05d}.png" for i in range(number)}
+        strange = sorted(p.name for p in (out / folder).glob("*") if p.name not in ours)
+        if strange:
+            raise FileExistsError(f"{out / folder} already holds {strange[0]}: choose another folder, or delete it")
+    for folder, (world, number, family) in plan.items():
+        (out / folder).mkdir(parents=True, exist_ok=True)
+        for i in range(number):
+            Image.fromarray(draw(3 * i + family, world)).save(out / folder / f"{i:05d}.png")
