@@ -14,7 +14,7 @@ app = group("Make data sets from nothing.")
 
 @app.command("make")
 def make_data(
-    name: Annotated[Literal["water2wine"], argument("water2wine")],
+    name: Annotated[Literal["water2wine", "stripes"], argument("water2wine|stripes")],
     out: Annotated[Path, argument("OUT")],
     size: Annotated[int, option(metavar="PIXELS", help="Side of a picture.", show=True)] = 64,
     count: Annotated[int, option(metavar="N", help="Training pictures of each world.", show=True)] = 400,
@@ -23,9 +23,11 @@ def make_data(
 ) -> None:
     """Draw the built-in worlds into a folder.
 
-    Glasses of water go to trainA and testA, the same glasses of wine to testB, others to trainB.
+    water2wine: glasses of water, and of wine. stripes: plain creatures, and striped ones, horse2zebra in small.
+    World A goes to trainA and testA, the same scenes in world B to testB, others to trainB.
     """
-    from viceversa.data import water2wine
+    from viceversa.data import stripes, water2wine
 
-    water2wine.make(out, size=size, count=count, test=test, seed=seed)
+    make = {"water2wine": water2wine.make, "stripes": stripes.make}[name]
+    make(out, size=size, count=count, test=test, seed=seed)
     typer.echo(f"{out}: {name}, {count} + {count} to train, {test} + {test} to test; paired_test=true knows the answer")

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-Array: TypeAlias = NDArray[np.float32]
+Array: TypeAlias = NDArray[np.floating[Any]]  # float32, which numpy's types lose sight of
 Colour: TypeAlias = tuple[float, float, float]
 
 
@@ -62,9 +62,7 @@ def develop(light: Array, size: int, rng: np.random.Generator) -> NDArray[np.uin
     return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
-def write_worlds(
-    out: Path, draw: Callable[[int, str], NDArray[np.uint8]], *, size: int, count: int, test: int
-) -> None:
+def write_worlds(out: Path, draw: Callable[[int, str], NDArray[np.uint8]], *, size: int, count: int, test: int) -> None:
     """Write trainA, trainB (`count` pictures each, of different scenes) and testA, testB (the same `test` scenes).
 
     `draw(i, world)` paints scene number i in world "A" or "B". Raises ValueError for a size below 16 or a count below
