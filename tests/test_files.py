@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from viceversa.files import replacing, sweep
+from viceversa.files import replacing, replacing_folder, sweep
 
 
 def test_the_new_content_replaces_the_old(tmp_path: Path) -> None:
@@ -90,3 +90,49 @@ def test_a_full_disk_is_an_os_error_that_names_the_file(tmp_path: Path, write: C
 def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(KeyError), replacing(tmp_path / "a"):
         raise KeyError
+
+
+def test_a_folder_appears_at_once_and_whole(tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out[1]"
+    with replacing_folder(out) as partial:
+        (partial / "a.txt").write_text("a")
+        assert not out.exists()
+        assert partial.name.startswith(".")
+    assert os.listdir(out.parent) == ["out[1]"]
+    assert os.listdir(out) == ["a.txt"]
+
+
+def test_a_folder_that_fails_or_was_killed_leaves_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out[1]"
+
+    def fail() -> None:
+        with replacing_folder(out) as partial:
+            (partial / "a.txt").write_text("a")
+            raise RuntimeError("power is gone")
+
+    with pytest.raises(RuntimeError, match="power is gone"):
+        fail()
+    assert os.listdir(tmp_path) == []
+    (tmp_path / ".out[1].1.partial").mkdir()
+    (tmp_path / ".out[1].1.partial" / "half.txt").write_text("half")
+    (tmp_path / ".other.1.partial").mkdir()
+    with replacing_folder(out):
+        pass
+    assert sorted(os.listdir(tmp_path)) == [".other.1.partial", "out[1]"]
+
+
+def test_a_folder_with_something_in_it_is_only_replaced_when_told(tmp_path: Path, monkeypatch) -> None:
+    out = tmp_path / "out"
+    (out / "deep").mkdir(parents=True)
+    with pytest.raises(FileExistsError, match="not empty"), replacing_folder(out):
+        raise AssertionError
+    with replacing_folder(out, overwrite=True) as partial:
+        (partial / "a.txt").write_text("a")
+        assert os.listdir(out) == ["deep"]
+    assert os.listdir(out) == ["a.txt"]
+    assert os.listdir(tmp_path) == ["out"]
+    with pytest.raises(FileExistsError, match="a file is there"), replacing_folder(out / "a.txt", overwrite=True):
+        raise AssertionError
+    monkeypatch.chdir(out)
+    with pytest.raises(FileExistsError, match="working folder"), replacing_folder(tmp_path, overwrite=True):
+        raise AssertionError

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import glob
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +37,35 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
     if durable and os.name == "posix":
         _flush(path.parent)
+
+
+@contextmanager
+def replacing_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary folder beside `path` to fill; afterwards move it into place, whole.
+
+    If the block raises, or the process dies, `path` is left as it was; what a killed process left behind goes with the
+    next try. Raises FileExistsError, before anything is written, if `path` is a file, holds anything and is not to be
+    overwritten, or holds the working folder.
+    """
+    target = path.resolve()
+    if target.is_file() or (target.is_dir() and not overwrite and any(target.iterdir())):
+        what = "a file is there" if target.is_file() else "not empty; choose another folder, or --overwrite it"
+        raise FileExistsError(f"{path}: {what}")
+    if Path.cwd().is_relative_to(target):
+        raise FileExistsError(f"{path}: holds the working folder; choose another")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary, old = (target.with_name(f".{target.name}.{os.getpid()}.{what}") for what in ("partial", "old"))
+    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.partial"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    try:
+        temporary.mkdir()
+        yield temporary
+        if target.exists():
+            os.replace(target, old)
+        os.replace(temporary, target)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def sweep(folder: Path) -> None:
