@@ -6,7 +6,7 @@ import dataclasses
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from PIL import Image
 
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data import FileItem, Item, Split, find_source
-from viceversa.data.layouts import LAYOUTS
+from viceversa.data.layouts import LAYOUTS, find
 from viceversa.data.sources import hold_out
 
 
@@ -66,6 +66,22 @@ def test_val_stands_in_for_test(tmp_path: Path) -> None:
     (tmp_path / "testA").mkdir()  # empty
     source = find_source(DataConfig(root=str(tmp_path)))
     assert names(source.test.a, source.test.b) == ["valA", "valB"]
+
+
+@pytest.mark.parametrize(
+    ("sub", "size", "layout"), [("{}/A", 4, "unpaired"), ("{}/A", 4, "paired"), ("{}", 8, "aligned")]
+)
+def test_validation_pictures_are_found_and_left_alone(tmp_path: Path, sub: str, size: int, layout: Any) -> None:
+    for split in ("train", "val", "test"):
+        for world in "AB":
+            fill(tmp_path / sub.replace("A", world).format(split), [split], size=(size, 4))
+    data = DataConfig(root=str(tmp_path), layout=layout)
+    name, found = find(data)
+    assert name == layout
+    assert found.val
+    assert [item.name for item in (*found.val.a, *found.val.b)] == ["val", "val"]
+    source = find_source(data)
+    assert {item.name for split in (source.train, source.test) for item in (*split.a, *split.b)} == {"train", "test"}
 
 
 def test_two_folders_anywhere(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ Places: TypeAlias = tuple[Path, Path]  # of worlds A and B: folders, or single p
 
 WORLDS = (("A", "B"), ("a", "b"), ("X", "Y"), ("x", "y"))
 TRAIN = ("train{}", "train_{}", "train/{}", "{}")
-TEST = ("test", "val")
+REST = ("test", "val")
 
 
 def has_two_worlds(data: DataConfig) -> bool:
@@ -33,10 +33,11 @@ def open_unpaired(data: DataConfig) -> Found | None:
     places = _two_worlds(data)
     if places is None:
         return None
-    (a, b), tests = places
-    splits = (Split(_files(a), _files(b)) for a, b in tests)
-    test = next((split for split in splits if split.a or split.b), None)
-    return Found(Split(_pictures(a), _pictures(b)), test, _names(data))
+    (a, b), beside = places
+    splits = {name: Split(_files(a), _files(b)) for name, (a, b) in beside.items()}
+    rest = {name: split for name, split in splits.items() if split.a or split.b}
+    train = Split(_pictures(a), _pictures(b))
+    return Found(train, rest.get("test"), rest.get("val"), worlds=_names(data))
 
 
 def open_paired(data: DataConfig) -> Found | None:
@@ -47,8 +48,9 @@ def open_paired(data: DataConfig) -> Found | None:
     if are_single(data):
         return Found(Split(found.train.a, found.train.b, paired=True), knows_pairs=True)
     train, alone = matched(found.train)
-    test, more = (None, 0) if found.test is None else matched(found.test)
-    return Found(train, test, alone=alone + more, knows_pairs=True)
+    test, of_test = (None, 0) if found.test is None else matched(found.test)
+    val, of_val = (None, 0) if found.val is None else matched(found.val)
+    return Found(train, test, val, alone=alone + of_test + of_val, knows_pairs=True)
 
 
 def are_single(data: DataConfig) -> bool:
@@ -75,10 +77,10 @@ def open_aligned(data: DataConfig) -> Found | None:
     """
     if data.root is None:
         raise ConfigError("data.layout=aligned takes one folder of side-by-side files: data.root=FOLDER")
-    folder, tests = _side_by_side(data)
+    folder, beside = _side_by_side(data)
     train = _halves(folder)
-    test = next((split for split in map(_halves, tests) if split.a), None)
-    return Found(train, test, knows_pairs=True) if train.a else None
+    rest = {name: split for name, place in beside.items() if (split := _halves(place)).a}
+    return Found(train, rest.get("test"), rest.get("val"), knows_pairs=True) if train.a else None
 
 
 def inside(folder: Path) -> str:
@@ -87,23 +89,23 @@ def inside(folder: Path) -> str:
     return f" (found {', '.join(names[:6])}{', ...' if len(names) > 6 else ''})" if names else " (it is empty)"
 
 
-def _two_worlds(data: DataConfig) -> tuple[Places, list[Places]] | None:
-    """Return where the training pictures are, and where test pictures may be."""
+def _two_worlds(data: DataConfig) -> tuple[Places, dict[str, Places]] | None:
+    """Return where the training pictures are, and where those of other splits may be."""
     if data.a is not None and data.b is not None:
-        return (Path(data.a), Path(data.b)), []
+        return (Path(data.a), Path(data.b)), {}
     root = Path(data.root or "")
     for pattern, (a, b) in ((pattern, worlds) for pattern in TRAIN for worlds in WORLDS):
         train = root / pattern.format(a), root / pattern.format(b)
         if train[0].is_dir() and train[1].is_dir():
-            names = [pattern.replace("train", test) for test in TEST if "train" in pattern]
-            return train, [(root / name.format(a), root / name.format(b)) for name in names]
+            names = {rest: pattern.replace("train", rest) for rest in REST if "train" in pattern}
+            return train, {rest: (root / name.format(a), root / name.format(b)) for rest, name in names.items()}
     return None
 
 
-def _side_by_side(data: DataConfig) -> tuple[Path, list[Path]]:
-    """Return the folder of the training files, and folders where test files may be."""
+def _side_by_side(data: DataConfig) -> tuple[Path, dict[str, Path]]:
+    """Return the folder of the training files, and folders where those of other splits may be."""
     root = Path(data.root or "")
-    return (root / "train", [root / test for test in TEST]) if (root / "train").is_dir() else (root, [])
+    return (root / "train", {rest: root / rest for rest in REST}) if (root / "train").is_dir() else (root, {})
 
 
 def _halves(folder: Path) -> Split:

@@ -66,13 +66,18 @@ def find_source(data: DataConfig) -> Source:
 
     Raises FileNotFoundError for a missing folder, ConfigError for one without pictures or of no known layout.
     """
+    return completed(*find(data), data)
+
+
+def find(data: DataConfig) -> tuple[str, Found]:
+    """Return the layout's name and all that lies there, nothing held out; raise as `find_source` does."""
     if data.root is None and (data.a is None or data.b is None):
         raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=OTHER")
     data = dataclasses.replace(data, root=_existing(data.root), a=_existing(data.a), b=_existing(data.b))
     for layout in LAYOUTS:
         wanted = layout.name == data.layout or (data.layout == "auto" and layout.recognises(data))
         if wanted and (found := layout.open(data)):
-            return completed(layout.name, found, data)
+            return layout.name, found
     raise ConfigError(_unknown(data))
 
 

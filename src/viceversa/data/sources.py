@@ -26,6 +26,8 @@ class Found:
 
     train: Split
     test: Split | None = None
+    val: Split | None = None
+    """Validation pictures. They stand in for test pictures where there are none, and are left alone otherwise."""
     worlds: tuple[str, str] = ("A", "B")
     """What the note calls the pictures."""
     alone: int = 0
@@ -51,7 +53,7 @@ def completed(layout: str, found: Found, data: DataConfig) -> Source:
     """
     if data.paired_test and found.knows_pairs:
         raise ConfigError(f"data.paired_test is for unpaired data; layout {layout} pairs the test pictures itself")
-    train, test, alone = found.train, found.test, found.alone
+    train, test, alone = found.train, found.test or found.val, found.alone
     if test is None:
         train, test = hold_out(train, data.test_fraction)
     if data.paired_test:
@@ -87,7 +89,7 @@ def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
 def _held(items: Sequence[Item], fraction: float) -> list[bool]:
     if not fraction or len(items) < 2:
         return [False] * len(items)
-    places = [_place(item.name) for item in items]
+    places = [place(item.name) for item in items]
     held = [place < fraction for place in places]
     if not any(held):
         held[places.index(min(places))] = True
@@ -100,7 +102,7 @@ def _where(items: Sequence[Item], held: list[bool], wanted: bool) -> tuple[Item,
     return tuple(item for item, out in zip(items, held, strict=True) if out is wanted)
 
 
-def _place(name: str) -> float:
+def place(name: str) -> float:
     """Return a number in [0, 1) that depends on the last part of the name alone, however the file system writes it."""
     own = unicodedata.normalize("NFC", name.rpartition("/")[2])
     digest = hashlib.sha256(own.encode("utf-8", "surrogateescape")).digest()
@@ -116,7 +118,7 @@ def _count(split: Split, worlds: tuple[str, str]) -> str:
 def _test_note(test: Split, found: Found, data: DataConfig) -> str:
     """Say where the test pictures come from, and how many they are."""
     count = _count(test, found.worlds)
-    if found.test is not None:
+    if found.test or found.val:
         return f"test split: {count}"
     if not test.a and not test.b:
         return "no test split"
