@@ -160,7 +160,7 @@ def test_nonsense_durations(text: str) -> None:
         ("train.batch=0", "train.batch: should be greater than or equal to 1, not 0"),
         ("train.batch=two", "train.batch: should be a valid integer, not 'two'"),
         ("train.lr=.nan", "train.lr: should be a finite number, not nan"),
-        ("train.optimizer=adm", "train.optimizer: should be 'adam' or 'sgd', not 'adm'"),
+        ("train.optimizer=adm", "train.optimizer: should be 'adam', 'sgd' or 'ngd', not 'adm'"),
         ("train=5", "train: a section of keys, not 5"),
         ("generator=5", "generator: a name, or a section of options, not 5"),
         ("generator.name=", "generator.name: should be a name, not None"),

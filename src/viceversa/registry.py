@@ -86,7 +86,11 @@ def _value(key: str, kind: Any, value: Any) -> Any:
 
 
 def descriptions(cls: type) -> dict[str, str]:
-    """Return the "Args:" lines of a class docstring by option."""
-    _, _, text = inspect.cleandoc(cls.__doc__ or "").partition("Args:\n")
-    block = re.split(r"\n(?=\S)", text)[0]
-    return {name: " ".join(line.split()) for name, line in re.findall(r"^ {4}(\w+): ((?:.+|\n {5,})+)", block, re.M)}
+    """Return the "Args:" lines of a class docstring by option; inherited options are described by the base."""
+    known, found = options(cls), dict[str, str]()
+    for base in reversed(cls.__mro__):
+        _, _, text = inspect.cleandoc(base.__dict__.get("__doc__") or "").partition("Args:\n")
+        block = re.split(r"\n(?=\S)", text)[0]
+        lines = re.findall(r"^ {4}(\w+): ((?:.+|\n {5,})+)", block, re.M)
+        found |= {name: " ".join(line.split()) for name, line in lines if base is cls or name in known}
+    return found

@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from viceversa import engine, methods
 from viceversa.config import ConfigError, TrainConfig
 from viceversa.engine.average import Average
 from viceversa.engine.interrupt import listening
 from viceversa.engine.learner import Learner
+from viceversa.engine.optimizers import make_optimizer
 from viceversa.engine.report import Meter, rewind
-from viceversa.engine.schedule import rate
+from viceversa.engine.schedule import Plateau, rate
 from viceversa.methods import METHODS
 from viceversa.nets import ResNetGenerator
 from viceversa.translator import Translator
@@ -46,7 +48,33 @@ def test_other_schedules() -> None:
     cosine = [rate(train_config(schedule="cosine", **length), step, 1) for step in range(6)]
     assert cosine == pytest.approx([1, 1, 1, 0.853553, 0.5, 0.146447], abs=1e-6)
     assert [rate(train_config(schedule="step", **length), step, 1) for step in range(6)] == [1, 1, 1, 0.1, 0.1, 0.1]
+    again = train_config(schedule="step", step_every="2 steps", **length)
+    assert [rate(again, step, 1) for step in range(6)] == pytest.approx([1, 1, 1, 0.1, 0.1, 0.01])
     assert rate(train_config(schedule="constant", **length), 5, 1) == 1
+
+
+def test_a_plateau_lowers_the_rate_when_losses_stop_falling() -> None:
+    plateau = Plateau(train_config(schedule="plateau", length="100 steps", decay="10 steps"), 1)  # windows of 2 steps
+    for loss in (4.0, 2.0, 1.0, 0.5):
+        plateau.watch(loss), plateau.watch(loss)
+    for step in range(10):
+        assert plateau.factor == 1
+        plateau.watch(0.496 if step % 2 else 0.498)  # not 1 % better
+    assert plateau.factor == pytest.approx(0.2)
+    other = Plateau(train_config(schedule="plateau", decay="10 steps"), 1)
+    other.load_state_dict(plateau.state_dict())
+    assert other.state_dict() == plateau.state_dict()
+
+
+def test_normalised_gradient_descent_takes_steps_of_one_length() -> None:
+    weights = [nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(1))]
+    for steepness in (1e-6, 1e3):
+        before = torch.cat([w.detach().clone() for w in weights])
+        optimizer = make_optimizer(train_config(optimizer="ngd", lr=0.5), weights, torch.device("cpu"))
+        weights[0].grad, weights[1].grad = steepness * torch.tensor([2.0, 0, 0]), steepness * torch.tensor([2.0])
+        optimizer.step()
+        moved = torch.cat([w.detach() for w in weights]) - before
+        assert moved.tolist() == pytest.approx([-0.5 * 0.5**0.5, 0, 0, -0.5 * 0.5**0.5])
 
 
 def test_the_average_forgets_its_start_and_then_moves_slowly() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import random
 import signal
@@ -21,6 +22,7 @@ from viceversa.config import Config, ConfigError, to_yaml
 from viceversa.engine import checkpoint
 from viceversa.engine.interrupt import Interrupted
 from viceversa.engine.learner import Learner
+from viceversa.engine.schedule import Plateau
 from viceversa.methods import METHODS
 
 
@@ -73,6 +75,34 @@ def test_a_crashed_run_continues_exactly(
     assert final_state(crashed.run)["step"] == 4
     engine.train(crashed)
     assert_equal_runs(calm.run, crashed.run)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["train.schedule=plateau", "train.decay=1 step", "train.optimizer=ngd"],
+        [
+            "train.schedule=constant",
+            "discriminator.norm=spectral",
+            "discriminator.augment=[color,shift,cutout]",
+            "objective.r1=1",
+        ],
+    ],
+)
+def test_options_with_state_or_draws_continue_exactly(
+    tiny: Any, options: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Plateau, "THRESHOLD", 10.0)  # no loss falls that much: the rate must
+    calm, crashed = tiny("cyclegan", *options, run="calm"), tiny("cyclegan", *options, run="crashed")
+    engine.train(calm)
+    with monkeypatch.context() as patch:
+        crash_at(patch, step=5)
+        with pytest.raises(Crash):
+            engine.train(crashed)
+    engine.train(crashed)
+    assert_equal_runs(calm.run, crashed.run)
+    rates = [json.loads(line)["lr"] for line in (Path(calm.run) / "log.jsonl").read_text().splitlines()]
+    assert (rates[-1] < rates[0]) == ("train.schedule=plateau" in options)
 
 
 def test_workers_do_not_change_a_run(tiny: Any) -> None:

@@ -40,6 +40,17 @@ def test_wgan_gp_penalises_slopes_other_than_one() -> None:
     assert total == pytest.approx(difference + 2 * (slope - 1) ** 2, rel=1e-4)
 
 
+def test_r1_penalises_slopes_at_real_images() -> None:
+    real, fake = torch.rand(3, 2, 4, 4), torch.rand(3, 2, 4, 4)
+
+    def steep(x: torch.Tensor) -> torch.Tensor:
+        return 3 * x.flatten(1).sum(1)[:, None, None, None]
+
+    plain = Hinge().discriminator(steep, real=real, fake=fake).item()
+    with_penalty = Hinge(r1=0.1).discriminator(steep, real=real, fake=fake).item()
+    assert with_penalty == pytest.approx(plain + 0.05 * 9 * 32, rel=1e-5)  # gamma / 2 * |slope|^2
+
+
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_discriminators_loss_trains_d_and_leaves_the_fakes_alone(name: str) -> None:
     objective: Objective = OBJECTIVES[name]()

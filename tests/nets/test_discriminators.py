@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from viceversa.nets import PatchGAN, PixelGAN, output_size, receptive_field
+from viceversa.nets.layers import InstanceNorm, init_weights, learned_weight
 
 
 def parameters(net: nn.Module) -> float:
@@ -80,3 +81,15 @@ def test_map_size_finds_the_stack() -> None:
 def test_layers_are_at_least_one() -> None:
     with pytest.raises(ValueError, match="layers=0 is too small: use 1 or more"):
         PatchGAN(3, layers=0)
+
+
+def test_spectral_norm_bounds_every_layer() -> None:
+    net = PatchGAN(3, width=8, layers=2, norm="spectral")
+    init_weights(net, "normal", 3.0)
+    x = torch.rand(2, 3, 32, 32)
+    for _ in range(50):  # power iterations, one a forward pass
+        net(x)
+    for conv in (module for module in net.modules() if isinstance(module, nn.Conv2d)):
+        assert torch.linalg.matrix_norm(conv.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
+        assert learned_weight(conv).std().item() == pytest.approx(3, rel=0.2)
+    assert not any(isinstance(module, InstanceNorm) for module in net.modules())

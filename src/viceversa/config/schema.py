@@ -128,14 +128,18 @@ class TrainConfig:
     """The last part of it, during which the learning rate falls."""
     batch: Annotated[int, Field(ge=1)] = 1
     """Pictures of each world per step and process."""
-    optimizer: Literal["adam", "sgd"] = "adam"
-    """adam as in the papers; plain sgd serves proofs of parity."""
+    optimizer: Literal["adam", "sgd", "ngd"] = "adam"
+    """adam as in the papers; plain sgd serves proofs of parity; ngd is normalised gradient descent, which goes with
+    method.contrast=ence."""
     lr: Annotated[float, Field(gt=0)] = 2e-4
     """Learning rate."""
     betas: Annotated[tuple[float, float], PlainSerializer(list)] = (0.5, 0.999)
     """Adam's decay rates of the first and second moment."""
-    schedule: Literal["linear", "cosine", "step", "constant"] = "linear"
-    """How the learning rate falls during decay: linear to zero, cosine to zero, step to a tenth at once, or not."""
+    schedule: Literal["linear", "cosine", "step", "plateau", "constant"] = "linear"
+    """How the learning rate falls during decay: linear or cosine to zero, step to a tenth, or not. plateau: to a fifth
+    whenever the generator's losses have not fallen for as long as decay says."""
+    step_every: Span | None = None
+    """With schedule=step: time after which the learning rate falls to a tenth once more; null: only once."""
     precision: Literal["fp32", "bf16", "fp16", "fp64"] = "fp32"
     """fp32; bf16 or fp16 by autocast (fp16 with gradient scaling); fp64 for proofs."""
     channels_last: bool = False
@@ -158,7 +162,9 @@ class TrainConfig:
     """Time between lines of log.jsonl; losses are averaged over it."""
 
     def decay_start(self, steps_per_epoch: int) -> int:
-        """Return the step, counted from 0, at which the last part of the training begins."""
+        """Return the step, counted from 0, at which the last part of the training begins; never, with a plateau."""
+        if self.schedule == "plateau":
+            return self.length.steps(steps_per_epoch)
         return max(0, self.length.steps(steps_per_epoch) - self.decay.steps(steps_per_epoch))
 
 

@@ -16,7 +16,8 @@ from viceversa.config import Config, ConfigError
 from viceversa.engine import distributed
 from viceversa.engine.average import Average
 from viceversa.engine.distributed import World
-from viceversa.engine.schedule import rate
+from viceversa.engine.optimizers import make_optimizer
+from viceversa.engine.schedule import Plateau, rate
 from viceversa.methods.base import Batch, Update
 from viceversa.methods.pool import ImagePool
 from viceversa.seeds import seed_everything
@@ -36,7 +37,7 @@ class Learner:
         self.config, self.train, self.world = config, config.train, world
         self.device = device
         self.steps_per_epoch = steps_per_epoch
-        self.step = 0
+        self.step, self.lr = 0, config.train.lr
         seed_everything(config.seed, rank=0, step=0)
         self.method = methods.build(config)
         self.method.to(self.device, torch.float64 if self.train.precision == "fp64" else torch.float32)
@@ -47,14 +48,11 @@ class Learner:
         self.groups = {
             name: [p for net in nets for p in net.parameters()] for name, nets in self.method.groups().items()
         }
-        self.optimizers = {name: self._optimizer(parameters) for name, parameters in self.groups.items()}
+        self.optimizers = {
+            name: make_optimizer(self.train, parameters, self.device) for name, parameters in self.groups.items()
+        }
+        self.plateau = Plateau(self.train, steps_per_epoch)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.train.precision == "fp16")
-
-    def _optimizer(self, parameters: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-        if self.train.optimizer == "sgd":
-            return torch.optim.SGD(parameters, self.train.lr)
-        fused = self.device.type in ("cpu", "cuda")
-        return torch.optim.Adam(parameters, self.train.lr, self.train.betas, fused=fused)
 
     def start(self) -> None:
         """Begin a new run: take the weights that `init` names, if it names any."""
@@ -70,6 +68,8 @@ class Learner:
         while update := self._advance(updates):
             self._carry_out(update)
             losses |= {name: loss.detach() for name, loss in update.losses.items()}
+            if self.train.schedule == "plateau" and self._makes_translators(update.group):
+                self.plateau.watch(distributed.mean(update.total.detach(), self.world).item())
         self.scaler.update()
         self.average.update(self.method.translators(), self.step)
         self.step += 1
@@ -89,11 +89,15 @@ class Learner:
         distributed.average_gradients(parameters, self.world)
         self.scaler.step(optimizer)
 
+    def _makes_translators(self, group: str) -> bool:
+        nets = self.method.groups()[group]
+        return any(net in nets for net in self.method.translators().values())
+
     def _set_rate(self) -> None:
-        lr = self.train.lr * rate(self.train, self.step, self.steps_per_epoch)
+        self.lr = self.train.lr * rate(self.train, self.step, self.steps_per_epoch) * self.plateau.factor
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
-                group["lr"] = lr
+                group["lr"] = self.lr
 
     def _placed(self, batch: Batch) -> Batch:
         """Move a batch to the device, in the configured type and memory layout."""
@@ -119,6 +123,7 @@ class Learner:
             "average": self.average.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "scaler": self.scaler.state_dict(),
+            "plateau": self.plateau.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any], pools: dict[str, Tensor]) -> None:
@@ -132,6 +137,7 @@ class Learner:
             reason = str(error).strip().splitlines()[-1].strip()
             raise ConfigError(f"run={self.config.run}: its checkpoint is of other networks ({reason})") from None
         self.scaler.load_state_dict(state["scaler"])
+        self.plateau.load_state_dict(state.get("plateau", {}))
         self.step = state["step"]
 
     def finite(self) -> bool:

@@ -19,7 +19,7 @@ from viceversa.engine.learner import Learner
 from viceversa.engine.report import Meter, Report
 from viceversa.engine.results import save_weights
 from viceversa.engine.samples import sample_columns
-from viceversa.engine.schedule import rate, total_steps
+from viceversa.engine.schedule import total_steps
 from viceversa.files import sweep
 from viceversa.seeds import seed_everything
 
@@ -104,8 +104,7 @@ class Trainer:
                 f"step {step}: {wrong} is no longer a finite number; {self.run} keeps its last good checkpoint. "
                 "Lower train.lr, use train.precision=fp32, or look for flat pictures in the data"
             )
-        lr = self.train.lr * rate(self.train, step - 1, self.epoch)
-        self.report.losses(step, (step - 1) // self.epoch, lr, losses)
+        self.report.losses(step, (step - 1) // self.epoch, self.learner.lr, losses)
 
     def _sample(self) -> None:
         if self.world.leads:

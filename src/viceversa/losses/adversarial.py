@@ -18,7 +18,16 @@ Critic: TypeAlias = Callable[[Tensor], Tensor]
 
 
 class Objective:
-    """Base of all objectives; a subclass says what is wanted of the logits of real and of fake images."""
+    """Base of all objectives; a subclass says what is wanted of the logits of real and of fake images.
+
+    Args:
+        r1: Weight (gamma) of the penalty of D's slope at real images (Mescheder et al., 2018, Eq. 9); 0 turns it off.
+    """
+
+    r1 = 0.0  # for subclasses that have options of their own
+
+    def __init__(self, *, r1: float = 0.0) -> None:
+        self.r1 = r1
 
     def real(self, logits: Tensor) -> Tensor:
         """Return D's loss on real images."""
@@ -35,7 +44,8 @@ class Objective:
     def discriminator(self, D: Critic, *, real: Tensor, fake: Tensor) -> Tensor:
         """Return D's loss; no gradient flows into `fake`."""
         loss_fake = self.fake(D(fake.detach()))  # first, as in the originals: batch norm keeps count of the order
-        return 0.5 * (loss_fake + self.real(D(real)))
+        loss = 0.5 * (loss_fake + self.real(D(real)))
+        return loss + 0.5 * self.r1 * slopes(D, real).square().mean() if self.r1 else loss
 
 
 class LSGAN(Objective):
@@ -107,10 +117,15 @@ class WGANGP(Objective):
     def gradient_penalty(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """Return mean (|grad D(x)| - 1)^2 at random x between `real` and `fake`, one draw for each image."""
         share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
-        between = (share * real + (1 - share) * fake).detach().requires_grad_()
-        (slope,) = torch.autograd.grad(wide(D(between)).sum(), between, create_graph=True)
-        norms: Tensor = wide(slope).flatten(1).norm(dim=1)
-        return (norms - 1).square().mean()
+        return (slopes(D, share * real + (1 - share) * fake) - 1).square().mean()
+
+
+def slopes(D: Critic, images: Tensor) -> Tensor:
+    """Return the norm of the gradient of D's summed logits at each image, (B,); it can be minimised itself."""
+    images = images.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(wide(D(images)).sum(), images, create_graph=True)
+    norms: Tensor = wide(slope).flatten(1).norm(dim=1)
+    return norms
 
 
 def wide(x: Tensor) -> Tensor:

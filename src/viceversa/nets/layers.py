@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import pad
+from torch.nn.utils.parametrize import is_parametrized
 
 from viceversa.config import Inference
 
@@ -109,13 +110,19 @@ def init_weights(net: nn.Module, scheme: Scheme, gain: float, generator: torch.G
     one_of("init.scheme", scheme, Scheme)
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            _draw(module.weight, scheme, gain, generator)
+            _draw(learned_weight(module), scheme, gain, generator)
         elif isinstance(module, BatchNorm):
             nn.init.normal_(module.weight, 1.0, gain, generator=generator)
         else:
             continue
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def learned_weight(module: nn.Module) -> Tensor:
+    """Return the weight that is learned; with a spectral norm it lies behind the one in use."""
+    name = "parametrizations.weight.original" if is_parametrized(module, "weight") else "weight"
+    return module.get_parameter(name)
 
 
 def _draw(weight: Tensor, scheme: Scheme, gain: float, generator: torch.Generator | None) -> None:

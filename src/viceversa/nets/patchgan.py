@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from itertools import pairwise
+from typing import Literal
 
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
+from .augment import Alteration, Augment
 from .base import Discriminator, at_least
 from .blocks import Stage
 from .layers import BlurDown, Norm, make_norm
@@ -19,12 +22,14 @@ class PatchGAN(Discriminator):
     Args:
         width: Channels of the first layer; they double at each layer up to 8 times as many.
         layers: Times the image is halved. 1 to 5 judge patches of 16, 34, 70, 142, 286 pixels.
-        norm: Normalisation; the first layer has none.
+        norm: Normalisation; the first layer has none. spectral bounds the weights of all layers instead of the features
+            (Miyato et al., 2018).
         antialias: Blur before halving, as CUT does.
         tail: End in two 4x4 convolutions of stride 1, as the originals do; without, in one of 3x3, and the map is
             2**layers times smaller than the image.
         map_size: Side of the map of logits for training crops; finds the layers and tail that give it, instead of
             those named above.
+        augment: Alterations of all pictures it judges, for small data sets: color, shift, cutout.
     """
 
     def __init__(
@@ -33,13 +38,15 @@ class PatchGAN(Discriminator):
         *,
         width: int = 64,
         layers: int = 3,
-        norm: Norm = "instance",
+        norm: Norm | Literal["spectral"] = "instance",
         antialias: bool = False,
         tail: bool = True,
         map_size: int | None = None,
+        augment: tuple[Alteration, ...] = (),
         size: int | None = None,
     ) -> None:
         super().__init__()
+        self.augment = Augment(augment)
         if map_size is not None:
             layers, tail = find_stack(map_size, size, antialias)
         at_least(in_channels=(in_channels, 1), width=(width, 1), layers=(layers, 1))
@@ -47,16 +54,19 @@ class PatchGAN(Discriminator):
         stack = []
         for i, (a, b) in enumerate(pairwise(widths)):
             halves = i < layers
-            kind: Norm = norm if i else "none"
+            kind: Norm = norm if i and norm != "spectral" else "none"
             stride, blur = (1, BlurDown(b)) if halves and antialias else (2 if halves else 1, None)
             conv = nn.Conv2d(a, b, 4, stride=stride, padding=1, bias=kind != "batch")
             stack.append(Stage(conv, make_norm(kind, b), nn.LeakyReLU(0.2), blur))
         self.layers = nn.Sequential(*stack)
         self.head = nn.Conv2d(widths[-1], 1, 4 if tail else 3, padding=1)
+        if norm == "spectral":
+            for conv in [module for module in self.modules() if isinstance(module, nn.Conv2d)]:
+                spectral_norm(conv)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to logits (B, 1, h, w); `output_size` tells h and w."""
-        logits: Tensor = self.head(self.layers(x))
+        logits: Tensor = self.head(self.layers(self.augment(x)))
         return logits
 
 
@@ -85,10 +95,14 @@ class PixelGAN(Discriminator):
     Args:
         width: Channels of the first layer; the second has twice as many.
         norm: Normalisation of the second layer.
+        augment: Alterations of all pictures it judges, for small data sets: color, shift, cutout.
     """
 
-    def __init__(self, in_channels: int, *, width: int = 64, norm: Norm = "instance") -> None:
+    def __init__(
+        self, in_channels: int, *, width: int = 64, norm: Norm = "instance", augment: tuple[Alteration, ...] = ()
+    ) -> None:
         super().__init__()
+        self.augment = Augment(augment)
         at_least(in_channels=(in_channels, 1), width=(width, 1))
         bias, active = norm != "batch", nn.LeakyReLU(0.2)
         self.layers = nn.Sequential(
@@ -99,5 +113,5 @@ class PixelGAN(Discriminator):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to logits (B, 1, H, W)."""
-        logits: Tensor = self.head(self.layers(x))
+        logits: Tensor = self.head(self.layers(self.augment(x)))
         return logits
