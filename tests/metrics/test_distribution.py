@@ -1,0 +1,119 @@
+"""FID and KID are torchmetrics' to eight digits, and behave as distances of distributions should."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from viceversa.metrics import Tools, make
+from viceversa.metrics.distribution import fid, kid
+
+
+def features(count: int, dimension: int = 24, shift: float = 0.0, seed: int = 0) -> Tensor:
+    return torch.randn(count, dimension, generator=torch.Generator().manual_seed(seed)).relu() + shift
+
+
+def test_fid_is_torchmetrics() -> None:
+    from torchmetrics.image import FrechetInceptionDistance
+
+    one, other = features(60), features(50, shift=0.3, seed=1)
+    identity = nn.Identity()
+    identity.num_features = one.shape[1]
+    theirs = FrechetInceptionDistance(identity).set_dtype(torch.float64)
+    theirs.update(one.double(), real=False)
+    theirs.update(other.double(), real=True)
+    assert fid(one, other).value == pytest.approx(theirs.compute().item(), rel=1e-8)
+
+
+def test_kid_is_torchmetrics() -> None:
+    from torchmetrics.image.kid import poly_mmd
+
+    one, other = features(60).double(), features(50, shift=0.3, seed=1).double()
+    rng = np.random.RandomState(7)
+    each = []
+    for _ in range(100):
+        some, others = (rng.choice(len(f), 25, replace=False) for f in (one, other))
+        each.append(poly_mmd(other[others], one[some]).item())
+    found = kid(one, other, seed=7)
+    assert found.value == pytest.approx(np.mean(each), rel=1e-8)
+    assert found.spread == pytest.approx(np.std(each), rel=1e-8)
+    assert found.facts["subset_size"] == 25
+
+
+def test_kid_agrees_with_torchmetrics_own_sampling() -> None:
+    from torchmetrics.image import KernelInceptionDistance
+
+    one, other = features(80), features(80, shift=0.3, seed=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says that it keeps the features
+        theirs = KernelInceptionDistance(nn.Identity(), subsets=100, subset_size=40)
+    theirs.update(one, real=False)
+    theirs.update(other, real=True)
+    torch.manual_seed(0)
+    mean, spread = (x.item() for x in theirs.compute())
+    found = kid(one, other)
+    assert found.value == pytest.approx(mean, abs=4 * spread / 10)
+    assert found.spread == pytest.approx(spread, rel=0.4)
+
+
+def test_sets_of_one_kind_are_near_zero_in_kid_and_not_in_fid() -> None:
+    same, other = kid(features(100), features(100, seed=1)), kid(features(100), features(100, shift=0.5, seed=1))
+    assert abs(same.value) < 2 * same.spread
+    assert other.value > 10 * other.spread
+    assert fid(features(50), features(50, seed=1)).value > 2 * fid(features(500), features(500, seed=1)).value
+
+
+def test_the_shared_random_numbers_are_left_alone() -> None:
+    torch.manual_seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    kid(features(10), features(10, seed=1))
+    after = torch.rand(1).item(), np.random.rand()  # noqa: NPY002
+    torch.manual_seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    assert after == (torch.rand(1).item(), np.random.rand())  # noqa: NPY002
+    assert kid(features(10), features(10, seed=1), seed=1) != kid(features(10), features(10, seed=1), seed=2)
+
+
+def test_too_few_pictures_are_refused_and_few_are_cautioned() -> None:
+    with pytest.raises(ValueError, match="at least 4"):
+        kid(features(3), features(10))
+    with pytest.raises(ValueError, match="at least 2"):
+        fid(features(1), features(10))
+    assert "fewer than 2048" in fid(features(2047, 2), features(3000, 2)).facts["caution"]
+    assert fid(features(2048, 2), features(2048, 2)).facts == {}
+
+
+def test_a_score_says_through_what_it_looks() -> None:
+    [metric] = make(["kid"], Tools(seed=5))
+    pictures = np.random.default_rng(0).integers(0, 255, (4, 16, 16, 3)).astype(np.uint8)
+    notes = torch.stack([metric.note(picture, None) for picture in pictures])
+    found = metric.value(notes, notes.flip(0))
+    assert metric.name == "kid[efficientnet-lite0]"
+    assert found.facts["extractor"] == "efficientnet-lite0"
+    assert found.facts["seed"] == 5
+    assert (found.facts["pictures"], found.facts["real"]) == (4, 4)
+    assert "224" in found.facts["resizer"]
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("kidd", "did you mean kid"), ("kid[vgg]", "no such feature extractor"), ("kid[", "no such metric")],
+)
+def test_an_unknown_metric_is_refused(name: str, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        make([name], Tools())
+
+
+def test_metrics_of_the_same_name_are_one() -> None:
+    found = make(["kid", "kid[efficientnet-lite0]", "fid", "psnr", "target_class[zebra]"], Tools())
+    assert [m.name for m in found] == [
+        "kid[efficientnet-lite0]",
+        "fid[efficientnet-lite0]",
+        "psnr",
+        "target_class[zebra]",
+    ]
+    assert found[0].notebook == found[1].notebook

@@ -1,0 +1,167 @@
+"""The networks that judge: offline, safely loaded, and seeing what is in the picture."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.data
+import torch
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+from viceversa.metrics import Tools, weights
+from viceversa.metrics.distribution import class_number
+from viceversa.metrics.features import EfficientNetLite, Inception
+
+
+@pytest.fixture(scope="module")
+def lite() -> EfficientNetLite:
+    return EfficientNetLite()
+
+
+@pytest.fixture
+def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without downloads and without a network."""
+    monkeypatch.setenv("VICEVERSA_CACHE", str(tmp_path / "ours"))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+
+    def unreachable(url: str, *_: object, **__: object) -> None:
+        raise weights.URLError("no route to host")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
+    return tmp_path
+
+
+def test_efficientnet_sees_what_is_there_and_whatever_its_size(lite: EfficientNetLite) -> None:
+    cat, espresso = skimage.data.chelsea()[:, 75:375], skimage.data.coffee()[:, 100:500]
+    assert lite.top_class(cat) == class_number("Egyptian cat")
+    assert lite.top_class(espresso) == class_number("espresso")
+    assert lite.top_class(cat[::3, ::3]) in map(class_number, ("Egyptian cat", "tabby", "tiger cat"))
+    features = lite(cat)
+    assert features.shape == (1280,)
+    assert torch.equal(features, lite(cat))
+    assert lite.weights == "57934424"
+
+
+def test_efficientnet_gets_the_range_it_was_trained_on(lite: EfficientNetLite) -> None:
+    """With ImageNet's mean and deviation, which the package's example uses, it is less sure of the espresso."""
+    pixels = torch.from_numpy(skimage.data.coffee()[:, 100:500].copy()).permute(2, 0, 1)[None].float()
+    pixels = torch.nn.functional.interpolate(pixels, (224, 224), mode="bicubic", antialias=True)
+    mean, deviation = (torch.tensor(x)[:, None, None] for x in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    with torch.inference_mode():
+        ours, others = (lite.net(x).softmax(1)[0] for x in ((pixels - 127) / 128, (pixels / 255 - mean) / deviation))
+    number = class_number("espresso")
+    assert ours[number] > others[number] > 0.5
+    assert torch.allclose(
+        lite(skimage.data.coffee()[:, 100:500]),
+        lite.net.extract_features((pixels - 127) / 128).mean((2, 3))[0],
+        atol=0.1,
+    )
+
+
+def test_an_unknown_class_is_refused() -> None:
+    with pytest.raises(ValueError, match="did you mean tabby"):
+        class_number("tabb")
+
+
+@pytest.fixture(scope="module")
+def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights that fit FID's Inception and have learned nothing."""
+    path = tmp_path_factory.mktemp("weights") / "random.pth"
+    with pytest.MonkeyPatch.context() as patch:
+        module = sys.modules[FeatureExtractorInceptionV3.__module__]
+        patch.setattr(module, "load_state_dict_from_url", lambda url, progress: {})
+        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+        torch.manual_seed(0)
+        torch.save(FeatureExtractorInceptionV3("random", ["2048"]).state_dict(), path)
+    return path
+
+
+def test_inception_is_torch_fidelitys(random_inception: Path) -> None:
+    theirs = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(random_inception))
+    cat = skimage.data.chelsea()[:64, :80]
+    expected = theirs(torch.from_numpy(cat.copy()).permute(2, 0, 1)[None])[0][0]
+    found = Inception(random_inception)(cat)
+    assert found.shape == (2048,)
+    assert torch.equal(found, expected)
+
+
+def test_inception_offline_names_the_file_its_address_and_where_to_put_it(no_weights: Path) -> None:
+    with pytest.raises(
+        OSError, match=r"weights-inception-2015-12-05-6726825d\.pth is not here and https://github.com"
+    ) as e:
+        Inception()
+    assert f"put the file into {no_weights / 'ours'}" in str(e.value)
+    assert list(no_weights.rglob("*.pth")) == []
+
+
+@pytest.mark.parametrize("place", ["ours", "hub/checkpoints"])
+def test_weights_are_found_and_checked(
+    place: str, random_inception: Path, no_weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = no_weights / place / weights.INCEPTION.name
+    path.parent.mkdir(parents=True)
+    path.symlink_to(random_inception)
+    with pytest.raises(ValueError, match="wrong SHA-256"):
+        weights.find(weights.INCEPTION)
+    known = weights.Download(path.name, "https://example.org", weights.sha256(random_inception))
+    assert weights.find(known) == path
+    assert weights.at_hand(known)
+
+
+def test_a_download_is_checked(no_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    monkeypatch.setenv("VICEVERSA_CACHE", str(no_weights / "ours"))
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(no_weights / "hub"))
+    (no_weights / "file").write_bytes(b"weights")
+    url = (no_weights / "file").as_uri()
+    right = weights.Download("x.pth", url, weights.sha256(no_weights / "file"))
+    with pytest.raises(ValueError, match="not the expected file"):
+        weights.find(weights.Download("x.pth", url, "0" * 64))
+    assert not weights.at_hand(right)
+    assert weights.find(right).read_bytes() == b"weights"
+
+
+def test_a_weights_file_cannot_run_code(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(tmp_path / "evil"),)
+
+    path = tmp_path / "evil.pth"
+    path.write_bytes(pickle.dumps({"x": Evil()}))
+    for extractor in (Inception, EfficientNetLite):
+        with pytest.raises(ValueError, match="not a file of weights"):
+            extractor(path)
+    assert not (tmp_path / "evil").exists()
+
+
+def test_weights_of_another_network_are_refused(random_inception: Path) -> None:
+    with pytest.raises(ValueError, match="do not fit the network"):
+        EfficientNetLite(random_inception)
+    with pytest.raises(FileNotFoundError, match="no such weights file"):
+        Inception(random_inception.with_name("none.pth"))
+
+
+def test_an_extractor_is_loaded_once() -> None:
+    tools = Tools()
+    assert tools.extractor("") is tools.extractor("efficientnet-lite0")
+    with pytest.raises(ValueError, match="no such feature extractor; there are efficientnet-lite0, inception"):
+        tools.extractor("vgg")
+
+
+@pytest.mark.parametrize("package", ["efficientnet_lite_pytorch", "torch_fidelity.feature_extractor_inceptionv3"])
+def test_a_missing_package_names_the_extra(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ValueError, match=r'pip install "viceversa\[metrics\]"'):
+        Tools().extractor("inception" if "inception" in package else "")
+
+
+def test_pictures_are_not_changed(lite: EfficientNetLite) -> None:
+    cat = skimage.data.chelsea()
+    before = cat.copy()
+    lite(cat)
+    assert np.array_equal(cat, before)
