@@ -6,8 +6,10 @@ tensors are (channels, height, width), float32 in [-1, 1].
 
 from __future__ import annotations
 
+import logging
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +39,12 @@ __all__ = [
     "with_channels",
 ]
 
+log = logging.getLogger("viceversa")
+
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF"}
 FORMATS |= {".tiff": "TIFF", ".gif": "GIF", ".ppm": "PPM", ".pgm": "PPM"}
 EXTENSIONS = frozenset(FORMATS)
+DIGITS = re.compile("([0-9]+)")
 OPAQUE = frozenset({".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"})  # formats without alpha
 
 
@@ -50,28 +55,32 @@ def list_images(folder: Path) -> list[Path]:
 
 def list_files(folder: Path) -> list[str]:
     """Return the same as paths within the folder, with forward slashes; none if there is no such folder."""
-    found: list[str] = []
-    seen: set[str] = set()
-    for parent, folders, files in os.walk(folder, followlinks=True):
-        real = os.path.realpath(parent)
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        if real in seen:  # class folders may be links, and a link to a parent must not send us round in circles
-            folders.clear()
-            continue
-        seen.add(real)
-        inside = "" if parent == str(folder) else f"{Path(parent).relative_to(folder).as_posix()}/"
-        for name in files:
-            known = os.path.splitext(name)[1].lower() in EXTENSIONS and not name.startswith(".")
-            if known and os.path.isfile(os.path.join(parent, name)):
-                found.append(inside + name)
-    return sorted(found, key=natural_key)
+    return list(_walk(folder, "", set())) if folder.is_dir() else []
 
 
-def natural_key(path: str) -> tuple[list[list[str | int]], list[str]]:
+def _walk(folder: Path | str, inside: str, seen: set[str]) -> Iterator[str]:
+    real = os.path.realpath(folder)
+    if real in seen:  # class folders may be links, and a link to a parent must not send us round in circles
+        return
+    seen.add(real)
+    try:
+        with os.scandir(folder) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+    except PermissionError as error:
+        log.warning("skipped: %s: %s", folder, error.strerror)
+        return
+    for entry in sorted(visible, key=lambda entry: natural_key(entry.name)):
+        if entry.is_dir():
+            yield from _walk(entry.path, f"{inside}{entry.name}/", seen)
+        elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file():
+            yield inside + entry.name
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
     """Return a sort key that compares the numbers within names as numbers."""
-    parts = path.split("/")
-    words = [re.split(r"([0-9]+)", part.casefold()) for part in parts]
-    return [[int(w) if i % 2 else w for i, w in enumerate(part)] for part in words], parts
+    words: list[str | int] = [*DIGITS.split(name.casefold())]
+    words[1::2] = map(int, words[1::2])
+    return words, name
 
 
 def with_channels(picture: Picture, channels: int) -> Pixels:

@@ -54,7 +54,7 @@ class FileItem:
         return os.path.splitext(self.file)[0]
 
     def __str__(self) -> str:
-        return str(self.path)
+        return os.path.join(self.folder, self.file)
 
     def open(self) -> Picture:
         """Decode the file, and take the half; raise ImageError for what cannot be read, or is too narrow to halve."""
