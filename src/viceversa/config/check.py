@@ -85,8 +85,11 @@ def _check(config: Config) -> None:
         raise ConfigError("data.a and data.b go together: give both folders, or data.root alone")
     if data.a is not None and data.a == data.b:
         raise ConfigError(f"data.a and data.b are the same folder, {data.a}; give one for each world")
-    if data.root is not None and data.a is not None:
-        raise ConfigError("data.root and data.a/data.b exclude each other: give one or the other")
+    if data.a is not None and (data.root is not None or data.manifest is not None):
+        other = "data.root" if data.root is not None else "data.manifest"
+        raise ConfigError(f"{other} and data.a/data.b exclude each other: give one or the other")
+    if data.manifest is not None and data.layout not in ("auto", "manifest"):
+        raise ConfigError(f"data.manifest and data.layout={data.layout} exclude each other; drop data.layout")
     if not all(0 <= beta < 1 for beta in train.betas):
         raise ConfigError(f"train.betas={list(train.betas)}: both must lie in [0, 1)")
     for key in ("length", "save_every", "sample_every", "log_every"):

@@ -47,8 +47,9 @@ def load_words(words: Sequence[str]) -> Config:
 
 def default_run(config: Config, name: str) -> Config:
     """Return the configuration with its run folder named, if it is not and the data is known: runs/NAME-DATA."""
-    folders = [config.data.root] if config.data.root else [config.data.a, config.data.b]
-    named = [Path(folder).resolve().name for folder in folders if folder]
+    data = config.data
+    places = [Path(place).resolve() for place in (data.root or data.manifest, data.a, data.b) if place]
+    named = [place.stem if place.is_file() else place.name for place in places]
     return config if config.run or not named else dataclasses.replace(config, run=f"runs/{'-'.join([name, *named])}")
 
 

@@ -87,13 +87,15 @@ class DataConfig:
 
     root: str | None = None
     """Folder of the data set. Its layout is recognised: trainA/ trainB/, train/A train/B, side-by-side files, ..."""
+    manifest: str | None = None
+    """List of pictures (.csv, .tsv or .jsonl: a, b, split) with paths relative to root, or to its own folder."""
     a: str | None = None
     """Any folder with the pictures of world A, or one picture (instead of root)."""
     b: str | None = None
     """The same for world B."""
-    layout: Literal["auto", "single", "unpaired", "paired", "aligned"] = "auto"
+    layout: Literal["auto", "manifest", "single", "unpaired", "paired", "aligned"] = "auto"
     """auto says what it finds. To insist: unpaired folders, paired (two folders, same names), aligned (A|B side by side
-    in a file), single (one picture a world)."""
+    in a file), single (one picture a world), manifest (a list of pictures)."""
     paired_test: bool = False
     """Unpaired data only: testA and testB show the same scenes under the same names, so the true answer is known."""
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.05

@@ -46,11 +46,11 @@ def open_paired(data: DataConfig) -> Found | None:
     if found is None:
         return None
     if are_single(data):
-        return Found(Split(found.train.a, found.train.b, paired=True), knows_pairs=True)
+        return Found(Split(found.train.a, found.train.b, paired=True))
     train, alone = matched(found.train)
     test, of_test = (None, 0) if found.test is None else matched(found.test)
     val, of_val = (None, 0) if found.val is None else matched(found.val)
-    return Found(train, test, val, alone=alone + of_test + of_val, knows_pairs=True)
+    return Found(train, test, val, alone=alone + of_test + of_val)
 
 
 def are_single(data: DataConfig) -> bool:
@@ -80,7 +80,7 @@ def open_aligned(data: DataConfig) -> Found | None:
     folder, beside = _side_by_side(data)
     train = _halves(folder)
     rest = {name: split for name, place in beside.items() if (split := _halves(place)).a}
-    return Found(train, rest.get("test"), rest.get("val"), knows_pairs=True) if train.a else None
+    return Found(train, rest.get("test"), rest.get("val")) if train.a else None
 
 
 def inside(folder: Path) -> str:

@@ -20,7 +20,7 @@ class Item(Protocol):
 
     @property
     def name(self) -> str:
-        """What samples and outputs are called: without suffix, with `/` where it lay in subfolders. Pairs share it."""
+        """What samples and outputs are called: without suffix, with `/` where it lay in subfolders."""
         ...
 
     def open(self) -> Picture:

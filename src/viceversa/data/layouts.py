@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data import folders
+from viceversa.data import folders, manifest
 from viceversa.data.sources import Found, Source, completed
 
 
@@ -30,6 +30,13 @@ class Layout:
 
 
 LAYOUTS = (
+    Layout(
+        "manifest",
+        "manifest.csv, .tsv or .jsonl in the folder; or data.root=FILE.csv, or data.manifest=FILE.csv",
+        "as it says: columns a, b and split; pairs where every row has both",
+        manifest.is_manifest,
+        manifest.open_manifest,
+    ),
     Layout(
         "single",
         "data.a=one.jpg data.b=other.png",
@@ -71,9 +78,15 @@ def find_source(data: DataConfig) -> Source:
 
 def find(data: DataConfig) -> tuple[str, Found]:
     """Return the layout's name and all that lies there, nothing held out; raise as `find_source` does."""
-    if data.root is None and (data.a is None or data.b is None):
+    if data.root is None and data.manifest is None and (data.a is None or data.b is None):
         raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=OTHER")
-    data = dataclasses.replace(data, root=_existing(data.root), a=_existing(data.a), b=_existing(data.b))
+    data = dataclasses.replace(
+        data,
+        root=_existing(data.root),
+        manifest=_existing(data.manifest),
+        a=_existing(data.a),
+        b=_existing(data.b),
+    )
     for layout in LAYOUTS:
         wanted = layout.name == data.layout or (data.layout == "auto" and layout.recognises(data))
         if wanted and (found := layout.open(data)):
@@ -86,7 +99,7 @@ def _unknown(data: DataConfig) -> str:
         return f"data.layout={data.layout} is not what data.a and data.b are; leave it to data.layout=auto"
     root = Path(data.root)
     if root.is_file():
-        return f"{root}: a file, where a folder of pictures is expected"
+        return f"{root}: a file, where a folder of pictures or a manifest is expected"
     forms = "; ".join(f"{layout.name}: {layout.form}" for layout in LAYOUTS)
     return f"{root}: no layout recognised{folders.inside(root)}; accepted are {forms} (data.layout=NAME insists)"
 
@@ -97,4 +110,7 @@ def _existing(name: str | None) -> str | None:
         return name and str(path)
     siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
     close = get_close_matches(path.name, siblings, n=1)
-    raise FileNotFoundError(f"{path}: no such folder" + (f"; did you mean {path.parent / close[0]}?" if close else ""))
+    raise FileNotFoundError(
+        f"{path}: no such {'file' if path.suffix else 'folder'}"
+        + (f"; did you mean {path.parent / close[0]}?" if close else "")
+    )

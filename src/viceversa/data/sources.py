@@ -32,8 +32,6 @@ class Found:
     """What the note calls the pictures."""
     alone: int = 0
     """Files without a partner, left out."""
-    knows_pairs: bool = False
-    """Whether the data itself says what belongs together, so that `data.paired_test` has nothing to add."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +49,12 @@ def completed(layout: str, found: Found, data: DataConfig) -> Source:
 
     Raises ConfigError if `data.paired_test` is set and cannot be done.
     """
-    if data.paired_test and found.knows_pairs:
-        raise ConfigError(f"data.paired_test is for unpaired data; layout {layout} pairs the test pictures itself")
+    if data.paired_test and found.train.paired:
+        raise ConfigError(f"data.paired_test is for unpaired data; layout {layout} holds pairs anyway")
     train, test, alone = found.train, found.test or found.val, found.alone
     if test is None:
         train, test = hold_out(train, data.test_fraction)
-    if data.paired_test:
+    if data.paired_test and not test.paired:
         test, unmatched = matched(test)
         alone += unmatched
     note = f"{layout}: {_count(train, found.worlds)}; {_test_note(test, found, data)}"

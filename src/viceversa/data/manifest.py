@@ -1,0 +1,121 @@
+"""A list of pictures in one file: CSV, TSV or JSON lines, with the fields a, b and split."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from viceversa.config import ConfigError, DataConfig
+from viceversa.data.images import EXTENSIONS
+from viceversa.data.items import FileItem
+from viceversa.data.sources import Found, Split
+
+NAMES = ("manifest.csv", "manifest.tsv", "manifest.jsonl")  # looked for in data.root
+SUFFIXES = frozenset({".csv", ".tsv", ".jsonl"})
+SPLITS = ("train", "test", "val")
+
+
+def is_manifest(data: DataConfig) -> bool:
+    """Whether there is one."""
+    return _place(data) is not None
+
+
+def open_manifest(data: DataConfig) -> Found | None:
+    """Read the manifest; None if there is none.
+
+    A split in which every row names both pictures is paired. Raises ConfigError, which names the line, for what is not
+    understood, for files that do not exist, and for paths that lead out of the folder that they are relative to: a
+    manifest may come from anywhere, and must not reach pictures that its user did not mean.
+    """
+    place = _place(data)
+    if place is None:
+        return None
+    file, folder = place
+    rows: dict[str, list[tuple[FileItem | None, FileItem | None]]] = {name: [] for name in SPLITS}
+    for number, row in _rows(file):
+        where = f"{file}, line {number}"
+        a, b = (_item(row.get(world), folder, where) for world in "ab")
+        split = row.get("split") or "train"
+        if split not in SPLITS:
+            raise ConfigError(f"{where}: split is {split!r}; use {', '.join(SPLITS)}, or leave it empty for train")
+        if not (a or b):
+            raise ConfigError(f"{where}: names no picture, neither a nor b")
+        rows[split].append((a, b))
+    train, test, val = (_split(rows[name]) for name in SPLITS)
+    for world, items in (("a", train.a), ("b", train.b)):
+        if not items:
+            raise ConfigError(f"{file}: no training picture in column {world}")
+    return Found(train, test if rows["test"] else None, val if rows["val"] else None)
+
+
+def _place(data: DataConfig) -> tuple[Path, Path] | None:
+    """Return the manifest, and the folder that its paths are relative to."""
+    root = Path(data.root) if data.root else None
+    if data.manifest:
+        file = Path(data.manifest)
+        if file.suffix.lower() not in SUFFIXES or not file.is_file() or (root and root.is_file()):
+            raise ConfigError(
+                f"data.manifest={file}: should be a {', '.join(sorted(SUFFIXES))} file, data.root a folder"
+            )
+        return file, root or file.parent
+    if root is None:
+        return None
+    if root.is_file():
+        return (root, root.parent) if root.suffix.lower() in SUFFIXES else None
+    return next(((root / name, root) for name in NAMES if (root / name).is_file()), None)
+
+
+def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield the rows with their line numbers."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            if file.suffix.lower() == ".jsonl":
+                for number, line in enumerate(lines, 1):
+                    if line.strip():
+                        yield number, _object(line, f"{file}, line {number}")
+                return
+            reader = csv.DictReader(lines, delimiter="\t" if file.suffix.lower() == ".tsv" else ",", strict=True)
+            if not {"a", "b"} & set(reader.fieldnames or ()):
+                raise ConfigError(f"{file}: its first line should name the columns a,b,split")
+            for row in reader:
+                if None in row:
+                    raise ConfigError(f"{file}, line {reader.line_num}: more fields than columns; quote commas")
+                yield reader.line_num, row
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"{file}: not a text of the form that its suffix says ({error})") from None
+
+
+def _object(line: str, where: str) -> Mapping[str, Any]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{where}: not JSON ({error})") from None
+    if not isinstance(row, dict) or not all(isinstance(row.get(key, ""), (str, type(None))) for key in "ab"):
+        raise ConfigError(f'{where}: expected {{"a": "photos/1.jpg", "b": "drawings/1.png", "split": "train"}}')
+    return row
+
+
+def _item(text: str | None, folder: Path, where: str) -> FileItem | None:
+    """Return the picture of an entry; None if it is empty."""
+    if not text:
+        return None
+    base = os.path.join(os.path.abspath(folder), "")
+    path = os.path.normpath(os.path.join(base, text))
+    if not path.startswith(base):
+        raise ConfigError(
+            f"{where}: {text} lies outside {folder}; if you mean it, give data.root=FOLDER that holds both"
+        )
+    if os.path.splitext(path)[1].lower() not in EXTENSIONS:
+        raise ConfigError(f"{where}: {text} is not a picture, by its suffix")
+    if "\0" in path or not os.path.isfile(path):
+        raise ConfigError(f"{where}: {text}: no such file in {folder}")
+    return FileItem(folder, path.removeprefix(base).replace(os.sep, "/"))
+
+
+def _split(rows: list[tuple[FileItem | None, FileItem | None]]) -> Split:
+    a, b = (tuple(item for row in rows if (item := row[world])) for world in (0, 1))
+    return Split(a, b, paired=bool(rows) and len(a) == len(b) == len(rows))

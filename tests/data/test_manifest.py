@@ -1,0 +1,164 @@
+"""Lists of pictures: what they say, and what strangers' lists may not do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from viceversa.config import ConfigError, DataConfig, load_config
+from viceversa.data import Source, find_source
+from viceversa.data.manifest import _item
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "data"
+    for name in ("p/1.png", "p/2.png", "p/3.png", "q/1.jpg", "q/2.jpg", "q/ü, 3.jpg", "../secret.png"):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (4, 4)).save(path)
+    return root
+
+
+def write(folder: Path, text: str, name: str = "manifest.csv") -> Path:
+    (folder / name).write_text(text, "utf-8")
+    return folder / name
+
+
+def source_of(root: Path, **data: object) -> Source:
+    return find_source(DataConfig(root=str(root), test_fraction=0, **data))  # type: ignore[arg-type]
+
+
+def files(source: Source) -> list[list[str]]:
+    splits = (source.train, source.test)
+    return [["/".join(Path(str(i)).parts[-2:]) for i in items] for split in splits for items in (split.a, split.b)]
+
+
+PAIRS = 'a,b,split\np/1.png,q/2.jpg,train\np/2.png,q/1.jpg,\np/3.png,"q/ü, 3.jpg",test\n'
+
+
+def test_pairs(folder: Path) -> None:
+    write(folder, PAIRS)
+    source = source_of(folder)
+    assert source.layout == "manifest"
+    assert files(source) == [["p/1.png", "p/2.png"], ["q/2.jpg", "q/1.jpg"], ["p/3.png"], ["q/ü, 3.jpg"]]
+    assert source.train.paired
+    assert source.test.paired
+    assert source.train.a[0].name == "p/1"
+    assert source.note == "manifest: 2 pairs; test split: 1 pairs"
+
+
+def test_the_forms_say_the_same(folder: Path) -> None:
+    expected = files(source_of(write(folder, PAIRS, "x.csv")))
+    tabs = "\ufeff" + PAIRS.replace('"', "").replace("q/ü, 3", "q/ü; 3").replace(",", "\t").replace("ü; ", "ü, ")
+    assert files(source_of(write(folder, tabs, "x.tsv"))) == expected
+    rows = [
+        {"a": "p/1.png", "b": "q/2.jpg", "caption": "ignored"},
+        {"a": "p/2.png", "b": "q/1.jpg", "split": None},
+        {"a": str(folder / "p/3.png"), "b": "q/../q/ü, 3.jpg", "split": "val"},  # absolute, but inside
+    ]
+    lines = "\n\n".join(json.dumps(row) for row in rows)
+    assert files(source_of(write(folder, lines, "x.JSONL"))) == expected
+
+
+def test_unpaired_rows_leave_a_or_b_empty(folder: Path) -> None:
+    write(folder, "b,a,split\n,p/1.png,\nq/1.jpg,,train\nq/2.jpg,,train\nq/1.jpg,p/1.png,test\nq/2.jpg,p/2.png,val\n")
+    source = source_of(folder, paired_test=True)
+    assert files(source) == [["p/1.png"], ["q/1.jpg", "q/2.jpg"], ["p/1.png"], ["q/1.jpg"]]
+    assert (source.train.paired, source.test.paired) == (False, True)
+    assert source.note == "manifest: 1 A, 2 B; test split: 1 pairs"
+
+
+def test_one_row_without_a_partner_makes_all_unpaired(folder: Path) -> None:
+    write(folder, PAIRS + "p/3.png,,\n")
+    source = source_of(folder)
+    assert not source.train.paired
+    assert len(source.train.a) == 3
+
+
+def test_a_manifest_that_lies_elsewhere(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    file = write(tmp_path / "lists", PAIRS, "mine.csv")
+    config = load_config(None, [f"data.manifest={file}", f"data.root={folder}"])
+    assert len(find_source(config.data).train.a) == 2
+    with pytest.raises(ConfigError, match=r"line 2: p/1\.png: no such file in .*lists"):
+        find_source(DataConfig(manifest=str(file)))
+
+
+def test_a_manifest_goes_before_folders(folder: Path) -> None:
+    for world in ("trainA", "trainB"):
+        (folder / world).mkdir()
+        Image.new("L", (4, 4)).save(folder / world / "x.png")
+    assert source_of(folder).layout == "unpaired"
+    write(folder, PAIRS)
+    assert source_of(folder).layout == "manifest"
+    assert source_of(folder, layout="unpaired").layout == "unpaired"
+
+
+@pytest.mark.parametrize("path", ["../secret.png", "p/../../secret.png", "{outside}/secret.png", "../data2/x.png"])
+def test_paths_that_lead_out_are_refused(folder: Path, tmp_path: Path, path: str) -> None:
+    """They would be shown in sample grids, and copied into caches."""
+    write(folder, f"a,b\n{path.format(outside=tmp_path)},q/1.jpg\n")
+    with pytest.raises(ConfigError, match=r"manifest\.csv, line 2: .* lies outside .*data; .* data\.root=FOLDER"):
+        source_of(folder)
+
+
+def test_paths_that_lead_out_are_meant_if_the_root_says_so(folder: Path, tmp_path: Path) -> None:
+    file = write(folder, f"a,b\n{tmp_path}/secret.png,data/q/1.jpg\n", "x.csv")
+    source = find_source(DataConfig(manifest=str(file), root=str(tmp_path)))
+    assert source.train.a[0].name == "secret"
+
+
+@given(st.text(st.sampled_from("./\\~ab\0:\n"), max_size=14))
+def test_no_entry_leads_out(text: str) -> None:
+    folder = Path("/surely/not/there")
+    with pytest.raises(ConfigError, match=r"lies outside|not a picture|no such file") as raised:
+        _item(text + ".png", folder, "here")
+    if "no such file" in str(raised.value):
+        assert "\0" in text or (folder / text).resolve().is_relative_to(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "match"),
+    [
+        ("a,b\np/9.png,q/1.jpg\n", "x.csv", r"x\.csv, line 2: p/9\.png: no such file"),
+        ("a,b\np/1.png\0,q/1.jpg\n", "x.csv", "line"),
+        ("a,b\nx.csv,q/1.jpg\n", "x.csv", "line 2: x.csv is not a picture, by its suffix"),
+        ("a,b\n,\n", "x.csv", "line 2: names no picture"),
+        ("a,b,split\np/1.png,q/1.jpg,dev\n", "x.csv", "line 2: split is 'dev'; use train, test, val"),
+        ("a,b\np/1.png,q/1.jpg,train\n", "x.csv", "line 2: more fields than columns"),
+        ("p/1.png,q/1.jpg\n", "x.csv", "first line should name the columns a,b,split"),
+        ("", "x.csv", "first line should name the columns"),
+        ("a,b\np/1.png,\n", "x.csv", "no training picture in column b"),
+        ('a,b\n"p/1.png,q/1.jpg', "x.csv", "not a text of the form"),
+        ("{]", "x.jsonl", "line 1: not JSON"),
+        ("[1]", "x.jsonl", "line 1: expected"),
+        ('{"a": 1}', "x.jsonl", "line 1: expected"),
+        ("[" * 100_000, "x.jsonl", "line 1: not JSON"),
+    ],
+)
+def test_mistakes_are_explained_in_one_line(folder: Path, text: str, name: str, match: str) -> None:
+    with pytest.raises(ConfigError, match=match) as raised:
+        source_of(write(folder, text, name))
+    assert "\n" not in str(raised.value)
+
+
+def test_bytes_that_are_no_text(folder: Path) -> None:
+    (folder / "manifest.csv").write_bytes(b"a,b\n\xff\xfe\n")
+    with pytest.raises(ConfigError, match="not a text"):
+        source_of(folder)
+
+
+def test_what_excludes_each_other(folder: Path) -> None:
+    file = write(folder, PAIRS)
+    for words in (["data.a=x", "data.b=y"], ["data.layout=paired"]):
+        with pytest.raises(ConfigError, match=r"data\.manifest and data\.\S+ exclude each other"):
+            load_config(None, [f"data.manifest={file}", *words])
+    (folder / "list.txt").touch()
+    with pytest.raises(ConfigError, match=r"list\.txt: should be a \.csv"):
+        find_source(DataConfig(manifest=str(folder / "list.txt")))
