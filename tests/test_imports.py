@@ -17,6 +17,7 @@ LEVELS = [
     {"registry", "devices", "seeds"},
     {"losses", "nets", "data", "metrics"},
     {"methods"},
+    {"page"},
     {"engine", "translator"},
     {"translate", "info", "demo", "interop", "errors"},
     {"cli"},

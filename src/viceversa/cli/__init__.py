@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from viceversa.cli import data, presets, showing, training, translating
+from viceversa.cli import data, presets, reporting, showing, training, translating
 from viceversa.cli.words import LAYOUT
 from viceversa.errors import one_line
 
@@ -50,6 +50,7 @@ app.command()(training.train)
 app.command()(translating.translate)
 app.command()(training.demo)
 app.command("import")(translating.import_weights)
+app.command()(reporting.report)
 app.command()(showing.info)
 app.command("config")(showing.show_config)
 app.add_typer(presets.app, name="presets")

@@ -38,6 +38,7 @@ Source = Annotated[Optional[str], argument("PRESET|CONFIG.yaml", autocompletion=
 Overrides = Annotated[Optional[list[str]], argument("KEY=VALUE")]
 Preset = Annotated[str, argument("PRESET", autocompletion=preset_names)]
 Model = Annotated[Path, argument("RUN|WEIGHTS")]
+Run = Annotated[Path, argument("RUN")]
 
 
 def track(items: Iterable[T], total: int) -> Iterable[T]:

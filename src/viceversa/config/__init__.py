@@ -4,8 +4,8 @@ Values come, later ones winning, from the defaults in `schema`, a preset, a YAML
 """
 
 from viceversa.config.check import explain, suggest, validate
-from viceversa.config.dump import to_tree, to_yaml
-from viceversa.config.load import default_run, load_config, load_words, merge, parse_yaml
+from viceversa.config.dump import flat, meanings, to_tree, to_yaml
+from viceversa.config.load import default_run, load_config, load_words, merge, parse_override, parse_yaml
 from viceversa.config.presets import copy_preset, preset_text, preset_titles, presets
 from viceversa.config.schema import (
     CLOSED,
@@ -35,10 +35,13 @@ __all__ = [
     "copy_preset",
     "default_run",
     "explain",
+    "flat",
     "frozen",
     "load_config",
     "load_words",
+    "meanings",
     "merge",
+    "parse_override",
     "parse_yaml",
     "preset_text",
     "preset_titles",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import io
 import textwrap
@@ -35,7 +36,7 @@ def to_yaml(config: Config, options: Mapping[str, Mapping[str, str]] | None = No
         if not isinstance(value, dict):
             continue
         section = getattr(config, key)
-        docs = (options or {}).get(key, {}) if key in COMPONENTS else _docs(type(section))
+        docs = (options or {}).get(key, {}) if key in COMPONENTS else _section_docs(section)
         for name in value:
             if name in docs:
                 tree[key].yaml_set_comment_before_after_key(name, before=docs[name], indent=2)
@@ -44,6 +45,27 @@ def to_yaml(config: Config, options: Mapping[str, Mapping[str, str]] | None = No
     yaml.width = 10_000
     yaml.dump(tree, text)
     return text.getvalue().lstrip("\n")
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    """Return nested values under dotted keys."""
+    found: dict[str, object] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
+def meanings(config: Config, options: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return what every key means, by dotted key; `options` describes the components', as in `to_yaml`."""
+    found = dict(_docs(Config))
+    for section in _docs(Config):
+        inner = options[section] if section in COMPONENTS else _section_docs(getattr(config, section))
+        found |= {f"{section}.{name}": doc for name, doc in inner.items()}
+    return found
+
+
+def _section_docs(section: object) -> dict[str, str]:
+    return _docs(type(section)) if dataclasses.is_dataclass(section) else {}
 
 
 def _quoted(value: Any) -> Any:

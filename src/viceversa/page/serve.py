@@ -1,0 +1,66 @@
+"""The page of a training that goes on, served to this machine's browser, which looks for news by itself."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from viceversa import page
+
+
+class Server(ThreadingHTTPServer):
+    """Serves one run's page at / to localhost and nothing else; writes it anew when the run has more to tell.
+
+    Port 0 takes any free one. Raises OSError if the port is taken.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, run: Path, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.run, self.writing = run, threading.Lock()
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return f"http://127.0.0.1:{self.server_port}/"
+
+    def page(self) -> Path:
+        """Return the page, up to date."""
+        with self.writing:
+            return page.write(self.run) if page.stale(self.run) else self.run / page.NAME
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers GET and HEAD of / with the page."""
+
+    server: Server
+
+    def do_GET(self) -> None:
+        """Send the page."""
+        body = self._head()
+        if body is not None:
+            self.wfile.write(body)
+
+    def do_HEAD(self) -> None:
+        """Say when it was written."""
+        self._head()
+
+    def _head(self) -> bytes | None:
+        if self.path != "/":
+            self.send_error(404)
+            return None
+        path = self.server.page()
+        body = path.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("ETag", f'"{path.stat().st_mtime_ns}"')
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        return body
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Keep quiet."""
