@@ -1,9 +1,10 @@
-"""Writing files so that they are either the old ones or the new ones, whatever happens in between."""
+"""Writing files so that they are either the old ones or the new ones, whatever happens in between; and the cache."""
 
 from __future__ import annotations
 
 import errno
 import glob
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator
@@ -72,6 +73,25 @@ def sweep(folder: Path) -> None:
     """Delete what a killed process left half written in a folder and its subfolders."""
     for leftover in folder.rglob(".*.partial*"):
         leftover.unlink(missing_ok=True)
+
+
+def cache_folder() -> Path:
+    """Return the folder for what can be had again: VICEVERSA_CACHE, or where the system keeps such things."""
+    from platformdirs import user_cache_dir
+
+    return Path(os.environ.get("VICEVERSA_CACHE") or user_cache_dir("viceversa")).expanduser()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time work on `path`; the others wait. The lock dies with its process."""
+    from filelock import FileLock
+
+    name = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]
+    lock = cache_folder() / "locks" / f"{name}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        yield
 
 
 def _says_full(error: BaseException | None) -> bool:

@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
+from viceversa.cli import getting
 from viceversa.cli.words import argument, group, option
 
 app = group("Make data sets from nothing.")
+app.command("get")(getting.get_data)
 
 
 @app.command("make")

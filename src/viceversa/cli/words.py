@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Optional, TypeVar
 
@@ -48,3 +49,16 @@ def track(items: Iterable[T], total: int) -> Iterable[T]:
 
     console = Console(stderr=True)
     return track(items, "", total, console=console, disable=not console.is_terminal, transient=True)
+
+
+@contextmanager
+def transfer(what: str) -> Iterator[Callable[[int, Optional[int]], None]]:
+    """Give a function that shows the bytes done of the bytes to do, as a bar on a terminal, nowhere else."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = (what, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=None, visible=False)
+        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
