@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
@@ -48,9 +50,18 @@ def load_words(words: Sequence[str]) -> Config:
 def default_run(config: Config, name: str) -> Config:
     """Return the configuration with its run folder named, if it is not and the data is known: runs/NAME-DATA."""
     data = config.data
-    places = [Path(place).resolve() for place in (data.root or data.manifest, data.a, data.b) if place]
-    named = [place.stem if place.is_file() else place.name for place in places]
+    named = [_name(place) for place in (data.root or data.manifest, data.a, data.b) if place]
     return config if config.run or not named else dataclasses.replace(config, run=f"runs/{'-'.join([name, *named])}")
+
+
+def _name(place: str) -> str:
+    """Return what a folder or a file is called, or the data set at an address."""
+    if "://" in place:
+        parts = urlsplit(place)
+        name = f"{parts.netloc}{parts.path}".rstrip("/").rpartition("/")[2]
+        return re.sub(r"(\.tar)?\.(zip|tar|gz|tgz|bz2|xz)$", "", name)
+    path = Path(place).resolve()
+    return path.stem if path.is_file() else path.name
 
 
 def parse_yaml(text: str, name: str) -> dict[str, Any]:

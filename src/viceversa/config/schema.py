@@ -86,7 +86,7 @@ class DataConfig:
     __pydantic_config__ = CLOSED
 
     root: str | None = None
-    """Folder of the data set. Its layout is recognised: trainA/ trainB/, train/A train/B, side-by-side files, ..."""
+    """Folder of the data set, or its address (https://, s3://, hf://, ...). Its layout is recognised (docs/data.md)."""
     manifest: str | None = None
     """List of pictures (.csv, .tsv or .jsonl: a, b, split) with paths relative to root, or to its own folder."""
     a: str | None = None

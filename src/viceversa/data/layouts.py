@@ -10,6 +10,7 @@ from pathlib import Path
 
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data import folders, manifest
+from viceversa.data.remote import is_remote, local_folder
 from viceversa.data.sources import Found, Source, completed
 
 
@@ -82,10 +83,10 @@ def find(data: DataConfig) -> tuple[str, Found]:
         raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=OTHER")
     data = dataclasses.replace(
         data,
-        root=_existing(data.root),
-        manifest=_existing(data.manifest),
-        a=_existing(data.a),
-        b=_existing(data.b),
+        root=_here(data.root),
+        manifest=_here(data.manifest),
+        a=_here(data.a),
+        b=_here(data.b),
     )
     for layout in LAYOUTS:
         wanted = layout.name == data.layout or (data.layout == "auto" and layout.recognises(data))
@@ -104,8 +105,13 @@ def _unknown(data: DataConfig) -> str:
     return f"{root}: no layout recognised{folders.inside(root)}; accepted are {forms} (data.layout=NAME insists)"
 
 
-def _existing(name: str | None) -> str | None:
-    """Return a place with its ~ spelled out; raise FileNotFoundError if there is nothing."""
+def _here(name: str | None) -> str | None:
+    """Return a place on this machine: with its ~ spelled out, or the copy of what lies at an address.
+
+    Raises FileNotFoundError if there is nothing, FetchError if it cannot be fetched.
+    """
+    if name is not None and is_remote(name):
+        return str(local_folder(name))
     if name is None or (path := Path(name).expanduser()).exists():
         return name and str(path)
     siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []

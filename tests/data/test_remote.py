@@ -1,0 +1,236 @@
+"""Data sets at addresses: fsspec's memory, and a server of this machine."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pytest
+from PIL import Image
+from test_archives import tree, zipped
+from web import Site
+
+from viceversa.config import ConfigError, DataConfig, load_words
+from viceversa.data import find_source, remote
+from viceversa.data.archives import ArchiveError, Limits
+from viceversa.data.download import FetchError
+from viceversa.data.remote import is_remote, local_folder
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+
+def picture(seed: int) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(np.random.default_rng(seed).integers(0, 255, (8, 8, 3), np.uint8)).save(data, "PNG")
+    return data.getvalue()
+
+
+FILES = {f"{split}{world}/{i} ü.png": picture(i) for i in range(2) for split in ("train", "test") for world in "AB"}
+NOTE = "unpaired: 2 A, 2 B; test split: 2 A, 2 B"
+
+
+@pytest.fixture
+def memory() -> Iterator[fsspec.AbstractFileSystem]:
+    system = fsspec.filesystem("memory")
+    yield system
+    system.store.clear()
+    system.pseudo_dirs[:] = [""]
+
+
+def fill(system: fsspec.AbstractFileSystem, files: dict[str, bytes] = FILES) -> str:
+    for name, body in files.items():
+        system.pipe_file(f"/sets/h2z/{name}", body)
+    return "memory://sets/h2z"
+
+
+def copies(folder: Path) -> dict[str, bytes]:
+    return {name: body for name, body in tree(folder).items() if not name.startswith(".")}
+
+
+def index(site: Site, files: dict[str, bytes]) -> str:
+    """Serve a folder with its listings, as ordinary web servers do."""
+    from urllib.parse import quote
+
+    folders: dict[str, set[str]] = {}
+    for name, body in files.items():
+        site.put(quote(f"/sets/{name}"), body)
+        folder, _, own = name.rpartition("/")
+        folders.setdefault("/sets/", set()).add(f"{folder}/")
+        folders.setdefault(f"/sets/{folder}/", set()).add(own)
+    for path, names in folders.items():
+        links = "".join(f'<a href="{quote(name)}">{name}</a>' for name in ["../", "?C=N;O=D", *sorted(names)])
+        site.put(path, f"<html>{links}</html>".encode(), kind="text/html")
+        site.put(path.rstrip("/"), to=path)
+    return f"{site.address}/sets/"
+
+
+def test_a_folder_in_memory(memory: fsspec.AbstractFileSystem, cache: Path) -> None:
+    url = fill(memory, FILES | {".hidden.png": b"1", "a/.git/x.png": b"1", "program.exe": b"1"})
+    folder = local_folder(url)
+    assert copies(folder) == FILES
+    assert folder.parent == cache / "data"
+    assert folder.name.startswith("h2z-")
+    assert find_source(DataConfig(root=url)).note == NOTE
+
+
+def test_what_has_not_changed_is_not_fetched_again(
+    memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = fill(memory)
+    folder = local_folder(url)
+    with monkeypatch.context() as patch:
+        patch.setattr(remote, "_fetch", None)
+        assert local_folder(url) == folder
+    memory.pipe_file("/sets/h2z/trainA/2.png", picture(2))
+    memory.rm("/sets/h2z/trainB/0 ü.png")
+    with caplog.at_level(logging.WARNING):
+        assert local_folder(url) == folder
+    assert "has changed" in caplog.text
+    names = {*FILES, "trainA/2.png"} - {"trainB/0 ü.png"}
+    assert set(copies(folder)) == names
+
+
+def test_fetching_goes_on_where_it_broke_off(
+    memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    url = fill(memory)
+    fetched: list[str] = []
+    real = type(memory).get
+
+    def breaking(self: fsspec.AbstractFileSystem, paths: list[str], targets: list[str]) -> None:
+        if len(fetched) == 4:
+            Path(targets[0]).write_bytes(b"half")
+            raise ConnectionError("gone")
+        fetched.extend(paths)
+        real(self, paths, targets)
+
+    monkeypatch.setattr(remote, "BATCH", 2)
+    monkeypatch.setattr(type(memory), "get", breaking)
+    with pytest.raises(FetchError, match=r"broke off \(ConnectionError: gone\); the same command again goes on"):
+        local_folder(url)
+    assert not [path for path in (cache / "data").iterdir() if path.suffix == ""]
+    fetched.append("pass on")
+    folder = local_folder(url)
+    assert copies(folder) == FILES
+    assert len(fetched) == 1 + len(FILES)
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_files_that_come_short_are_noticed(memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(memory), "get", lambda _, __, targets: [Path(t).write_bytes(b"1") for t in targets])
+    with pytest.raises(FetchError, match="did not come whole"):
+        local_folder(fill(memory))
+
+
+def test_an_archive_in_memory(memory: fsspec.AbstractFileSystem) -> None:
+    memory.pipe_file("/sets/h2z.zip", zipped({f"h2z/{name}": body for name, body in FILES.items()}))
+    assert copies(local_folder("memory://sets/h2z.zip")) == FILES
+    memory.pipe_file("/sets/evil.zip", zipped({"../evil.png": b"1"}))
+    with pytest.raises(ArchiveError, match="leads outside"):
+        local_folder("memory://sets/evil.zip")
+
+
+def test_an_archive_over_http(site: Site, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+    url = site.put("/h2z.zip", zipped(FILES), breaks=[500])
+    folder = local_folder(url)
+    assert copies(folder) == FILES
+    assert [(method, asked) for method, _, asked in site.asked] == [
+        ("HEAD", None),
+        ("GET", None),
+        ("GET", "bytes=500-"),
+    ]
+    assert local_folder(url) == folder
+    assert len(site.asked) == 4
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    site.put("/h2z.zip", zipped({"A/1.png": picture(1)}), tag='"2"')
+    assert set(copies(local_folder(url))) == {"1.png"}
+    del site.resources["/h2z.zip"]
+    with caplog.at_level(logging.WARNING):
+        assert local_folder(url) == folder
+    assert "answers 404 Not Found; taking the copy" in caplog.text
+
+
+def test_a_server_that_answers_no_head(site: Site) -> None:
+    url = site.put("/h2z.zip", zipped(FILES), tag="")
+    site.resources["/h2z.zip"].kind = "application/zip"
+    assert local_folder(url) == local_folder(url)
+
+
+def test_a_folder_over_http(site: Site) -> None:
+    url = index(site, FILES)
+    folder = local_folder(url)
+    assert copies(folder) == FILES
+    gets = len([1 for method, path, _ in site.asked if path.endswith(".png")])
+    assert gets == len(FILES)
+    assert local_folder(url) == folder
+    assert len([1 for _, path, _ in site.asked if path.endswith(".png")]) == gets
+
+
+def test_a_listing_that_breaks_off_is_not_taken_for_the_whole(site: Site) -> None:
+    url = index(site, FILES)
+    site.resources["/sets/trainB/"].status = 500
+    with pytest.raises(FetchError, match=r"cannot be read"):
+        local_folder(url)
+
+
+def test_what_cannot_be_had_is_said(site: Site, memory: fsspec.AbstractFileSystem) -> None:
+    for url, match in (
+        (f"{site.address}/nothing.zip", "answers 404"),
+        (f"{site.address}/nothing/", "cannot be read .FileNotFoundError"),
+        ("http://127.0.0.1:1/h2z.zip", "cannot be reached"),
+        ("http://127.0.0.1:1/h2z/", "cannot be read"),
+        ("memory://nothing.zip", "cannot be read"),
+        ("memory://nothing", "no pictures there"),
+    ):
+        with pytest.raises(FetchError, match=match) as caught:
+            local_folder(url)
+        assert str(caught.value).startswith(f"{url}: ")
+        assert "\n" not in str(caught.value)
+
+
+def test_too_much_is_refused(memory: fsspec.AbstractFileSystem) -> None:
+    with pytest.raises(FetchError, match=r"8 files, .*: more than will be fetched"):
+        local_folder(fill(memory), Limits(entries=5))
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    for url, package in (("s3://bucket/h2z", "s3fs"), ("hf://datasets/a/b", "huggingface_hub")):
+        with pytest.raises(ConfigError, match=rf"{url}: reading .* takes another package: pip install {package}"):
+            find_source(DataConfig(root=url))
+    with pytest.raises(ConfigError, match="sftp2://x: not an address that can be read"):
+        local_folder("sftp2://x")
+
+
+def test_those_that_start_together_fetch_once(site: Site) -> None:
+    url = site.put("/h2z.zip", zipped(FILES))
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(local_folder, [url] * 4))) == 1
+    assert [method for method, _, _ in site.asked].count("GET") == 1
+
+
+def test_worlds_may_be_addresses_too(memory: fsspec.AbstractFileSystem) -> None:
+    url = fill(memory)
+    assert find_source(DataConfig(a=f"{url}/trainA", b=f"{url}/trainB", test_fraction=0)).note.startswith("unpaired: 2")
+
+
+def test_addresses_name_runs() -> None:
+    for root, name in (
+        ("https://host/sets/h2z.zip?download=1", "h2z"),
+        ("s3://bucket/h2z/", "h2z"),
+        ("hf://datasets/me/h2z.tar.gz", "h2z"),
+        ("sets/h2z.zip", "h2z.zip"),
+    ):
+        assert load_words([f"data.root={root}"]).run == f"runs/cyclegan-{name}"
+
+
+def test_what_is_an_address() -> None:
+    assert all(is_remote(root) for root in ("s3://a", "hf://b", "https://c.zip", "memory://d"))
+    assert not any(is_remote(root) for root in ("a", "/a", "C:\\a", "./s3:a", "c://a"))
