@@ -40,7 +40,7 @@ def tiny(worlds: Path, tmp_path: Path) -> MakeConfig:
         generator = load_config(method).generator["name"]
         small = [*SMALL[generator], *SMALL.get(method, [])]
         sizes = [*small, "discriminator.width=4", "discriminator.layers=2", "data.load=36", "data.crop=32"]
-        fast = ["train.device=cpu", "data.workers=0", "train.samples=1", f"run={tmp_path / run}"]
+        fast = ["train.device=cpu", "data.workers=0", "train.report=false", "train.samples=1", f"run={tmp_path / run}"]
         return load_config(method, [*data, *sizes, *fast, *LENGTH, *overrides])
 
     return make

@@ -241,3 +241,22 @@ def test_a_generator_from_outside_trains_and_translates(
     translate = Translator.load(config.run)
     assert translate(np.zeros((20, 30, 3), np.uint8)).size == (30, 20)
     assert translate.card.generator == {"name": "their_lab:Mirror", "width": 5}
+
+
+def test_a_training_writes_its_page_and_survives_one_that_cannot_be_written(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny("cyclegan", "train.report=true", "train.sample_every=4 steps", run="paged")
+    engine.train(config)
+    html = (Path(config.run) / "report.html").read_text("utf-8")
+    assert "8 of 8 steps" in html
+    assert ">finished<" in html
+    assert f"<dd>{torch.__version__}</dd>" in html
+    monkeypatch.setattr("viceversa.page.write", lambda run: 1 / 0)
+    config = tiny("cyclegan", "train.report=true", run="pageless")
+    engine.train(config)
+    assert "report.html: not written (division by zero)" in capsys.readouterr().out.replace("\n", "")
+    assert (Path(config.run) / "weights" / "AtoB.safetensors").is_file()
+    quiet = tiny("cyclegan", run="quiet")
+    engine.train(quiet)
+    assert not (Path(quiet.run) / "report.html").exists()

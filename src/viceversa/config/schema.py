@@ -160,6 +160,8 @@ class TrainConfig:
     """Time between sample grids."""
     samples: Annotated[int, Field(ge=1)] = 6
     """Test pictures shown in a sample grid."""
+    report: bool = True
+    """Write report.html, the run as one page, with every sample grid."""
     log_every: Span = Duration(50, "steps")
     """Time between lines of log.jsonl; losses are averaged over it."""
 

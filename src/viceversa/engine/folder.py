@@ -12,6 +12,7 @@ from viceversa.methods import describe
 FREE = {
     *("run", "inference", "data.workers", "train.length", "train.decay", "train.device"),
     *("train.save_every", "train.keep", "train.sample_every", "train.samples", "train.log_every"),
+    "train.report",
 }
 """Keys that may differ when a run is continued."""
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import torch
 
+from viceversa import page
 from viceversa.config import Config
 from viceversa.data import Batch, Stream
 from viceversa.data.sheet import write_sheet
 from viceversa.engine import checkpoint, distributed
 from viceversa.engine.chores import Chore
 from viceversa.engine.distributed import World
+from viceversa.engine.environment import environment
 from viceversa.engine.folder import keep_config, refuse_changes
 from viceversa.engine.interrupt import Interrupted, Request, listening
 from viceversa.engine.learner import Learner
@@ -40,6 +42,7 @@ class Trainer:
             Chore("log", self.train.log_every.steps(self.epoch), self._log),
             Chore("sample", self.train.sample_every.steps(self.epoch), self._sample, at_start=True),
             Chore("save", self.train.save_every.steps(self.epoch), self._save),
+            Chore("page", self.train.sample_every.steps(self.epoch), self._page, at_start=True),
         ]
 
     def fit(self) -> None:
@@ -56,6 +59,7 @@ class Trainer:
             if self.world.leads:
                 save_weights(self.run, self.learner)
             self.report.event("finished", self.learner.step)
+            self._page()
 
     def _one_step(self, batch: Batch, request: Request) -> None:
         self.meter.add(self.learner.train_step(batch))
@@ -65,6 +69,7 @@ class Trainer:
         if stop and self.learner.step < self.total:
             self._save()
             self.report.event("interrupted", self.learner.step)
+            self._page()
             raise Interrupted(request.signum or signal.SIGTERM)  # it may be another process that was asked
 
     def _do_chores(self) -> None:
@@ -86,8 +91,10 @@ class Trainer:
             sweep(self.run)
             keep_config(self.run, self.config)
         self.report.begin(self.learner.step)
-        self.report.event("continued" if state else "started", self.learner.step, data=self.stream.source.note)
-        self.report.say(self.stream.source.note)
+        facts = {"total": self.total, "processes": self.world.size, "environment": environment(self.learner.device)}
+        note = self.stream.source.note
+        self.report.event("continued" if state else "started", self.learner.step, data=note, **facts)
+        self.report.say(note)
         if state is not None:
             step = self.learner.step
             done = f"has all its {step} steps; a longer train.length goes on" if step >= self.total else ""
@@ -111,6 +118,15 @@ class Trainer:
             seed_everything(self.config.seed, 0, self.learner.step)
             columns = sample_columns(self.learner.average.translators(), self.samples)
             write_sheet(self.run / "samples" / f"step-{self.learner.step:08d}.png", columns)
+
+    def _page(self) -> None:
+        """Write report.html. A page that cannot be written is no reason to end a training."""
+        if not (self.world.leads and self.train.report):
+            return
+        try:
+            page.write(self.run)
+        except Exception as error:
+            self.report.say(f"{self.run / page.NAME}: not written ({error})")
 
     def _save(self) -> None:
         if not self.learner.finite():
