@@ -20,6 +20,7 @@ from viceversa.data.images import (
     Picture,
     from_tensor,
     list_images,
+    normalise,
     open_picture,
     resize,
     save_picture,
@@ -295,6 +296,14 @@ def test_tensor_of_a_picture_and_back_is_the_same() -> None:
     assert np.array_equal(from_tensor(tensor), pixels)
     mirrored = noise(4, 6, 3)[:, ::-1]
     assert np.array_equal(from_tensor(to_tensor(mirrored)), mirrored)
+
+
+def test_a_batch_of_eight_bits_is_normalised_as_a_picture_is() -> None:
+    pixels = np.arange(256, dtype=np.uint8).reshape(8, 32, 1)
+    batch = torch.from_numpy(pixels[None]).permute(0, 3, 1, 2)
+    assert torch.equal(normalise(batch)[0], to_tensor(pixels))
+    floats = torch.rand(2, 3, 4, 5)
+    assert normalise(floats) is floats
 
 
 @given(st.floats(-3, 3, width=32))

@@ -19,7 +19,7 @@ from PIL import Image
 
 from viceversa.config import Config, ConfigError, DataConfig, TrainConfig, load_config
 from viceversa.data import ImageError, Stream, open_stream
-from viceversa.data.images import resize, save_picture, to_tensor
+from viceversa.data.images import normalise, resize, save_picture, to_tensor
 from viceversa.data.stream import Batch
 
 SIZE = 8
@@ -54,7 +54,12 @@ def numbers(batches: list[Batch], world: str) -> list[int]:
 
 
 def take(stream: Stream, count: int, step: int = 0, rank: int = 0, world: int = 1) -> list[Batch]:
-    return list(islice(stream.batches(step, rank, world), count))
+    return [seen(batch) for batch in islice(stream.batches(step, rank, world), count)]
+
+
+def seen(batch: Batch) -> Batch:
+    """As networks see it."""
+    return {name: normalise(images) for name, images in batch.items()}
 
 
 def equal(some: list[Batch], others: list[Batch]) -> bool:
@@ -100,6 +105,17 @@ def test_batches_are_what_training_expects(unpaired: Path) -> None:
     assert batch["A"].min() >= -1
     assert batch["A"].max() <= 1
     assert torch.allclose(batch["A"][:, 1], torch.tensor(200 / 127.5 - 1))
+
+
+def test_eight_bits_travel_as_eight_bits(unpaired: Path) -> None:
+    batch = next(stream_of(unpaired, batch=3).batches(0))
+    assert {images.dtype for images in batch.values()} == {torch.uint8}
+    Image.fromarray(np.full((SIZE, SIZE), 40000, np.uint16)).save(unpaired / "trainA" / "deep.png")
+    deep = [batch["A"] for batch in islice(stream_of(unpaired, batch=3).batches(0), 2)]
+    assert {images.dtype for images in deep} == {torch.uint8, torch.float32}
+    (unpaired / "trainA" / "deep.png").unlink()
+    (floats,) = (images for images in deep if images.dtype == torch.float32)
+    assert any(torch.allclose(image, torch.tensor(40000 / 32767.5 - 1)) for image in floats)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -327,11 +343,11 @@ def test_broken_test_pictures_are_left_out(tmp_path: Path, caplog: pytest.LogCap
 def test_workers_leave_ctrl_c_to_the_main_process_and_end_with_the_stream(unpaired: Path) -> None:
     before = set(multiprocessing.active_children())
     batches = stream_of(unpaired, workers=1).batches(0)
-    first = [next(batches)]
+    first = [seen(next(batches))]
     (worker,) = set(multiprocessing.active_children()) - before
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGINT)
-    assert equal(first + [next(batches) for _ in range(9)], take(stream_of(unpaired), 10))
+    assert equal(first + [seen(next(batches)) for _ in range(9)], take(stream_of(unpaired), 10))
     batches.close()
     worker.join(5)
     assert not worker.is_alive()
@@ -352,7 +368,11 @@ def test_crops_can_end_when_the_learning_rate_falls(tmp_path: Path) -> None:
     lengths = ["train.length=6 steps", "train.decay=3 steps", "data.test_fraction=0"]
     stream = open_stream(load_config(None, [*options, *lengths, "data.decay_crop=false"]))
     whole = to_tensor(resize(np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3), (8, 8)))
-    shown = [torch.equal(batch["A"][0], whole) for _, batch in zip(range(6), stream.batches(0), strict=False)]
+    shown = [
+        torch.equal(normalise(batch["A"][0]), whole) for _, batch in zip(range(6), stream.batches(0), strict=False)
+    ]
     assert shown == [False] * 3 + [True] * 3
-    shown = [torch.equal(batch["A"][0], whole) for _, batch in zip(range(3), stream.batches(3), strict=False)]
+    shown = [
+        torch.equal(normalise(batch["A"][0]), whole) for _, batch in zip(range(3), stream.batches(3), strict=False)
+    ]
     assert shown == [True] * 3

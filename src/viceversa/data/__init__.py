@@ -1,7 +1,7 @@
 """From folders of pictures to batches: `open_stream(config)` is all that training needs."""
 
 from viceversa.config import Config
-from viceversa.data.images import ImageError
+from viceversa.data.images import ImageError, normalise
 from viceversa.data.items import FileItem, Item
 from viceversa.data.layouts import find_source
 from viceversa.data.sources import Source, Split
@@ -17,6 +17,7 @@ __all__ = [
     "Stream",
     "TestSample",
     "find_source",
+    "normalise",
     "open_stream",
 ]
 

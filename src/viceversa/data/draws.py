@@ -27,7 +27,8 @@ from viceversa.data.transforms import augment
 Batch: TypeAlias = dict[str, Tensor]
 Broken: TypeAlias = dict[str, str]  # what broken items are called, and why they are
 Key: TypeAlias = tuple[int, bool]  # draw number, and whether the learning rate is falling
-Drawn: TypeAlias = tuple[Batch | None, Broken]  # None: no picture could be read
+Drawn: TypeAlias = tuple[dict[str, Pixels] | None, Broken]  # None: no picture could be read
+Joined: TypeAlias = tuple[Batch | None, Broken]
 
 ORDER, CHANCE = 0, 2  # domains of random numbers; each world has its own: + 0 for A and for pairs, + 1 for B
 
@@ -48,14 +49,13 @@ class Draws(Dataset[Drawn]):
         if decaying and not data.decay_crop:
             data = dataclasses.replace(data, load=data.crop)
         broken: Broken = {}
-        images: Batch = {}
+        images: dict[str, Pixels] = {}
         for worlds in ["AB"] if self.source.train.paired else ["A", "B"]:
             drawn = self._draw(worlds, number, broken)
             if drawn is None:
                 return None, broken
             rng = self._rng(CHANCE + "AB".index(worlds[0]), number)
-            crops = augment(drawn, data, rng)
-            images.update(zip(worlds, map(to_tensor, crops), strict=True))
+            images.update(zip(worlds, augment(drawn, data, rng), strict=True))
         return images, broken
 
     def _draw(self, worlds: str, number: int, broken: Broken) -> list[Pixels] | None:
@@ -108,13 +108,20 @@ class Numbers:
             yield [(number, step >= self.decay_start) for number in range(first, first + self.batch)]
 
 
-def collate(drawn: Sequence[Drawn]) -> Drawn:
+def collate(drawn: Sequence[Drawn]) -> Joined:
     """Join draws into a batch, and what was found broken on the way."""
     broken = {item: reason for _, found in drawn for item, reason in found.items()}
     images = [image for image, _ in drawn if image is not None]
     if len(images) < len(drawn):
         return None, broken
-    return {world: torch.stack([image[world] for image in images]) for world in "AB"}, broken
+    return {world: _stacked([image[world] for image in images]) for world in "AB"}, broken
+
+
+def _stacked(pictures: Sequence[Pixels]) -> Tensor:
+    """Return pictures (H, W, C) as (B, C, H, W): uint8, a quarter of the way to go, or float32 if one is deeper."""
+    if all(picture.dtype == np.uint8 for picture in pictures):
+        return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+    return torch.stack([to_tensor(picture) for picture in pictures])
 
 
 def start_worker(_: int) -> None:

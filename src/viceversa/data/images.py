@@ -30,6 +30,7 @@ __all__ = [
     "list_files",
     "list_images",
     "luminance",
+    "normalise",
     "on_white",
     "open_picture",
     "picture_of",
@@ -140,6 +141,11 @@ def to_tensor(pixels: Pixels) -> Tensor:
     """Turn a picture (H, W, C) into a float32 tensor (C, H, W) in [-1, 1]."""
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
     return torch.from_numpy(planes / np.float32(127.5 if pixels.dtype == np.uint8 else 0.5) - np.float32(1))
+
+
+def normalise(batch: Tensor) -> Tensor:
+    """Return what networks see: of uint8, float32 in [-1, 1], exactly as `to_tensor` would; floats as they are."""
+    return batch.float() / 127.5 - 1 if batch.dtype == torch.uint8 else batch
 
 
 def from_tensor(tensor: Tensor) -> NDArray[np.uint8]:

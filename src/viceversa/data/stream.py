@@ -70,14 +70,18 @@ class Stream:
         train = self.source.train
         return max(1, max(len(train.a), len(train.b)) // (self.config.train.batch * world))
 
-    def batches(self, step: int, rank: int = 0, world: int = 1) -> Generator[Batch, None, None]:
-        """Yield the batches of process `rank` of `world` from `step` on: "A" and "B", (B, C, crop, crop) in [-1, 1]."""
+    def batches(self, step: int, rank: int = 0, world: int = 1, pinned: bool = False) -> Generator[Batch, None, None]:
+        """Yield the batches of process `rank` of `world` from `step` on: "A" and "B", (B, C, crop, crop).
+
+        They are uint8, so that little has to travel to the device, or float32 in [-1, 1] if a picture has more than 8
+        bits; `normalise` makes either what networks see. `pinned` memory is copied to a GPU in the background.
+        """
         with warnings.catch_warnings():
             # Forking beside the threads of a progress bar, or more workers than cores: known, and harmless here.
             warnings.simplefilter("ignore")
             train = self.config.train
             decay_start = train.decay_start(self.steps_per_epoch(world))
-            loader = self._loader(Numbers(train.batch, decay_start, step, rank, world))
+            loader = self._loader(Numbers(train.batch, decay_start, step, rank, world), pinned)
             drawn = iter(loader)
         for batch, broken in drawn:
             self._note(broken)
@@ -85,7 +89,7 @@ class Stream:
                 raise ImageError(f"no picture can be read: {next(iter(broken.values()))}")
             yield batch
 
-    def _loader(self, numbers: Numbers) -> DataLoader[Drawn]:
+    def _loader(self, numbers: Numbers, pinned: bool) -> DataLoader[Drawn]:
         workers = self.config.data.workers
         return DataLoader(
             self._draws,
@@ -93,6 +97,7 @@ class Stream:
             num_workers=workers,
             collate_fn=collate,
             worker_init_fn=start_worker,
+            pin_memory=pinned,
             # Without its own generator the loader would draw from torch's, and workers would change the training.
             generator=torch.Generator(),
             # Spawned workers take seconds to import torch, and need a __main__ guard in users' scripts.

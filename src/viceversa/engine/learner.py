@@ -13,6 +13,7 @@ from torch import Tensor
 
 from viceversa import methods
 from viceversa.config import Config, ConfigError
+from viceversa.data import normalise
 from viceversa.engine import distributed
 from viceversa.engine.average import Average
 from viceversa.engine.distributed import World
@@ -60,7 +61,7 @@ class Learner:
         self.average.restart(self.method.translators())
 
     def train_step(self, batch: Batch) -> dict[str, Tensor]:
-        """Carry out one step of the method on "A" and "B", each (B, C, H, W) in [-1, 1]; return its losses."""
+        """Carry out one step of the method on "A" and "B", (B, C, H, W), uint8 or in [-1, 1]; return its losses."""
         seed_everything(self.config.seed, self.world.rank, self.step)
         self._set_rate()
         losses: dict[str, Tensor] = {}
@@ -100,11 +101,11 @@ class Learner:
                 group["lr"] = self.lr
 
     def _placed(self, batch: Batch) -> Batch:
-        """Move a batch to the device, in the configured type and memory layout."""
+        """Move a batch to the device and normalise it there, in the configured type and memory layout."""
         layout = torch.channels_last if self.train.channels_last else torch.contiguous_format
         dtype = torch.float64 if self.train.precision == "fp64" else torch.float32
         return {
-            world: images.to(self.device, dtype, non_blocking=True).contiguous(memory_format=layout)
+            world: normalise(images.to(self.device, non_blocking=True)).to(dtype).contiguous(memory_format=layout)
             for world, images in batch.items()
         }
 

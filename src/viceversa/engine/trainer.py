@@ -52,7 +52,8 @@ class Trainer:
             if self.learner.step == 0:
                 self._do_chores()
             if self.learner.step < self.total:
-                for batch in self.stream.batches(self.learner.step, self.world.rank, self.world.size):
+                pinned = self.learner.device.type == "cuda"
+                for batch in self.stream.batches(self.learner.step, self.world.rank, self.world.size, pinned):
                     self._one_step(batch, request)
                     if self.learner.step >= self.total:
                         break
