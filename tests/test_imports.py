@@ -19,7 +19,7 @@ LEVELS = [
     {"methods"},
     {"page"},
     {"engine", "translator"},
-    {"translate", "info", "demo", "interop", "errors"},
+    {"translate", "evaluate", "info", "demo", "interop", "errors"},
     {"cli"},
     {"__main__"},
 ]

@@ -73,6 +73,7 @@ def translate_pictures(
     *,
     wanted: Wanted = Wanted(),
     raw: bool = False,
+    best: bool = False,
     device: str = "auto",
     overwrite: bool = False,
     track: Track = lambda jobs, total: jobs,
@@ -85,7 +86,7 @@ def translate_pictures(
     jobs = plan(source, target)
     _check(wanted, jobs)
     end = open_picture(wanted.walk_to) if wanted.walk_to else None
-    translator = Translator.load(model, direction, raw=raw, device=pick_device(device))
+    translator = Translator.load(model, direction, raw=raw, best=best, device=pick_device(device))
     if wanted.save_mask and not translator.has_mask:
         raise ValueError(f"{model}: has no attention mask; train with generator.mask=true for --save-mask")
     outcome = Outcome(translator.card.direction)

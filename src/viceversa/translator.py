@@ -41,14 +41,16 @@ class Translator:
         direction: Direction | None = None,
         *,
         raw: bool = False,
+        best: bool = False,
         device: torch.device | str = "cpu",
     ) -> Translator:
         """Load a run's folder or a .safetensors weights file.
 
         Of a run with two directions, AtoB is taken unless `direction` says otherwise; `raw` takes the last weights
-        instead of their moving average. Raises FileNotFoundError or ValueError with the remedy.
+        instead of their moving average, `best` those that scored best in training. Raises FileNotFoundError or
+        ValueError with the remedy.
         """
-        net, card = load_generator(weights_file(Path(path), direction, raw))
+        net, card = load_generator(weights_file(Path(path), direction, raw=raw, best=best))
         if direction not in (None, card.direction):
             raise ValueError(f"{path}: translates {card.direction}, not {direction}")
         return cls(net, card, device)

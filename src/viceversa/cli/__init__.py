@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from viceversa.cli import data, presets, reporting, showing, training, translating
+from viceversa.cli import data, evaluating, presets, reporting, showing, training, translating
 from viceversa.cli.words import LAYOUT
 from viceversa.errors import one_line
 
@@ -48,6 +48,7 @@ def options(
 
 app.command()(training.train)
 app.command()(translating.translate)
+app.command()(evaluating.evaluate)
 app.command()(training.demo)
 app.command("import")(translating.import_weights)
 app.command()(reporting.report)

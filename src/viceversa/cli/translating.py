@@ -23,6 +23,7 @@ def translate(
     seed: Annotated[Optional[int], option(metavar="N", min=0, help="Another seed draws other samples.")] = None,
     interpolate: Annotated[Optional[Path], option(metavar="PICTURE", help="Walk there in 8 or K steps.")] = None,
     raw: Annotated[bool, option("--raw", help="Use the last weights, not their moving average.")] = False,
+    best: Annotated[bool, option("--best", help="Use the weights that scored best in training.")] = False,
     device: Annotated[str, option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps.", show=True)] = "auto",
 ) -> None:
     """Translate pictures with a trained model.
@@ -42,7 +43,16 @@ def translate(
 
     wanted = Wanted(save_mask, samples, interpolate, seed, size)
     outcome = translate_pictures(
-        model, source, target, direction, wanted=wanted, raw=raw, device=device, overwrite=overwrite, track=track
+        model,
+        source,
+        target,
+        direction,
+        wanted=wanted,
+        raw=raw,
+        best=best,
+        device=device,
+        overwrite=overwrite,
+        track=track,
     )
     failed = f", {len(outcome.failed)} failed" if outcome.failed else ""
     typer.echo(f"{target}: {len(outcome.written)} translated {outcome.direction}{failed}")

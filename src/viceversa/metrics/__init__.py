@@ -17,15 +17,16 @@ from viceversa.metrics.base import Metric, Picture, Value
 from viceversa.metrics.distribution import Fid, Kid, TargetClass
 from viceversa.metrics.features import EXTRACTORS, EfficientNetLite, Extractor
 from viceversa.metrics.paired import L1, Cycle, Lpips, Psnr, Ssim, l1, psnr
+from viceversa.metrics.weights import ALEXNET, at_hand
 
-__all__ = ["EXTRACTORS", "METRICS", "Metric", "Picture", "Tools", "Value", "l1", "make", "psnr"]
+__all__ = ["EXTRACTORS", "METRICS", "Metric", "Picture", "Tools", "Value", "l1", "make", "psnr", "suited"]
 
 
 class Tools:
     """What metrics are made with; an extractor that several of them use is loaded once.
 
     Args:
-        extractor: Which network FID and KID look through, unless their brackets name one.
+        extractor: Which network FID and KID look through, unless their brackets name one; empty: efficientnet-lite0.
         weights: A file with its weights, instead of those it comes with.
         seed: Of KID's subsets.
         device: Where networks run.
@@ -33,12 +34,13 @@ class Tools:
 
     def __init__(
         self,
-        extractor: str = EfficientNetLite.name,
+        extractor: str = "",
         weights: Path | None = None,
         seed: int = 0,
         device: torch.device = torch.device("cpu"),
     ) -> None:
-        self.default, self.weights, self.seed, self.device = extractor, weights, seed, device
+        self.default, self.weights = extractor or EfficientNetLite.name, weights
+        self.seed, self.device = seed, device
         self._loaded: dict[str, Extractor] = {}
 
     def extractor(self, name: str) -> Extractor:
@@ -63,6 +65,19 @@ METRICS: dict[str, Maker] = {
     "cycle": lambda inside, tools: Cycle(),
     "target_class": lambda inside, tools: TargetClass(tools.extractor(""), inside),
 }
+
+
+def suited(paired: bool, way_back: bool, fewest: int) -> list[str]:
+    """Return the metrics that tell something.
+
+    Where true answers are known, the distance to them, and KID, which blurred pictures cannot please; elsewhere KID and
+    FID. `way_back`: there are translators both ways; `fewest`: the number of pictures in the smaller world. LPIPS only
+    if its weights are here.
+    """
+    sets = ["kid"] if fewest >= 4 else []
+    if paired:
+        return [*sets, "psnr", "ssim", *["lpips"] * at_hand(ALEXNET), "l1", *["cycle"] * way_back]
+    return [*sets, *["fid"] * (fewest >= 2), *["cycle"] * way_back]
 
 
 def make(names: Sequence[str], tools: Tools) -> list[Metric]:

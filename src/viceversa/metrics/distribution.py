@@ -83,7 +83,7 @@ class Distribution(Metric):
         assert real is not None
         found = self.distance(notes, real)
         used = self.extractor
-        facts = {"extractor": used.name, "weights": used.weights, "resizer": used.resizer}
+        facts = {"extractor": used.name, "extractor_sha256": used.weights, "resizer": used.resizer}
         counts = {"pictures": len(notes), "real": len(real)}
         return Value(found.value, found.spread, {**facts, **counts, **found.facts})
 
@@ -129,7 +129,12 @@ class TargetClass(Metric):
     def value(self, notes: Tensor, real: Tensor | None = None) -> Value:
         """Return the share, 0 to 1."""
         used = self.extractor
-        facts = {"extractor": used.name, "weights": used.weights, "resizer": used.resizer, "pictures": len(notes)}
+        facts = {
+            "extractor": used.name,
+            "extractor_sha256": used.weights,
+            "resizer": used.resizer,
+            "pictures": len(notes),
+        }
         return Value(notes.mean().item(), None, facts)
 
 

@@ -66,6 +66,10 @@ class Panel:
         for place, noted in notes.items():
             self.notes.setdefault(place, {}).update(noted)
 
+    def forget(self, who: str) -> None:
+        """Forget what was noted of some pictures, "translation" for instance."""
+        self.notes = {place: noted for place, noted in self.notes.items() if place[1] != who}
+
     def scores(self) -> list[Score]:
         """Return a score for every metric that was shown what it needs, in their order."""
         return [score for metric in self.metrics if (score := self._score(metric))]
@@ -80,7 +84,8 @@ class Panel:
         if own is None:
             return None
         others = {who: value.value for who in ("input", "mean") if (value := self._value(metric, who))}
-        return Score(metric.name, own.value, own.spread, others, own.facts)
+        better = {"better": "higher" if metric.higher_is_better else "lower"}
+        return Score(metric.name, own.value, own.spread, others, {**better, **own.facts})
 
     def _value(self, metric: Metric, who: str) -> Value | None:
         noted = self._stacked(metric.notebook, who)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.error import URLError
 
 import torch
 
-from viceversa.files import replacing
+from viceversa.files import cache_folder, replacing
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,6 @@ ALEXNET = Download(
 )
 
 
-def cache() -> Path:
-    """Return our cache folder: VICEVERSA_CACHE, or viceversa in XDG_CACHE_HOME or ~/.cache."""
-    named = os.environ.get("VICEVERSA_CACHE")
-    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "viceversa"
-
-
 def hub() -> Path:
     """Return the folder where torch, torchvision and torch-fidelity keep what they download."""
     return Path(torch.hub.get_dir()) / "checkpoints"
@@ -54,13 +48,16 @@ def find(wanted: Download) -> Path:
     for path in places(wanted):
         if path.is_file():
             return _checked(path, wanted)
-    return _download(wanted, cache() / wanted.name)
+    return _download(wanted, cache_folder() / wanted.name)
 
 
 def in_hub(wanted: Download) -> Path:
-    """Return the file in torch's cache, downloaded if needed; for libraries that look there and nowhere else."""
-    path = hub() / wanted.name
-    return _checked(path, wanted) if path.is_file() else _download(wanted, path)
+    """Return the file in torch's cache, brought there if needed; for libraries that look there and nowhere else."""
+    path, found = hub() / wanted.name, find(wanted)
+    if not path.is_file():
+        with replacing(path) as temporary:
+            shutil.copyfile(found, temporary)
+    return _checked(path, wanted)
 
 
 def at_hand(wanted: Download) -> bool:
@@ -70,7 +67,7 @@ def at_hand(wanted: Download) -> bool:
 
 def places(wanted: Download) -> list[Path]:
     """Return where a file is looked for."""
-    return [cache() / wanted.name, hub() / wanted.name]
+    return [cache_folder() / wanted.name, hub() / wanted.name]
 
 
 def sha256(path: Path) -> str:

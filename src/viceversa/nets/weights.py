@@ -69,21 +69,32 @@ def load_generator(path: Path) -> tuple[Generator, Card]:
     return net.requires_grad_(False), card
 
 
-def weights_file(path: Path, direction: Direction | None = None, raw: bool = False) -> Path:
+def weights_file(path: Path, direction: Direction | None = None, raw: bool = False, best: bool = False) -> Path:
     """Return the weights file that a run's folder, or the path itself, stands for.
 
-    Of a run with two directions it is AtoB's unless told; `raw` takes the last weights, not their moving average.
-    Raises FileNotFoundError or ValueError with the remedy.
+    Of a run with two directions it is AtoB's unless told; `raw` takes the last weights instead of their moving average,
+    `best` those that scored best during training. Raises FileNotFoundError or ValueError with the remedy.
     """
     if path.is_file():
         return path
-    if not path.is_dir():
-        raise FileNotFoundError(f"{path}: there is no such run or weights file")
-    found = [d for d in get_args(Direction) if (path / "weights" / f"{d}.safetensors").is_file()]
-    if not (path / "config.yaml").is_file() and not found:
-        raise FileNotFoundError(f"{path}: not a run, it has no config.yaml; name the folder that a training wrote")
-    if not found:
-        raise FileNotFoundError(f"{path}: has no weights yet; a run writes them with its first checkpoint")
+    found = directions(path)
     if direction is not None and direction not in found:
         raise ValueError(f"{path}: translates {' and '.join(found)}, not {direction}")
-    return path / "weights" / f"{direction or found[0]}{'.raw' if raw else ''}.safetensors"
+    if raw and best:
+        raise ValueError("the best weights are kept as a moving average, not raw; ask for one of both")
+    name = f"{'best-' * best}{direction or found[0]}{'.raw' * raw}.safetensors"
+    if best and not (path / "weights" / name).is_file():
+        raise FileNotFoundError(f"{path}: has no best weights; a training keeps them with train.evaluate_every")
+    return path / "weights" / name
+
+
+def directions(run: Path) -> list[Direction]:
+    """Return the directions that a run's folder has weights for; FileNotFoundError, with the remedy, if it has none."""
+    if not run.is_dir():
+        raise FileNotFoundError(f"{run}: there is no such run or weights file")
+    found = [d for d in get_args(Direction) if (run / "weights" / f"{d}.safetensors").is_file()]
+    if not (run / "config.yaml").is_file() and not found:
+        raise FileNotFoundError(f"{run}: not a run, it has no config.yaml; name the folder that a training wrote")
+    if not found:
+        raise FileNotFoundError(f"{run}: has no weights yet; a run writes them with its first checkpoint")
+    return found

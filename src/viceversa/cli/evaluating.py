@@ -1,0 +1,101 @@
+"""`viceversa evaluate`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
+
+import typer
+
+from viceversa.cli.words import Overrides, argument, option
+
+
+def evaluate(
+    model: Annotated[Optional[Path], argument("RUN|WEIGHTS")] = None,
+    overrides: Overrides = None,
+    metrics: Annotated[str, option(metavar="LIST", help="kid, fid[inception], psnr, ... with commas between.")] = "",
+    extractor: Annotated[str, option(help="Network of FID and KID: efficientnet-lite0 or inception.")] = "",
+    weights: Annotated[Optional[Path], option(metavar="FILE", help="The extractor's weights.")] = None,
+    data: Annotated[Optional[Path], option(metavar="ROOT", help="Another data set than the run's.")] = None,
+    raw: Annotated[bool, option("--raw", help="Judge the last weights, not their moving average.")] = False,
+    best: Annotated[bool, option("--best", help="Judge the weights that scored best in training.")] = False,
+    images: Annotated[Optional[Path], option(metavar="FOLDER", help="Judge the pictures of a folder instead.")] = None,
+    against: Annotated[Optional[Path], option(metavar="FOLDER", help="Real ones, for --images.")] = None,
+    half: Annotated[
+        Optional[Literal["left", "right"]], option(help="Half of each --against file, if it holds a pair.")
+    ] = None,
+    seed: Annotated[int, option(metavar="N", min=0, help="Of KID's random subsets.", show=True)] = 0,
+    device: Annotated[str, option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps.", show=True)] = "auto",
+    as_json: Annotated[bool, option("--json", help="Print the lines of metrics.jsonl instead of a table.")] = False,
+) -> None:
+    """Measure how good translations are.
+
+    Translates the test pictures in both directions. Where true answers are known: PSNR, SSIM, L1, KID; elsewhere KID
+    and FID. Beside each value stands what the untouched input, and the mean of the true answers, would have got. A
+    run's values are appended to its metrics.jsonl.
+
+    \b
+    viceversa evaluate runs/h2z
+    viceversa evaluate runs/h2z --metrics kid,fid[inception],target_class[zebra]
+    viceversa evaluate h2z.safetensors --data datasets/horse2zebra
+    viceversa evaluate --images fakes --against datasets/facades/test --half left
+    """
+    if (model is None) == (images is None) or (images is None) != (against is None):
+        raise typer.BadParameter("name a run or a weights file, or two folders with --images and --against")
+    from viceversa.evaluate import Asked, evaluate_folders, evaluate_model
+
+    asked = Asked([name for name in metrics.split(",") if name], extractor, weights, seed, device)
+    if images and against:
+        found = evaluate_folders(images, against, asked, half=half)
+    elif model:
+        root = [f"data.root={data}", "data.a=", "data.b=", "data.layout=auto"] if data else []
+        found = evaluate_model(model, [*root, *(overrides or [])], asked, raw=raw, best=best)
+    if not found:  # one of several processes, and not the first
+        return
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        show(found, model)
+
+
+def show(found: Sequence[dict[str, Any]], model: Path | None = None) -> None:
+    """Print scores as a table, and below it under which conditions they hold."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name in ("", "metric", "", "value", "spread", "input", "mean answer"):
+        table.add_column(name, justify="right" if name and name != "metric" else "left", no_wrap=True)
+    for line in found:
+        baseline = line["baseline"] or {}
+        numbers = map(_number, (line["value"], line["spread"], baseline.get("input"), baseline.get("mean")))
+        arrow = "\u2191" if line["protocol"]["better"] == "higher" else "\u2193"
+        table.add_row(line["direction"] or "", line["metric"].replace("[", r"\["), arrow, *numbers)
+    console.print(table)
+    for note in _notes(found, model):
+        console.print(note, markup=False)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def _notes(found: Sequence[dict[str, Any]], model: Path | None) -> list[str]:
+    """Say under which conditions values hold: what is common to all first, then what is not."""
+    hidden = ("by", "better", "checkpoint")
+    protocols = [{k: v for k, v in line["protocol"].items() if k not in hidden} for line in found]
+    common = {k: v for k, v in protocols[0].items() if all(k in p and p[k] == v for p in protocols)}
+    first = {"step": found[0]["step"], "weights": found[0]["weights"]} if model else {}
+    notes: dict[str, list[str]] = {}
+    for line, protocol in zip(found, protocols, strict=True):
+        own = _facts({k: v for k, v in protocol.items() if k not in common})
+        notes.setdefault(own, []).append(line["metric"])
+    own_notes = [f"{', '.join(dict.fromkeys(names))}: {note}" for note, names in notes.items() if note]
+    return [_facts({"of": model, **first, **common}), *own_notes]
+
+
+def _facts(facts: dict[str, Any]) -> str:
+    return "; ".join(f"{name} {value}" for name, value in facts.items() if value is not None)

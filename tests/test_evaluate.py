@@ -1,0 +1,226 @@
+"""`viceversa evaluate`: what it says is what anybody would find with the translated files and the metrics by hand."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from support import Command, environment
+from viceversa.config import ConfigError, load_config, to_yaml
+from viceversa.data import find_source, water2wine
+from viceversa.data.images import open_picture, save_picture
+from viceversa.data.testset import TestSet
+from viceversa.engine.evaluation import Evaluation
+from viceversa.evaluate import Asked, evaluate_folders, evaluate_model
+from viceversa.metrics import Tools, l1, make, psnr, suited
+from viceversa.nets import ResNetGenerator
+from viceversa.nets.weights import Card, save_generator
+from viceversa.translate import translate_pictures
+
+SIZE = 32
+CHEAP = Asked(["psnr", "l1", "cycle"], device="cpu")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of two untrained generators on pictures whose true answers are known."""
+    folder = tmp_path_factory.mktemp("evaluate")
+    water2wine.make(folder / "data", size=SIZE, count=2, test=6)
+    data = [f"data.root={folder / 'data'}", f"data.load={SIZE}", f"data.crop={SIZE}", "data.paired_test=true"]
+    config = load_config("cyclegan", [*data, f"run={folder / 'run'}"])
+    (folder / "run").mkdir()
+    (folder / "run" / "config.yaml").write_text(to_yaml(config), "utf-8")
+    torch.manual_seed(0)
+    for direction in ("AtoB", "BtoA"):
+        for kind in ("", ".raw"):
+            net = ResNetGenerator(3, 3, width=4, blocks=1)
+            description = {"name": "resnet", "width": 4, "blocks": 1}
+            card = Card(description, 3, 3, SIZE, direction, "running", {"step": 7, "ema": 0.9, "raw": bool(kind)})
+            save_generator(folder / "run" / "weights" / f"{direction}{kind}.safetensors", net, card)
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def translated(run: Path) -> Path:
+    for direction in ("AtoB", "BtoA"):
+        source = run.parent / "data" / f"test{direction[0]}"
+        translate_pictures(run, str(source), run.parent / direction, direction, device="cpu")
+    return run.parent
+
+
+def named(found: list[dict], direction: str | None = "AtoB") -> dict[str, dict]:
+    return {line["metric"].partition("[")[0]: line for line in found if line["direction"] == direction}
+
+
+def test_a_run_scores_what_its_translated_files_score(run: Path, translated: Path) -> None:
+    found = evaluate_model(run, asked=Asked(device="cpu"))
+    assert {line["direction"] for line in found} == {"AtoB", "BtoA"}
+    for direction in ("AtoB", "BtoA"):
+        truth = translated / "data" / f"test{direction[-1]}"
+        files = named(evaluate_folders(translated / direction, truth, Asked(["kid", "psnr", "ssim", "l1"])), None)
+        ours = named(found, direction)
+        assert ours.keys() == files.keys() | {"cycle"}
+        for name, line in files.items():
+            assert ours[name]["value"] == pytest.approx(line["value"], rel=1e-6)
+            assert ours[name]["spread"] == pytest.approx(line["spread"], rel=1e-6)
+            if line["baseline"]:
+                assert ours[name]["baseline"]["mean"] == pytest.approx(line["baseline"]["mean"], rel=1e-6)
+
+
+def test_baselines_are_the_input_and_the_mean_answer(run: Path) -> None:
+    found = named(evaluate_model(run, asked=CHEAP))
+    inputs, truths = (
+        [open_picture(p).pixels for p in sorted((run.parent / "data" / f"test{w}").iterdir())] for w in "AB"
+    )
+    mean = np.mean(truths, axis=0).round().astype(np.uint8)
+    pairs = list(zip(inputs, truths, strict=True))
+    assert found["psnr"]["baseline"]["input"] == pytest.approx(np.mean([psnr(a, b) for a, b in pairs]))
+    assert found["l1"]["baseline"]["mean"] == pytest.approx(np.mean([l1(mean, b) for b in truths]))
+    assert found["cycle"]["baseline"] is None
+
+
+def test_values_carry_their_protocol_and_are_kept_in_the_run(run: Path) -> None:
+    (run / "metrics.jsonl").unlink(missing_ok=True)
+    first = evaluate_model(run, asked=CHEAP)
+    second = evaluate_model(run, asked=CHEAP, raw=True)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text("utf-8").splitlines()]
+    assert lines == first + second
+    assert [line["weights"] for line in lines] == ["ema"] * 6 + ["raw"] * 6
+    assert lines[0]["value"] != lines[6]["value"]
+    line = named(first)["psnr"]
+    assert line.keys() == {"step", "direction", "weights", "metric", "value", "spread", "baseline", "protocol"}
+    assert line["step"] == 7
+    expected = {"by": "evaluate", "split": "test", "size": SIZE, "pictures": 6, "better": "higher", "ema": 0.9}
+    assert expected.items() <= line["protocol"].items()
+    assert line["protocol"]["checkpoint"].endswith("AtoB.safetensors")
+
+
+def test_a_weights_file_is_told_its_data(run: Path) -> None:
+    file = run / "weights" / "BtoA.safetensors"
+    data = [f"data.root={run.parent / 'data'}", "data.paired_test=true"]
+    found = evaluate_model(file, data, CHEAP)
+    assert named(found, "BtoA")["psnr"]["value"] == named(evaluate_model(run, asked=CHEAP), "BtoA")["psnr"]["value"]
+    assert "cycle" not in named(found, "BtoA")
+    with pytest.raises(ConfigError, match=r"no pictures given: set data\.root"):
+        evaluate_model(file, asked=CHEAP)
+
+
+def test_an_identity_scores_as_the_input_and_comes_back_whole(run: Path) -> None:
+    config = load_config(run)
+    pictures = TestSet(find_source(config.data), config)
+    metrics = make(suited(True, True, 6), Tools())
+    same = torch.nn.Identity()
+    for scores in Evaluation(pictures, metrics).scores({"AtoB": same, "BtoA": same}).values():
+        for score in scores:
+            assert score.value == (0 if score.metric == "cycle" else score.baseline["input"])
+
+
+def test_a_second_look_sees_new_translations(run: Path) -> None:
+    config = load_config(run)
+    evaluation = Evaluation(TestSet(find_source(config.data), config), make(["l1", "kid"], Tools()))
+    fresh = Evaluation(TestSet(find_source(config.data), config), make(["l1", "kid"], Tools()))
+    before = torch.random.get_rng_state()
+    evaluation.scores({"AtoB": torch.nn.Identity()})
+    assert evaluation.scores({"AtoB": torch.nn.Hardtanh(-0.1, 0.1)}) == fresh.scores(
+        {"AtoB": torch.nn.Hardtanh(-0.1, 0.1)}
+    )
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_shares_of_processes_make_the_whole(run: Path) -> None:
+    words = ["-m", "viceversa", "evaluate", str(run), "--metrics", "psnr,l1,cycle", "--json", "--device", "cpu"]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run(
+        [sys.executable, *torchrun, *words], capture_output=True, text=True, timeout=120, env=environment()
+    )
+    assert done.returncode == 0, done.stderr
+    before = (run / "metrics.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(done.stdout) == evaluate_model(run, asked=CHEAP)
+    assert [json.loads(line) for line in before[-6:]] == json.loads(done.stdout)
+
+
+def test_shuffled_names_score_clearly_worse(translated: Path, tmp_path: Path) -> None:
+    truth = translated / "data" / "testB"
+    names = sorted(path.name for path in truth.iterdir())
+    for name, other in zip(names, names[1:] + names[:1], strict=True):
+        dimmed = open_picture(truth / name).pixels // 8 * 7
+        save_picture(tmp_path / "right" / name, dimmed)
+        save_picture(tmp_path / "shuffled" / other, dimmed)
+    asked = Asked(["kid", "psnr", "ssim", "l1"])
+    right, shuffled = (named(evaluate_folders(tmp_path / x, truth, asked), None) for x in ("right", "shuffled"))
+    assert right["psnr"]["value"] > shuffled["psnr"]["value"] + 3
+    assert right["ssim"]["value"] > shuffled["ssim"]["value"] + 0.1
+    assert right["l1"]["value"] < shuffled["l1"]["value"] / 1.5
+    assert right["kid"]["value"] == pytest.approx(shuffled["kid"]["value"], abs=3 * right["kid"]["spread"])
+
+
+def test_halves_of_side_by_side_files(translated: Path, tmp_path: Path) -> None:
+    for path in (translated / "data" / "testA").iterdir():
+        halves = [open_picture(translated / "data" / f"test{world}" / path.name).pixels for world in "AB"]
+        save_picture(tmp_path / path.name, np.concatenate(halves, axis=1))
+    for half, world in (("left", "A"), ("right", "B")):
+        asked = Asked(["l1"])
+        whole = evaluate_folders(translated / "AtoB", translated / "data" / f"test{world}", asked)
+        cut = evaluate_folders(translated / "AtoB", tmp_path, asked, half=half)
+        assert cut[0]["value"] == whole[0]["value"]
+
+
+def test_folders_of_other_names_are_compared_as_sets_only(translated: Path, tmp_path: Path) -> None:
+    for number, path in enumerate((translated / "AtoB").iterdir()):
+        save_picture(tmp_path / f"other{number}.png", open_picture(path).pixels)
+    found = evaluate_folders(tmp_path, translated / "data" / "testB")
+    assert [line["metric"].partition("[")[0] for line in found] == ["kid", "fid"]
+    assert "fewer than 2048" in found[1]["protocol"]["caution"]
+    with pytest.raises(ValueError, match="psnr, l1: needs a picture called other0 in"):
+        evaluate_folders(tmp_path, translated / "data" / "testB", CHEAP)
+
+
+def test_what_cannot_be_compared_is_refused(run: Path, translated: Path, tmp_path: Path) -> None:
+    truth = translated / "data" / "testB"
+    name = next(truth.iterdir()).name
+    save_picture(tmp_path / name, np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"is 8 x 8, and .* 32 x 32; bring them to one size"):
+        evaluate_folders(tmp_path, truth, CHEAP)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        evaluate_folders(tmp_path / "none", truth)
+    with pytest.raises(ValueError, match=r"psnr, l1: the data is not paired; .*data\.paired_test=true"):
+        evaluate_model(run, ["data.paired_test=false"], CHEAP)
+    with pytest.raises(ConfigError, match=r"train\.lr=1: evaluating only asks for data"):
+        evaluate_model(run, ["train.lr=1"], CHEAP)
+    with pytest.raises(FileNotFoundError, match=r"no best weights; .*train\.evaluate_every"):
+        evaluate_model(run, asked=CHEAP, best=True)
+
+
+def test_a_broken_test_picture_is_left_out(run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    water2wine.make(tmp_path / "data", size=SIZE, count=1, test=3)
+    broken = sorted((tmp_path / "data" / "testA").iterdir())[1]
+    broken.write_bytes(b"")
+    found = evaluate_model(run, [f"data.root={tmp_path / 'data'}"], CHEAP)
+    assert named(found)["psnr"]["protocol"]["pictures"] == 2
+    assert caplog.text.count(f"skipped: {broken}") == 1
+
+
+def test_the_command_prints_a_table_and_under_which_conditions(viceversa: Command, run: Path) -> None:
+    done = viceversa("evaluate", run, "--metrics", "psnr,cycle", "--raw", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    first, second, *_ = done.stdout.splitlines()
+    assert first.split() == ["metric", "value", "spread", "input", "mean", "answer"]
+    value, _, _, mean = (float(word) for word in second.split()[3:])
+    line = named([json.loads(x) for x in (run / "metrics.jsonl").read_text("utf-8").splitlines()[-4:]])["psnr"]
+    assert value == pytest.approx(line["value"], rel=1e-3)
+    assert mean == pytest.approx(line["baseline"]["mean"], rel=1e-3)
+    assert "step 7; weights raw; ema 0.9; split test; size 32" in done.stdout
+
+
+def test_the_command_wants_a_model_or_two_folders(viceversa: Command, run: Path) -> None:
+    for words in ([], [run, "--images", run], ["--images", run]):
+        done = viceversa("evaluate", *words)
+        assert done.returncode == 2
+        assert "name a run or a weights file, or two folders" in done.stderr
+        assert "Traceback" not in done.stderr
