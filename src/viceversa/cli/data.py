@@ -7,11 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from viceversa.cli import getting
+from viceversa.cli import getting, preparing
 from viceversa.cli.words import argument, group, option
 
-app = group("Make data sets from nothing.")
+app = group("Make, get and prepare data sets.")
 app.command("get")(getting.get_data)
+app.command()(preparing.convert)
+app.command()(preparing.pair)
+app.command()(preparing.split)
 
 
 @app.command("make")

@@ -1,0 +1,119 @@
+"""From any layout to any other. Files are copied byte for byte; only cutting and joining encodes, without loss."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from pathlib import Path
+
+from viceversa.config import DataConfig
+from viceversa.data.layouts import find
+from viceversa.data.prepare.listing import MANIFEST, copy_and_list
+from viceversa.data.prepare.write import Splits, Track, Writer, in_worlds, side_by_side
+from viceversa.data.sources import Found, Split, matched
+from viceversa.files import replacing_folder
+
+
+@dataclass(frozen=True)
+class Target:
+    """A layout to write."""
+
+    form: str
+    """What will lie there, for the documentation."""
+    write: Callable[[Splits, Writer], object]
+    pairs: bool = False
+    """Whether it holds nothing but pairs."""
+
+
+TARGETS = {
+    "trainA": Target("trainA/ trainB/ testA/ ...", lambda s, writer: writer.files(in_worlds(s, "{split}{world}"))),
+    "train/A": Target("train/A/ train/B/ ...", lambda s, writer: writer.files(in_worlds(s, "{split}/{world}"))),
+    "paired": Target("the same", lambda s, writer: writer.files(in_worlds(s, "{split}/{world}")), pairs=True),
+    "aligned": Target("train/ test/ ...", lambda s, writer: writer.files(side_by_side(s)), pairs=True),
+    "csv": Target("manifest.csv, pictures/", lambda s, writer: copy_and_list(s, writer, MANIFEST)),
+    "jsonl": Target("manifest.jsonl, pictures/", lambda s, writer: copy_and_list(s, writer, "manifest.jsonl")),
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it went: what was written, which items had no partner, and which failed and why."""
+
+    counts: str
+    alone: list[str]
+    failed: dict[str, str]
+
+
+def splits_of(found: Found) -> Splits:
+    """Return what was found, by split."""
+    splits = {"train": found.train, "val": found.val, "test": found.test}
+    return {name: split for name, split in splits.items() if split}
+
+
+def convert(
+    data: DataConfig,
+    out: Path,
+    to: str,
+    *,
+    link: bool = False,
+    overwrite: bool = False,
+    track: Track = lambda jobs, total: jobs,
+) -> Outcome:
+    """Write a data set into the folder `out` in the layout `to`, one of TARGETS: whole or not at all.
+
+    Where the layout takes pairs alone, unpaired worlds are paired by name. With `link` files become hard links instead
+    of copies. Raises ConfigError or FileNotFoundError for what cannot be read, FileExistsError for an `out` that is in
+    the way, and ValueError for names that cannot be used.
+    """
+    target = TARGETS[to]
+    unpaired = dataclasses.replace(data, layout="unpaired") if data.layout == "paired" else data
+    splits = splits_of(find(unpaired)[1])
+    alone: list[str] = []
+    if target.pairs or data.layout == "paired":
+        splits = {name: _pair(split, alone) for name, split in splits.items()}
+    failed = rewrite(splits, data, out, target.write, link=link, overwrite=overwrite, track=track)
+    return Outcome(counted(splits, failed), alone, failed)
+
+
+def rewrite(
+    splits: Splits,
+    data: DataConfig,
+    out: Path,
+    write: Callable[[Splits, Writer], object],
+    *,
+    link: bool,
+    overwrite: bool,
+    track: Track,
+) -> dict[str, str]:
+    """Write splits into `out`, whole or not at all; return what failed and why. `data` is where they come from."""
+    for place in filter(None, (data.root, data.a, data.b)):
+        source, target = Path(place).expanduser().resolve(), out.resolve()
+        if source.is_relative_to(target) or target.is_relative_to(source):
+            raise FileExistsError(f"{out}: lies within {place}, or holds it; choose a folder elsewhere")
+    with replacing_folder(out, overwrite=overwrite) as folder:
+        writer = Writer(folder, link, track)
+        write(splits, writer)
+        if not any(path.is_file() for path in folder.rglob("*")):
+            raise ValueError(f"nothing could be written: {next(iter(writer.failed.values()))}")
+    return writer.failed
+
+
+def counted(splits: Splits, failed: Container[str] = ()) -> str:
+    """Say how many pictures the splits hold, without those that failed."""
+    counts = []
+    for name, split in splits.items():
+        a, b = ([str(item) not in failed for item in items] for items in (split.a, split.b))
+        both = sum(map(all, zip(a, b, strict=True))) if split.paired else 0
+        counts.append(f"{name} {both} pairs" if split.paired else f"{name} {sum(a)} A, {sum(b)} B")
+    return "; ".join(counts)
+
+
+def _pair(split: Split, alone: list[str]) -> Split:
+    """Pair by name what is not paired, and note what has no partner."""
+    if split.paired:
+        return split
+    pairs, _ = matched(split)
+    paired = {*pairs.a, *pairs.b}
+    alone += [str(item) for item in (*split.a, *split.b) if item not in paired]
+    return pairs

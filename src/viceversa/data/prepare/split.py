@@ -1,0 +1,186 @@
+"""Dividing pictures into train, val and test: by a hash of the name, what shows the same kept together.
+
+A picture stays on its side when others come or go, and on every machine. A fraction of 5 % for testing gives the very
+split that training makes by itself when there is none (`data.test_fraction`), but for duplicates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from viceversa.config import ConfigError, DataConfig
+from viceversa.data.items import FileItem, Item
+from viceversa.data.layouts import find
+from viceversa.data.prepare.convert import TARGETS, counted, rewrite, splits_of
+from viceversa.data.prepare.encode import encode
+from viceversa.data.prepare.listing import MANIFEST, list_in_place
+from viceversa.data.prepare.write import Splits, Track
+from viceversa.data.sources import Split, place
+
+Unit: TypeAlias = tuple[str, str, tuple[Item, ...]]  # the split it lies in now; "A", "B" or "AB"; its items
+
+
+@dataclass(frozen=True)
+class Divided:
+    """The splits, and how many pictures (or pairs) are copies of others, and went where those did."""
+
+    splits: Splits
+    duplicates: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """Where the split was written, what it holds, how many copies were kept together, and what failed and why."""
+
+    place: Path
+    counts: str
+    duplicates: int
+    failed: dict[str, str]
+
+
+def split_data(
+    data: DataConfig,
+    out: Path | None,
+    *,
+    test: float | None = None,
+    val: float | None = None,
+    link: bool = False,
+    overwrite: bool = False,
+    track: Track = lambda jobs, total: jobs,
+) -> Done:
+    """Split the data set at `data.root`: list it in a manifest there, or write it into the folder `out`.
+
+    `test` and `val` are fractions; without any, a tenth is for testing. Raises ConfigError for fractions that make no
+    sense, FileExistsError for what is in the way, and as `convert` does.
+    """
+    layout, found = find(data)
+    splits = splits_of(found)
+    wanted = {"test": test, "val": val}
+    if test is None and "test" not in splits:
+        wanted["test"] = 0.1
+    divided = divide(splits, {name: part for name, part in wanted.items() if part is not None})
+    if out is not None:
+        write = TARGETS["aligned" if layout == "aligned" else "train/A" if found.train.paired else "trainA"].write
+        failed = rewrite(divided.splits, data, out, write, link=link, overwrite=overwrite, track=track)
+        return Done(out, counted(divided.splits, failed), divided.duplicates, failed)
+    root = Path(data.root or "").expanduser()
+    path = root / MANIFEST
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path}: there is one already; --overwrite it, or write a new folder: --out FOLDER")
+    list_in_place(divided.splits, root, path)
+    return Done(path, counted(divided.splits), divided.duplicates, {})
+
+
+def divide(splits: Splits, fractions: Mapping[str, float]) -> Divided:
+    """Divide the training pictures; `fractions` are those of "test" and "val". What has a split already keeps it.
+
+    Pictures of the same content, and those of both worlds under one name, stay together; so do pairs. Of each wanted
+    split there is at least one group, if there are enough of them. Raises ConfigError for fractions that leave nothing
+    to train on, or that concern a split that exists.
+    """
+    _check(splits, fractions)
+    units = [unit for name, split in splits.items() for unit in _units(name, split)]
+    groups, duplicates = _groups(units)
+    sides = _sides(units, groups, fractions)
+    chosen: dict[str, list[Unit]] = {name: [] for name in ("train", "val", "test")}
+    for unit, group in zip(units, groups, strict=True):
+        chosen[sides[group]].append(unit)
+    paired = splits["train"].paired
+    return Divided({name: _split(members, paired) for name, members in chosen.items() if members}, duplicates)
+
+
+def _check(splits: Splits, fractions: Mapping[str, float]) -> None:
+    for name in fractions.keys() & splits.keys():
+        raise ConfigError(f"there is a {name} split already; it stays as it is, so give no fraction for it")
+    if not fractions:
+        raise ConfigError("it is split already, into " + " and ".join(splits))
+    if min(fractions.values()) <= 0 or sum(fractions.values()) >= 1:
+        raise ConfigError("fractions are above 0, and leave something to train on: below 1 together")
+
+
+def _units(name: str, split: Split) -> list[Unit]:
+    if split.paired:
+        return [(name, "AB", pair) for pair in zip(split.a, split.b, strict=True)]
+    return [(name, world, (item,)) for world, items in (("A", split.a), ("B", split.b)) for item in items]
+
+
+def _groups(units: list[Unit]) -> tuple[list[int], int]:
+    """Return for each unit the number that its group has, and how many units are copies of others."""
+    above = list(range(len(units)))
+
+    def top(unit: int) -> int:
+        while above[unit] != unit:
+            above[unit] = unit = above[above[unit]]
+        return unit
+
+    contents, names = _by_content(units), _by_name(units)
+    for members in (*contents, *names):
+        for other in members[1:]:
+            one, two = sorted((top(members[0]), top(other)))
+            above[two] = one
+    return [top(unit) for unit in range(len(units))], sum(len(members) - 1 for members in contents)
+
+
+def _by_name(units: list[Unit]) -> Iterable[list[int]]:
+    """Return which units have the same name: those that show the same scene in both worlds."""
+    named: defaultdict[str, list[int]] = defaultdict(list)
+    for number, (_, _, items) in enumerate(units):
+        named[unicodedata.normalize("NFC", items[0].name)].append(number)
+    return named.values()
+
+
+def _by_content(units: list[Unit]) -> Iterable[list[int]]:
+    """Return which units hold the same bytes. Files are only read if there are others of their length."""
+    lengths: defaultdict[int, set[Path | Item]] = defaultdict(set)
+    holders: defaultdict[Path | Item, set[int]] = defaultdict(set)
+    for number, (_, _, items) in enumerate(units):
+        for item in items:
+            source = item.path if isinstance(item, FileItem) else item
+            holders[source].add(number)
+            lengths[source.stat().st_size if isinstance(source, Path) else 0].add(source)
+    same: defaultdict[bytes, set[int]] = defaultdict(set)
+    for source in (source for sources in lengths.values() if len(sources) > 1 for source in sources):
+        content = source if isinstance(source, Path) else encode(source).content
+        data = content if isinstance(content, bytes) else content.read_bytes()
+        same[hashlib.sha256(data).digest()] |= holders[source]
+    return [sorted(numbers) for numbers in same.values() if len(numbers) > 1]
+
+
+def _sides(units: list[Unit], groups: list[int], fractions: Mapping[str, float]) -> dict[int, str]:
+    """Return the split of each group."""
+    names: dict[int, str] = {}
+    worlds: defaultdict[str, set[int]] = defaultdict(set)
+    sides: dict[int, str] = {}
+    for (now, world, items), group in zip(units, groups, strict=True):
+        names[group] = min(names.get(group, items[0].name), items[0].name)
+        worlds[world].add(group)
+        if now != "train":
+            sides[group] = now
+    free = sorted(names.keys() - sides.keys(), key=lambda group: (place(names[group]), names[group]))
+    for group in free:
+        limit = 0.0
+        sides[group] = "train"
+        for name, fraction in fractions.items():
+            if limit <= place(names[group]) < limit + fraction:
+                sides[group] = name
+            limit += fraction
+    for members in worlds.values():  # as few pictures as there may be, each world has its part in every split
+        own = [group for group in free if group in members]
+        for name in (*fractions, "train"):
+            spare = [group for group in own if Counter(sides[other] for other in own)[sides[group]] > 1]
+            if spare and not any(sides[group] == name for group in own):
+                sides[spare[-1] if name == "train" else spare[0]] = name
+    return sides
+
+
+def _split(members: list[Unit], paired: bool) -> Split:
+    if paired:
+        return Split(tuple(a for _, _, (a, _) in members), tuple(b for _, _, (_, b) in members), paired=True)
+    a, b = (tuple(items[0] for _, own, items in members if own == world) for world in "AB")
+    return Split(a, b)

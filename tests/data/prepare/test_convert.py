@@ -1,0 +1,215 @@
+"""From any layout to any other and back: no pixel, name or split is lost; nothing half written, nothing overwritten."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from viceversa.config import ConfigError, DataConfig
+from viceversa.data.images import with_channels
+from viceversa.data.layouts import find
+from viceversa.data.prepare.convert import TARGETS, convert, splits_of
+from viceversa.data.prepare.write import bare_name, checked_name
+
+Contents = Mapping[str, Any]
+
+
+def draw(seed: int, mode: str, size: tuple[int, int]) -> Image.Image:
+    """A picture of noise."""
+    rng = np.random.default_rng(seed)
+    if mode == "I;16":
+        return Image.fromarray(rng.integers(0, 65536, size[::-1], np.uint16))
+    bands = [Image.fromarray(rng.integers(0, 256, size[::-1], np.uint8)) for _ in Image.new(mode, (1, 1)).getbands()]
+    return Image.merge(mode, bands)
+
+
+def fill(folder: Path, names: Mapping[str, int], mode: str = "RGB", size: tuple[int, int] = (5, 4)) -> None:
+    """Write a picture of noise for each name; its number is the seed."""
+    for name, seed in names.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw(seed, mode, size).save(path)
+
+
+def look(root: Path, layout: str = "auto") -> Contents:
+    """All that lies there: by split, the pixels of each item, by name; pairs as pairs."""
+    found = splits_of(find(DataConfig(root=str(root), layout=layout))[1])  # type: ignore[arg-type]
+    return {
+        name: (split.paired, look_at(split.a, name, "A"), look_at(split.b, name, "B")) for name, split in found.items()
+    }
+
+
+def look_at(items: Any, split: str, world: str) -> dict[str, tuple[str, bytes]]:
+    pixels = {bare_name(item, split, world): with_channels(item.open(), 4) for item in items}
+    return {name: (f"{array.shape} {array.dtype}", array.tobytes()) for name, array in pixels.items()}
+
+
+def as_data(root: Path, layout: str = "auto") -> DataConfig:
+    return DataConfig(root=str(root), layout=layout)  # type: ignore[arg-type]
+
+
+STEMS = st.text("abÄß01_ -.", min_size=1, max_size=5).filter(lambda stem: stem.strip(". ") == stem)
+NAMES = st.lists(st.tuples(st.sampled_from(["", "cats/", "dogs/old/"]), STEMS).map("".join), min_size=1, max_size=4)
+SPLITS = st.sets(st.sampled_from(["val", "test"])).map(lambda rest: ["train", *sorted(rest)])
+MODES = st.sampled_from(["RGB", "L", "RGBA", "LA", "I;16"])
+FREE = ["trainA", "train/A", "csv", "jsonl"]  # what holds unpaired worlds
+quick = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@quick
+@given(st.data(), SPLITS, st.permutations(FREE))
+def test_unpaired_there_and_back(data: st.DataObject, splits: list[str], tour: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        for number, (split, world) in enumerate((split, world) for split in splits for world in "AB"):
+            stems = data.draw(NAMES.map(lambda names: sorted({name.casefold() for name in names})))
+            files = {
+                f"{stem}.{data.draw(st.sampled_from(['png', 'tif']))}": number * 10 + i for i, stem in enumerate(stems)
+            }
+            fill(root / "0" / f"{split}{world}", files, data.draw(MODES), (data.draw(st.integers(1, 6)), 3))
+        expected = look(root / "0")
+        for step, to in enumerate([*tour, "trainA"]):
+            convert(as_data(root / str(step)), root / str(step + 1), to)
+            assert look(root / str(step + 1)) == expected, to
+        first, last = ({p.relative_to(root / s): p.read_bytes() for p in (root / s).rglob("*.*")} for s in "05")
+        assert first == last  # files, byte for byte
+
+
+@quick
+@given(NAMES, SPLITS, st.permutations([*FREE, "paired", "aligned"]), MODES, st.integers(1, 6))
+def test_pairs_there_and_back(stems: list[str], splits: list[str], tour: list[str], mode: str, width: int) -> None:
+    stems = sorted({stem.casefold() for stem in stems})
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        for number, (split, world) in enumerate((split, world) for split in splits for world in "AB"):
+            fill(
+                root / "0" / split / world, {f"{s}.png": 10 * number + i for i, s in enumerate(stems)}, mode, (width, 3)
+            )
+        expected = look(root / "0", "paired")
+        insist = "paired"
+        for step, to in enumerate([*tour, "paired"]):
+            convert(as_data(root / str(step), insist), root / str(step + 1), to)
+            insist = {"aligned": "aligned", "csv": "auto", "jsonl": "auto"}.get(to, "paired")
+            assert look(root / str(step + 1), insist) == expected, to
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    for world, start in (("A", 0), ("B", 50)):
+        for number, split in enumerate(("train", "test")):
+            fill(tmp_path / "in" / split / world, {f"{i}.png": start + 10 * number + i for i in range(3)})
+    return tmp_path / "in"
+
+
+def test_side_by_side_is_left_and_right(pairs: Path, tmp_path: Path) -> None:
+    outcome = convert(as_data(pairs), tmp_path / "out", "aligned")
+    assert outcome.counts == "train 3 pairs; test 3 pairs"
+    assert sorted(os.listdir(tmp_path / "out" / "train")) == ["0.png", "1.png", "2.png"]
+    with Image.open(tmp_path / "out" / "test" / "1.png") as image:
+        assert np.array_equal(np.asarray(image), np.hstack([draw(11, "RGB", (5, 4)), draw(61, "RGB", (5, 4))]))
+
+
+def test_files_that_stay_whole_are_copied_byte_for_byte_or_linked(tmp_path: Path) -> None:
+    fill(tmp_path / "in" / "trainA", {"a.jpg": 1})
+    fill(tmp_path / "in" / "trainB", {"b.gif": 2}, "L")
+    (tmp_path / "in" / "trainA" / "broken.png").write_text("<html>")  # is for `data check` to find
+    convert(as_data(tmp_path / "in"), tmp_path / "copies", "train/A")
+    convert(as_data(tmp_path / "in"), tmp_path / "links", "csv", link=True)
+    for file in ("A/a.jpg", "A/broken.png", "B/b.gif"):
+        original = tmp_path / "in" / f"train{file}"
+        assert (tmp_path / "copies" / "train" / file).read_bytes() == original.read_bytes()
+        assert not (tmp_path / "copies" / "train" / file).samefile(original)
+        assert (tmp_path / "links" / "pictures" / "train" / file).samefile(original)
+
+
+def test_what_has_no_partner_is_named(tmp_path: Path) -> None:
+    fill(tmp_path / "a", {"1.png": 1, "2.png": 2, "only.png": 3})
+    fill(tmp_path / "b", {"2.tif": 4, "1.tif": 5, "other.png": 6})
+    data = DataConfig(a=str(tmp_path / "a"), b=str(tmp_path / "b"), layout="paired")
+    outcome = convert(data, tmp_path / "out", "aligned")
+    assert outcome.alone == [str(tmp_path / "a" / "only.png"), str(tmp_path / "b" / "other.png")]
+    assert outcome.counts == "train 2 pairs"
+    assert look(tmp_path / "out", "aligned")["train"][2].keys() == {"1", "2"}
+    fill(tmp_path / "c", {"9.png": 7})
+    with pytest.raises(ConfigError, match="no test or training pictures of the same name"):
+        convert(DataConfig(a=str(tmp_path / "a"), b=str(tmp_path / "c")), tmp_path / "new", "aligned")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "reason"),
+    [
+        ("RGB", (6, 4), r"differ in size \(5 x 4, 6 x 4\): resize them first, or keep them in two folders"),
+        ("I;16", (5, 4), "one has 8 bits a channel, the other more"),
+        ("F", (5, 4), "one has 8 bits"),
+    ],
+)
+def test_what_cannot_be_joined_without_loss_is_left_out_and_said(
+    tmp_path: Path, mode: str, size: tuple[int, int], reason: str
+) -> None:
+    fill(tmp_path / "in" / "A", {"1.png": 1, "2.png": 2})
+    fill(tmp_path / "in" / "B", {"1.png": 3})
+    noise = Image.fromarray(np.full(size[::-1], 1 / 3, np.float32)) if mode == "F" else draw(4, mode, size)
+    noise.save(tmp_path / "in" / "B" / "2.tif")
+    outcome = convert(as_data(tmp_path / "in"), tmp_path / "out", "aligned")
+    (failure,) = outcome.failed.values()
+    assert re.search(reason, failure)
+    assert "2.png" in failure
+    assert os.listdir(tmp_path / "out" / "train") == ["1.png"]
+
+
+def test_nothing_is_written_where_something_is(pairs: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("precious")
+    with pytest.raises(FileExistsError, match="not empty"):
+        convert(as_data(pairs), tmp_path / "out", "aligned")
+    assert os.listdir(tmp_path / "out") == ["mine.txt"]
+    convert(as_data(pairs), tmp_path / "out", "aligned", overwrite=True)
+    assert sorted(os.listdir(tmp_path / "out")) == ["test", "train"]
+    for place in (pairs, pairs.parent, pairs / "new"):
+        with pytest.raises(FileExistsError, match="lies within"):
+            convert(as_data(pairs), place, "aligned", overwrite=True)
+    assert look(pairs)
+
+
+def test_a_conversion_that_dies_leaves_nothing_that_looks_complete(pairs: Path, tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def track(jobs: Any, total: int) -> Any:
+        yield jobs[0]
+        yield jobs[1]
+        assert list(tmp_path.glob(".out.*/train/A/0.png"))
+        raise Killed
+
+    with pytest.raises(Killed):
+        convert(as_data(pairs), tmp_path / "out", "train/A", track=track)
+    assert os.listdir(tmp_path) == ["in"]
+
+
+def test_names_that_clash_or_lead_elsewhere_are_refused(tmp_path: Path) -> None:
+    fill(tmp_path / "in" / "train", {"1.png": 1, "1.jpg": 2}, size=(8, 4))
+    with pytest.raises(ValueError, match=r"another picture is called train/A/1\.png already; rename one"):
+        convert(as_data(tmp_path / "in"), tmp_path / "out", "paired")
+
+    for name in ("../x", "/etc/x", "a/../../x", ".hidden", "a/.hidden", "c:/x", "a\0b", ""):
+        with pytest.raises(ValueError, match="no name for a file below the new folder"):
+            checked_name(name)
+
+
+def test_every_target_is_documented_on_the_command_line() -> None:
+    from viceversa.cli import preparing
+
+    assert preparing.convert.__doc__
+    for name in TARGETS:
+        assert name in preparing.convert.__doc__
