@@ -3,6 +3,7 @@
 Values come, later ones winning, from the defaults in `schema`, a preset, a YAML 1.2 file, and `key=value` overrides.
 """
 
+from viceversa.config.augment import AugmentConfig
 from viceversa.config.check import explain, suggest, validate
 from viceversa.config.dump import flat, meanings, to_tree, to_yaml
 from viceversa.config.load import default_run, load_config, load_words, merge, parse_override, parse_yaml
@@ -24,6 +25,7 @@ from viceversa.config.schema import (
 __all__ = [
     "CLOSED",
     "COMPONENTS",
+    "AugmentConfig",
     "Config",
     "ConfigError",
     "DataConfig",

@@ -9,11 +9,13 @@ from typing import Any
 
 import pydantic
 
+from viceversa.config.augment import AugmentConfig
 from viceversa.config.schema import COMPONENTS, Config, ConfigError, DataConfig, InitConfig, TrainConfig
 
-SECTIONS: dict[str, type[InitConfig | DataConfig | TrainConfig]] = {
+SECTIONS: dict[str, type[InitConfig | DataConfig | TrainConfig | AugmentConfig]] = {
     "init": InitConfig,
     "data": DataConfig,
+    "data.augment": AugmentConfig,
     "train": TrainConfig,
 }
 SHOWN = 60  # characters of a wrong value
@@ -54,14 +56,14 @@ def explain(error: Any, *prefix: str) -> str:
 
 def _neighbours(place: list[str]) -> str:
     """Suggest a key of the same section, or the same key of another section."""
-    section = SECTIONS.get(place[0]) if len(place) > 1 else Config
+    section = SECTIONS.get(".".join(place[:-1])) if len(place) > 1 else Config
     elsewhere = [f"{name}.{place[-1]}" for name, other in SECTIONS.items() if place[-1] in _names(other)]
     if section is Config and elsewhere:
         return f"; did you mean {elsewhere[0]}?"
     return suggest(place[-1], _names(section or Config))
 
 
-def _names(section: type[Config | InitConfig | DataConfig | TrainConfig]) -> list[str]:
+def _names(section: type[Config | InitConfig | DataConfig | TrainConfig | AugmentConfig]) -> list[str]:
     return [field.name for field in dataclasses.fields(section)]
 
 

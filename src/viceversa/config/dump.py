@@ -37,9 +37,12 @@ def to_yaml(config: Config, options: Mapping[str, Mapping[str, str]] | None = No
             continue
         section = getattr(config, key)
         docs = (options or {}).get(key, {}) if key in COMPONENTS else _section_docs(section)
-        for name in value:
+        for name, inner in value.items():
             if name in docs:
                 tree[key].yaml_set_comment_before_after_key(name, before=docs[name], indent=2)
+            if isinstance(inner, dict) and key not in COMPONENTS:
+                for option, doc in _section_docs(getattr(section, name)).items():
+                    tree[key][name].yaml_set_comment_before_after_key(option, before=doc, indent=4)
     yaml, text = YAML(), io.StringIO()
     yaml.default_flow_style = False
     yaml.width = 10_000
@@ -60,7 +63,9 @@ def meanings(config: Config, options: Mapping[str, Mapping[str, str]]) -> dict[s
     found = dict(_docs(Config))
     for section in _docs(Config):
         inner = options[section] if section in COMPONENTS else _section_docs(getattr(config, section))
-        found |= {f"{section}.{name}": doc for name, doc in inner.items()}
+        for name, doc in inner.items():
+            nested = {} if section in COMPONENTS else _section_docs(getattr(getattr(config, section), name))
+            found |= {f"{section}.{name}": doc} | {f"{section}.{name}.{key}": text for key, text in nested.items()}
     return found
 
 

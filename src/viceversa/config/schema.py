@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer
 
+from viceversa.config.augment import AugmentConfig
+
 Direction: TypeAlias = Literal["AtoB", "BtoA"]
 Inference: TypeAlias = Literal["running", "image", "original"]
 
@@ -108,6 +110,8 @@ class DataConfig:
     """Pixels of the random square crop that the networks see."""
     flip: bool = True
     """Mirror left and right at random, half of the time."""
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    """Further random changes of the training pictures."""
     decay_crop: bool = True
     """Go on with random crops while the learning rate falls; CUT's code shows whole pictures then (load = crop)."""
     channels_a: Annotated[int, Field(ge=1)] = 3

@@ -55,7 +55,7 @@ class Draws(Dataset[Drawn]):
             if drawn is None:
                 return None, broken
             rng = self._rng(CHANCE + "AB".index(worlds[0]), number)
-            images.update(zip(worlds, augment(drawn, data, rng), strict=True))
+            images.update(zip(worlds, augment(drawn, data, rng, worlds), strict=True))
         return images, broken
 
     def _draw(self, worlds: str, number: int, broken: Broken) -> list[Pixels] | None:

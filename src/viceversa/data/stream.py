@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from viceversa.config import Config, ConfigError
+from viceversa.data.augment import check
 from viceversa.data.draws import Batch, Broken, Drawn, Draws, Numbers, collate, start_worker
 from viceversa.data.images import ImageError, Pixels, resize, to_tensor
 from viceversa.data.sources import Source, Split
@@ -53,6 +54,7 @@ class Stream:
                 raise ConfigError(
                     f"data.{key}={getattr(config.data, key)}: pictures are read as 1 gray, 3 RGB or 4 RGBA"
                 )
+        check(config.data.augment, source.train.paired, (config.data.channels_a, config.data.channels_b))
         self.source = source
         self.config = config
         self.broken: Broken = {}

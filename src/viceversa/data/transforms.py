@@ -7,21 +7,37 @@ from collections.abc import Sequence
 import numpy as np
 
 from viceversa.config import DataConfig
+from viceversa.data.augment import Changes
 from viceversa.data.images import Pixels, resize
 
 
-def augment(images: Sequence[Pixels], data: DataConfig, rng: np.random.Generator) -> list[Pixels]:
-    """Resize, crop at random to (crop, crop, C), and flip half of the time if `data.flip`.
+def augment(images: Sequence[Pixels], data: DataConfig, rng: np.random.Generator, worlds: str = "AB") -> list[Pixels]:
+    """Resize, crop at random to (crop, crop, C), flip half of the time, and change further as `data.augment` says.
 
     There is one draw for all images, so that what lay on the same spot in a pair still does. If they differ in size
-    and are not stretched, the others are first brought to the size of the first.
+    and are not stretched, the others are first brought to the size of the first. `worlds` says which they are.
     """
     down, right, mirror = rng.random(3)  # always three, or the order of later draws would depend on the options
     height, width = _target(images[0], data)
     top = int(down * (height - data.crop + 1))
     left = int(right * (width - data.crop + 1))
-    crops = [resize(image, (height, width))[top : top + data.crop, left : left + data.crop] for image in images]
-    return [crop[:, ::-1] for crop in crops] if data.flip and mirror < 0.5 else crops
+    changes = Changes.drawn(data.augment, rng) if data.augment.wanted else None
+    whole = [resize(image, (height, width)) for image in images]
+    if changes:
+        whole = [changes.warped(image) for image in whole]
+    crops = [image[top : top + data.crop, left : left + data.crop] for image in whole]
+    if data.flip and mirror < 0.5:
+        crops = [crop[:, ::-1] for crop in crops]
+    return crops if changes is None else _changed(crops, changes, worlds)
+
+
+def _changed(crops: Sequence[Pixels], changes: Changes, worlds: str) -> list[Pixels]:
+    """Change colours where that is wanted, then blank the same square in all."""
+    recolored = [
+        changes.recolored(crop) if changes.strength.color_of in ("both", world) else crop
+        for crop, world in zip(crops, worlds, strict=False)
+    ]
+    return [changes.blanked(crop) for crop in recolored]
 
 
 def prepare(image: Pixels, data: DataConfig) -> Pixels:
