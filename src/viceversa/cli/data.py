@@ -11,10 +11,11 @@ from viceversa.cli import getting, preparing
 from viceversa.cli.words import argument, group, option
 
 app = group("Make, get and prepare data sets.")
-app.command("get")(getting.get_data)
 app.command()(preparing.convert)
 app.command()(preparing.pair)
 app.command()(preparing.split)
+app.command("faces")(getting.crop_faces)
+app.command("get")(getting.get_data)
 
 
 @app.command("make")
