@@ -15,5 +15,10 @@ def seed_everything(seed: int, rank: int, step: int) -> None:
     SHARED.manual_seed(_mixed(seed, step))
 
 
+def altered(seed: int, times: int) -> int:
+    """Return the seed that takes the place of `seed` when the data's order was changed for the n-th time."""
+    return _mixed(seed, 0, 0, times) if times else seed
+
+
 def _mixed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)

@@ -9,34 +9,46 @@ from typing import Any
 
 import pytest
 import torch
-from trees import leaves
+from trees import assert_equal_runs, final_state, leaves
 
+from support import environment
 from viceversa import engine
-from viceversa.config import to_yaml
+from viceversa.config import Config, ConfigError, to_yaml
 from viceversa.engine import checkpoint
+from viceversa.engine.checkpoint import deal
+from viceversa.engine.distributed import World
 from viceversa.methods import METHODS
 
 EXACT = ["train.precision=fp64", "train.optimizer=sgd", "train.lr=0.01", "generator.norm=instance"]
 
 
-def torchrun(config_file: Path, processes: int = 2) -> None:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    done = subprocess.run(
-        [*command, "-m", "viceversa", "train", str(config_file)], capture_output=True, text=True, timeout=300
+def launch(config: Config, *flags: str, processes: int = 2, preload: str = "") -> subprocess.CompletedProcess[str]:
+    """Train in several processes; `preload` is Python that each runs first."""
+    folder = Path(config.run).parent
+    path = folder / f"{Path(config.run).name}.yaml"
+    path.write_text(to_yaml(config), "utf-8")
+    script = folder / "script.py"
+    script.write_text(f"{preload}\nfrom viceversa.cli import main\nmain()\n", "utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *flags]
+    return subprocess.run(
+        [*command, str(script), "train", str(path)], capture_output=True, text=True, timeout=400, env=environment()
     )
+
+
+def torchrun(config: Config, processes: int = 2) -> None:
+    done = launch(config, processes=processes)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_two_processes_equal_a_double_batch(tiny: Any, tmp_path: Path, method: str) -> None:
+def test_two_processes_equal_a_double_batch(tiny: Any, method: str) -> None:
     options = [*EXACT, "discriminator.norm=instance"]
     own_draws = {"pix2pix": ["generator.dropout=0"], "cyclegan-vae": ["method.sample=false", "train.lr=1e-4"]}
     options += own_draws.get(method, [])
     double = tiny(method, *options, "train.batch=2", run="double")
     engine.train(double)
     pair = tiny(method, *options, run="pair")
-    (tmp_path / "pair.yaml").write_text(to_yaml(pair), "utf-8")
-    torchrun(tmp_path / "pair.yaml")
+    torchrun(pair)
     one, two = (
         torch.load(checkpoint.found(Path(c.run) / "checkpoints")[0], weights_only=True)["shared"]
         for c in (double, pair)
@@ -48,15 +60,14 @@ def test_two_processes_equal_a_double_batch(tiny: Any, tmp_path: Path, method: s
     assert (Path(pair.run) / "checkpoints" / "step-00000008.rank1.pt").is_file()
 
 
-def test_two_processes_continue_exactly(tiny: Any, tmp_path: Path) -> None:
+def test_two_processes_continue_exactly(tiny: Any) -> None:
     """Each process has its own image pool and its own share of the logged means."""
     runs = []
     for name, lengths in (("calm", ["10 steps"]), ("paused", ["7 steps", "10 steps"])):
         for length in lengths:
             options = [f"train.length={length}", "train.schedule=constant", "train.save_every=100 steps"]
             config = tiny("cyclegan", *options, "method.pool=2", run=name)
-            (tmp_path / f"{name}.yaml").write_text(to_yaml(config), "utf-8")
-            torchrun(tmp_path / f"{name}.yaml")
+            torchrun(config)
         runs.append(Path(config.run))
     for part in ("step-00000010.pt", "step-00000010.rank1.pt"):
         one, two = (dict(leaves(torch.load(run / "checkpoints" / part, weights_only=True))) for run in runs)
@@ -66,10 +77,112 @@ def test_two_processes_continue_exactly(tiny: Any, tmp_path: Path) -> None:
     assert (runs[0] / "log.jsonl").read_text().splitlines()[-1] == (runs[1] / "log.jsonl").read_text().splitlines()[-1]
 
 
-def test_another_number_of_processes_is_refused(tiny: Any, tmp_path: Path) -> None:
-    config = tiny("pix2pix")
-    engine.train(config)
-    newest = checkpoint.found(Path(config.run) / "checkpoints")[0]
-    torch.save({}, newest.with_suffix(".rank1.pt"))
-    with pytest.raises(ValueError, match="2 processes, not 1"):
-        engine.train(config)
+def test_an_error_in_one_process_ends_all_with_its_message(tiny: Any) -> None:
+    broken = """
+import os
+from viceversa.data import ImageError, Stream
+names = Stream.batches
+def batches(self, *place):
+    for number, batch in enumerate(names(self, *place)):
+        if number == 2 and os.environ["RANK"] == "1":
+            raise ImageError("cat.png: the dog ate it")
+        yield batch
+Stream.batches = batches
+"""
+    done = launch(tiny("pix2pix"), preload=broken)
+    assert done.returncode == 1
+    assert "viceversa: cat.png: the dog ate it" in done.stderr
+    assert "viceversa: process 1: cat.png: the dog ate it" in done.stderr
+
+
+KILL = """
+import os, signal
+from viceversa.engine.learner import Learner
+train_step = Learner.train_step
+def dying(self, *arguments, **more):
+    if self.step == 5 and os.environ["RANK"] == "1" and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return train_step(self, *arguments, **more)
+Learner.train_step = dying
+"""
+
+
+def test_torchrun_restarts_what_was_killed_exactly(tiny: Any) -> None:
+    calm, killed = (tiny("cyclegan", "method.pool=2", run=name) for name in ("calm", "killed"))
+    torchrun(calm)
+    done = launch(killed, "--max-restarts=1", preload=KILL)
+    assert done.returncode == 0, done.stderr
+    assert "continues after step 4 of 8" in done.stdout
+    assert_equal_runs(calm.run, killed.run)
+
+
+def test_another_number_of_processes_goes_on_with_the_same_pictures(tiny: Any) -> None:
+    """Four, then two, then one process; without pools, chance and batch norm it is the same up to rounding."""
+    options = [
+        *EXACT,
+        "discriminator.norm=instance",
+        "method.pool=0",
+        "train.schedule=constant",
+        "train.save_every=1 step",
+    ]
+    calm = tiny("cyclegan", *options, "train.batch=4", "train.length=6 steps", run="calm")
+    engine.train(calm)
+    for batch, length in ((1, 2), (2, 4), (4, 6)):
+        config = tiny("cyclegan", *options, f"train.batch={batch}", f"train.length={length} steps", run="changed")
+        torchrun(config, processes=4 // batch)
+    one, two = final_state(calm.run), final_state(config.run)
+    for name, value in one["method"].items():
+        if value.is_floating_point():
+            assert (value - two["method"][name]).norm() <= 1e-8 * value.norm() + 1e-12, name
+    with pytest.raises(ConfigError, match=r"4 pictures of each world a step, and would take 1 "):
+        engine.train(tiny("cyclegan", *options, "train.length=8 steps", run="changed"))
+
+
+def test_what_each_process_had_is_dealt_out_anew() -> None:
+    def own(*images: int) -> Any:
+        count = torch.tensor(float(len(images)))
+        return {
+            "pools": {"pool.images": torch.tensor([[float(image)] for image in images])},
+            "meter": {"sums": {"gan": count * 10}, "counts": {"gan": count}},
+        }
+
+    everyone = [own(1, 2, 3), own(4), own()]
+    two = [deal(everyone, World(rank, 2)) for rank in (0, 1)]
+    assert [part["pools"]["pool.images"].flatten().tolist() for part in two] == [[1, 2], [4, 3]]
+    assert [float(part["meter"]["sums"]["gan"]) for part in two] == [40, 0]
+    assert [float(part["meter"]["counts"]["gan"]) for part in two] == [4, 0]
+    assert deal([own(), own()], World())["pools"]["pool.images"].numel() == 0
+
+
+def test_all_processes_take_the_newest_checkpoint_that_all_can_read(tiny: Any) -> None:
+    config = tiny("cyclegan", "method.pool=2")
+    torchrun(config)
+    calm = final_state(config.run)
+    part = Path(config.run) / "checkpoints" / "step-00000008.rank1.pt"
+    part.write_bytes(part.read_bytes()[:200])
+    orphan = part.with_name("step-00000099.rank1.pt")
+    orphan.write_bytes(b"")
+    done = launch(config)
+    assert done.returncode == 0, done.stderr
+    assert "step-00000008.pt cannot be read" in done.stderr
+    assert "continues after step 6 of 8" in done.stdout
+    assert not orphan.exists()
+    assert all(torch.equal(value, calm["method"][name]) for name, value in final_state(config.run)["method"].items())
+
+
+def test_a_request_to_stop_reaches_all_processes(tiny: Any) -> None:
+    asked = """
+import os, signal
+from viceversa.engine.learner import Learner
+train_step = Learner.train_step
+def asking(self, *arguments, **more):
+    if self.step == 2 and os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGUSR1)
+    return train_step(self, *arguments, **more)
+Learner.train_step = asking
+"""
+    config = tiny("cyclegan", "train.save_every=100 steps", "method.pool=2", run="stopped")
+    done = launch(config, preload=asked)
+    assert "saved; the same command again continues" in done.stderr
+    state = final_state(config.run)
+    assert state["step"] == 4, "the signal came while step 3 was under way, and travelled with the gradients of step 4"

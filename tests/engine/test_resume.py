@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from trees import leaves
+from trees import assert_equal_runs, final_state
 
 from viceversa import engine
 from viceversa.config import Config, ConfigError, to_yaml
@@ -34,28 +33,13 @@ def crash_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """Let training die in the middle of a step."""
     train_step = Learner.train_step
 
-    def failing(self: Learner, batch: Any) -> Any:
-        losses = train_step(self, batch)
+    def failing(self: Learner, batch: Any, stop: bool = False) -> Any:
+        losses = train_step(self, batch, stop)
         if self.step == step:
             raise Crash
         return losses
 
     monkeypatch.setattr(Learner, "train_step", failing)
-
-
-def final_state(run: str | Path) -> dict[str, Any]:
-    newest = checkpoint.found(Path(run) / "checkpoints")[0]
-    state: dict[str, Any] = torch.load(newest, weights_only=True)
-    return {**state["shared"], "own": state["own"]}
-
-
-def assert_equal_runs(one: str | Path, other: str | Path) -> None:
-    mine, theirs = dict(leaves(final_state(one))), dict(leaves(final_state(other)))
-    assert mine.keys() == theirs.keys()
-    for path, value in mine.items():
-        same = torch.equal(value, theirs[path]) if isinstance(value, torch.Tensor) else value == theirs[path]
-        assert same, path
-    assert (Path(one) / "log.jsonl").read_bytes() == (Path(other) / "log.jsonl").read_bytes()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -117,10 +101,10 @@ def test_a_signal_saves_and_stops(tiny: Any, monkeypatch: pytest.MonkeyPatch) ->
     engine.train(calm)
     train_step = Learner.train_step
 
-    def signalled(self: Learner, batch: Any) -> Any:
+    def signalled(self: Learner, batch: Any, stop: bool = False) -> Any:
         if self.step == 2:
             os.kill(os.getpid(), signal.SIGTERM)
-        return train_step(self, batch)
+        return train_step(self, batch, stop)
 
     with monkeypatch.context() as patch:
         patch.setattr(Learner, "train_step", signalled)
@@ -213,12 +197,3 @@ def test_a_fine_tuned_run_continues_when_what_it_started_from_is_gone(tiny: Any)
     weights.unlink()
     engine.train(tiny("cyclegan", *options, "train.length=4 steps", run="tuned"))
     assert final_state(tuned.run)["step"] == 4
-
-
-def test_a_process_stops_when_another_one_was_asked(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("viceversa.engine.distributed.anywhere", lambda flag, world, device: True)
-    config = tiny("pix2pix")
-    with pytest.raises(Interrupted) as stop:
-        engine.train(config)
-    assert stop.value.signum == signal.SIGTERM
-    assert final_state(config.run)["step"] == 1

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
-from viceversa.cli.words import Overrides, Source, argument
+from viceversa.cli.words import Overrides, Source, argument, option
 from viceversa.errors import saved_when_interrupted
 
 
-def train(source: Source = None, overrides: Overrides = None) -> None:
+def train(
+    source: Source = None,
+    overrides: Overrides = None,
+    fork: Annotated[
+        Optional[Path],
+        option("--fork", metavar="NEW_RUN", help="Go on from this run's newest checkpoint in a new folder."),
+    ] = None,
+) -> None:
     """Train, or continue where it stopped.
 
     The same command again continues. Starts from a preset (cyclegan if none is named), a YAML file, or a run's folder,
@@ -22,14 +29,15 @@ def train(source: Source = None, overrides: Overrides = None) -> None:
     viceversa train cyclegan data.root=datasets/horse2zebra
     viceversa train pix2pix data.root=datasets/facades method.direction=BtoA
     viceversa train data.a=photos data.b=drawings run=runs/sketch
+    viceversa train runs/sketch train.lr=1e-4 --fork runs/sketch-slower
     """
     from viceversa.config import load_words
 
     config = load_words([*filter(None, [source]), *(overrides or [])])
     from viceversa import engine
 
-    with saved_when_interrupted(config.run):
-        run = engine.train(config)
+    with saved_when_interrupted(str(fork or config.run)):
+        run = engine.train(config, fork)
     typer.echo(f"{run}: trained; try: viceversa translate {run} PICTURES OUT")
 
 

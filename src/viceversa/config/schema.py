@@ -120,6 +120,8 @@ class DataConfig:
     """Channels of world B."""
     workers: Annotated[int, Field(ge=0)] = 1
     """Background processes that read pictures; 0 reads in the training process. Never changes a result."""
+    may_change: bool = False
+    """Continue a run although training pictures came, went or were renamed. It then goes on, but not exactly."""
 
 
 @dataclass(frozen=True)
@@ -164,10 +166,16 @@ class TrainConfig:
     """Time between sample grids."""
     samples: Annotated[int, Field(ge=1)] = 6
     """Test pictures shown in a sample grid."""
+    keep_samples: Annotated[int, Field(ge=2)] = 200
+    """Sample grids kept; when there are more, every second one is deleted."""
     report: bool = True
     """Write report.html, the run as one page, with every sample grid."""
     log_every: Span = Duration(50, "steps")
     """Time between lines of log.jsonl; losses are averaged over it."""
+    max_skips: Annotated[int, Field(ge=1)] = 5
+    """Steps in a row that are skipped because a loss or gradient is not finite, before the run goes back."""
+    max_rollbacks: Annotated[int, Field(ge=0)] = 3
+    """Times the run may go back to its last checkpoint, with other draws of data, before it gives up."""
 
     def decay_start(self, steps_per_epoch: int) -> int:
         """Return the step, counted from 0, at which the last part of the training begins; never, with a plateau."""

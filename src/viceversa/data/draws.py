@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import TypeAlias
@@ -70,6 +71,13 @@ class Draws(Dataset[Drawn]):
                 return images
         return None
 
+    def called(self, letter: str, number: int) -> str:
+        """Return what the picture of world "A" or "B" in a draw is called, if it is sound."""
+        split = self.source.train
+        items = split.b if letter == "B" else split.a
+        epoch, place = divmod(number, len(items))
+        return str(items[int(self._order("AB" if split.paired else letter, epoch, len(items))[place])])
+
     def read(self, split: Split, worlds: str, index: int, broken: Broken) -> list[Pixels] | None:
         """Read picture `index` of world "A" or "B", or of both ("AB"); None if one is broken, noted in `broken`."""
         items = [split.a[index] if world == "A" else split.b[index] for world in worlds]
@@ -125,6 +133,13 @@ def _stacked(pictures: Sequence[Pixels]) -> Tensor:
 
 
 def start_worker(_: int) -> None:
-    """Prepare a worker: Ctrl-C is the main process's to handle, and workers share the cores with the training."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Prepare a worker: signals are the training process's to handle, and workers share the cores with it.
+
+    SLURM and Ctrl-C signal every process. A worker that died of it would take the training along before it has saved;
+    so it stays, for a minute after a SIGTERM, which is also what ends it when the training has gone.
+    """
+    for name in {"SIGINT", "SIGUSR1"} & signal.Signals.__members__.keys():
+        signal.signal(signal.Signals[name], signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(60))
     torch.set_num_threads(1)

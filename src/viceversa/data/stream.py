@@ -6,12 +6,13 @@ many workers there are, or what was drawn before; so a run continues at step s b
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import sys
 import warnings
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
 
 import torch
 from torch import Tensor
@@ -90,6 +91,18 @@ class Stream:
             if batch is None:
                 raise ImageError(f"no picture can be read: {next(iter(broken.values()))}")
             yield batch
+
+    def fingerprint(self) -> dict[str, int | str]:
+        """Return how many pictures there are to train on, and a hash of their names: with others, draws are others."""
+        train, names = self.source.train, hashlib.sha256()
+        for item in (*train.a, *train.b):
+            names.update(item.name.encode("utf-8", "surrogateescape") + b"\0")
+        return {"A": len(train.a), "B": len(train.b), "names": names.hexdigest()[:32]}
+
+    def names(self, step: int, rank: int = 0, world: int = 1) -> dict[str, list[str]]:
+        """Return what the pictures of a batch are called, by world (where one is broken, another takes its place)."""
+        (keys,) = islice(Numbers(self.config.train.batch, 0, step, rank, world), 1)
+        return {letter: [self._draws.called(letter, number) for number, _ in keys] for letter in "AB"}
 
     def _loader(self, numbers: Numbers, pinned: bool) -> DataLoader[Drawn]:
         workers = self.config.data.workers

@@ -11,12 +11,18 @@ from viceversa.config import Config, default_run
 from viceversa.data import open_stream
 from viceversa.devices import pick_device
 from viceversa.engine import distributed
+from viceversa.engine.distributed import World
+from viceversa.engine.folder import locked
+from viceversa.engine.fork import forked
 from viceversa.engine.learner import Learner
 from viceversa.engine.trainer import Trainer
 
 
-def train(config: Config) -> Path:
+def train(config: Config, fork: Path | None = None) -> Path:
     """Train as configured and return the run's folder; the same call again continues where the run stopped.
+
+    With `fork`, a new run's folder, training goes on there from the newest checkpoint of the configured run, whose own
+    folder stays as it is; so values may change that a run must keep.
 
     Raises ConfigError, ValueError or OSError with the remedy, and `engine.interrupt.Interrupted` when a signal asked to
     stop (everything is saved then).
@@ -27,9 +33,13 @@ def train(config: Config) -> Path:
         torch.set_num_threads(config.train.threads)
     config = methods.complete(default_run(config, config.method["name"]))
     methods.check(config)
+    with distributed.joined(world, device), locked(fork or Path(config.run), world):
+        return _train(forked(config, fork, world) if fork else config, world, device)
+
+
+def _train(config: Config, world: World, device: torch.device) -> Path:
     stream = open_stream(config)
     methods.check_pairs(config, stream.source.train.paired)
-    with distributed.joined(world, device):
-        learner = Learner(config, stream.steps_per_epoch(world.size), world, device)
-        Trainer(config, stream, learner, world).fit()
+    learner = Learner(config, stream.steps_per_epoch(world.size), world, device)
+    Trainer(config, stream, learner, world).fit()
     return Path(config.run)

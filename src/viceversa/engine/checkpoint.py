@@ -6,57 +6,114 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
+from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from viceversa.config import ConfigError
 from viceversa.engine import distributed
 from viceversa.engine.distributed import World
 from viceversa.files import replacing
 
 State = dict[str, Any]
+Choose = Callable[[list[int]], list[int]]
 log = logging.getLogger("viceversa")
 
 
-def save(folder: Path, step: int, shared: State, own: State, *, keep: int, world: World) -> None:
-    """Write the state after `step` steps, then delete all but the newest `keep` checkpoints.
+class Checkpoints:
+    """The checkpoints of a run. Kept are the newest one and the newest `keep` of those due after every `every` steps.
 
-    `shared` is the same on every rank and written once; `own` is written by each.
+    What a signal asked to save is thus dropped once it is not the newest, so that the planned ones are always those of
+    a run that was never interrupted.
     """
-    path = folder / f"step-{step:08d}.pt"
-    if not world.leads:
-        _write(_of_rank(path, world.rank), own)
-    distributed.wait(world)
-    if world.leads:
-        _write(path, {"shared": shared, "own": own})
-        for old in found(folder)[keep:]:
-            old.unlink()
-            for part in folder.glob(f"{old.stem}.rank*.pt"):
-                part.unlink()
 
+    def __init__(self, folder: Path, world: World, *, keep: int, every: int) -> None:
+        self.folder, self.world, self.keep, self.every = folder, world, keep, every
 
-def restore(folder: Path, world: World) -> tuple[State, State] | None:
-    """Return the newest shared and own state that can be read, or None when there is no checkpoint at all.
+    def save(self, step: int, shared: State, own: State) -> None:
+        """Write the state after `step` steps, then delete what need not be kept.
 
-    Raises ValueError when there are checkpoints and none can be read, or when they are of another number of processes.
-    """
-    candidates = found(folder)
-    for path in candidates:
-        processes = 1 + len(list(folder.glob(f"{path.stem}.rank*.pt")))
-        if processes != world.size:
-            raise ValueError(f"{path}: is of {processes} processes, not {world.size}; continue with as many")
+        `shared` is the same on every rank and written once; `own` is written by each.
+        """
+        path = self.folder / _name(step)
+        if not self.world.leads:
+            _write(_of_rank(path, self.world.rank), own)
+        distributed.wait(self.world)
+        if self.world.leads:
+            self._write(path, {"shared": shared, "own": own, "world": self.world.size})
+            self._prune(self.keep)
+
+    def restore(self, choose: Choose = lambda steps: steps) -> tuple[State, State] | None:
+        """Return the newest shared and own state that all processes can read; None when there is no checkpoint at all.
+
+        `choose` may leave out some of the steps, or order them anew. Raises ValueError when none can be read.
+        """
+        if self.world.leads:
+            self._sweep()
+        steps = distributed.gathered([step_of(path) for path in found(self.folder)], self.world)[0]
+        for step in choose(steps):
+            state = self._read(self.folder / _name(step))
+            if all(distributed.gathered(state is not None, self.world)):
+                return state
+        if steps:
+            raise ValueError(f"{self.folder}: no checkpoint can be read; move the folder away to start anew")
+        return None
+
+    def planned(self, steps: list[int]) -> list[int]:
+        """Return those of the steps, newest first, that a run saves without being asked; all, if there is none."""
+        return [step for step in steps if step % self.every == 0] or steps
+
+    def drop_after(self, step: int) -> None:
+        """Delete the checkpoints of steps that were undone."""
+        for path in found(self.folder) if self.world.leads else []:
+            if step_of(path) > step:
+                _delete(path)
+
+    def _read(self, path: Path) -> tuple[State, State] | None:
+        """Return shared and own state, or None, with a warning, if they cannot be read here."""
         try:
-            state = _read(path)
-            return state["shared"], state["own"] if world.leads else _read(_of_rank(path, world.rank))
+            state = _load(path)
+            before, rank = state["world"], self.world.rank
+            if before == self.world.size:
+                return state["shared"], _load(_of_rank(path, rank)) if rank else state["own"]
+            everyone = [state["own"], *(_load(_of_rank(path, other)) for other in range(1, before))]
+            return state["shared"], deal(everyone, self.world)
         except Exception as error:  # torch reports damage in many ways: RuntimeError, EOFError, UnpicklingError, ...
             reason = str(error).partition("\n")[0] or type(error).__name__
             log.warning("%s cannot be read (%s); trying the one before", path, reason)
-    if candidates:
-        raise ValueError(f"{folder}: no checkpoint can be read; move the folder away to start anew")
-    return None
+            return None
+
+    def _write(self, path: Path, state: State) -> None:
+        """Write a file; on a full disk, first make room at the cost of older checkpoints."""
+        try:
+            _write(path, state)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or len(found(self.folder)) < 2:
+                raise
+            log.warning("%s: the disk is full; older checkpoints make room", path)
+            self._prune(0)
+            _write(path, state)
+
+    def _prune(self, keep: int) -> None:
+        newest, *older = found(self.folder)
+        planned = [path for path in [newest, *older] if step_of(path) % self.every == 0]
+        for path in older:
+            if path not in planned[:keep]:
+                _delete(path)
+
+    def _sweep(self) -> None:
+        """Delete parts of checkpoints that were never finished, or not deleted to the end."""
+        whole = {path.stem for path in found(self.folder)}
+        for part in self.folder.glob("step-*.rank*.pt"):
+            if part.name.partition(".")[0] not in whole:
+                part.unlink()
 
 
 def found(folder: Path) -> list[Path]:
@@ -64,8 +121,69 @@ def found(folder: Path) -> list[Path]:
     return sorted((p for p in folder.glob("step-*.pt") if re.fullmatch(r"step-\d+\.pt", p.name)), reverse=True)
 
 
+def step_of(path: Path) -> int:
+    """Return the number of steps after which a checkpoint was written."""
+    return int(path.stem.removeprefix("step-"))
+
+
+def copy_newest(old: Path, new: Path, changes: State) -> None:
+    """Copy the newest checkpoint that can be read, with some of its shared state changed, and a clean record.
+
+    Raises ConfigError when there is none.
+    """
+    for path in found(old):
+        try:
+            state = _load(path)
+            parts = {rank: _load(_of_rank(path, rank)) for rank in range(1, state["world"])}
+        except Exception as error:  # as above
+            log.warning("%s cannot be read (%s); trying the one before", path, error)
+            continue
+        for rank, part in parts.items():
+            _write(_of_rank(new / path.name, rank), part)
+        clean = {"mishaps": {"row": [], "rollbacks": []}, **changes}
+        _write(new / path.name, {**state, "shared": {**state["shared"], **clean}})
+        return
+    raise ConfigError(f"{old}: no checkpoint to go on from")
+
+
+def deal(everyone: list[State], world: World) -> State:
+    """Return this process's part of what another number of processes had each for itself.
+
+    Their pools' images are dealt out in turn; rank 0 takes over all their sums of losses.
+    """
+    pools = {
+        key: _stacked(list(_in_turn([own["pools"][key] for own in everyone]))[world.rank :: world.size])
+        for key in everyone[0]["pools"]
+    }
+    parts = [own["meter"] for own in everyone]
+    meter = {
+        part: {name: sum(p[part][name] for p in parts) * int(world.leads) for name in parts[0][part]}
+        for part in parts[0]
+    }
+    return {"pools": pools, "meter": meter}
+
+
+def _in_turn(pools: list[Tensor]) -> Iterator[Tensor]:
+    return (image for images in zip_longest(*pools) for image in images if image is not None)
+
+
+def _stacked(images: list[Tensor]) -> Tensor:
+    return torch.stack(images) if images else torch.empty(0)
+
+
+def _name(step: int) -> str:
+    return f"step-{step:08d}.pt"
+
+
 def _of_rank(path: Path, rank: int) -> Path:
     return path.with_suffix(f".rank{rank}.pt")
+
+
+def _delete(path: Path) -> None:
+    """Delete a checkpoint, the file that makes it whole first."""
+    path.unlink()
+    for part in path.parent.glob(f"{path.stem}.rank*.pt"):
+        part.unlink()
 
 
 def _write(path: Path, state: State) -> None:
@@ -73,6 +191,6 @@ def _write(path: Path, state: State) -> None:
         torch.save(state, file)  # through a file of ours, so that a full disk can be told from other errors
 
 
-def _read(path: Path) -> State:
+def _load(path: Path) -> State:
     state: State = torch.load(path, map_location="cpu", weights_only=True)
     return state

@@ -21,3 +21,8 @@ class Chore:
     def due(self, step: int, total: int) -> bool:
         """Return whether it is due after `step` of `total` steps."""
         return self.at_start if step == 0 else step == total or step % self.every == 0
+
+    def times(self, step: int, total: int) -> int:
+        """Return how often it is still due after `step`, the last step included."""
+        planned = total // self.every - step // self.every
+        return planned + (step < total and total % self.every != 0)

@@ -7,14 +7,17 @@ a method may call what it likes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 T = TypeVar("T")
 
@@ -39,45 +42,89 @@ def place() -> World:
     return World(int(env.get("RANK", 0)), int(env.get("WORLD_SIZE", 1)), int(env.get("LOCAL_RANK", 0)))
 
 
+class OtherFailed(ValueError):
+    """Training ended because another process did; the message says why, if that process could tell."""
+
+
+class _Silence(RuntimeError):
+    """A message between processes could not be delivered."""
+
+
 @contextmanager
 def joined(world: World, device: torch.device) -> Iterator[None]:
-    """Be a member of the process group while the block runs; a single process needs none."""
+    """Be a member of the process group while the block runs; a single process needs none.
+
+    An error on one process ends the others, too: their next message fails, they look up what it told, and raise
+    OtherFailed with that. Nobody waits for one that is gone.
+    """
     if world.size == 1:
         yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", rank=world.rank, world_size=world.size)
+    store, *_ = next(rendezvous("env://"))
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=PrefixStore("group", store), rank=world.rank, world_size=world.size)
     try:
         yield
+    except _Silence:
+        raise OtherFailed(_heard(store)) from None
+    except Exception as error:
+        store.set(FAILURE, f"process {world.rank}: {error or type(error).__name__}")
+        raise
     finally:
         dist.destroy_process_group()
+
+
+FAILURE = "failure"
+PATIENCE = timedelta(seconds=3)
+"""How long to wait for a failed process's word, which may be slower than the end of its connections."""
+
+
+def _heard(store: Any) -> str:
+    """Return what the process that failed first has told, if it could."""
+    try:
+        store.wait([FAILURE], PATIENCE)
+        return str(store.get(FAILURE), "utf-8", "replace")
+    except RuntimeError:
+        return "another process has ended without a word; the run goes on from its last checkpoint"
+
+
+@contextmanager
+def _talking() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:  # of gloo or nccl: connection reset, closed by peer, timed out
+        raise _Silence from error
 
 
 def broadcast(net: nn.Module, world: World) -> None:
     """Give every replica the weights and buffers of rank 0."""
     if world.size > 1:
         for tensor in [*net.parameters(), *net.buffers()]:
-            dist.broadcast(tensor.data, src=0)
+            with _talking():
+                dist.broadcast(tensor.data, src=0)
 
 
-def average_gradients(parameters: Iterable[nn.Parameter], world: World) -> None:
-    """Replace every gradient by its mean over the processes, in one all-reduce."""
+def average_gradients(gradients: list[Tensor], world: World, *riders: Tensor) -> list[Tensor]:
+    """Replace every gradient by its mean over the processes, in one all-reduce.
+
+    `riders` are a few scalars that travel along, so that they cost no message of their own; return their means.
+    """
     if world.size == 1:
-        return
-    gradients = [p.grad for p in parameters if p.grad is not None]
-    flat = torch.cat([g.flatten() for g in gradients])
-    dist.all_reduce(flat)
+        return list(riders)
+    tensors = [*riders, *gradients]
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    with _talking():
+        dist.all_reduce(flat)
     flat /= world.size
-    for gradient, mean in zip(gradients, torch.split(flat, [g.numel() for g in gradients]), strict=True):
-        gradient.copy_(mean.view_as(gradient))
+    means = [m.view_as(t) for m, t in zip(torch.split(flat, [t.numel() for t in tensors]), tensors, strict=True)]
+    for gradient, mean in zip(gradients, means[len(riders) :], strict=True):
+        gradient.copy_(mean)
+    return means[: len(riders)]
 
 
 def mean(values: Tensor, world: World) -> Tensor:
     """Return the mean of a tensor over the processes."""
-    if world.size == 1:
-        return values
-    values = values.clone()
-    dist.all_reduce(values)
-    return values / world.size
+    return total(values, world) / world.size if world.size > 1 else values
 
 
 def total(values: Tensor, world: World) -> Tensor:
@@ -85,7 +132,8 @@ def total(values: Tensor, world: World) -> Tensor:
     if world.size == 1:
         return values
     values = values.clone()
-    dist.all_reduce(values)
+    with _talking():
+        dist.all_reduce(values)
     return values
 
 
@@ -94,20 +142,18 @@ def gathered(value: T, world: World) -> list[T]:
     if world.size == 1:
         return [value]
     found: list[Any] = [None] * world.size
-    dist.all_gather_object(found, value)
+    with _talking():
+        dist.all_gather_object(found, value)
     return found
 
 
 def anywhere(flag: bool, world: World, device: torch.device) -> bool:
-    """Return whether the flag is set in any process."""
-    if world.size == 1:
-        return flag
-    shared = torch.tensor(float(flag), device=device)
-    dist.all_reduce(shared, dist.ReduceOp.MAX)
-    return bool(shared.item())
+    """Return whether the flag is set in any process; waits for all of them."""
+    return bool(mean(torch.tensor(float(flag), device=device), world) > 0)
 
 
 def wait(world: World) -> None:
     """Wait until every process has come this far."""
     if world.size > 1:
-        dist.barrier()
+        with _talking():
+            dist.barrier()

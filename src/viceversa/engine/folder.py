@@ -1,20 +1,36 @@
-"""A run's folder: the configuration it keeps, and what may differ when it is continued."""
+"""A run's folder: one process trains in it; the configuration it keeps, and what may differ when it is continued."""
 
 from __future__ import annotations
 
+import os
+import shlex
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from viceversa.config import Config, ConfigError, load_config, to_tree, to_yaml
+from viceversa.engine.distributed import World
 from viceversa.files import replacing
 from viceversa.methods import describe
 
 FREE = {
-    *("run", "inference", "data.workers", "train.length", "train.decay", "train.device"),
-    *("train.save_every", "train.keep", "train.sample_every", "train.samples", "train.log_every"),
-    "train.report",
+    *("run", "inference", "train.length", "train.decay", "train.device", "train.batch"),
+    *("data.root", "data.a", "data.b", "data.workers", "data.may_change"),
+    *("train.save_every", "train.keep", "train.sample_every", "train.samples", "train.keep_samples", "train.log_every"),
+    *("train.report", "train.max_skips", "train.max_rollbacks"),
 }
-"""Keys that may differ when a run is continued."""
+"""Keys that may differ when a run is continued.
+
+Of `train.batch`, the product with the number of processes may not. Data may have moved: they are known by their names.
+"""
+
+
+PATIENCE = 15.0
+"""Seconds to wait for the lock: a killed process's data workers notice within five that it has gone."""
 
 
 def refuse_changes(run: Path, config: Config) -> None:
@@ -31,8 +47,54 @@ def refuse_changes(run: Path, config: Config) -> None:
         differing = ", ".join(f"{key} {before.get(key)} -> {now[key]}" for key in changed)
         raise ConfigError(
             f"{run}: was trained with other values ({differing}); choose another folder with run=FOLDER, "
-            f"or continue as it was: viceversa train {run}"
+            f"or continue as it was: viceversa train {run}, or go on from there in a new one: "
+            f"viceversa train {run} {words(changed, now)} --fork NEW_RUN"
         )
+
+
+def words(keys: list[str], values: dict[str, Any]) -> str:
+    """Spell keys and their values as they are typed."""
+    return " ".join(shlex.quote(f"{key}={'' if values[key] is None else values[key]}") for key in keys)
+
+
+def refuse_other_pictures(run: Path, before: dict[str, Any] | None, now: dict[str, Any]) -> None:
+    """Raise ConfigError if a run's pictures are no longer those it was trained with (None: nobody knows)."""
+    if before in (None, now):
+        return
+    then, today = (f"{found['A']} A, {found['B']} B" for found in (before, now))
+    counts = f"{then} then, {today} now" if then != today else f"{today}, under other names"
+    raise ConfigError(
+        f"{run}: its training pictures have changed ({counts}); put back what was there, or go on all the same, "
+        f"though not exactly, with data.may_change=true, or in a new run: viceversa train {run} --fork NEW_RUN"
+    )
+
+
+@contextmanager
+def locked(run: Path, world: World) -> Iterator[None]:
+    """Keep others from training in the same folder while the block runs.
+
+    The lock goes with the process, however that ends; only its background workers may hold it some seconds longer, so
+    it is waited for. On NFS it works between machines where the server supports flock (NFSv4 does). Raises ConfigError
+    when the folder is taken.
+    """
+    if not world.leads:
+        yield
+        return
+    run.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(run / ".lock")
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        holder = (run / ".lock").read_text("utf-8", "replace").strip()
+        by = f" ({holder})" if holder else ""
+        raise ConfigError(
+            f"{run}: another process is training in it{by}; choose another folder with run=FOLDER"
+        ) from None
+    try:
+        (run / ".lock").write_text(f"process {os.getpid()} on {socket.gethostname()}\n", "utf-8")
+        yield
+    finally:
+        lock.release()
 
 
 def keep_config(run: Path, config: Config) -> None:

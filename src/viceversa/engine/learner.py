@@ -17,11 +17,13 @@ from viceversa.data import normalise
 from viceversa.engine import distributed
 from viceversa.engine.average import Average
 from viceversa.engine.distributed import World
+from viceversa.engine.guard import Guard
+from viceversa.engine.mishaps import Mishaps
 from viceversa.engine.optimizers import make_optimizer
 from viceversa.engine.schedule import Plateau, rate
 from viceversa.methods.base import Batch, Update
 from viceversa.methods.pool import ImagePool
-from viceversa.seeds import seed_everything
+from viceversa.seeds import altered, seed_everything
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -54,24 +56,30 @@ class Learner:
         }
         self.plateau = Plateau(self.train, steps_per_epoch)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.train.precision == "fp16")
+        self.guard, self.mishaps = Guard(self.method, self.device), Mishaps()
 
     def start(self) -> None:
         """Begin a new run: take the weights that `init` names, if it names any."""
         methods.start_from(self.method, self.config)
         self.average.restart(self.method.translators())
 
-    def train_step(self, batch: Batch) -> dict[str, Tensor]:
-        """Carry out one step of the method on "A" and "B", (B, C, H, W), uint8 or in [-1, 1]; return its losses."""
-        seed_everything(self.config.seed, self.world.rank, self.step)
+    def train_step(self, batch: Batch, stop: bool = False) -> dict[str, Tensor]:
+        """Carry out one step of the method on "A" and "B", (B, C, H, W), uint8 or in [-1, 1]; return its losses.
+
+        `stop` lets the guard of every process know that this one was asked to stop.
+        """
+        seed_everything(self.seed, self.world.rank, self.step)
         self._set_rate()
+        self.guard.begin()
         losses: dict[str, Tensor] = {}
         updates = self.method.step(self._placed(batch))
         while update := self._advance(updates):
-            self._carry_out(update)
+            self._carry_out(update, stop)
             losses |= {name: loss.detach() for name, loss in update.losses.items()}
             if self.train.schedule == "plateau" and self._makes_translators(update.group):
                 self.plateau.watch(distributed.mean(update.total.detach(), self.world).item())
         self.scaler.update()
+        self.guard.end(self.step + 1, losses)
         self.average.update(self.method.translators(), self.step)
         self.step += 1
         return losses
@@ -82,20 +90,34 @@ class Learner:
         with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
             return next(updates, None)
 
-    def _carry_out(self, update: Update) -> None:
-        """Minimise the losses over the parameters of their group, and touch no others."""
+    def _carry_out(self, update: Update, stop: bool = False) -> None:
+        """Minimise the losses over the parameters of their group, and touch no others; skip what is not finite."""
         optimizer, parameters = self.optimizers[update.group], self.groups[update.group]
         optimizer.zero_grad()
-        self.scaler.scale(update.total).backward(inputs=parameters)  # type: ignore[no-untyped-call]
-        distributed.average_gradients(parameters, self.world)
-        self.scaler.step(optimizer)
+        total = update.total
+        self.scaler.scale(total).backward(inputs=parameters)  # type: ignore[no-untyped-call]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        riders = total.detach(), torch.full_like(total, stop)
+        loss, asked = distributed.average_gradients(gradients, self.world, *riders)
+        sound = self.guard.judge(update.group, loss, gradients, self.scaler.scale(torch.ones_like(loss)), asked)
+        if self.scaler.is_enabled():
+            gradients[0].masked_fill_(~loss.isfinite(), torch.nan)  # the scaler looks at gradients only
+            self.scaler.step(optimizer)
+        else:
+            self.guard.carry_out(optimizer, sound)
+
+    @property
+    def seed(self) -> int:
+        """The seed of data and chance: the configuration's, until the run had to go back."""
+        return altered(self.config.seed, len(self.mishaps.rollbacks))
 
     def _makes_translators(self, group: str) -> bool:
         nets = self.method.groups()[group]
         return any(net in nets for net in self.method.translators().values())
 
     def _set_rate(self) -> None:
-        self.lr = self.train.lr * rate(self.train, self.step, self.steps_per_epoch) * self.plateau.factor
+        factor = rate(self.train, self.step, self.steps_per_epoch) * self.plateau.factor * self.mishaps.rate
+        self.lr = self.train.lr * factor
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = self.lr
@@ -125,6 +147,7 @@ class Learner:
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "scaler": self.scaler.state_dict(),
             "plateau": self.plateau.state_dict(),
+            "mishaps": self.mishaps.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any], pools: dict[str, Tensor]) -> None:
@@ -132,15 +155,25 @@ class Learner:
         try:
             self.method.load_state_dict({**state["method"], **pools})
             self.average.load_state_dict(state["average"])
-            for name, optimizer in self.optimizers.items():
+            for name, optimizer in self.optimizers.items() if state["optimizers"] else ():
                 optimizer.load_state_dict(state["optimizers"][name])
+                for group in optimizer.param_groups:
+                    group.update(optimizer.defaults)  # the memory is the checkpoint's, the rule is the configuration's
         except (RuntimeError, KeyError, ValueError) as error:
             reason = str(error).strip().splitlines()[-1].strip()
-            raise ConfigError(f"run={self.config.run}: its checkpoint is of other networks ({reason})") from None
-        self.scaler.load_state_dict(state["scaler"])
-        self.plateau.load_state_dict(state.get("plateau", {}))
+            raise ConfigError(
+                f"run={self.config.run}: its checkpoint is of other networks ({reason}); a new run can start from its "
+                "translators: init.AtoB=RUN init.BtoA=RUN"
+            ) from None
+        if state["scaler"]:  # empty where another precision was used
+            self.scaler.load_state_dict(state["scaler"])
+        self.plateau.load_state_dict(state["plateau"])
+        self.mishaps.load_state_dict(state["mishaps"])
+        self.guard.forget()
         self.step = state["step"]
 
     def finite(self) -> bool:
-        """Return whether all weights are finite numbers."""
-        return all(bool(p.isfinite().all()) for parameters in self.groups.values() for p in parameters)
+        """Return whether all weights, their averages and the optimisers' moments are finite numbers."""
+        moments = [m for optimizer in self.optimizers.values() for s in optimizer.state.values() for m in s.values()]
+        tensors = [*self.method.state_dict().values(), *self.average.state_dict().values(), *moments]
+        return all(bool(tensor.isfinite().all()) for tensor in tensors)

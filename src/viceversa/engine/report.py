@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -16,39 +17,47 @@ from typing import Any
 import torch
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 from torch import Tensor
 
 from viceversa.engine.distributed import World
+from viceversa.engine.mishaps import Fault, blame
 from viceversa.files import replacing
 from viceversa.losses.adversarial import wide
 
 
 class Meter:
-    """Means of the losses since the last line of the log; part of the checkpoint."""
+    """Means of the losses since the last line of the log, without those that are not finite; part of the checkpoint."""
 
     def __init__(self) -> None:
         self.sums: dict[str, Tensor] = {}
-        self.count = 0
+        self.counts: dict[str, Tensor] = {}
 
     def add(self, losses: dict[str, Tensor]) -> None:
         """Add one step's losses, without waiting for the device."""
         for name, loss in losses.items():
-            self.sums[name] = self.sums.get(name, 0) + wide(loss)
-        self.count += 1
+            loss, finite = wide(loss), loss.isfinite()
+            self.sums[name] = self.sums.get(name, 0) + torch.where(finite, loss, 0)
+            self.counts[name] = self.counts.get(name, 0) + finite.to(loss.dtype)
 
     def stacked(self) -> Tensor:
-        """Return the means as one vector, in the order of the names."""
-        return torch.stack(list(self.sums.values())) / self.count
+        """Return sums and counts as one vector, so that processes can add theirs up."""
+        return torch.stack([*self.sums.values(), *self.counts.values()])
+
+    def means(self, stacked: Tensor) -> dict[str, float | None]:
+        """Return the means, given `stacked` of one or all processes; None where nothing was finite."""
+        sums, counts = stacked.chunk(2)
+        means = (sums / counts).tolist()
+        return {name: mean if mean == mean else None for name, mean in zip(self.sums, means, strict=True)}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the sums and their count."""
-        return {"sums": dict(self.sums), "count": self.count}
+        """Return the sums and their counts."""
+        return {"sums": dict(self.sums), "counts": dict(self.counts)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from saved sums."""
-        self.sums, self.count = dict(state["sums"]), state["count"]
+        self.sums, self.counts = dict(state["sums"]), dict(state["counts"])
 
 
 class Report:
@@ -62,11 +71,10 @@ class Report:
             BarColumn(bar_width=None),
             TextColumn("{task.fields[speed]}"),
             TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("left"),
+            TextColumn("{task.fields[left]}"),
             expand=True,
         )
-        self.task = self.bar.add_task("", total=total, speed="")
+        self.task = self.bar.add_task("", total=total, speed="", left="")
         self.values = Text(overflow="ellipsis", no_wrap=True)
         self.live = Live(Group(self.values, self.bar), console=self.console, refresh_per_second=4)
         self.clock, self.clock_step = time.monotonic(), 0
@@ -81,12 +89,14 @@ class Report:
     ) -> None:
         self.live.stop()
 
-    def begin(self, step: int) -> None:
-        """Start counting at `step`, and forget what an earlier process logged beyond it."""
+    def begin(self, step: int, rollbacks: Sequence[dict[str, Any]] = ()) -> None:
+        """Start counting at `step`, forget what was logged beyond it, and see that the log tells of each rollback."""
         self.clock, self.clock_step = time.monotonic(), step
         self.bar.update(self.task, completed=step)
         if self.leads:
-            rewind(self.run / "log.jsonl", step)
+            told = rewind(self.run / "log.jsonl", step)
+            for fact in rollbacks[told:]:
+                self._append("log.jsonl", {"step": step, "event": "went back", **fact})
 
     def say(self, text: str) -> None:
         """Print one line above the progress bar."""
@@ -105,19 +115,29 @@ class Report:
         """Show that `step` steps are done."""
         self.bar.update(self.task, completed=step)
 
-    def losses(self, step: int, epoch: int, lr: float, losses: dict[str, float]) -> None:
-        """Log the mean losses up to `step`; on a terminal show them in the bar, else as a plain line."""
+    def losses(
+        self, step: int, epoch: int, lr: float, losses: dict[str, float | None], left: float | None = None
+    ) -> None:
+        """Log the mean losses up to `step`; on a terminal show them in the bar, else as a plain line.
+
+        `left` are the seconds that the training will still take, if that is known.
+        """
         now = time.monotonic()
         speed = (step - self.clock_step) * self.images_per_step / max(now - self.clock, 1e-9)
         self.clock, self.clock_step = now, step
-        values = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        values = "  ".join(f"{name} {'-' if value is None else f'{value:.3f}'}" for name, value in losses.items())
         self.values.plain = values
-        self.bar.update(self.task, completed=step, speed=f"{speed:.1f} images/s")
+        remaining = "" if left is None else f"{_clock(left)} left"
+        self.bar.update(self.task, completed=step, speed=f"{speed:.1f} images/s", left=remaining)
         if not self.console.is_terminal:
-            left = (self.total - step) * self.images_per_step / max(speed, 1e-9)
-            self.say(f"step {step}/{self.total}  {values}  {speed:.1f} images/s  {_clock(left)} left")
+            self.say(f"step {step}/{self.total}  {values}  {speed:.1f} images/s  {remaining}".rstrip())
         self._append("log.jsonl", {"step": step, "epoch": epoch, "lr": lr, "losses": losses})
         self._append("events.jsonl", {"event": "speed", "step": step, "images_per_second": round(speed, 3)})
+
+    def fault(self, fault: Fault) -> None:
+        """Log a step of which something was skipped, and say so."""
+        self.say(f"step {fault['step']}: {blame(fault)}; skipped")
+        self._append("log.jsonl", {"step": fault["step"], "event": "skipped", **fault})
 
     def event(self, name: str, step: int, **facts: Any) -> None:
         """Note something that happened on this machine, with the time of day."""
@@ -130,13 +150,17 @@ class Report:
                 file.write(json.dumps(fact) + "\n")
 
 
-def rewind(path: Path, step: int) -> None:
-    """Drop the lines of a log that lie beyond `step`, and a last line that was cut off by a crash."""
+def rewind(path: Path, step: int) -> int:
+    """Drop the lines of a log that lie beyond `step`, and a last line that was cut off by a crash.
+
+    Return how many rollbacks the rest tells of.
+    """
     if not path.exists():
-        return
+        return 0
     kept = [line for line in path.read_text("utf-8").splitlines() if _step(line) <= step]
     with replacing(path) as temporary:
         temporary.write_text("".join(line + "\n" for line in kept), "utf-8")
+    return sum(json.loads(line).get("event") == "went back" for line in kept)
 
 
 def _step(line: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -36,6 +37,22 @@ def sample_columns(translators: Translators, samples: Sequence[TestSample]) -> l
             Column(direction, "truth", _shown(truths)),
         ]
     return columns
+
+
+def thin_out(folder: Path, *, every: int, keep: int) -> None:
+    """Delete sample grids until at most `keep`, two or more, are left; the first and the newest stay.
+
+    Those of every 2nd, 4th, 8th, ... time stay, so they remain evenly spread, and the same ones whether the run was
+    interrupted or not. `every` is the number of steps from one to the next.
+    """
+    grids = sorted(folder.glob("step-*.png"))
+    spared, stride = set(grids), every
+    while len(spared) > keep:
+        spared = {path for path in grids if int(path.stem.removeprefix("step-")) % stride == 0} | {grids[0], grids[-1]}
+        stride *= 2
+    for path in grids:
+        if path not in spared:
+            path.unlink()
 
 
 def _through(net: torch.nn.Module, image: Tensor | None) -> Tensor | None:

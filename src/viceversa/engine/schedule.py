@@ -57,7 +57,12 @@ class Plateau:
         self.count = self.bad = 0
 
     def watch(self, loss: float) -> None:
-        """Take the generator's loss of a step, the same on all ranks; at the end of a window, judge."""
+        """Take the generator's loss of a step, the same on all ranks; at the end of a window, judge.
+
+        The step of a loss that is not finite was skipped, and does not count.
+        """
+        if not math.isfinite(loss):
+            return
         self.sum, self.count = self.sum + loss, self.count + 1
         if self.count < self.window:
             return

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import signal
 from pathlib import Path
 
-import torch
-
 from viceversa import page
-from viceversa.config import Config
-from viceversa.data import Batch, Stream
+from viceversa.config import Config, ConfigError
+from viceversa.data import Stream
 from viceversa.data.sheet import write_sheet
-from viceversa.engine import checkpoint, distributed
+from viceversa.engine import distributed
+from viceversa.engine.checkpoint import Checkpoints, Choose
 from viceversa.engine.chores import Chore
 from viceversa.engine.distributed import World
 from viceversa.engine.environment import environment
-from viceversa.engine.folder import keep_config, refuse_changes
+from viceversa.engine.folder import keep_config, refuse_changes, refuse_other_pictures
 from viceversa.engine.interrupt import Interrupted, Request, listening
 from viceversa.engine.learner import Learner
+from viceversa.engine.mishaps import advice, fault
+from viceversa.engine.pace import Pace
 from viceversa.engine.report import Meter, Report
 from viceversa.engine.results import save_weights
-from viceversa.engine.samples import sample_columns
+from viceversa.engine.samples import sample_columns, thin_out
 from viceversa.engine.schedule import total_steps
 from viceversa.files import sweep
 from viceversa.seeds import seed_everything
@@ -35,90 +37,160 @@ class Trainer:
         self.run = Path(config.run)
         self.epoch = stream.steps_per_epoch(world.size)
         self.total = total_steps(config.train, self.epoch)
-        self.meter = Meter()
-        self.report = Report(self.run, self.total, config.train.batch * world.size, world)
+        self.checkpoints = Checkpoints(
+            self.run / "checkpoints", world, keep=self.train.keep, every=self.train.save_every.steps(self.epoch)
+        )
+        self.meter, self.pace = Meter(), Pace()
+        self.images = config.train.batch * world.size
+        self.report = Report(self.run, self.total, self.images, world)
         self.samples = stream.test_samples(config.train.samples) if world.leads else []
-        self.chores = [  # in this order; what the checkpoint shall know of comes before `save`
+        self.save = Chore("save", self.train.save_every.steps(self.epoch), self._save, at_start=True)
+        self.chores = [  # in this order; what the checkpoint shall know of comes before it
             Chore("log", self.train.log_every.steps(self.epoch), self._log),
             Chore("sample", self.train.sample_every.steps(self.epoch), self._sample, at_start=True),
-            Chore("save", self.train.save_every.steps(self.epoch), self._save),
+            self.save,
             Chore("page", self.train.sample_every.steps(self.epoch), self._page, at_start=True),
         ]
 
     def fit(self) -> None:
         """Train to the end. Raises Interrupted after saving when a signal asks to stop."""
         self._open_run()
-        with self.report, listening(self.report.stopping, self.report.leaving) as request:
+        with (
+            self.report,
+            listening(self.report.stopping, self.report.leaving if self.world.size == 1 else None) as request,
+        ):
             if self.learner.step == 0:
-                self._do_chores()
-            if self.learner.step < self.total:
-                pinned = self.learner.device.type == "cuda"
-                for batch in self.stream.batches(self.learner.step, self.world.rank, self.world.size, pinned):
-                    self._one_step(batch, request)
-                    if self.learner.step >= self.total:
-                        break
+                self._do(self._due())
+            while self.learner.step < self.total:
+                self._train_on(request)
             if self.world.leads:
                 save_weights(self.run, self.learner)
             self.report.event("finished", self.learner.step)
             self._page()
 
-    def _one_step(self, batch: Batch, request: Request) -> None:
-        self.meter.add(self.learner.train_step(batch))
-        self.report.advance(self.learner.step)
-        stop = distributed.anywhere(bool(request), self.world, self.learner.device)
-        self._do_chores()
-        if stop and self.learner.step < self.total:
-            self._save()
-            self.report.event("interrupted", self.learner.step)
-            self._page()
-            raise Interrupted(request.signum or signal.SIGTERM)  # it may be another process that was asked
+    def _train_on(self, request: Request) -> None:
+        """Train to the end, or until the run had to go back to a checkpoint."""
+        stream = Stream(self.stream.source, dataclasses.replace(self.config, seed=self.learner.seed))
+        pinned = self.learner.device.type == "cuda"
+        for batch in stream.batches(self.learner.step, self.world.rank, self.world.size, pinned):
+            self.meter.add(self.learner.train_step(batch, stop=bool(request)))
+            self.report.advance(self.learner.step)
+            self.pace.step()
+            due = self._due()
+            stop = self._heed(stream, settle=bool(due)) or (bool(request) and self.world.size == 1)
+            if stop and self.save not in due:
+                self._heed(stream, settle=True)
+                due.append(self.save)
+            back = self._must_go_back(due)
+            if back:
+                self._go_back()
+            else:
+                self._do(due)
+            if stop and self.learner.step < self.total:
+                self.report.event("interrupted", self.learner.step)
+                self._page()
+                raise Interrupted(request.signum or signal.SIGTERM)  # it may be another process that was asked
+            if back or self.learner.step == self.total:
+                return
 
-    def _do_chores(self) -> None:
-        for chore in self.chores:
-            if chore.due(self.learner.step, self.total):
+    def _due(self) -> list[Chore]:
+        return [chore for chore in self.chores if chore.due(self.learner.step, self.total)]
+
+    def _do(self, chores: list[Chore]) -> None:
+        for chore in chores:
+            with self.pace.chore(chore.name):
                 chore.do()
+
+    def _heed(self, stream: Stream, *, settle: bool) -> bool:
+        """Note what the guard has found; return whether any process was asked to stop."""
+        stop = False
+        for verdict in self.learner.guard.read(settle=settle):
+            stop = stop or verdict.stop
+            found = fault(verdict, stream, self.world)
+            self.learner.mishaps.note(found)
+            if found:
+                self.report.fault(found)
+            if len(self.learner.mishaps.row) == self.train.max_skips:
+                break  # what came after will be undone
+        return stop
+
+    def _must_go_back(self, due: list[Chore]) -> bool:
+        """Whether too many steps were skipped, or what is to be saved now must not be."""
+        if len(self.learner.mishaps.row) == self.train.max_skips:
+            return True
+        spoilt = self.save in due and distributed.anywhere(not self.learner.finite(), self.world, self.learner.device)
+        if spoilt:
+            self.learner.mishaps.note(
+                {"step": self.learner.step, "updates": [], "losses": ["a weight"], "pictures": {}}
+            )
+        return spoilt
+
+    def _go_back(self) -> None:
+        """Return to the last checkpoint and take another way from there. Raises ValueError if that was tried enough."""
+        mishaps = self.learner.mishaps
+        row, earlier = mishaps.row, mishaps.rollbacks
+        if len(earlier) >= self.train.max_rollbacks:
+            raise ValueError(advice(mishaps, str(self.run)))
+        self._load(lambda steps: mishaps.way_back(self.checkpoints.planned(steps)))
+        step, after = self.learner.step, row[-1]["step"]
+        mishaps.went_back(step, row, earlier)
+        self.checkpoints.drop_after(step)
+        self._save()
+        self.report.begin(step, mishaps.rollbacks)
+        self.report.event("went back", step, after=after)
+        rate = f", {mishaps.rate:g} x the learning rate" if mishaps.rate < 1 else ""
+        self.report.say(f"step {after}: back to step {step}; another order of the data{rate}")
 
     def _open_run(self) -> None:
         """Keep the complete configuration, and load the newest checkpoint if there is one."""
         refuse_changes(self.run, self.config)
-        state = checkpoint.restore(self.run / "checkpoints", self.world)
-        if state is not None:
-            shared, own = state
-            self.learner.load_state_dict(shared, own["pools"])
-            self.meter.load_state_dict(own["meter"])
-        else:
+        known = self._load()
+        if not known:
             self.learner.start()
         if self.world.leads:
             sweep(self.run)
             keep_config(self.run, self.config)
-        self.report.begin(self.learner.step)
+        self.report.begin(self.learner.step, self.learner.mishaps.rollbacks)
         facts = {"total": self.total, "processes": self.world.size, "environment": environment(self.learner.device)}
         note = self.stream.source.note
-        self.report.event("continued" if state else "started", self.learner.step, data=note, **facts)
+        self.report.event("continued" if known else "started", self.learner.step, data=note, **facts)
         self.report.say(note)
-        if state is not None:
+        if known:
             step = self.learner.step
             done = f"has all its {step} steps; a longer train.length goes on" if step >= self.total else ""
             self.report.say(f"{self.run}: {done or f'continues after step {step} of {self.total}'}")
 
-    def _log(self) -> None:
-        means = distributed.mean(self.meter.stacked(), self.world)
-        losses = dict(zip(self.meter.sums, means.tolist(), strict=True))
-        self.meter = Meter()
-        step = self.learner.step
-        if not bool(torch.isfinite(means).all()):
-            wrong = ", ".join(name for name, value in losses.items() if value - value != 0)
-            raise ValueError(
-                f"step {step}: {wrong} is no longer a finite number; {self.run} keeps its last good checkpoint. "
-                "Lower train.lr, use train.precision=fp32, or look for flat pictures in the data"
+    def _load(self, choose: Choose = lambda steps: steps) -> bool:
+        """Return to the newest checkpoint of those chosen, if there is one."""
+        state = self.checkpoints.restore(choose)
+        if state is None:
+            return False
+        shared, own = state
+        if not self.config.data.may_change:
+            refuse_other_pictures(self.run, shared["pictures"], self.stream.fingerprint())
+        if shared["images"] not in (None, self.images):
+            raise ConfigError(
+                f"{self.run}: took {shared['images']} pictures of each world a step, and would take {self.images} "
+                f"with train.batch={self.train.batch} in {self.world.size} processes; their product must stay the same"
             )
-        self.report.losses(step, (step - 1) // self.epoch, self.learner.lr, losses)
+        self.learner.load_state_dict(shared, own["pools"])
+        self.meter.load_state_dict(own["meter"])
+        return True
+
+    def _log(self) -> None:
+        step = self.learner.step
+        losses = self.meter.means(distributed.mean(self.meter.stacked(), self.world))
+        self.meter = Meter()
+        left = self.pace.left(step, self.total, self.chores)
+        self.report.losses(step, (step - 1) // self.epoch, self.learner.lr, losses, left)
 
     def _sample(self) -> None:
         if self.world.leads:
             seed_everything(self.config.seed, 0, self.learner.step)
             columns = sample_columns(self.learner.average.translators(), self.samples)
             write_sheet(self.run / "samples" / f"step-{self.learner.step:08d}.png", columns)
+            every = self.train.sample_every.steps(self.epoch)
+            thin_out(self.run / "samples", every=every, keep=self.train.keep_samples)
 
     def _page(self) -> None:
         """Write report.html. A page that cannot be written is no reason to end a training."""
@@ -130,13 +202,8 @@ class Trainer:
             self.report.say(f"{self.run / page.NAME}: not written ({error})")
 
     def _save(self) -> None:
-        if not self.learner.finite():
-            raise ValueError(
-                f"step {self.learner.step}: the weights are not finite; {self.run} keeps its last checkpoint"
-            )
-        shared = self.learner.state_dict()
+        shared = {**self.learner.state_dict(), "images": self.images, "pictures": self.stream.fingerprint()}
         own = {"pools": self.learner.pools_state_dict(), "meter": self.meter.state_dict()}
-        folder = self.run / "checkpoints"
-        checkpoint.save(folder, self.learner.step, shared, own, keep=self.train.keep, world=self.world)
+        self.checkpoints.save(self.learner.step, shared, own)
         if self.world.leads:
             save_weights(self.run, self.learner)

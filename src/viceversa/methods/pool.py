@@ -11,8 +11,8 @@ class ImagePool(nn.Module):
 
     While the pool fills, images pass through. Then, with probability 1/2, an image takes the place of a random one in
     the pool, which is returned instead; otherwise it passes through. A size of 0 turns the pool off. The rule is the
-    original CycleGAN code's. Images in the pool carry no gradient; they are part of the state_dict, so that a continued
-    run remembers them.
+    original CycleGAN code's. What is not finite is not kept. Images in the pool carry no gradient; they are part of the
+    state_dict, so that a continued run remembers them.
     """
 
     images: Tensor
@@ -31,13 +31,15 @@ class ImagePool(nn.Module):
 
     def _swap(self, image: Tensor) -> Tensor:
         if len(self.images) < self.size:
+            if not image.isfinite().all():  # this waits for a GPU, only while the pool fills
+                return image
             self.images = torch.cat([self.images.to(image).view(-1, *image.shape), image[None]])
             return image
         swap, place = torch.rand(()).item() < 0.5, int(torch.randint(self.size, ()))
         if not swap:
             return image
         old = self.images[place].clone()
-        self.images[place] = image
+        self.images[place] = torch.where(image.isfinite().all(), image, old)
         return old
 
     def _load_from_state_dict(  # type: ignore[no-untyped-def]  # the pool's first dimension grows, torch insists on shapes
@@ -45,3 +47,4 @@ class ImagePool(nn.Module):
     ) -> None:
         self.images = torch.empty_like(state_dict.get(prefix + "images", self.images), device=self.images.device)
         super()._load_from_state_dict(state_dict, prefix, *args)
+        self.images = self.images[: self.size].clone()  # those of several processes may be one's now

@@ -137,8 +137,7 @@ def thinned(lines: Sequence[Line]) -> list[Line]:
 
 
 def _mean(lines: Sequence[Line]) -> Line:
-    last = lines[-1]["losses"]
-    return {
-        **lines[-1],
-        "losses": {n: sum(line["losses"].get(n, last[n]) for line in lines) / len(lines) for n in last},
-    }
+    found = {name: [line["losses"].get(name) for line in lines] for name in lines[-1]["losses"]}
+    finite = {name: [value for value in values if value is not None] for name, values in found.items()}
+    means = {name: sum(values) / len(values) if values else None for name, values in finite.items()}
+    return {**lines[-1], "losses": means}

@@ -1,0 +1,49 @@
+"""A new run that goes on from an old one's newest checkpoint, with other values."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+from viceversa.config import Config, ConfigError, load_config
+from viceversa.engine import distributed
+from viceversa.engine.checkpoint import copy_newest
+from viceversa.engine.distributed import World
+from viceversa.files import replacing
+
+
+def forked(config: Config, new: Path, world: World) -> Config:
+    """Return the configuration of the run in folder `new`, which begins where the run of `config` stands now.
+
+    What `new` already holds is left alone: the same call again continues it. Raises ConfigError if there is nothing to
+    go on from. Networks cannot change; with another optimiser its memory starts anew, and the pictures may be others.
+    """
+    old = Path(config.run)
+    if old.resolve() == new.resolve():
+        raise ConfigError(f"--fork {new}: is the run itself; name a new folder")
+    if world.leads and not (new / "config.yaml").exists():
+        if not (old / "config.yaml").exists():
+            raise ConfigError(f"{old}: no run that could be forked; the first word names one, or run=FOLDER does")
+        before = load_config(old).train
+        forget = {"images": None, "pictures": None}
+        if before.optimizer != config.train.optimizer:
+            forget["optimizers"] = None
+        copy_newest(old / "checkpoints", new / "checkpoints", forget)
+        _copy_log(old / "log.jsonl", new / "log.jsonl")
+    distributed.wait(world)
+    return dataclasses.replace(config, run=str(new))
+
+
+def _copy_log(old: Path, new: Path) -> None:
+    """Copy the curves; what went wrong in the old run stays its own story."""
+    lines = old.read_text("utf-8").splitlines() if old.exists() else []
+    with replacing(new) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines if _is_curve(line)), "utf-8")
+
+
+def _is_curve(line: str) -> bool:
+    try:
+        return "event" not in json.loads(line)
+    except ValueError:  # cut off by a crash
+        return False

@@ -1,0 +1,137 @@
+"""A run's folder: who may train in it, with which values, on which pictures; and forks."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from trees import assert_equal_runs, final_state
+
+from viceversa import engine
+from viceversa.config import ConfigError, load_config
+from viceversa.engine import checkpoint, folder
+from viceversa.engine.distributed import World
+from viceversa.engine.folder import locked
+
+CONSTANT = ["train.schedule=constant", "train.decay=0 steps"]
+
+
+def test_two_processes_do_not_train_in_one_folder(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder, "PATIENCE", 0)
+    config = tiny("pix2pix")
+    with (
+        locked(Path(config.run), World()),
+        pytest.raises(ConfigError, match=r"another process is training in it \(process \d+ on "),
+    ):
+        engine.train(config)
+    engine.train(config)
+
+
+def test_the_lock_of_a_killed_process_is_no_obstacle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / ".lock")
+    code = f"import filelock, time; lock = filelock.FileLock({path!r}); lock.acquire(); print(); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        other.stdout.readline()
+        monkeypatch.setattr(folder, "PATIENCE", 0)
+        with pytest.raises(ConfigError, match="another process"), locked(tmp_path, World()):
+            pass
+        other.kill()
+        other.wait()
+    with locked(tmp_path, World()):
+        pass
+
+
+def test_what_does_not_change_a_step_may_change(tiny: Any) -> None:
+    engine.train(tiny("pix2pix", *CONSTANT, "train.length=2 steps"))
+    free = ["train.log_every=1 step", "train.save_every=3 steps", "train.sample_every=2 steps", "data.workers=1"]
+    engine.train(tiny("pix2pix", *CONSTANT, "train.length=4 steps", *free, "train.keep=1", "train.max_skips=2"))
+    assert final_state(tiny("pix2pix").run)["step"] == 4
+
+
+def test_a_refusal_names_the_keys_and_the_way_out(tiny: Any) -> None:
+    config = tiny("cyclegan", "train.length=1 step", "train.decay=0 steps")
+    engine.train(config)
+    with pytest.raises(ConfigError) as refusal:
+        engine.train(tiny("cyclegan", "train.length=1 step", "train.decay=0 steps", "train.lr=0.001", "seed=3"))
+    assert "(seed 0 -> 3, train.lr 0.0002 -> 0.001)" in str(refusal.value)
+    assert f"viceversa train {config.run} seed=3 train.lr=0.001 --fork NEW_RUN" in str(refusal.value)
+
+
+@pytest.fixture
+def moving(worlds: Path, tmp_path: Path) -> Path:
+    """A data set of one's own to change."""
+    return Path(shutil.copytree(worlds, tmp_path / "data"))
+
+
+def test_other_pictures_are_noticed(tiny: Any, moving: Path) -> None:
+    words = [*CONSTANT, f"data.root={moving}"]
+    engine.train(tiny("cyclegan", *words, "train.length=2 steps"))
+    moved = moving.rename(moving.with_name("elsewhere"))
+    words[-1] = f"data.root={moved}"
+    engine.train(tiny("cyclegan", *words, "train.length=3 steps"))  # the same ones, elsewhere
+    picture = next((moved / "trainB").iterdir())
+    shutil.copy(picture, picture.with_name("zzz.png"))
+    longer = [*words, "train.length=4 steps"]
+    with pytest.raises(ConfigError, match=r"6 A, 6 B then, 6 A, 7 B now.*data\.may_change=true"):
+        engine.train(tiny("cyclegan", *longer))
+    picture.rename(picture.with_name("yyy.png"))
+    picture.with_name("zzz.png").unlink()
+    with pytest.raises(ConfigError, match="under other names"):
+        engine.train(tiny("cyclegan", *longer))
+    engine.train(tiny("cyclegan", *longer, "data.may_change=true"))
+    assert final_state(tiny("cyclegan").run)["step"] == 4
+    engine.train(tiny("cyclegan", *words, "train.length=5 steps"))  # these are its pictures now
+
+
+def test_a_fork_goes_on_from_the_old_run_and_leaves_it_alone(tiny: Any, tmp_path: Path) -> None:
+    old = tiny("cyclegan", *CONSTANT, "method.pool=2", run="old")
+    engine.train(old)
+    before = {path: path.read_bytes() for path in Path(old.run).rglob("*") if path.is_file() and path.name != ".lock"}
+    longer = [*CONSTANT, "method.pool=2", "train.length=12 steps"]
+    assert engine.train(tiny("cyclegan", *longer, run="old"), tmp_path / "same") == tmp_path / "same"
+    faster = tiny("cyclegan", *longer, "train.lr=0.01", "train.betas=[0.9,0.99]", run="old")
+    for _ in range(2):  # the second time it is there and continues
+        engine.train(faster, tmp_path / "faster")
+    assert {path: path.read_bytes() for path in before} == before
+    assert load_config(tmp_path / "faster").train.lr == 0.01
+    group = final_state(tmp_path / "faster")["optimizers"]["G"]["param_groups"][0]
+    assert (group["lr"], tuple(group["betas"])) == (0.01, (0.9, 0.99))
+    engine.train(tiny("cyclegan", *longer, run="old"))
+    assert_equal_runs(old.run, tmp_path / "same")
+    one, two = (final_state(run)["method"] for run in (old.run, tmp_path / "faster"))
+    assert any(not torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_fork_may_change_optimiser_pictures_and_batch(tiny: Any, moving: Path, tmp_path: Path) -> None:
+    engine.train(tiny("cyclegan", *CONSTANT, run="old"))
+    next((moving / "trainA").iterdir()).unlink()
+    words = [
+        "train.optimizer=sgd",
+        f"data.root={moving}",
+        "train.batch=2",
+        "train.precision=fp16",
+        "train.length=10 steps",
+    ]
+    engine.train(tiny("cyclegan", *CONSTANT, *words, run="old"), tmp_path / "new")
+    assert final_state(tmp_path / "new")["step"] == 10
+
+
+def test_what_cannot_be_forked_is_refused(tiny: Any, tmp_path: Path) -> None:
+    config = tiny("pix2pix", *CONSTANT, run="old")
+    with pytest.raises(ConfigError, match="no run that could be forked"):
+        engine.train(config, tmp_path / "new")
+    engine.train(config)
+    with pytest.raises(ConfigError, match="is the run itself"):
+        engine.train(config, Path(config.run))
+    with pytest.raises(ConfigError, match=r"is of other networks .* init\.AtoB=RUN"):
+        engine.train(tiny("pix2pix", *CONSTANT, "generator.width=3", run="old"), tmp_path / "new")
+    for path in checkpoint.found(Path(config.run) / "checkpoints"):
+        path.write_bytes(b"")
+    with pytest.raises(ConfigError, match="no checkpoint to go on from"):
+        engine.train(config, tmp_path / "newer")
