@@ -479,7 +479,7 @@ def test_mistakes_are_refused_before_anything_is_loaded(photos: Path, tmp_path: 
 
 
 def go(weights: Path, source: object, target: Path, **options) -> Outcome:
-    return translate_pictures(weights, str(source), target, device="cpu", **options)
+    return translate_pictures(weights, [str(source)], target, device="cpu", **options)
 
 
 def test_a_folder_is_translated(weights: Path, translator: Translator, photos: Path, tmp_path: Path) -> None:
@@ -489,6 +489,17 @@ def test_a_folder_is_translated(weights: Path, translator: Translator, photos: P
     assert written == {"2.jpg", "10.jpg", "a.png", "deep/a.png", "deep/er/c.webp"}
     with Image.open(photos / "a.png") as image, Image.open(tmp_path / "out" / "a.png") as result:
         assert (np.asarray(result) == np.asarray(translator(image))).all()
+
+
+def test_what_a_shell_made_of_a_glob_is_translated(weights: Path, photos: Path, tmp_path: Path) -> None:
+    files = [str(photos / "2.jpg"), str(photos / "a.png")]
+    outcome = translate_pictures(weights, files, tmp_path / "out", device="cpu")
+    assert [path.name for path in outcome.written] == ["2.jpg", "a.png"]
+    assert outcome.files == 2
+    with pytest.raises(ValueError, match=r"one\.png: is the name of one picture, and there are 2"):
+        translate_pictures(weights, files, tmp_path / "one.png", device="cpu")
+    with pytest.raises(ValueError, match=r"a\.png: would be written for several pictures"):
+        translate_pictures(weights, [files[1], str(photos / "deep" / "a.png")], tmp_path / "out", device="cpu")
 
 
 def test_outputs_are_kept_unless_told_otherwise(weights: Path, photos: Path, tmp_path: Path) -> None:

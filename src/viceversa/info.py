@@ -45,6 +45,8 @@ def _run(path: Path) -> dict[str, str]:
         method = methods.build(config)
     checkpoints = found(path / "checkpoints")
     newest = f"step {int(checkpoints[0].stem.removeprefix('step-'))}" if checkpoints else "none yet"
+    if config.train.length.unit == "steps":
+        newest += f" of {config.train.length.amount}"
     facts = {
         "method": _spec(config.method),
         "data": config.data.root or f"{config.data.a} and {config.data.b}",

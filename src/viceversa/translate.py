@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -39,6 +39,8 @@ class Outcome:
     written: list[Path] = field(default_factory=list)
     kept: list[Path] = field(default_factory=list)
     """Outputs that were there before, left as they are."""
+    files: int = 0
+    """Files written, which are several for a picture with samples or masks."""
     failed: dict[Path, str] = field(default_factory=dict)
     """Inputs that could not be translated, and why."""
 
@@ -67,7 +69,7 @@ class Wanted:
 
 def translate_pictures(
     model: Path,
-    source: str,
+    sources: Sequence[str],
     target: Path,
     direction: Direction | None = None,
     *,
@@ -78,12 +80,16 @@ def translate_pictures(
     overwrite: bool = False,
     track: Track = lambda jobs, total: jobs,
 ) -> Outcome:
-    """Translate a picture, a folder or a glob, and return how it went; `track` may show the progress.
+    """Translate pictures, folders or globs, and return how it went; `track` may show the progress.
 
     A picture that cannot be read is noted and the others are done. Raises FileNotFoundError when there is nothing to
     translate, and ValueError, with the remedy, for what cannot be done at all.
     """
-    jobs = plan(source, target)
+    _refuse(
+        len(sources) > 1 and target.suffix.lower() in EXTENSIONS,
+        f"{target}: is the name of one picture, and there are {len(sources)} to translate; give a folder",
+    )
+    jobs = [job for source in sources for job in plan(source, target)]
     _check(wanted, jobs)
     end = open_picture(wanted.walk_to) if wanted.walk_to else None
     translator = Translator.load(model, direction, raw=raw, best=best, device=pick_device(device))
@@ -104,6 +110,7 @@ def translate_pictures(
         for path, result in zip(files, map(as_picture, results), strict=True):
             if path in todo:
                 save_picture(path, result.pixels, result.alpha, result.gray)
+                outcome.files += 1
         outcome.written.append(output)
     return outcome
 

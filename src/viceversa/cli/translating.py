@@ -13,7 +13,7 @@ from viceversa.cli.words import Model, argument, option, track
 
 def translate(
     model: Model,
-    source: Annotated[str, argument("INPUT")],
+    sources: Annotated[list[str], argument("INPUT")],
     target: Annotated[Path, argument("OUTPUT")],
     direction: Annotated[Optional[Literal["AtoB", "BtoA"]], option(help="AtoB (unless told) or BtoA.")] = None,
     overwrite: Annotated[bool, option("--overwrite", help="Replace outputs that exist.")] = False,
@@ -28,7 +28,8 @@ def translate(
 ) -> None:
     """Translate pictures with a trained model.
 
-    INPUT is a picture, a folder with its subfolders, or a quoted glob. OUTPUT is a folder, or a file for one picture.
+    INPUT is a picture, a folder with its subfolders, or a glob; several may follow each other. OUTPUT is a folder, or a
+    file for one picture.
     What exists is not touched: the same command again continues. Every picture keeps its size; one much larger than
     those in training hardly changes, so bring it near their size with --size.
     Variational generators also draw variations (--samples) and walk between pictures (--interpolate).
@@ -44,7 +45,7 @@ def translate(
     wanted = Wanted(save_mask, samples, interpolate, seed, size)
     outcome = translate_pictures(
         model,
-        source,
+        sources,
         target,
         direction,
         wanted=wanted,
@@ -55,7 +56,8 @@ def translate(
         track=track,
     )
     failed = f", {len(outcome.failed)} failed" if outcome.failed else ""
-    typer.echo(f"{target}: {len(outcome.written)} translated {outcome.direction}{failed}")
+    several = f" as {outcome.files} files" if outcome.files > len(outcome.written) else ""
+    typer.echo(f"{target}: {len(outcome.written)} translated {outcome.direction}{several}{failed}")
     if outcome.kept:
         typer.echo(f"{len(outcome.kept)} there already; --overwrite replaces them")
     for file, reason in outcome.failed.items():

@@ -128,6 +128,8 @@ def _read_source(source: str) -> dict[str, Any]:
         raise
     except (OSError, ValueError) as error:
         raise ConfigError(f"{source}: cannot be read ({error})") from None
+    if "/" in source:
+        raise ConfigError(f"{source}: there is no such YAML file or run; see the presets: viceversa presets list")
     raise ConfigError(f"{source}: neither a preset nor a YAML file{suggest(source, known)}")
 
 
