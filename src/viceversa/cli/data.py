@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from viceversa.cli import getting, preparing
+from viceversa.cli import checking, getting, preparing
 from viceversa.cli.words import argument, group, option
 
-app = group("Make, get and prepare data sets.")
+app = group("Check, make, get and prepare data sets.")
+app.command("check")(checking.check_data)
 app.command()(preparing.convert)
 app.command()(preparing.pair)
 app.command()(preparing.split)

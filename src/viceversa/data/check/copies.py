@@ -1,0 +1,149 @@
+"""Findings about copies: the same picture twice, in both worlds, or in training and test.
+
+Equal pictures have equal pixels. Near copies, resized or saved again, are found by difference hashes (dHash: does it
+get brighter to the right, in 8 x 8 places?), and held to be copies only if their small versions agree in colour, too. A
+library for the hash would save five lines; what is long here is looking them up among a hundred thousand.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viceversa.data.check.findings import Finding, Severity, about, counted
+from viceversa.data.check.look import THUMB, Sight
+from viceversa.data.check.survey import Part, Survey
+
+BANDS = (13, 13, 13, 13, 12)  # of the 64 bits: two hashes that differ in at most 4 agree in one of them
+MEAN, MOST = 2.5, 20  # how far the small versions of copies may differ, of 255
+WINDOW = 48  # neighbours in brightness, within a band, that a picture is compared with
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one of the pictures lies."""
+
+    name: str
+    part: Part
+    world: str
+
+
+def copies(survey: Survey) -> Iterator[Finding]:
+    """Find equal and nearly equal pictures, and say by where they lie what that means."""
+    places: list[Place] = []
+    seen: list[Sight] = []
+    for (part, world), looks in survey.looks.items():
+        for look in looks:
+            if look.sight:
+                places.append(Place(look.name, part, world))
+                seen.append(look.sight)
+    equal = _equal(seen)
+    near = joined(similar(seen))
+    yield from _findings(survey, [[places[i] for i in group] for group in equal], exact=True)
+    again = {frozenset(group) for group in equal}
+    yield from _findings(survey, [[places[i] for i in g] for g in near if frozenset(g) not in again], exact=False)
+
+
+def _equal(seen: Sequence[Sight]) -> list[list[int]]:
+    groups: dict[bytes, list[int]] = defaultdict(list)
+    for i, sight in enumerate(seen):
+        groups[sight.digest].append(i)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def similar(seen: Sequence[Sight]) -> list[tuple[int, int]]:
+    """Return pairs of pictures that are copies or nearly so.
+
+    Those that agree in a band of their hashes are sorted by brightness and compared with their neighbours, so that a
+    hundred thousand white pictures take no longer than others.
+    """
+    if len(seen) < 2:
+        return []
+    hashes = np.array([sight.dhash for sight in seen], np.uint64)
+    thumbs = np.frombuffer(b"".join(sight.thumb for sight in seen), np.uint8).reshape(len(seen), THUMB * THUMB * 3)
+    brightness = thumbs.mean(1, dtype=np.float32)
+    found: list[NDArray[np.int64]] = []
+    shift = 0
+    for bits in BANDS:
+        band = (hashes >> np.uint64(shift)) & np.uint64(2**bits - 1)
+        shift += bits
+        order = np.lexsort((brightness, band))
+        for step in range(1, min(WINDOW, len(seen) - 1) + 1):
+            one, other = order[:-step], order[step:]
+            close = (band[one] == band[other]) & (brightness[other] - brightness[one] <= MEAN)
+            if not close.any():
+                break
+            found.append(np.stack([one[close], other[close]], axis=1))
+    pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0) if found else np.empty((0, 2), np.int64)
+    return [(int(i), int(j)) for i, j in pairs[_agree(pairs, hashes, thumbs)]]
+
+
+def _agree(pairs: NDArray[np.int64], hashes: NDArray[np.uint64], thumbs: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether hashes differ in at most 4 bits, and small versions little everywhere; some thousand pairs at a time."""
+    verdicts = [np.zeros(0, bool)]
+    for start in range(0, len(pairs), 4096):
+        one, other = pairs[start : start + 4096].T
+        differ = np.unpackbits((hashes[one] ^ hashes[other]).view(np.uint8).reshape(-1, 8), axis=1).sum(1)
+        apart = np.abs(thumbs[one].astype(np.int16) - thumbs[other])
+        verdicts.append((differ <= len(BANDS) - 1) & (apart.mean(1) <= MEAN) & (apart.max(1) <= MOST))
+    return np.concatenate(verdicts)
+
+
+def joined(pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Return the groups that pairs make when whatever shares a member belongs together."""
+    leader: dict[int, int] = {}
+
+    def lead(i: int) -> int:
+        while leader.setdefault(i, i) != i:
+            leader[i] = i = leader[leader[i]]
+        return i
+
+    for i, j in pairs:
+        first, second = sorted((lead(i), lead(j)))
+        leader[second] = first
+    groups: dict[int, list[int]] = defaultdict(list)
+    for i in sorted(leader):
+        groups[lead(i)].append(i)
+    return list(groups.values())
+
+
+def _findings(survey: Survey, groups: list[list[Place]], exact: bool) -> Iterator[Finding]:
+    """Sort groups of copies by where they lie: across the splits, across the worlds, or within one world."""
+    how = "the same" if exact else "nearly the same"
+    leaks, crossings, repeats = [], [], []
+    for group in groups:
+        leaking = [w for w in "AB" if len({place.part for place in group if place.world == w}) == 2]
+        worlds = {place.world for place in group}
+        if leaking:
+            leaks.append(_both_sides([place for place in group if place.world in leaking]))
+        if len(worlds) == 2 and len({place.name for place in group}) > 1 and not survey.data.paired_test:
+            crossings.append(tuple(place.name for place in group))
+        if not leaking and len(worlds) == 1:
+            repeats.append(tuple(place.name for place in group))
+    severity: Severity = "error" if exact else "warning"
+    suffix = "" if exact else "-near"
+    if leaks:
+        what = f"{_pictures(leaks)} {how} in training and test: scores on the test would flatter"
+        remedy = "remove them from one side; `viceversa data split` keeps copies together"
+        yield about(leaks, severity, f"leak{suffix}", what, remedy)
+    if crossings:
+        what = f"{_pictures(crossings)} {how} in both worlds: they teach that nothing should change"
+        yield about(crossings, "warning", f"both-worlds{suffix}", what, "remove them from one world")
+    if repeats:
+        what = f"{_pictures(repeats)} {how} as others of their world, in {counted(len(repeats), 'group')}"
+        remedy = "keep one of each, or it is seen more often than others"
+        yield about(repeats, "warning" if exact else "note", f"copies{suffix}", what, remedy)
+
+
+def _both_sides(group: list[Place]) -> tuple[str, ...]:
+    """Return the names, with one of the training pictures and one of the test pictures first."""
+    first = {place.part: place for place in reversed(group)}
+    return tuple(dict.fromkeys(place.name for place in [first["train"], first["test"], *group]))
+
+
+def _pictures(groups: Sequence[Sequence[str]]) -> str:
+    return counted(len({name for group in groups for name in group}))

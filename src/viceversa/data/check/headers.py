@@ -1,0 +1,63 @@
+"""What the header of a picture file tells without decoding it: size, mode, and what is special about it."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from PIL import Image
+
+from viceversa.data.decode import EXIF_ORIENTATION, FORMATS, changes_colour
+from viceversa.data.images import FORMATS as SUFFIXES
+from viceversa.data.items import FileItem, Item
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself. `size` is upright, and of the half that is meant; None if there is no header."""
+
+    size: tuple[int, int] | None = None
+    mode: str = ""
+    traits: tuple[str, ...] = ()
+
+
+def read_header(item: Item) -> Header:
+    """Read the header of an item that is a file; of others nothing is known."""
+    if not isinstance(item, FileItem):
+        return Header()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(item.path, formats=FORMATS) as image:
+                width, height = image.size
+                # Image's own getexif: PNG's decodes the whole picture to look for what may follow it.
+                orientation = Image.Image.getexif(image).get(EXIF_ORIENTATION, 1)
+                if orientation in (5, 6, 7, 8):
+                    width, height = height, width
+                width = width if item.half is None else width // 2
+                return Header((width, height), image.mode, _traits(item, image, orientation))
+    except Exception:  # whatever is wrong with it, opening the item says so
+        return Header()
+
+
+def _traits(item: FileItem, image: Image.Image, orientation: object) -> tuple[str, ...]:
+    photo = image.format == "MPO"  # a camera's JPEG with a preview or a depth map behind it
+    found: dict[str, Any] = {
+        "animated": getattr(image, "n_frames", 1) > 1 and not photo,
+        "cmyk": image.mode == "CMYK",
+        "deep": image.mode.startswith("RGB") and _bits(image) > 8,
+        "misnamed": SUFFIXES.get(item.path.suffix.lower()) != ("JPEG" if photo else image.format),
+        "profile": changes_colour(image),
+        "transparent": image.has_transparency_data,
+        "turned": orientation in range(2, 9),
+    }
+    return tuple(trait for trait, there in found.items() if there)
+
+
+def _bits(image: Any) -> int:
+    """Return the bits of a channel in the file, which Pillow's modes of colour do not tell."""
+    if image.format == "TIFF":
+        return int(max(image.tag_v2.get(258, (8,))))
+    raw = image.tile[0][3] if image.tile else ""
+    return 16 if ";16" in str(raw) else 8
