@@ -27,7 +27,8 @@ def test_a_sound_folder_in_words_with_a_sheet(stripes: Path, viceversa: Command)
     assert lines[0] == "unpaired: 4 A, 4 B; test split: 2 A, 2 B"
     assert lines[2].split()[:5] == ["A", "4", "2", "16x16", "6"]
     assert "warning: few training pictures: 4 A, 4 B (CycleGAN's authors suggest about 1000 a world)" in lines
-    assert Image.open(stripes / "sheet.png").width > 1000
+    with Image.open(stripes / "sheet.png") as sheet:
+        assert sheet.width > 1000
 
 
 def test_errors_in_json_with_status_1_and_names_as_they_are(stripes: Path, viceversa: Command) -> None:
