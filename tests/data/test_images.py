@@ -45,6 +45,13 @@ def test_list_images_is_recursive_natural_and_skips_what_is_no_picture(tmp_path:
     assert found == ["1/2.JPG", "1/10.png", "2/1.webp", "10/1.png", "b.tiff", "folder.png/inside.gif"]
 
 
+def test_list_images_leaves_out_links_to_themselves(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "circle.png").symlink_to("circle.png")
+    (tmp_path / "1.png").touch()
+    assert [path.name for path in list_images(tmp_path)] == ["1.png"]
+    assert "circle.png: a link that leads nowhere" in caplog.text
+
+
 def test_list_images_follows_links_but_not_in_circles(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "1.png").touch()

@@ -71,10 +71,13 @@ def _walk(folder: Path | str, inside: str, seen: set[str]) -> Iterator[str]:
         log.warning("skipped: %s: %s", folder, error.strerror)
         return
     for entry in sorted(visible, key=lambda entry: natural_key(entry.name)):
-        if entry.is_dir():
-            yield from _walk(entry.path, f"{inside}{entry.name}/", seen)
-        elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file():
-            yield inside + entry.name
+        try:
+            if entry.is_dir():
+                yield from _walk(entry.path, f"{inside}{entry.name}/", seen)
+            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file():
+                yield inside + entry.name
+        except OSError:  # a link that leads to itself
+            log.warning("skipped: %s: a link that leads nowhere", entry.path)
 
 
 def natural_key(name: str) -> tuple[list[str | int], str]:
