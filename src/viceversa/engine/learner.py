@@ -23,6 +23,7 @@ from viceversa.engine.optimizers import make_optimizer
 from viceversa.engine.schedule import Plateau, rate
 from viceversa.methods.base import Batch, Update
 from viceversa.methods.pool import ImagePool
+from viceversa.nets.convolutions import fixed_weights
 from viceversa.seeds import altered, seed_everything
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -87,7 +88,7 @@ class Learner:
     def _advance(self, updates: Iterator[Update]) -> Update | None:
         """Run the method up to its next update, in the configured precision."""
         dtype = AUTOCAST.get(self.train.precision)
-        with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
+        with fixed_weights(), torch.autocast(self.device.type, dtype, enabled=dtype is not None):
             return next(updates, None)
 
     def _carry_out(self, update: Update, stop: bool = False) -> None:

@@ -1,0 +1,96 @@
+"""Winograd's form of a convolution is the convolution, in every type, layout and direction."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from viceversa.nets import convolutions
+from viceversa.nets.convolutions import Conv3x3, fixed_weights
+
+LAYOUTS = [torch.contiguous_format, torch.channels_last]
+NAMES = ["contiguous", "channels_last"]
+LIMIT = {torch.float64: 1e-13, torch.float32: 3e-6, torch.bfloat16: 1e-2}
+
+
+@pytest.fixture(autouse=True)
+def _few_channels_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolutions, "ENOUGH", 1)
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def make(mode: str, bias: bool = True) -> tuple[Conv3x3, nn.Conv2d]:
+    """A convolution of ours and one of torch's with the same weights."""
+    torch.manual_seed(0)
+    ours, torchs = Conv3x3(5, 7, padding_mode=mode, bias=bias), nn.Conv2d(5, 7, 3, 1, 1, bias=bias, padding_mode=mode)
+    torchs.load_state_dict(ours.state_dict())
+    return ours, torchs.double()
+
+
+def gradients(net: nn.Module, y: Tensor, x: Tensor, incoming: Tensor) -> list[Tensor]:
+    return [y, *torch.autograd.grad(y, [x, *net.parameters()], incoming)]
+
+
+@pytest.mark.parametrize("size", [(8, 12), (6, 10), (7, 8)], ids=["tiles of 4", "tiles of 2", "direct"])
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "zeros"])
+@pytest.mark.parametrize("incoming", LAYOUTS, ids=NAMES)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=NAMES)
+@pytest.mark.parametrize("dtype", LIMIT)
+def test_it_is_the_convolution_and_has_its_gradients(
+    dtype: torch.dtype, layout: torch.memory_format, incoming: torch.memory_format, mode: str, size: tuple[int, int]
+) -> None:
+    ours, torchs = make(mode)
+    ours = ours.to(memory_format=layout).to(torch.float64 if dtype == torch.float64 else torch.float32)
+    values, slope = noise(2, 5, *size).float().double(), noise(2, 7, *size, seed=1)
+    x = values.clone().requires_grad_()
+    wanted = gradients(torchs, torchs(x), x, slope)
+    x = values.to(ours.weight.dtype).contiguous(memory_format=layout).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        y = ours(x)
+    assert y.dtype == dtype
+    found = gradients(ours, y, x, slope.to(dtype).contiguous(memory_format=incoming))
+    for a, b in zip(found, wanted, strict=True):
+        assert (a.double() - b).norm() < LIMIT[dtype] * b.norm()
+
+
+def test_winograd_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, _ = make("zeros")
+    assert ours.tile(torch.zeros(1, 5, 8, 8)) == 4
+    assert ours.tile(torch.zeros(1, 5, 8, 6)) == 2
+    assert ours.tile(torch.zeros(1, 5, 8, 7)) is None
+    assert ours.tile(torch.zeros(1, 5, 8, 8, dtype=torch.bfloat16)) == 2
+    assert ours.tile(torch.zeros(1, 5, 8, 8, dtype=torch.float16)) is None
+    assert ours.tile(torch.zeros(1, 5, 8, 8, device="meta")) is None
+    monkeypatch.setattr(convolutions, "ENOUGH", 6)
+    assert ours.tile(torch.zeros(1, 5, 8, 8)) is None
+
+
+def test_weights_are_prepared_once_while_they_are_fixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    prepare = convolutions.from_filter
+    monkeypatch.setattr(convolutions, "from_filter", lambda *args: calls.append(args) or prepare(*args))
+    ours, torchs = make("reflect")
+    ours.double()
+    x = noise(1, 5, 8, 8).requires_grad_()
+    with fixed_weights():
+        y = ours(x) + ours(2 * x)
+        with torch.no_grad():
+            ours(x)
+    assert len(calls) == 2  # with and without a graph
+    found, wanted = (gradients(net, z, x, y.detach()) for net, z in ((ours, y), (torchs, torchs(x) + torchs(2 * x))))
+    for a, b in zip(found, wanted, strict=True):
+        torch.testing.assert_close(a, b)
+
+    with torch.no_grad(), fixed_weights():
+        ours.weight.mul_(2)
+        torch.testing.assert_close(ours(x) - ours.bias.view(-1, 1, 1), 2 * torchs(x) - 2 * torchs.bias.view(-1, 1, 1))
+
+
+def test_a_compiler_sees_an_ordinary_convolution() -> None:
+    ours, _ = make("reflect")
+    program = torch.export.export(ours.eval(), (torch.zeros(1, 5, 8, 8),))
+    assert "conv2d" in str(program.graph)
