@@ -15,6 +15,7 @@ app.command("check")(checking.check_data)
 app.command()(preparing.convert)
 app.command()(preparing.pair)
 app.command()(preparing.split)
+app.command()(preparing.cache)
 app.command("faces")(getting.crop_faces)
 app.command("get")(getting.get_data)
 

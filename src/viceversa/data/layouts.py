@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data import folders, manifest
+from viceversa.data import cache, folders, manifest
 from viceversa.data.remote import is_remote, local_folder
 from viceversa.data.sources import Found, Source, completed
 
@@ -31,6 +31,13 @@ class Layout:
 
 
 LAYOUTS = (
+    Layout(
+        "cache",
+        "cache.json and pixels.npy, as `viceversa data cache` writes them",
+        "what the cache was made of, decoded and resized already",
+        cache.is_cache,
+        cache.open_cache,
+    ),
     Layout(
         "manifest",
         "manifest.csv, .tsv or .jsonl in the folder; or data.root=FILE.csv, or data.manifest=FILE.csv",

@@ -21,9 +21,9 @@ from torch.utils.data import DataLoader
 from viceversa.config import Config, ConfigError
 from viceversa.data.augment import check
 from viceversa.data.draws import Batch, Broken, Drawn, Draws, Numbers, collate, start_worker
-from viceversa.data.images import ImageError, Pixels, resize, to_tensor
+from viceversa.data.images import ImageError, Pixels, to_tensor
 from viceversa.data.sources import Source, Split
-from viceversa.data.transforms import prepare
+from viceversa.data.transforms import prepared
 
 __all__ = ["Batch", "Stream", "TestSample"]
 
@@ -150,10 +150,7 @@ class Stream:
         return [(items[index].name, self._prepared(images)[0]) for index, images in found if images]
 
     def _prepared(self, images: Sequence[Pixels]) -> list[Tensor]:
-        data = self.config.data
-        if data.resize != "stretch":  # as `augment` does
-            images = [resize(image, images[0].shape[:2]) for image in images]
-        return [to_tensor(prepare(image, data)) for image in images]
+        return [to_tensor(image) for image in prepared(images, self.config.data)]
 
     def _note(self, broken: Broken) -> None:
         """Warn once of each broken file, and stop when they are too many."""

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from viceversa.config import Config
 from viceversa.data.draws import Broken, Draws
-from viceversa.data.images import resize, to_tensor
+from viceversa.data.images import to_tensor
 from viceversa.data.sources import Source
-from viceversa.data.transforms import prepare
+from viceversa.data.transforms import prepared
 
 log = logging.getLogger("viceversa")
 
@@ -48,6 +48,4 @@ class TestSet:
         self.broken |= broken
         if images is None:
             return None
-        if self.data.resize != "stretch":  # as in training
-            images = [resize(image, images[0].shape[:2]) for image in images]
-        return [to_tensor(prepare(image, self.data)) for image in images]
+        return [to_tensor(image) for image in prepared(images, self.data)]

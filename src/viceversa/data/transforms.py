@@ -18,11 +18,11 @@ def augment(images: Sequence[Pixels], data: DataConfig, rng: np.random.Generator
     and are not stretched, the others are first brought to the size of the first. `worlds` says which they are.
     """
     down, right, mirror = rng.random(3)  # always three, or the order of later draws would depend on the options
-    height, width = _target(images[0], data)
+    whole = fitted(images, data)
+    height, width, _ = whole[0].shape
     top = int(down * (height - data.crop + 1))
     left = int(right * (width - data.crop + 1))
     changes = Changes.drawn(data.augment, rng) if data.augment.wanted else None
-    whole = [resize(image, (height, width)) for image in images]
     if changes:
         whole = [changes.warped(image) for image in whole]
     crops = [image[top : top + data.crop, left : left + data.crop] for image in whole]
@@ -38,6 +38,19 @@ def _changed(crops: Sequence[Pixels], changes: Changes, worlds: str) -> list[Pix
         for crop, world in zip(crops, worlds, strict=False)
     ]
     return [changes.blanked(crop) for crop in recolored]
+
+
+def fitted(images: Sequence[Pixels], data: DataConfig) -> list[Pixels]:
+    """Return training pictures as they are before anything is left to chance: resized, all to the size of the first."""
+    size = _target(images[0], data)
+    return [resize(image, size) for image in images]
+
+
+def prepared(images: Sequence[Pixels], data: DataConfig) -> list[Pixels]:
+    """Return test pictures of (crop, crop, C), without chance; unless stretched, all have the size of the first."""
+    if data.resize != "stretch":
+        images = [resize(image, images[0].shape[:2]) for image in images]
+    return [prepare(image, data) for image in images]
 
 
 def prepare(image: Pixels, data: DataConfig) -> Pixels:

@@ -1,0 +1,282 @@
+"""The cache: training from it is training without it; what has changed is noticed; a stranger's is at worst refused."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import pickle
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from viceversa.config import Config, ConfigError, DataConfig, TrainConfig
+from viceversa.data import ImageError, open_stream
+from viceversa.data.cache import FIELDS, PIXELS
+from viceversa.data.card import CARD
+from viceversa.data.layouts import find
+from viceversa.data.prepare.caching import make_cache
+
+
+def noise(seed: int, mode: str, size: tuple[int, int]) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    if mode == "I;16":
+        return Image.fromarray(rng.integers(0, 65536, size[::-1], np.uint16))
+    bands = [Image.fromarray(rng.integers(0, 256, size[::-1], np.uint8)) for _ in Image.new(mode, (1, 1)).getbands()]
+    return Image.merge(mode, bands)
+
+
+def fill(root: Path, folders: tuple[str, ...], count: int = 5, modes: tuple[str, ...] = ("RGB",)) -> None:
+    """Write pictures of noise; no two of the same size."""
+    seed = itertools.count()
+    for folder in folders:
+        (root / folder).mkdir(parents=True)
+        for number, mode in zip(range(count), itertools.cycle(modes), strict=False):
+            size = (9 + number, 8 + 2 * number)
+            noise(next(seed), mode, size).save(root / folder / f"{number}.png")
+
+
+def as_config(root: Path, **data: Any) -> Config:
+    options: dict[str, Any] = {"load": 12, "crop": 7, "workers": 0, **data}
+    return Config(data=DataConfig(root=str(root), **options), train=TrainConfig(batch=2))
+
+
+def training(config: Config, steps: int = 12) -> list[dict[str, torch.Tensor]]:
+    return list(itertools.islice(open_stream(config).batches(0), steps))
+
+
+def assert_same(with_cache: Config, without: Config, samples: bool = True) -> None:
+    for one, other in zip(training(with_cache), training(without), strict=True):
+        for world in "AB":
+            assert one[world].dtype == other[world].dtype
+            assert torch.equal(one[world], other[world])
+    if samples:
+        for cached, fresh in zip(*(open_stream(c).test_samples() for c in (with_cache, without)), strict=True):
+            assert cached.name == fresh.name
+            for a, b in ((cached.a, fresh.a), (cached.b, fresh.b)):
+                assert (a is None and b is None) or torch.equal(a, b)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("resize", ["stretch", "short_side", "none"])
+@pytest.mark.parametrize("layout", ["unpaired", "paired", "aligned"])
+def test_training_from_the_cache_is_training_without(tmp_path: Path, resize: str, layout: str) -> None:
+    fill(tmp_path / "in", ("train", "test") if layout == "aligned" else ("trainA", "trainB", "testA", "testB"))
+    insist: Any = {"layout": layout}
+    without = as_config(tmp_path / "in", resize=resize, **insist)
+    made = make_cache(without.data, tmp_path / "cache")
+    assert made.bytes == len(np.load(tmp_path / "cache" / PIXELS, mmap_mode="r"))
+    assert_same(as_config(tmp_path / "cache", resize=resize), without)
+    assert open_stream(as_config(tmp_path / "cache", resize=resize)).source.note == made.note.replace(
+        layout, "cache", 1
+    )
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_any_pictures_and_channels(data: st.DataObject) -> None:
+    channels: Any = {f"channels_{world}": data.draw(st.sampled_from([1, 3, 4])) for world in "ab"}
+    options = {"resize": data.draw(st.sampled_from(["stretch", "short_side", "none"])), **channels}
+    modes = ["RGB", "L", "RGBA", "LA"] if 4 in channels.values() else ["RGB", "L", "RGBA", "LA", "I;16"]
+    with tempfile.TemporaryDirectory() as name:
+        drawn = tuple(data.draw(st.lists(st.sampled_from(modes), min_size=1, max_size=5)))
+        fill(Path(name, "in"), ("A", "B"), 5, drawn)  # no test split: some are held out
+        without = as_config(Path(name, "in"), test_fraction=0.3, **options)
+        make_cache(without.data, Path(name, "cache"))
+        assert_same(as_config(Path(name, "cache"), test_fraction=0.3, **options), without)
+
+
+def test_a_cache_of_whole_pictures_serves_every_size(tmp_path: Path) -> None:
+    fill(tmp_path / "in", ("trainA", "trainB"))
+    make_cache(as_config(tmp_path / "in", resize="none").data, tmp_path / "cache")
+    for options in ({"load": 20, "crop": 15, "decay_crop": False}, {"resize": "short_side"}, {"crop": 12}):
+        assert_same(as_config(tmp_path / "cache", **options), as_config(tmp_path / "in", **options))
+
+
+def test_broken_pictures_stay_broken_so_that_the_order_stays(tmp_path: Path) -> None:
+    fill(tmp_path / "in", ("trainA", "trainB", "testA", "testB"))
+    (tmp_path / "in" / "trainA" / "3.png").write_text("<html>")
+    made = make_cache(as_config(tmp_path / "in").data, tmp_path / "cache")
+    (path,) = made.broken
+    assert path == str(tmp_path / "in" / "trainA" / "3.png")
+    assert_same(as_config(tmp_path / "cache"), as_config(tmp_path / "in"))
+    stream = open_stream(as_config(tmp_path / "cache"))
+    next(stream.batches(3))
+    assert all("web page" in reason for reason in stream.broken.values())
+
+
+def test_depth(tmp_path: Path) -> None:
+    fill(tmp_path / "in", ("A", "B"), modes=("I;16", "L"))
+    without = as_config(tmp_path / "in", channels_a=1, channels_b=1)
+    sizes = {}
+    for dtype, error in (("exact", 0.0), ("float16", 2e-3), ("uint8", 1 / 127)):
+        out = tmp_path / dtype
+        sizes[dtype] = make_cache(without.data, out, dtype=dtype).bytes  # type: ignore[arg-type]
+        cached = as_config(out, channels_a=1, channels_b=1)
+        for one, other in zip(training(cached), training(without), strict=True):
+            far = [
+                batch["A"].float() / 127.5 - 1 if batch["A"].dtype == torch.uint8 else batch["A"]
+                for batch in (one, other)
+            ]
+            assert (far[0] - far[1]).abs().max() <= error
+    assert sizes["exact"] > sizes["float16"] > sizes["uint8"]
+
+
+def test_it_needs_the_originals_no_longer_and_travels_between_processes(tmp_path: Path) -> None:
+    fill(tmp_path / "in", ("trainA", "trainB"))
+    make_cache(as_config(tmp_path / "in").data, tmp_path / "cache")
+    expected = training(as_config(tmp_path / "in"))
+    shutil.rmtree(tmp_path / "in")
+    for found, wanted in zip(training(as_config(tmp_path / "cache", workers=1)), expected, strict=True):
+        assert torch.equal(found["A"], wanted["A"])
+    split = find(as_config(tmp_path / "cache").data)[1].train
+    sent = pickle.dumps(split.a)
+    assert len(sent) < 5000  # the pixels stay in the file
+    assert np.array_equal(pickle.loads(sent)[2].open().pixels, split.a[2].open().pixels)
+    assert [item.name for item in split.a[1:3]] == [split.a[1].name, split.a[2].name]
+
+
+def test_a_stale_cache_is_noticed(tmp_path: Path) -> None:
+    fill(tmp_path / "in", ("trainA", "trainB"))
+    make_cache(as_config(tmp_path / "in").data, tmp_path / "cache")
+    cached = as_config(tmp_path / "cache")
+    picture = tmp_path / "in" / "trainA" / "2.png"
+
+    os.utime(picture, (1, 1))  # touched, and the same
+    open_stream(cached)
+
+    def message() -> str:
+        with pytest.raises(ConfigError) as raised:
+            open_stream(cached)
+        assert "\n" not in str(raised.value)
+        return str(raised.value)
+
+    content = picture.read_bytes()
+    picture.write_bytes(content[:-1] + b"x")  # of the same length
+    assert "no longer those: 1 changed (trainA/2.png); viceversa data cache" in message()
+    picture.unlink()
+    assert "1 gone (trainA/2.png)" in message()
+    noise(1, "RGB", (9, 9)).save(tmp_path / "in" / "trainB" / "new.png")
+    assert "1 new (trainB/new.png), 1 gone" in message()
+    command = message().partition("; viceversa data cache ")[2].split()
+    assert command == [str(tmp_path / "in"), str(tmp_path / "cache"), "data.load=12", "data.crop=7", "--overwrite"]
+    make_cache(as_config(tmp_path / "in").data, tmp_path / "cache", overwrite=True)
+    assert_same(cached, as_config(tmp_path / "in"))
+    (tmp_path / "in" / "manifest.csv").write_text("a,b\n")
+    assert "1 new (manifest.csv)" in message()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"load": 13},
+            r"made for data\.load=12, and the training wants 13; renew it: viceversa data cache .*data\.load=13",
+        ),
+        ({"crop": 8}, r"made for data\.crop=7, and the training wants 8"),
+        ({"resize": "none"}, r"made for data\.resize=stretch, and the training wants none"),
+        ({"channels_b": 1}, r"made for data\.channels_b=3, and the training wants 1"),
+        ({"test_fraction": 0.5}, r"made for data\.test_fraction=0\.05"),
+        ({"decay_crop": False}, r"data\.decay_crop=false needs two; make the cache with data\.resize=none"),
+    ],
+)
+def test_a_cache_for_other_settings_is_refused(tmp_path: Path, options: Any, message: str) -> None:
+    fill(tmp_path / "in", ("trainA", "trainB"), 2)
+    make_cache(as_config(tmp_path / "in").data, tmp_path / "cache")
+    with pytest.raises(ConfigError, match=message):
+        open_stream(as_config(tmp_path / "cache", **options))
+
+
+def test_what_cannot_be_cached(tmp_path: Path) -> None:
+    fill(tmp_path / "in", ("trainA", "trainB"), 2)
+    make_cache(as_config(tmp_path / "in").data, tmp_path / "cache")
+    with pytest.raises(FileExistsError, match="not empty"):
+        make_cache(as_config(tmp_path / "in").data, tmp_path / "cache")
+    with pytest.raises(ConfigError, match="is a cache already"):
+        make_cache(as_config(tmp_path / "cache").data, tmp_path / "other")
+    with pytest.raises(FileExistsError, match="lies within"):
+        make_cache(as_config(tmp_path / "in").data, tmp_path / "in" / "cache")
+    with pytest.raises(ConfigError, match=r"data\.root=FOLDER"):
+        make_cache(DataConfig(a="x", b="y"), tmp_path / "other")
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("stranger")
+    fill(root / "in", ("trainA", "trainB"), 2)
+    make_cache(as_config(root / "in").data, root / "cache")
+    return root / "cache"
+
+
+def opened(folder: Path) -> None:
+    """Do all that training would do with a cache; a crash that is not one of our messages comes through."""
+    for split in (found := find(as_config(folder).data)[1]).train, found.test:
+        for item in itertools.chain(split.a, split.b) if split else ():
+            picture = item.open()
+            assert picture.pixels.ndim == 3
+
+
+def test_a_damaged_file_of_pixels_is_refused(sound: Path, tmp_path: Path) -> None:
+    strange = np.empty(3, object)
+    strange[0] = "unpickle me"
+    whole = (sound / PIXELS).read_bytes()
+    for number, spoil in enumerate(
+        [
+            lambda path: path.write_bytes(b""),
+            lambda path: path.write_bytes(whole[: len(whole) // 2]),
+            lambda path: path.write_bytes(b"<html>"),
+            lambda path: np.save(path, np.zeros(100, np.uint8)),
+            lambda path: np.save(path, np.zeros((100, 100), np.uint8)),
+            lambda path: np.save(path, strange, allow_pickle=True),
+        ]
+    ):
+        folder = tmp_path / str(number)
+        shutil.copytree(sound, folder)
+        spoil(folder / PIXELS)
+        with pytest.raises(ConfigError, match=r"make (it|the cache) anew"):
+            opened(folder)
+
+
+JUNK = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.lists(st.integers(), max_size=3)
+)
+PLACES = st.sampled_from(
+    [
+        ("format",), ("root",), ("settings",), ("settings", "load"), ("splits",), ("splits", "train"), ("files",),
+        ("splits", "train", "a"), ("splits", "test", "b"), ("splits", "train", "paired"), ("worlds",), ("worlds", 0),
+        *(("splits", "train", "a", name) for name in ("names", "broken", *FIELDS)),
+        *(("splits", "train", "a", name, 0) for name in ("names", *FIELDS)),
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(PLACES, JUNK | st.sampled_from([2**62, 2**63 - 1, 2**63, -(2**63), 10**30, 2**31]))
+def test_a_card_from_a_stranger_is_at_worst_refused(sound: Path, place: tuple[Any, ...], junk: Any) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name, "cache")
+        shutil.copytree(sound, folder)
+        card = json.loads((folder / CARD).read_text())
+        inner = card
+        for key in place[:-1]:
+            inner = inner[key]
+        inner[place[-1]] = junk
+        (folder / CARD).write_text(json.dumps(card))
+        with contextlib.suppress(ConfigError, ImageError):
+            opened(folder)
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_as_a_card_are_refused(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        Path(name, CARD).write_bytes(content)
+        with pytest.raises(ConfigError, match="not that of a cache of this version"):
+            opened(Path(name))
