@@ -197,3 +197,37 @@ def test_a_fine_tuned_run_continues_when_what_it_started_from_is_gone(tiny: Any)
     weights.unlink()
     engine.train(tiny("cyclegan", *options, "train.length=4 steps", run="tuned"))
     assert final_state(tuned.run)["step"] == 4
+
+
+def test_signals_to_a_whole_job_do_not_take_the_workers(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SLURM sends its signal to every process of a job; one reader that died of it would end the training unsaved."""
+    import multiprocessing
+
+    train_step = Learner.train_step
+
+    def signalled(self: Learner, batch: Any, stop: bool = False) -> Any:
+        if self.step == 1:
+            for worker in multiprocessing.active_children():
+                for signum in (signal.SIGUSR1, signal.SIGTERM):
+                    os.kill(worker.pid or 0, signum)
+            time.sleep(0.2)
+        return train_step(self, batch, stop)
+
+    monkeypatch.setattr(Learner, "train_step", signalled)
+    config = tiny("pix2pix", "data.workers=2", "train.length=12 steps")
+    engine.train(config)
+    assert final_state(config.run)["step"] == 12
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda s: s.name)
+def test_every_signal_saves_and_has_its_status(tiny: Any, tmp_path: Path, signum: signal.Signals) -> None:
+    config = tiny("pix2pix", "train.length=100000 steps", "train.save_every=100000 steps", run=signum.name)
+    process = start(config, tmp_path)
+    log = Path(config.run) / "log.jsonl"
+    deadline = time.monotonic() + 100
+    while not log.exists() and time.monotonic() < deadline:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signum)
+    assert process.wait(100) == 128 + signum
+    assert final_state(config.run)["step"] >= 3
