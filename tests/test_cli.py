@@ -64,14 +64,26 @@ def test_help_version_and_no_arguments(viceversa: Command) -> None:
     helped = viceversa("--help")
     assert (helped.returncode, helped.stderr) == (0, "")
     assert viceversa("-h").stdout == viceversa().stdout == helped.stdout
-    for command in ("train", "translate", "demo", "import", "report", "info", "config", "presets", "data"):
+    for command in ("train", "translate", "demo", "import", "report", "doctor", "info", "config", "presets", "data"):
         assert f"\n  {command} " in helped.stdout
     assert viceversa("--version").stdout == f"viceversa {package.__version__}\n"
 
 
 @pytest.mark.parametrize(
     "words",
-    ["train", "translate", "demo", "import", "report", "info", "config", "presets", "presets copy", "data make"],
+    [
+        "train",
+        "translate",
+        "demo",
+        "import",
+        "report",
+        "doctor",
+        "info",
+        "config",
+        "presets",
+        "presets copy",
+        "data make",
+    ],
 )
 def test_help_of_a_command_is_short_and_plain(words: str, viceversa: Command) -> None:
     helped = viceversa(*words.split(), "--help")

@@ -14,6 +14,7 @@ from viceversa.engine import distributed
 from viceversa.engine.checkpoint import Checkpoints, Choose
 from viceversa.engine.chores import Chore
 from viceversa.engine.distributed import World
+from viceversa.engine.doctor import Doctor
 from viceversa.engine.environment import environment
 from viceversa.engine.folder import keep_config, refuse_changes, refuse_other_pictures
 from viceversa.engine.interrupt import Interrupted, Request, listening
@@ -42,6 +43,7 @@ class Trainer:
         )
         self.meter, self.pace = Meter(), Pace()
         self.images = config.train.batch * world.size
+        self.doctor = Doctor(self.run, config)
         self.report = Report(self.run, self.total, self.images, world)
         self.samples = stream.test_samples(config.train.samples) if world.leads else []
         self.save = Chore("save", self.train.save_every.steps(self.epoch), self._save, at_start=True)
@@ -49,6 +51,7 @@ class Trainer:
             Chore("log", self.train.log_every.steps(self.epoch), self._log),
             Chore("sample", self.train.sample_every.steps(self.epoch), self._sample, at_start=True),
             self.save,
+            Chore("doctor", self.train.sample_every.steps(self.epoch), self._examine),
             Chore("page", self.train.sample_every.steps(self.epoch), self._page, at_start=True),
         ]
 
@@ -152,6 +155,7 @@ class Trainer:
             keep_config(self.run, self.config)
         self.report.begin(self.learner.step, self.learner.mishaps.rollbacks)
         facts = {"total": self.total, "processes": self.world.size, "environment": environment(self.learner.device)}
+        self.doctor.recall()
         note = self.stream.source.note
         self.report.event("continued" if known else "started", self.learner.step, data=note, **facts)
         self.report.say(note)
@@ -191,6 +195,14 @@ class Trainer:
             write_sheet(self.run / "samples" / f"step-{self.learner.step:08d}.png", columns)
             every = self.train.sample_every.steps(self.epoch)
             thin_out(self.run / "samples", every=every, keep=self.train.keep_samples)
+
+    def _examine(self) -> None:
+        if self.world.leads:
+            known = set(self.doctor.found)
+            for finding in self.doctor.examine(self.learner.step, self.learner.gradients()):
+                if finding.finding not in known:
+                    self.report.say(f"doctor: {finding.finding}: {finding.message}; {finding.remedy}")
+            self.doctor.write()
 
     def _page(self) -> None:
         """Write report.html. A page that cannot be written is no reason to end a training."""

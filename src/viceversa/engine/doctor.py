@@ -1,0 +1,133 @@
+"""The doctor: what goes wrong in a training, since when, and what to do about it.
+
+It reads what a run keeps anyway, the sheets of samples and the log, so it costs next to nothing, and a finished run can
+be examined as well as a running one. What it finds now stands in `doctor.jsonl`, a line each; what is cured disappears.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from viceversa.config import Config, load_config
+from viceversa.data.grid import grid
+from viceversa.data.sheet import read_sheet
+from viceversa.engine.findings import PROBES, Case, Finding, of_gradients, of_losses
+from viceversa.files import replacing
+from viceversa.metrics.signs import Pictures
+
+NAME = "doctor.jsonl"
+LINES = 5
+"""Lines of the log that are averaged, so that one odd step is no finding."""
+
+
+class Doctor:
+    """Examines a run step by step, in order; remembers since when something has been wrong."""
+
+    def __init__(self, run: Path, config: Config) -> None:
+        self.run, self.config = run, config
+        self.found: dict[str, Finding] = {}
+
+    def recall(self) -> None:
+        """Take over what stands in the run's file; whatever cannot be read there is forgotten."""
+        path = self.run / NAME
+        for line in path.read_text("utf-8", "replace").splitlines() if path.is_file() else []:
+            try:
+                finding = Finding(**json.loads(line))
+            except (ValueError, TypeError):
+                continue
+            self.found[finding.finding] = finding
+
+    def examine(self, step: int, gradients: Mapping[str, float] | None = None) -> list[Finding]:
+        """Return what is wrong at a step of which there is a sheet; what was so before keeps its `since`."""
+        known, self.found = self.found, {}
+        for finding in [*self._of_pictures(step), *of_losses(self._losses(step), self.config)]:
+            self._note(finding, known, step)
+        for finding in of_gradients(gradients or {}):
+            self._note(finding, known, step)
+        return list(self.found.values())
+
+    def write(self) -> None:
+        """Write what was found last into the run."""
+        with replacing(self.run / NAME) as temporary:
+            temporary.write_text("".join(json.dumps(asdict(f)) + "\n" for f in self.found.values()), "utf-8")
+
+    def _note(self, finding: Finding, known: Mapping[str, Finding], step: int) -> None:
+        before = known.get(finding.finding)
+        since = before.since if before and before.since <= step else step
+        self.found[finding.finding] = replace(finding, step=step, since=since)
+
+    def _of_pictures(self, step: int) -> Iterator[Finding]:
+        for direction, case in cases(self.run / "samples" / f"step-{step:08d}.png").items():
+            for probe in PROBES if step else ():  # an untrained network is no patient
+                if finding := probe(case):
+                    name = f"{finding.finding} {direction}"
+                    yield replace(finding, finding=name, picture=self._picture(name, case))
+
+    def _picture(self, name: str, case: Case) -> str:
+        """Write inputs above outputs, and return where, relative to the run."""
+        shown = {"input": case.inputs, "translation": case.outputs}
+        path = self.run / "doctor" / f"{name.replace(' ', '-')}.png"
+        path.parent.mkdir(exist_ok=True)
+        with replacing(path) as temporary:
+            grid({label: [_eight_bits(p) for p in rows[:3]] for label, rows in shown.items()}).save(temporary, "PNG")
+        return str(path.relative_to(self.run))
+
+    def _losses(self, step: int) -> dict[str, float]:
+        lines = [line for line in _log(self.run) if line["step"] <= step][-LINES:]
+        if len(lines) < LINES:
+            return {}
+        values = {name: [line["losses"].get(name) for line in lines] for name in lines[-1]["losses"]}
+        return {name: float(np.mean(found)) for name, found in values.items() if None not in found}
+
+
+def diagnose(run: Path) -> list[Finding]:
+    """Examine all that a run has kept, from its first sheet to its last; raise FileNotFoundError if it is no run."""
+    if not (run / "config.yaml").is_file():
+        raise FileNotFoundError(f"{run}: not a run, it has no config.yaml")
+    doctor = Doctor(run, load_config(run))
+    sheets = sorted((run / "samples").glob("step-*.png"))
+    if not sheets:
+        raise FileNotFoundError(f"{run}: there are no samples to look at yet")
+    return [doctor.examine(int(sheet.stem.removeprefix("step-"))) for sheet in sheets][-1]
+
+
+def cases(sheet: Path) -> dict[str, Case]:
+    """Return the samples of a sheet by direction."""
+    kept: dict[tuple[str, str], dict[int, Pictures]] = {}
+    for cell in read_sheet(sheet) if sheet.is_file() else []:
+        values = np.atleast_3d(np.asarray(cell.image)).astype(np.float32) / 127.5 - 1
+        kept.setdefault((cell.direction, cell.kind), {})[cell.row] = values
+    found = {}
+    for direction in dict.fromkeys(direction for direction, _ in kept):
+        inputs, outputs = kept.get((direction, "input"), {}), kept.get((direction, "translation"), {})
+        source, target = direction.split("to")
+        real = kept.get((direction, "truth")) or kept.get((f"{target}to{source}", "input"))
+        rows = sorted(inputs.keys() & outputs.keys())
+        if rows:
+            before, after = (np.stack([pictures[row] for row in rows]) for pictures in (inputs, outputs))
+            found[direction] = Case(before, after, np.stack(list(real.values())) if real else None)
+    return found
+
+
+def _eight_bits(picture: Pictures) -> NDArray[np.uint8]:
+    return np.asarray(np.rint((picture + 1) * 127.5), np.uint8)
+
+
+def _log(run: Path) -> list[dict[str, Any]]:
+    path = run / "log.jsonl"
+    lines = []
+    for text in path.read_text("utf-8", "replace").splitlines() if path.is_file() else []:
+        try:
+            line = json.loads(text)
+        except ValueError:
+            continue
+        if "losses" in line and "step" in line:
+            lines.append(line)
+    return lines

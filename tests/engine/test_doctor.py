@@ -1,0 +1,136 @@
+"""What the doctor finds in runs that are ill, and that it leaves the healthy ones alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from viceversa import engine, page
+from viceversa.config import Config, load_config, to_yaml
+from viceversa.data import water2wine
+from viceversa.data.images import open_picture
+from viceversa.data.sheet import Column, write_sheet
+from viceversa.engine.doctor import Doctor, diagnose
+from viceversa.engine.findings import of_gradients, of_losses
+
+HEALTHY = {"gan_G": 0.3, "gan_D_Y": 0.2, "gan_D_X": 0.21}
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[np.ndarray]]:
+    root = tmp_path_factory.mktemp("scenes")
+    water2wine.make(root, size=64, count=1, test=6)
+    files = {world: sorted((root / f"test{world}").iterdir()) for world in "AB"}
+    return {world: [open_picture(file).pixels for file in found] for world, found in files.items()}
+
+
+def run_of(folder: Path, translations: dict[int, list[np.ndarray]], scenes: Any, losses: Any = HEALTHY) -> Config:
+    """A run's folder with sheets of samples by step, and a log."""
+    config = load_config("cyclegan", [f"run={folder}"])
+    (folder / "samples").mkdir(parents=True)
+    (folder / "config.yaml").write_text(to_yaml(config))
+    for step, outputs in translations.items():
+        columns = [Column("AtoB", "input", scenes["A"]), Column("AtoB", "translation", outputs)]
+        columns += [Column("BtoA", "input", scenes["B"]), Column("BtoA", "translation", scenes["A"])]
+        write_sheet(folder / "samples" / f"step-{step:08d}.png", columns)
+    lines = [json.dumps({"step": step, "losses": losses}) + "\n" for step in range(10, 10 + max(translations), 10)]
+    (folder / "log.jsonl").write_text("".join(lines))
+    return config
+
+
+def bars(picture: np.ndarray) -> np.ndarray:
+    pattern = 25 * (-1) ** np.arange(picture.shape[1])[None, :, None]
+    return np.clip(picture.astype(int) + pattern, 0, 255).astype(np.uint8)
+
+
+ILL = {
+    "inverted": lambda a, b: [255 - p for p in a],
+    "copied": lambda a, b: a,
+    "collapsed": lambda a, b: [b[0]] * len(b),
+    "tinted": lambda a, b: [(p * np.array([1, 0.5, 1])).astype(np.uint8) for p in b],
+    "striped": lambda a, b: [bars(p) for p in b],
+    "saturated": lambda a, b: [np.where(p > 127, 255, 0).astype(np.uint8) for p in b],
+}
+
+
+@pytest.mark.parametrize("ailment", ILL)
+def test_every_ailment_of_pictures_is_found(ailment: str, scenes: Any, tmp_path: Path) -> None:
+    run_of(tmp_path / "run", {0: scenes["A"], 100: ILL[ailment](scenes["A"], scenes["B"])}, scenes)
+    found = {finding.finding: finding for finding in diagnose(tmp_path / "run")}
+    assert f"{ailment} AtoB" in found
+    finding = found[f"{ailment} AtoB"]
+    assert (finding.since, finding.step) == (100, 100)
+    assert finding.message
+    assert finding.remedy
+    assert (tmp_path / "run" / str(finding.picture)).is_file()
+    assert not [name for name in found if name.endswith("BtoA")], "the other direction is well"
+
+
+def test_a_healthy_run_is_left_alone(scenes: Any, tmp_path: Path) -> None:
+    run_of(tmp_path / "run", {0: scenes["A"], 100: scenes["B"]}, scenes)
+    assert diagnose(tmp_path / "run") == []
+
+
+def test_since_when_and_that_a_cure_is_noticed(scenes: Any, tmp_path: Path) -> None:
+    well, ill = scenes["B"], [255 - p for p in scenes["A"]]
+    config = run_of(tmp_path / "run", {100: well, 200: ill, 300: ill}, scenes)
+    assert [finding.since for finding in diagnose(tmp_path / "run")] == [200]
+    doctor = Doctor(tmp_path / "run", config)
+    doctor.examine(200)
+    doctor.write()
+    continued = Doctor(tmp_path / "run", config)
+    continued.recall()
+    assert [(f.since, f.step) for f in continued.examine(300)] == [(200, 300)]
+    assert continued.examine(100) == []
+    continued.write()
+    assert (tmp_path / "run" / "doctor.jsonl").read_text() == ""
+
+
+@pytest.mark.parametrize(
+    ("losses", "method", "found"),
+    [
+        (HEALTHY, "cyclegan", []),
+        ({**HEALTHY, "gan_D_Y": 0.01}, "cyclegan", ["strong D_Y"]),
+        ({**HEALTHY, "gan_D_X": 0.25}, "cyclegan", ["blind D_X"]),
+        ({"kl_G": 1e-6, "kl_F": 0.05}, "cyclegan-vae", ["empty codes G"]),
+    ],
+)
+def test_losses_tell(losses: dict[str, float], method: str, found: list[str]) -> None:
+    assert [finding.finding for finding in of_losses(losses, load_config(method))] == found
+
+
+def test_other_objectives_are_blind_elsewhere() -> None:
+    config = load_config("cyclegan", ["objective=hinge"])
+    assert [finding.finding for finding in of_losses({"gan_D_X": 1.0, "gan_D_Y": 0.25}, config)] == ["blind D_X"]
+    assert list(of_losses({"gan_D_X": -20.0}, load_config("cyclegan", ["objective=wgan-gp"]))) == []
+
+
+def test_gradients_tell() -> None:
+    assert [finding.finding for finding in of_gradients({"G": 1e-3, "D": 0.0})] == ["no gradient D"]
+    assert [finding.finding for finding in of_gradients({"G": 1e3})] == ["huge gradient G"]
+
+
+def test_a_training_is_examined_as_it_goes(tiny: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """A tiny generator that is not trained at all copies nothing, but one with a closed mask does."""
+    config = tiny("cyclegan", "generator.mask=true", "train.lr=1e-9", "train.samples=4", "train.sample_every=4 steps")
+    engine.train(config)
+    lines = [json.loads(line) for line in (Path(config.run) / "doctor.jsonl").read_text().splitlines()]
+    assert lines
+    assert {line["step"] for line in lines} == {8}
+    assert {line["since"] for line in lines} <= {4, 8}
+    assert capfd.readouterr().out.count("doctor: ") >= len(lines)
+    page.write(Path(config.run))
+    assert lines[0]["remedy"].split(";")[0] in (Path(config.run) / "report.html").read_text("utf-8")
+
+
+def test_a_file_that_is_damaged_is_forgotten(scenes: Any, tmp_path: Path) -> None:
+    config = run_of(tmp_path / "run", {100: scenes["B"]}, scenes)
+    (tmp_path / "run" / "doctor.jsonl").write_bytes(b'{"finding": 1}\n\xff\xfe{{\n[]\n')
+    doctor = Doctor(tmp_path / "run", dataclasses.replace(config))
+    doctor.recall()
+    assert doctor.found == {}
