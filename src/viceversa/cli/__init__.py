@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from viceversa.cli import data, evaluating, presets, reporting, showing, training, translating
+from viceversa.cli import benchmarking, data, evaluating, presets, reporting, showing, training, translating
 from viceversa.cli.words import LAYOUT
 from viceversa.errors import one_line
 
@@ -55,5 +55,6 @@ app.command()(reporting.report)
 app.command()(showing.doctor)
 app.command()(showing.info)
 app.command("config")(showing.show_config)
+app.command()(benchmarking.bench)
 app.add_typer(presets.app, name="presets")
 app.add_typer(data.app, name="data")
