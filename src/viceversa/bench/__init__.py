@@ -121,8 +121,8 @@ def plain_step(config: Config, against: str, device: torch.device) -> Callable[[
         raise ConfigError(f"--against {against}: not known; there is eager-fp32")
     if (name, net) not in {("cyclegan", "resnet"), ("pix2pix", "unet"), ("cut", "resnet")} or device.type != "cpu":
         raise ConfigError(
-            f"--against {against}: is written for cyclegan and cut with generator=resnet and pix2pix with generator=unet, on "
-            "the CPU; leave it away for others"
+            f"--against {against}: is written for cyclegan and cut with generator=resnet and pix2pix with "
+            "generator=unet, on the CPU; leave it away for others"
         )
     reference = REFERENCES[name](config)
     for network in reference.networks().values():
