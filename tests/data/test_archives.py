@@ -197,6 +197,10 @@ def test_bombs_in_zips_are_refused_early(tmp_path: Path) -> None:
     refused(tmp_path, zipped({f"{i}.png": bytes(10**7) for i in range(6)}), "unpacks to more than")
 
 
+def test_what_is_declared_too_large_is_refused_before_it_is_written(tmp_path: Path) -> None:
+    refused(tmp_path, entry("bomb", size=10**10).tobuf() + bytes(1024), "unpacks to more than")
+
+
 def test_a_zip_that_lies_about_sizes_is_refused(tmp_path: Path) -> None:
     body = bytearray(zipped({"a.png": os.urandom(1000) + bytes(10**7)}))
     for signature, place in ((b"PK\3\4", 22), (b"PK\1\2", 24)):
@@ -235,6 +239,12 @@ def test_headers_that_ask_for_memory_are_refused(tmp_path: Path) -> None:
 def test_archives_that_are_cut_are_refused(tmp_path: Path, kind: str, part: float) -> None:
     body = PACKERS[kind](FILES).rstrip(b"\0") if kind == "tar" else PACKERS[kind](FILES)
     refused(tmp_path, body[: int(part * len(body))], "damaged")
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff" * 512])
+def test_a_tar_whose_second_header_is_damaged_has_not_ended(tmp_path: Path, damage: bytes) -> None:
+    body = tarred({"a": b"1", "b": b"2"})
+    refused(tmp_path, body[: 1024 + 100] + damage, "ends in the middle")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from viceversa.cli.words import argument, option, track, transfer
+from viceversa.cli.words import argument, option, track, transfers
 
 
 def get_data(
@@ -36,8 +36,8 @@ def get_data(
             typer.echo(f"{each.name:24}{size:>9}  {each.title}{'  (Kaggle)' if each.kaggle else ''}")
         return
     wanted, out = known(name), out or Path("datasets", name)
-    with transfer("downloading") as downloading, transfer("unpacking") as unpacking:
-        root = get_set(wanted, out, keep=keep, downloading=downloading, unpacking=unpacking)
+    with transfers() as transfer:
+        root = get_set(wanted, out, keep=keep, downloading=transfer("downloading"), unpacking=transfer("unpacking"))
     ready = f"try: viceversa train {wanted.train} data.root={root}" if wanted.train else wanted.note
     typer.echo(f"{out}: {wanted.title}; {ready}")
 

@@ -52,13 +52,17 @@ def track(items: Iterable[T], total: int) -> Iterable[T]:
 
 
 @contextmanager
-def transfer(what: str) -> Iterator[Callable[[int, Optional[int]], None]]:
-    """Give a function that shows the bytes done of the bytes to do, as a bar on a terminal, nowhere else."""
+def transfers() -> Iterator[Callable[[str], Callable[[int, Optional[int]], None]]]:
+    """Give what makes, of a word, a function that shows the bytes done of the bytes to do: bars on a terminal only."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 
     console = Console(stderr=True)
-    columns = (what, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(what, total=None, visible=False)
-        yield lambda done, total: bar.update(task, completed=done, total=total, visible=True)
+    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
+
+        def transfer(what: str) -> Callable[[int, Optional[int]], None]:
+            task = bars.add_task(what, total=None, visible=False)
+            return lambda done, total: bars.update(task, completed=done, total=total, visible=True)
+
+        yield transfer

@@ -67,9 +67,8 @@ def local_folder(url: str, limits: Limits = DEFAULT) -> Path:
             return folder
         if known is not None and remote.fingerprint in ("", known):
             return folder
-        if known is not None:
-            log.warning("%s: has changed since it was fetched; fetching it anew", url)
-        log.info("%s: fetching into %s", url, folder)
+        changed = "has changed since it was fetched; " if known is not None else ""
+        log.warning("%s: %sfetching it into %s", url, changed, folder)
         _fetch(url, remote, folder, limits)
     return folder
 
@@ -136,6 +135,7 @@ def _system(url: str) -> tuple[Any, str]:
         raise ConfigError(f"{url}: reading {protocol}:// takes another package: {remedy}") from None
     except Exception as error:
         raise ConfigError(f"{url}: not an address that can be read ({_words(error)})") from None
+    system.invalidate_cache()  # what it remembers of an earlier look may be out of date
     folder_over_http = protocol in ("http", "https") and not is_archive(path)
     return system, path.rstrip("/") + "/" * folder_over_http  # there, links are relative to it
 

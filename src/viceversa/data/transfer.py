@@ -98,9 +98,8 @@ def transfer(url: str, part: Part, *, checked: bool, limit: int, progress: Progr
             raise Broken("has changed") from None
         raise (Broken if error.code in BUSY else Refused)(f"answers {error.code} {error.reason}".rstrip()) from None
     except URLError as error:
-        if isinstance(error.reason, gaierror):  # no such host, or no network: waiting helps neither
-            raise Refused(f"cannot be reached ({error.reason.strerror})") from None
-        raise Broken(f"cannot be reached ({_words(error.reason)})") from None
+        hopeless = isinstance(error.reason, (gaierror, ConnectionRefusedError))  # no network, no such host, no server
+        raise (Refused if hopeless else Broken)(f"cannot be reached ({_words(error.reason)})") from None
     except (HTTPException, TimeoutError, ConnectionError, ssl.SSLError) as error:
         raise Broken(f"broke off ({_words(error)})") from None
     except ValueError as error:  # not an address at all
