@@ -55,6 +55,10 @@ def contrasts(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     return calls
 
 
+def keys(method: CUT, source: Tensor) -> list[Tensor]:
+    return method.G.features(source, method.layers)
+
+
 def test_updates_the_discriminator_first() -> None:
     assert [update.group for update in build().step(images())] == ["D", "G"]
 
@@ -112,7 +116,7 @@ def test_attention_is_asked_of_the_input_and_shared_with_the_translation(monkeyp
 def test_gradient_reaches_the_key_unless_it_is_detached(detach: bool) -> None:
     method = build(f"method.detach={str(detach).lower()}")
     source = images()["A"].requires_grad_()
-    method.patch_nce(source, images()["B"], flipped=False).backward()
+    method.patch_nce(keys(method, source), images()["B"], flipped=False).backward()
     assert (source.grad is None) == detach
     if source.grad is not None:
         assert source.grad.abs().sum() > 0
@@ -121,7 +125,7 @@ def test_gradient_reaches_the_key_unless_it_is_detached(detach: bool) -> None:
 def test_the_translation_is_always_trained() -> None:
     method = build()
     translation = images()["B"].requires_grad_()
-    method.patch_nce(images()["A"], translation, flipped=False).backward()
+    method.patch_nce(keys(method, images()["A"]), translation, flipped=False).backward()
     assert translation.grad is not None
     assert translation.grad.abs().sum() > 0
 
@@ -166,13 +170,13 @@ def test_the_contrast_is_the_mean_over_layers() -> None:
     method = build("method.patches=2000")  # all positions, so that no chance is left
     batch = images()
     fake = method.G(batch["A"])
-    whole = method.patch_nce(batch["A"], fake, flipped=False)
+    whole = method.patch_nce(keys(method, batch["A"]), fake, flipped=False)
     heads = next(method.H.children())
     parts = []
     for i, name in enumerate(LAYERS):
         method.layers = (name,)
         method.H = Only(heads, i)  # type: ignore[assignment]
-        parts.append(method.patch_nce(batch["A"], fake, flipped=False))
+        parts.append(method.patch_nce(keys(method, batch["A"]), fake, flipped=False))
     assert whole.item() == pytest.approx(torch.stack(parts).mean().item(), rel=1e-5)
 
 
@@ -251,7 +255,23 @@ def test_translates_in_its_direction(direction: str) -> None:
     assert found["gan_D"].item() == pytest.approx(
         0.5 * (method.D(fake).square().mean() + (method.D(y) - 1).square().mean()).item()
     )
-    assert found["nce_X"].item() == pytest.approx(0.5 * method.patch_nce(x, fake, flipped=False).item(), rel=1e-4)
-    assert found["nce_Y"].item() == pytest.approx(
-        0.5 * method.patch_nce(y, method.G(y), flipped=False).item(), rel=1e-4
+    assert found["nce_X"].item() == pytest.approx(
+        0.5 * method.patch_nce(keys(method, x), fake, flipped=False).item(), rel=1e-4
     )
+    assert found["nce_Y"].item() == pytest.approx(
+        0.5 * method.patch_nce(keys(method, y), method.G(y), flipped=False).item(), rel=1e-4
+    )
+
+
+def test_one_pass_gives_the_translation_and_the_keys() -> None:
+    method, x = build(), images()["A"]
+    passes: list[nn.Module] = []
+    method.G.stem.register_forward_hook(lambda stem, *_: passes.append(stem))
+    translation, found = method.translate(x, flipped=False)
+    assert len(passes) == 1
+    assert torch.equal(translation, method.G(x))
+    assert all(torch.equal(a, b) for a, b in zip(found, keys(method, x), strict=True))
+
+    mirrored, found = method.translate(x, flipped=True)  # the keys are those of the picture, not of its mirror image
+    assert torch.equal(mirrored, method.G(x.flip(-1)))
+    assert all(torch.equal(a, b) for a, b in zip(found, keys(method, x), strict=True))

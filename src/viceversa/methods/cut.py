@@ -37,23 +37,11 @@ class CUT(Method):
     """
 
     def __init__(
-        self,
-        make: Networks,
-        *,
-        direction: Direction = "AtoB",
-        nce: float = 1.0,
-        nce_identity: bool = True,
-        layers: tuple[str, ...] = ("input", "down1", "down2", "block1", "block5"),
-        patches: int = 256,
-        temperature: float = 0.07,
-        detach: bool = True,
-        negatives: Negatives = "image",
-        contrast: Contrast = "infonce",
-        query: Queries = "random",
-        flip_equivariance: bool = False,
-        head_width: int = 256,
-        pool: int = 0,
-    ) -> None:
+        self, make: Networks, *, direction: Direction = "AtoB", nce: float = 1.0, nce_identity: bool = True,
+        layers: tuple[str, ...] = ("input", "down1", "down2", "block1", "block5"), patches: int = 256,
+        temperature: float = 0.07, detach: bool = True, negatives: Negatives = "image", contrast: Contrast = "infonce",
+        query: Queries = "random", flip_equivariance: bool = False, head_width: int = 256, pool: int = 0,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.direction, (self.x, self.y) = direction, direction.split("to")
         make.require_same_channels("method.name", "G's encoder sees both worlds", "cyclegan method.identity=0")
@@ -67,31 +55,37 @@ class CUT(Method):
     def step(self, batch: Batch) -> Iterator[Update]:
         x, y = batch[self.x], batch[self.y]
         flipped = self.flip_equivariance and torch.rand((), generator=SHARED).item() < 0.5
-        fake = self.G(x.flip(-1) if flipped else x)
-        same = self.G(y.flip(-1) if flipped else y) if self.nce_identity else None
+        fake, keys = self.translate(x, flipped)
+        same, same_keys = self.translate(y, flipped) if self.nce_identity else (None, [])
 
         yield Update("D", gan_D=self.gan.discriminator(self.D, real=y, fake=self.pool(fake)))
 
         share = 0.5 if self.nce_identity else 1.0
         losses = {
             "gan_G": self.gan.generator(self.D(fake)),  # Eq. 1
-            "nce_X": share * self.nce * self.patch_nce(x, fake, flipped),  # Eq. 4
+            "nce_X": share * self.nce * self.patch_nce(keys, fake, flipped),  # Eq. 4
         }
         if same is not None:
-            losses["nce_Y"] = share * self.nce * self.patch_nce(y, same, flipped)  # Eq. 5
+            losses["nce_Y"] = share * self.nce * self.patch_nce(same_keys, same, flipped)  # Eq. 5
         yield Update("G", **losses)
 
-    def patch_nce(self, source: Tensor, translation: Tensor, flipped: bool) -> Tensor:
-        """Return the mean over layers of the contrast between a picture and its translation."""
-        keys, queries = self.G.features(source, self.layers), self.G.features(translation, self.layers)
+    def translate(self, source: Tensor, flipped: bool) -> tuple[Tensor, list[Tensor]]:
+        """Return the translation of a picture, or of its mirror image, and the features of the picture itself."""
+        if not flipped:
+            return self.G.translate_seen(source, self.layers)
+        return self.G(source.flip(-1)), self.G.features(source, self.layers)
+
+    def patch_nce(self, keys: list[Tensor], translation: Tensor, flipped: bool) -> Tensor:
+        """Return the mean over layers of the contrast between a picture's features and its translation's."""
+        queries = self.G.features(translation, self.layers)
         if flipped:
             queries = [feature.flip(-1) for feature in queries]
         chosen = [choose(key, self.patches, self.query) for key in keys]
-        key = self.H([take(k, c) for k, c in zip(keys, chosen, strict=True)])
+        with torch.set_grad_enabled(not self.detach):
+            key = self.H([take(k, c) for k, c in zip(keys, chosen, strict=True)])
         query = self.H([take(q, c) for q, c in zip(queries, chosen, strict=True)])
         nce = partial(patch_nce, temperature=self.temperature, contrast=self.contrast, negatives=self.negatives)
-        pairs = ((q, k.detach() if self.detach else k) for q, k in zip(query, key, strict=True))
-        return torch.stack([nce(q, k).mean() for q, k in pairs]).mean()
+        return torch.stack([nce(q, k).mean() for q, k in zip(query, key, strict=True)]).mean()
 
     def groups(self) -> dict[str, list[nn.Module]]:
         return {"D": [self.D], "G": [self.G, self.H]}

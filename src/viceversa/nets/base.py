@@ -32,6 +32,10 @@ class Generator(nn.Module):
         """Compute the network stage by stage and yield each named feature map as soon as it is known."""
         return iter(())
 
+    def translate_seen(self, x: Tensor, names: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
+        """Return the translation of x and its named feature maps, in one pass where the network can do that."""
+        return self(x), self.features(x, names)
+
     def tap_channels(self) -> Mapping[str, int]:
         """Return the number of channels of each named feature map, in the order of `taps`."""
         return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import torch
@@ -65,7 +65,7 @@ class ResNetGenerator(Generator):
                 f"and {out_channels}; turn the mask off or make the channels equal"
             )
         self.multiple = 2**downs
-        self.mask = mask
+        self.mask, self.dropout = mask, dropout
         steps = list(pairwise(width * 2**i for i in range(downs + 1)))
         inner = width * 2**downs
         self.stem = make_stem(in_channels, width, norm)
@@ -79,20 +79,34 @@ class ResNetGenerator(Generator):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, H, W) to (B, out, H, W) in [-1, 1]; H and W multiples of `multiple`."""
-        content, mask = self.paint(x)
-        return content if mask is None else mask * content + (1 - mask) * x
+        return self._painted(x, self._inner(x))
+
+    def translate_seen(self, x: Tensor, names: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
+        """Return the translation of x and its named feature maps; one pass does for both, unless there is dropout."""
+        if not self.blocks or self.dropout:
+            return super().translate_seen(x, names)
+        seen = dict(self.taps(x))
+        return self._painted(x, seen[f"block{len(self.blocks)}"]), [seen[name] for name in names]
 
     def attention(self, x: Tensor) -> Tensor | None:
         """Return the mask, (B, 1, H, W) in [0, 1], or None without one."""
-        return self.paint(x)[1] if self.mask else None
+        return self.paint(self._inner(x))[1] if self.mask else None
 
-    def paint(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def paint(self, h: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the new picture and where it goes (Mejjati et al., 2018; Tang et al., 2019)."""
-        raw = self.head(self.ups(self.blocks(self.downs(self.stem(x)))))
+        raw = self.head(self.ups(h))
         if not self.mask:
             return torch.tanh(self.output_norm(raw)), None
         content, mask = raw[:, :-1], raw[:, -1:]
         return torch.tanh(self.output_norm(content)), torch.sigmoid(mask + OPEN)
+
+    def _inner(self, x: Tensor) -> Tensor:
+        h: Tensor = self.blocks(self.downs(self.stem(x)))
+        return h
+
+    def _painted(self, x: Tensor, h: Tensor) -> Tensor:
+        content, mask = self.paint(h)
+        return content if mask is None else mask * content + (1 - mask) * x
 
     def taps(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Yield the padded input, the convolutions on the way down before their norm, and each block's result.
