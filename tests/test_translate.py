@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from torch import Tensor
 
-from viceversa.data.images import Picture, from_tensor, on_white, save_picture, to_tensor, with_channels
+from viceversa.data.images import Picture, from_tensor, on_white, open_picture, save_picture, to_tensor, with_channels
 from viceversa.nets.base import Generator
 from viceversa.nets.build import build_generator
 from viceversa.nets.layers import set_inference
@@ -617,3 +617,33 @@ def test_a_walk_that_cannot_be_is_refused(vae: Path, weights: Path, photos: Path
         with pytest.raises(ValueError, match="is not variational"):
             go(weights, photos / "2.jpg", tmp_path / "out", wanted=wanted)
     assert not (tmp_path / "out").exists()
+
+
+# --- more bits, more channels
+
+
+def test_a_deep_picture_stays_deep(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).random((40, 33, 3), np.float32)
+    picture = same().picture(Picture(values))
+    assert picture.pixels.dtype == np.float32
+    assert np.abs(picture.pixels - values).max() < 1e-6
+    assert np.asarray(same()(Picture(values))).dtype == np.uint8
+    alpha = noise(40, 33)
+    seen = with_channels(Picture(values, alpha), 3)
+    restored = off_white(seen, alpha)
+    assert np.abs(restored - values)[alpha > 60].max() < 1e-3
+
+
+def test_any_number_of_channels_from_file_to_file(tmp_path: Path) -> None:
+    weights = tmp_path / "AtoB.safetensors"
+    save_generator(weights, *make(channels=(5, 2)))
+    save_picture(tmp_path / "in" / "x.npy", np.random.default_rng(0).random((40, 33, 5), np.float32))
+    save_picture(tmp_path / "in" / "y.tif", noise(40, 33, 5))
+    save_picture(tmp_path / "in" / "z.png", noise(40, 33, 3))
+    outcome = translate_pictures(weights, str(tmp_path / "in"), tmp_path / "out")
+    assert [path.name for path in outcome.written] == ["x.npy", "y.tif"]
+    assert "3 channels cannot be read as 5" in outcome.failed[tmp_path / "in" / "z.png"]
+    written = [open_picture(path).pixels for path in outcome.written]
+    assert [(pixels.shape, pixels.dtype) for pixels in written] == [((40, 33, 2), np.float32), ((40, 33, 2), np.uint8)]
+    one = translate_pictures(weights, str(tmp_path / "in" / "y.tif"), tmp_path / "one.png")
+    assert [path.name for path in one.written] == ["one.tiff"]

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image
 
 from viceversa.config import Direction
 from viceversa.data.images import (
@@ -25,10 +24,12 @@ from viceversa.data.images import (
     with_channels,
 )
 from viceversa.devices import pick_device
-from viceversa.translator import Translator, as_image, as_picture
+from viceversa.translator import Translator, as_picture
 
 Job: TypeAlias = tuple[Path, Path]
 Track: TypeAlias = Callable[[Iterable[Job], int], Iterable[Job]]
+
+DEEP = (".tif", ".tiff", ".npy")  # formats of any number of channels
 
 
 @dataclass
@@ -95,6 +96,10 @@ def translate_pictures(
     translator = Translator.load(model, direction, raw=raw, best=best, device=pick_device(device))
     if wanted.save_mask and not translator.has_mask:
         raise ValueError(f"{model}: has no attention mask; train with generator.mask=true for --save-mask")
+    if translator.card.out_channels not in (1, 3, 4):
+        jobs = [
+            (file, output if output.suffix.lower() in DEEP else output.with_suffix(".tiff")) for file, output in jobs
+        ]
     outcome = Outcome(translator.card.direction)
     for file, output in track(jobs, len(jobs)):
         files = wanted.files(output)
@@ -104,13 +109,13 @@ def translate_pictures(
             continue
         try:
             results = _results(translator, at_size(open_picture(file), wanted.size), wanted, end)
+            for path, result in zip(files, results, strict=True):
+                if path in todo:
+                    save_picture(path, result.pixels, result.alpha, result.gray)
+                    outcome.files += 1
         except ImageError as error:
             outcome.failed[file] = str(error).removeprefix(f"{file}: ")
             continue
-        for path, result in zip(files, map(as_picture, results), strict=True):
-            if path in todo:
-                save_picture(path, result.pixels, result.alpha, result.gray)
-                outcome.files += 1
         outcome.written.append(output)
     return outcome
 
@@ -126,15 +131,15 @@ def _check(wanted: Wanted, jobs: list[Job]) -> None:
     _refuse(times > 1, f"{path}: would be written for several pictures; rename one of them")
 
 
-def _results(translator: Translator, picture: Picture, wanted: Wanted, end: Picture | None) -> list[Image.Image]:
-    """Return the images for `Wanted.files`, in their order; a walk goes to the picture `end`."""
+def _results(translator: Translator, picture: Picture, wanted: Wanted, end: Picture | None) -> list[Picture]:
+    """Return the pictures for `Wanted.files`, in their order; a walk goes to the picture `end`."""
     if end is not None:
-        results = translator.interpolate(picture, end, wanted.samples or 8)
+        results = [as_picture(image) for image in translator.interpolate(picture, end, wanted.samples or 8)]
     elif wanted.samples is not None:
-        results = translator.samples(picture, wanted.samples, wanted.seed or 0)
+        results = [as_picture(image) for image in translator.samples(picture, wanted.samples, wanted.seed or 0)]
     else:
-        results = [translator(picture)]
-    return [*results, as_image(translator.mask(picture))] if wanted.save_mask else results
+        results = [translator.picture(picture)]
+    return [*results, Picture(translator.mask(picture), None, True)] if wanted.save_mask else results
 
 
 def at_size(picture: Picture, size: int | None) -> Picture:

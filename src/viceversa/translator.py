@@ -67,10 +67,10 @@ class Translator:
         """
         return self._finished(self.pixels(with_channels(picture, self.card.in_channels)), picture.alpha)
 
-    def pixels(self, pixels: Pixels) -> NDArray[np.uint8]:
-        """Return uint8 pixels (H, W, out) for pixels (H, W, in)."""
+    def pixels(self, pixels: Pixels) -> Pixels:
+        """Return pixels (H, W, out) for pixels (H, W, in), as deep as they are: uint8, or float32 in [0, 1]."""
         with self._repeatable():
-            return self._cut(self.net(self._fitted(pixels)), pixels.shape)
+            return self._cut(self.net(self._fitted(pixels)), pixels.shape, unrounded=pixels.dtype != np.uint8)
 
     def samples(self, image: Shown, count: int, seed: int = 0) -> list[Image.Image]:
         """Return different translations of a picture, with codes drawn from the distribution that it is encoded to.
@@ -146,18 +146,18 @@ class Translator:
             pixels = np.pad(pixels, (*around, (0, 0)), mode="reflect")
         return to_tensor(pixels)[None].to(self.device)
 
-    def _cut(self, batch: Tensor, shape: Sequence[int]) -> NDArray[np.uint8]:
+    def _cut(self, batch: Tensor, shape: Sequence[int], unrounded: bool = False) -> Pixels:
         """Return the picture of a batch at the size (height, width, ...) it had before `_fitted`."""
         height, width = shape[:2]
         if self.net.size is not None:
-            return resize(from_tensor(batch[0]), (height, width)).astype(np.uint8)
+            return resize(from_tensor(batch[0], unrounded), (height, width))
         top, left = (margins(side, self.net.multiple)[0] for side in (height, width))
-        return from_tensor(batch[0, :, top : top + height, left : left + width])
+        return from_tensor(batch[0, :, top : top + height, left : left + width], unrounded)
 
-    def _finished(self, result: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> Picture:
+    def _finished(self, result: Pixels, alpha: NDArray[np.uint8] | None) -> Picture:
         """Return what the network made of a picture that was transparent as `alpha` says."""
         if self.card.out_channels == 4:
-            return Picture(result[:, :, :3], result[:, :, 3])
+            return Picture(result[:, :, :3], eight_bits(result[:, :, 3]))
         if alpha is not None and self.card.in_channels != 4:
             result = off_white(result, alpha)
         return Picture(result, alpha, result.shape[2] == 1)
@@ -171,8 +171,8 @@ def as_picture(image: Shown) -> Picture:
 
 
 def as_pil(picture: Picture) -> Image.Image:
-    """Return a picture of 8 bits as a PIL image, with its alpha."""
-    image = as_image(picture.pixels.astype(np.uint8, copy=False))
+    """Return a picture as a PIL image of 8 bits, with its alpha."""
+    image = as_image(eight_bits(picture.pixels))
     if picture.alpha is not None:
         image.putalpha(as_image(picture.alpha))
     return image
@@ -193,7 +193,14 @@ def margins(length: int, multiple: int) -> tuple[int, int]:
     return missing // 2, missing - missing // 2
 
 
-def off_white(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Undo the blending of uint8 pixels (H, W, C) with white, so that edges show no white rim on other grounds."""
-    share = np.maximum(alpha, 1)[:, :, None] / 255
-    return np.rint(255 - (255.0 - pixels) / share).clip(0, 255).astype(np.uint8)
+def eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
+    """Return uint8 pixels as they are, and round floats in [0, 1]."""
+    return pixels if pixels.dtype == np.uint8 else np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
+
+
+def off_white(pixels: Pixels, alpha: NDArray[np.uint8]) -> Pixels:
+    """Undo the blending of pixels (H, W, C) with white, so that edges show no white rim on other grounds."""
+    share = np.maximum(alpha, 1)[:, :, None] / np.float32(255)
+    white = np.float32(255 if pixels.dtype == np.uint8 else 1)
+    result: Pixels = (white - (white - pixels) / share).clip(0, white)
+    return np.rint(result).astype(np.uint8) if pixels.dtype == np.uint8 else result

@@ -17,7 +17,7 @@ import pytest
 import torch
 from PIL import Image
 
-from viceversa.config import Config, ConfigError, DataConfig, TrainConfig, load_config
+from viceversa.config import Config, DataConfig, TrainConfig, load_config
 from viceversa.data import ImageError, Stream, open_stream
 from viceversa.data.images import normalise, resize, save_picture, to_tensor
 from viceversa.data.stream import Batch
@@ -199,11 +199,6 @@ def test_steps_per_epoch(unpaired: Path) -> None:
     assert stream_of(unpaired, batch=2).steps_per_epoch() == 3
     assert stream_of(unpaired).steps_per_epoch(world=3) == 2
     assert stream_of(unpaired, batch=50).steps_per_epoch() == 1
-
-
-def test_impossible_channels(unpaired: Path) -> None:
-    with pytest.raises(ConfigError, match=r"data\.channels_b=2: pictures are read as 1 gray, 3 RGB or 4 RGBA"):
-        stream_of(unpaired, channels_b=2)
 
 
 def test_samples_are_spread_over_the_test_pictures(unpaired: Path) -> None:

@@ -115,7 +115,7 @@ class DataConfig:
     decay_crop: bool = True
     """Go on with random crops while the learning rate falls; CUT's code shows whole pictures then (load = crop)."""
     channels_a: Annotated[int, Field(ge=1)] = 3
-    """Channels of world A: 1 gray, 3 RGB, 4 RGBA."""
+    """Channels of world A: 1 gray, 3 RGB, 4 RGBA, or as many as its files have."""
     channels_b: Annotated[int, Field(ge=1)] = 3
     """Channels of world B."""
     workers: Annotated[int, Field(ge=0)] = 1

@@ -1,56 +1,71 @@
 """Decoding pictures of any mode Pillow knows: upright, in sRGB, as numpy arrays (height, width, channels).
 
-Ordinary pictures stay uint8; sources with more than 8 bits become float32 in [0, 1]. Pillow cuts 16 bits per channel
-of *colour* to 8 by itself, so only gray ones keep their depth.
+Ordinary pictures stay uint8; sources with more than 8 bits become float32 in [0, 1]. Pillow would cut 16 bits per
+channel of *colour* to 8 without a word, and knows no more than four channels: such files go to `deep`.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from viceversa.data import deep
+from viceversa.data.picture import ImageError, Picture, Pixels
+
+__all__ = ["ImageError", "Picture", "Pixels", "open_picture", "picture_of", "picture_size"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # no EPS or PDF: those would start other programs
-EXIF_ORIENTATION = 0x0112
-
-Pixels: TypeAlias = NDArray[Any]  # uint8, or float32 in [0, 1]
-
-
-class ImageError(ValueError):
-    """A picture that cannot be used; the message is one line that names the file and what is wrong."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A decoded picture. `pixels`: (H, W, 1 or 3) uint8, or float32 in [0, 1]; `alpha`: (H, W) uint8, 0 transparent."""
-
-    pixels: Pixels
-    alpha: NDArray[np.uint8] | None = None
-    gray: bool = False
-    """The source had no colour."""
+TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+EXIF_ORIENTATION, SAMPLES_PER_PIXEL = 0x0112, 0x0115
 
 
 def open_picture(path: Path | str) -> Picture:
-    """Read a picture of any mode: first frame, turned as its EXIF data say, converted to sRGB.
+    """Read a picture of any kind: first frame, turned as its EXIF data say, ordinary ones converted to sRGB.
 
-    Gray pictures with more than 8 bits become float32 in [0, 1] (see `_scale`).
-    Raises ImageError if the file cannot be read or decoded.
+    Pictures with more than 8 bits become float32 in [0, 1] (see `_scale` for gray ones, `deep` for others).
+    Raises ImageError if the file cannot be read or decoded, or needs a package that is not installed.
     """
+    path = Path(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, of odd metadata; what matters raises an error below
-            with Image.open(path, formats=FORMATS) as image:
-                return picture_of(image)
+            return _open(path)
     except Exception as error:  # on damaged files Pillow raises nearly anything
-        raise ImageError(f"{path}: {_reason(Path(path), error)}") from None
+        raise ImageError(f"{path}: {_reason(path, error)}") from None
+
+
+def _open(path: Path) -> Picture:
+    if path.suffix.lower() == ".npy":
+        return deep.read_array(path)
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            if not _too_deep(image):
+                return picture_of(image)
+            read = deep.read_png if image.format == "PNG" else deep.read_tiff
+            return _turn(read(path), _orientation(image))
+    except UnidentifiedImageError:
+        if path.is_file() and path.read_bytes()[:4] in TIFF:
+            return deep.read_tiff(path)
+        raise
+
+
+def _too_deep(image: ImageFile) -> bool:
+    """Whether Pillow would lose something: colours of 16 bits, or channels that it does not know."""
+    if image.format not in ("PNG", "TIFF"):
+        return False
+    bands = image.tag_v2.get(SAMPLES_PER_PIXEL, 1) if isinstance(image, TiffImageFile) else len(image.getbands())
+    cut = any(";16" in str(tile.args) for tile in image.tile) and not image.mode.startswith("I")
+    return cut or bands != len(image.getbands())
 
 
 def picture_of(image: Image.Image) -> Picture:
@@ -67,9 +82,12 @@ def picture_size(path: Path) -> tuple[int, int] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as image:
-                width, height = image.size
-                return width, height
+            try:
+                with Image.open(path, formats=FORMATS) as image:
+                    width, height = image.size
+                    return width, height
+            except UnidentifiedImageError:
+                return deep.size_of(path)
     except Exception:  # as above; whoever opens the picture will say why
         return None
 

@@ -85,8 +85,11 @@ class Draws(Dataset[Drawn]):
         for world, item, picture in zip(worlds, items, open_each(items), strict=True):
             if isinstance(picture, ImageError):
                 broken[str(item)] = str(picture)
-            else:
+                continue
+            try:
                 images.append(with_channels(picture, self.channels[world]))
+            except ImageError as error:
+                broken[str(item)] = f"{item}: {error} (data.channels_{world.lower()})"
         return images if len(images) == len(items) else None
 
     def _order(self, worlds: str, epoch: int, length: int) -> NDArray[np.int64]:

@@ -16,8 +16,9 @@ Corner: TypeAlias = tuple[int, int]
 def grid(columns: Columns, *, gap: int = 4, cell: int | None = None) -> Image.Image:
     """Return an image with one labelled column for each entry, one row for each of its pictures.
 
-    Pictures are uint8 (H, W, C) with 1, 3 or 4 channels; None leaves a place empty. `cell` is the side of a place in
-    pixels, by default `side_of`. A label that is an empty string starts a new group after a wider gap.
+    Pictures are uint8 (H, W, C); of more than four channels the first three are shown, of two the first. None leaves a
+    place empty. `cell` is the side of a place in pixels, by default `side_of`. A label that is an empty string starts a
+    new group after a wider gap.
     """
     side = cell or side_of(columns)
     font = ImageFont.load_default(size=max(11, side // 11))
@@ -59,7 +60,10 @@ def _header(columns: Columns, side: int) -> int:
 
 def _fit(picture: np.ndarray, side: int) -> Image.Image:
     """Enlarge by whole pixels or shrink smoothly, so that the longer side becomes `side`."""
-    image = Image.fromarray(picture[..., 0] if picture.shape[2] == 1 else picture)
+    channels = picture.shape[2]
+    if channels == 2 or channels > 4:  # the first three stand for all
+        picture = picture[:, :, : 1 if channels == 2 else 3]
+    image = Image.fromarray(np.ascontiguousarray(picture[..., 0] if picture.shape[2] == 1 else picture))
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, PAPER), image)
     image = image.convert("RGB")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from viceversa.data import deep
 from viceversa.data.decode import ImageError, Picture, Pixels, open_picture, picture_of
 from viceversa.files import replacing
 
@@ -44,7 +45,7 @@ log = logging.getLogger("viceversa")
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF"}
 FORMATS |= {".tiff": "TIFF", ".gif": "GIF", ".ppm": "PPM", ".pgm": "PPM"}
-EXTENSIONS = frozenset(FORMATS)
+EXTENSIONS = frozenset(FORMATS) | {".npy"}
 DIGITS = re.compile("([0-9]+)")
 OPAQUE = frozenset({".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"})  # formats without alpha
 
@@ -90,12 +91,15 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 def with_channels(picture: Picture, channels: int) -> Pixels:
     """Return (H, W, channels): 1 luminance, 3 RGB, 4 RGB and alpha; with 1 and 3, what is transparent turns white.
 
-    Raises ImageError for any other number of channels.
+    A picture of any other number of channels is only read as what it is. Raises ImageError for what does not fit.
     """
     pixels, alpha = picture.pixels, picture.alpha
-    if channels not in (1, 3, 4):
-        has = pixels.shape[2] + (alpha is not None)
-        raise ImageError(f"a picture of {has} channels cannot be read as {channels}; 1, 3 and 4 are possible")
+    has = pixels.shape[2] + (alpha is not None)
+    if alpha is None and has == channels:
+        return pixels
+    if channels not in (1, 3, 4) or pixels.shape[2] not in (1, 3):
+        possible = "1, 3 and 4 are possible" if pixels.shape[2] in (1, 3) else f"only as {has}"
+        raise ImageError(f"a picture of {has} channels cannot be read as {channels}; {possible}")
     if channels == 4:
         color = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
         opaque: Pixels = np.full(pixels.shape[:2], 255, np.uint8) if alpha is None else alpha
@@ -151,32 +155,49 @@ def normalise(batch: Tensor) -> Tensor:
     return batch.float() / 127.5 - 1 if batch.dtype == torch.uint8 else batch
 
 
-def from_tensor(tensor: Tensor) -> NDArray[np.uint8]:
-    """Turn a tensor (C, H, W) in [-1, 1] into a picture (H, W, C) uint8: clamped, and rounded to the nearest value."""
-    values = tensor.detach().to("cpu", torch.float32).clamp(-1, 1).add(1).mul(127.5).round()
-    return np.ascontiguousarray(values.to(torch.uint8).permute(1, 2, 0).numpy())
+def from_tensor(tensor: Tensor, unrounded: bool = False) -> Pixels:
+    """Turn a tensor (C, H, W) in [-1, 1] into a picture (H, W, C): clamped, and rounded to the nearest uint8.
+
+    `unrounded`: nothing is rounded, and the picture is float32 in [0, 1].
+    """
+    values = tensor.detach().to("cpu", torch.float32).clamp(-1, 1).add(1).permute(1, 2, 0)
+    values = values.div(2) if unrounded else values.mul(127.5).round().to(torch.uint8)
+    return np.ascontiguousarray(values.numpy())
 
 
-def save_picture(
-    path: Path | str, pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None, gray: bool = False
-) -> None:
-    """Write (H, W, 1, 3 or 4) uint8 in the format of the suffix, with `alpha` (H, W) if the format can hold it.
+def save_picture(path: Path | str, pixels: Pixels, alpha: NDArray[np.uint8] | None = None, gray: bool = False) -> None:
+    """Write (H, W, C) in the format of the suffix, with `alpha` (H, W) if the format can hold it.
 
-    `gray` writes one channel. The file appears at once and whole, in folders made as needed. Raises ImageError for an
-    unknown suffix.
+    `gray` writes one channel. Floats in [0, 1] are written with 16 bits where format and installed packages can, else
+    with 8; in .npy as they are. The file appears at once and whole, in folders made as needed. Raises ImageError for an
+    unknown suffix, and for channels that do not fit into the format.
     """
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix not in EXTENSIONS:
         raise ImageError(f"{path}: cannot write this format; use one of {' '.join(sorted(EXTENSIONS))}")
-    if pixels.shape[2] == 4:
-        pixels, alpha = pixels[:, :, :3], pixels[:, :, 3] if alpha is None else alpha
+    if alpha is None and pixels.shape[2] == 4 and pixels.dtype == np.uint8:
+        pixels, alpha = pixels[:, :, :3], pixels[:, :, 3]
     if alpha is not None and suffix in OPAQUE:
         pixels, alpha = on_white(pixels, alpha), None
-    if gray or suffix == ".pgm":
+    if (gray or suffix == ".pgm") and pixels.shape[2] == 3:
         pixels = luminance(pixels)
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    if alpha is not None:
-        image.putalpha(Image.fromarray(alpha))
+    known = pixels.shape[2] in (1, 3)
+    lasting = pixels.dtype != np.uint8 and suffix in (".png", ".tif", ".tiff") and deep.can_write_colour()
     with replacing(path, durable=False) as partial:
+        if suffix == ".npy" or not known or lasting:
+            try:
+                deep.write(partial, suffix, pixels, alpha)
+            except ImageError as error:
+                raise ImageError(f"{path}: {error}") from None
+            return
+        image = _as_image(pixels)
+        if alpha is not None:
+            image.putalpha(Image.fromarray(alpha))
         image.save(partial, format=FORMATS[suffix], quality=95)  # quality: of JPEG and WebP
+
+
+def _as_image(pixels: Pixels) -> Image.Image:
+    if pixels.dtype != np.uint8:
+        pixels = np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from viceversa.config import Config, ConfigError
+from viceversa.config import Config
 from viceversa.data.augment import check
 from viceversa.data.draws import Batch, Broken, Drawn, Draws, Numbers, collate, start_worker
 from viceversa.data.images import ImageError, Pixels, to_tensor
@@ -50,11 +50,6 @@ class Stream:
     """
 
     def __init__(self, source: Source, config: Config) -> None:
-        for key in ("channels_a", "channels_b"):
-            if getattr(config.data, key) not in (1, 3, 4):
-                raise ConfigError(
-                    f"data.{key}={getattr(config.data, key)}: pictures are read as 1 gray, 3 RGB or 4 RGBA"
-                )
         check(config.data.augment, source.train.paired, (config.data.channels_a, config.data.channels_b))
         self.source = source
         self.config = config
@@ -160,8 +155,10 @@ class Stream:
         if len(self.broken) > self.tolerated:
             names = ", ".join(sorted(self.broken)[:3])
             more = ", ..." if len(self.broken) > 3 else ""
+            first = self.broken[min(self.broken)]
             raise ImageError(
-                f"{len(self.broken)} of {self._files} pictures cannot be read: {names}{more}; remove or repair them"
+                f"{len(self.broken)} of {self._files} pictures cannot be read: {names}{more}; remove or repair them "
+                f"({first})"
             )
 
 

@@ -1,0 +1,204 @@
+"""Colour of 16 bits, any number of channels, numpy arrays: read, drawn, shown, written."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+import torch
+from PIL import Image
+
+from viceversa.config import Config, DataConfig, TrainConfig
+from viceversa.data import FileItem, open_stream
+from viceversa.data.grid import grid
+from viceversa.data.images import (
+    ImageError,
+    Picture,
+    from_tensor,
+    normalise,
+    open_picture,
+    resize,
+    save_picture,
+    to_tensor,
+    with_channels,
+)
+
+
+def deep(*shape: int, kind: Any = np.uint16, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, np.iinfo(kind).max + 1, shape, kind)
+
+
+def test_16_bit_colour_png_keeps_its_depth(tmp_path: Path) -> None:
+    values = deep(5, 7, 3)
+    (tmp_path / "x.png").write_bytes(imagecodecs.png_encode(values))
+    picture = open_picture(tmp_path / "x.png")
+    assert picture.pixels.dtype == np.float32
+    assert np.array_equal(np.rint(picture.pixels * 65535), values)
+    assert not picture.gray
+    assert picture.alpha is None
+
+
+@pytest.mark.parametrize("colours", [1, 3])
+def test_16_bit_png_with_alpha(tmp_path: Path, colours: int) -> None:
+    values = deep(5, 7, colours + 1)
+    (tmp_path / "x.png").write_bytes(imagecodecs.png_encode(values))
+    picture = open_picture(tmp_path / "x.png")
+    assert np.array_equal(np.rint(picture.pixels * 65535), values[:, :, :-1])
+    assert picture.alpha is not None
+    assert np.array_equal(picture.alpha, np.rint(values[:, :, -1] / 257).astype(np.uint8))
+    assert picture.gray == (colours == 1)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize(("channels", "planar"), [(2, "contig"), (3, "contig"), (5, "contig"), (5, "separate")])
+@pytest.mark.parametrize("compression", [None, "lzw"])
+def test_tiff_of_any_channels(tmp_path: Path, kind: Any, channels: int, planar: Any, compression: Any) -> None:
+    values = deep(6, 9, channels, kind=kind) if kind != np.float32 else deep(6, 9, channels).astype(np.float32) / 65535
+    stored = values if planar == "contig" else np.moveaxis(values, 2, 0)
+    colour = "rgb" if channels == 3 else "minisblack"
+    path = tmp_path / "x.tif"
+    tifffile.imwrite(path, stored, photometric=colour, planarconfig=planar, compression=compression)
+    picture = open_picture(path)
+    top = {np.uint8: 1, np.uint16: 65535, np.float32: 1}[kind]
+    assert picture.pixels.dtype == (np.uint8 if kind == np.uint8 else np.float32)
+    assert picture.alpha is None
+    assert np.allclose(picture.pixels * np.float32(top), values, atol=1e-2 if top > 1 else 0)
+    assert FileItem(tmp_path, "x.tif").size() == (9, 6)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("shape", [(6, 9), (6, 9, 1), (6, 9, 2), (6, 9, 4), (6, 9, 7)])
+def test_arrays(tmp_path: Path, kind: Any, shape: tuple[int, ...]) -> None:
+    values = deep(*shape, kind=kind) if kind != np.float32 else deep(*shape).astype(np.float32) / 65535
+    np.save(tmp_path / "x.npy", values)
+    picture = open_picture(tmp_path / "x.npy")
+    channels = 1 if len(shape) == 2 else shape[2]
+    assert picture.pixels.shape == (6, 9, channels)
+    scale = {np.uint8: 255, np.uint16: 65535, np.float32: 1}[kind] if picture.pixels.dtype != np.uint8 else 1
+    assert np.allclose(picture.pixels.reshape(shape) * np.float32(scale), values, atol=1e-2 if scale > 1 else 0)
+    assert with_channels(picture, channels).shape == (6, 9, channels)
+    assert FileItem(tmp_path, "x.npy").size() == (9, 6)
+
+
+def test_four_bands_of_eight_bits_are_not_taken_for_alpha(tmp_path: Path) -> None:
+    values = deep(8, 8, 4, kind=np.uint8)
+    values[:, :, 3] = 0
+    np.save(tmp_path / "x.npy", values)
+    small = resize(with_channels(open_picture(tmp_path / "x.npy"), 4), (4, 4))
+    assert np.abs(small[:, :, 0].mean() * 255 - values[:, :, 0].mean()) < 8  # as RGBA it would be black
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        (np.zeros((2, 3, 4, 5), np.uint8), r"has the shape \(2, 3, 4, 5\)"),
+        (np.zeros((0, 3), np.uint8), "has the shape"),
+        (np.array([[-0.5, 1]], np.float32), "holds floats from -0.5 to 1; bring them into 0 to 1"),
+        (np.array([[np.nan, 1]], np.float32), "holds floats from nan"),
+        (np.array([[1, 2]], np.int64), "numbers of the type int64"),
+        (np.array([{"a": 1}], dtype=object), "damaged"),
+    ],
+)
+def test_arrays_that_are_no_pictures(tmp_path: Path, values: np.ndarray, match: str) -> None:
+    np.save(tmp_path / "x.npy", values, allow_pickle=True)
+    with pytest.raises(ImageError, match=rf"x\.npy: .*{match}"):
+        open_picture(tmp_path / "x.npy")
+
+
+def test_a_stack_of_pages_is_no_picture_but_its_first_page_is(tmp_path: Path) -> None:
+    pages = deep(5, 6, 9)
+    tifffile.imwrite(tmp_path / "x.tif", pages)
+    assert np.array_equal(np.rint(open_picture(tmp_path / "x.tif").pixels[:, :, 0] * 65535), pages[0])
+
+
+@pytest.mark.parametrize(("package", "suffix"), [("imagecodecs", "png"), ("tifffile", "tif")])
+def test_packages_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, suffix: str) -> None:
+    """Better no picture than half of one: what needs a package says so."""
+    path = tmp_path / f"x.{suffix}"
+    save_picture(path, deep(4, 4, 3).astype(np.float32) / 65535)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImageError, match=rf'x\.{suffix}: .*{package}.*; pip install "viceversa\[data\]"'):
+        open_picture(path)
+    Image.new("RGB", (3, 3)).save(tmp_path / f"plain.{suffix}")
+    assert open_picture(tmp_path / f"plain.{suffix}").pixels.shape == (3, 3, 3)
+
+
+def test_channels_that_do_not_fit() -> None:
+    for has, wanted in ((5, 3), (3, 5), (2, 1), (5, 4)):
+        with pytest.raises(ImageError, match=f"a picture of {has} channels cannot be read as {wanted}"):
+            with_channels(Picture(deep(3, 3, has, kind=np.uint8)), wanted)
+
+
+@pytest.mark.parametrize("suffix", [".tiff", ".npy", ".png"])
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_written_as_deep_as_it_is(tmp_path: Path, suffix: str, channels: int) -> None:
+    pixels = deep(5, 7, channels).astype(np.float32) / np.float32(65535)
+    path = tmp_path / f"x{suffix}"
+    if suffix == ".png" and channels not in (1, 3):
+        with pytest.raises(ImageError, match=rf"x\.png: {channels} channels do not fit into \.png; name a \.tiff or"):
+            save_picture(path, pixels)
+        assert not list(tmp_path.iterdir())
+        return
+    save_picture(path, pixels)
+    assert np.abs(open_picture(path).pixels - pixels).max() < 1e-6
+    eight = deep(5, 7, channels, kind=np.uint8)
+    save_picture(path, eight)
+    assert np.array_equal(open_picture(path).pixels, eight)
+
+
+def test_written_with_alpha_and_without_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels, alpha = deep(5, 7, 3).astype(np.float32) / np.float32(65535), deep(5, 7, kind=np.uint8)
+    for name in ("x.png", "x.tiff"):
+        save_picture(tmp_path / name, pixels, alpha)
+        picture = open_picture(tmp_path / name)
+        assert np.abs(picture.pixels - pixels).max() < 1e-6
+        assert np.array_equal(picture.alpha, alpha)
+    monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    save_picture(tmp_path / "y.png", pixels)
+    assert np.array_equal(open_picture(tmp_path / "y.png").pixels, np.rint(pixels * 255).astype(np.uint8))
+
+
+def test_unrounded_tensors() -> None:
+    pixels = deep(4, 5, 6).astype(np.float32) / np.float32(65535)
+    assert np.abs(from_tensor(to_tensor(pixels), unrounded=True) - pixels).max() < 1e-6
+
+
+def test_through_the_stream(tmp_path: Path) -> None:
+    """Five channels of 16 bits on one side, two of 8 bits on the other; crops of a pair lie on the same spot."""
+    ramp = np.add.outer(np.arange(24), np.arange(24)).astype(np.uint16)
+    for i in range(3):
+        (tmp_path / "A").mkdir(exist_ok=True)
+        (tmp_path / "B").mkdir(exist_ok=True)
+        tifffile.imwrite(
+            tmp_path / "A" / f"{i}.tif", np.stack([ramp * 1000] * 5, 2), photometric="minisblack", planarconfig="contig"
+        )
+        np.save(tmp_path / "B" / f"{i}.npy", np.stack([ramp * 5] * 2, 2).astype(np.uint8))
+    data = DataConfig(str(tmp_path), layout="paired", channels_a=5, channels_b=2, load=24, crop=16, workers=0)
+    stream = open_stream(Config(data=data, train=TrainConfig(batch=2)))
+    batch = next(stream.batches(0))
+    assert (batch["A"].shape, batch["A"].dtype) == ((2, 5, 16, 16), torch.float32)
+    assert (batch["B"].shape, batch["B"].dtype) == ((2, 2, 16, 16), torch.uint8)
+    a, b = normalise(batch["A"])[:, 0], normalise(batch["B"])[:, 0]
+    assert torch.allclose((a + 1) * 65535 / 2000, (b + 1) * 255 / 10, atol=1e-3)
+    (sample,) = stream.test_samples(1)
+    assert sample.a is not None
+    assert sample.b is not None
+    shown = grid({"A": [from_tensor(sample.a)], "B": [from_tensor(sample.b)]})
+    assert shown.getpixel((100, 100)) != (255, 255, 255)
+
+
+def test_wrong_channels_are_explained(tmp_path: Path) -> None:
+    for world in "AB":
+        (tmp_path / world).mkdir()
+        for i in range(3):
+            np.save(tmp_path / world / f"{i}.npy", deep(8, 8, 5))
+    data = DataConfig(str(tmp_path), channels_a=5, load=8, crop=8, workers=0)
+    with pytest.raises(
+        ImageError, match=r"a picture of 5 channels cannot be read as 3; only as 5 \(data\.channels_b\)"
+    ):
+        next(open_stream(Config(data=data)).batches(0))
