@@ -640,10 +640,10 @@ def test_any_number_of_channels_from_file_to_file(tmp_path: Path) -> None:
     save_picture(tmp_path / "in" / "x.npy", np.random.default_rng(0).random((40, 33, 5), np.float32))
     save_picture(tmp_path / "in" / "y.tif", noise(40, 33, 5))
     save_picture(tmp_path / "in" / "z.png", noise(40, 33, 3))
-    outcome = translate_pictures(weights, str(tmp_path / "in"), tmp_path / "out")
+    outcome = translate_pictures(weights, [str(tmp_path / "in")], tmp_path / "out")
     assert [path.name for path in outcome.written] == ["x.npy", "y.tif"]
     assert "3 channels cannot be read as 5" in outcome.failed[tmp_path / "in" / "z.png"]
     written = [open_picture(path).pixels for path in outcome.written]
     assert [(pixels.shape, pixels.dtype) for pixels in written] == [((40, 33, 2), np.float32), ((40, 33, 2), np.uint8)]
-    one = translate_pictures(weights, str(tmp_path / "in" / "y.tif"), tmp_path / "one.png")
+    one = translate_pictures(weights, [str(tmp_path / "in" / "y.tif")], tmp_path / "one.png")
     assert [path.name for path in one.written] == ["one.tiff"]
