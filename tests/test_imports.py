@@ -19,7 +19,7 @@ LEVELS = [
     {"methods"},
     {"page"},
     {"engine", "translator"},
-    {"translate", "evaluate", "info", "demo", "interop", "bench", "errors"},
+    {"translate", "evaluate", "info", "demo", "interop", "bench", "errors", "gallery"},
     {"cli"},
     {"__main__"},
 ]

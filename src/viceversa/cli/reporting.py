@@ -1,19 +1,22 @@
-"""`viceversa report`."""
+"""`viceversa report`, `compare`, `sweep` and `grid`."""
 
 from __future__ import annotations
 
+import sys
 import webbrowser
+from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from viceversa.cli.words import Run, option
+from viceversa.cli.words import Overrides, Preset, Run, argument, has_browser, option
+from viceversa.errors import saved_when_interrupted
 
 
 def report(
     run: Run,
     serve: Annotated[bool, option("--serve", help="Show it in the browser, and keep it up to date.")] = False,
-    port: Annotated[Optional[int], option(metavar="N", min=0, max=65535, help="Serve there; any free one.")] = None,
+    port: Annotated[int, option(metavar="N", min=0, max=65535, help="Serve there; 0 takes a free one.", show=True)] = 0,
 ) -> None:
     """Write a run's page, report.html.
 
@@ -32,17 +35,76 @@ def report(
         return
     from viceversa.page.serve import Server
 
-    with Server(run, port or 0) as server:
+    with Server(run, port) as server:
         typer.echo(f"serving {server.url} to this machine; Ctrl-C stops")
         if has_browser():
             webbrowser.open(server.url)
         server.serve_forever()
 
 
-def has_browser() -> bool:
-    """Whether somebody sits at a terminal and before a display."""
-    import os
-    import sys
+def compare(words: Annotated[list[Path], argument("RUN RUN ... OUT.html")]) -> None:
+    """Write a page that compares runs.
 
-    display = sys.platform in ("win32", "darwin") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    return bool(sys.stdout.isatty() and display)
+    The same test pictures, those of the first run's data, through all of them; figures; what their configurations
+    differ in.
+
+    \b
+    viceversa compare runs/cyclegan runs/cut comparison.html
+    """
+    from viceversa.gallery.compare import compare
+
+    *runs, out = words
+    compare(runs, out)
+    typer.echo(f"{out}: written, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def sweep(preset: Preset, overrides: Overrides = None) -> None:
+    """Train variants one after the other, and compare them.
+
+    Keys with several values, separated by commas, vary; every combination is trained, in a folder of its own within the
+    one that run= names. The same command again goes on where it stopped.
+
+    \b
+    viceversa sweep cyclegan data.root=datasets/h2z method.identity=0,0.5 train.lr=1e-4,2e-4
+    """
+    from viceversa.gallery.sweep import sweep, variants
+
+    words = [preset, *(overrides or [])]
+    folder = Path(next(iter(variants(words).values())).run).parent
+    with saved_when_interrupted(str(folder)):
+        outcome = sweep(words, typer.echo)
+    for run, reason in outcome.failed.items():
+        typer.echo(f"viceversa: {run}: {reason}", err=True)
+    if outcome.page.is_file():
+        typer.echo(f"look: {outcome.page}")
+    sys.exit(bool(outcome.failed))
+
+
+def grid(
+    run: Run,
+    out: Annotated[Path, option(metavar="FILE", help="figure.png, or figure.svg with the text as text.")],
+    rows: Annotated[int, option(metavar="N", min=1, help="Test pictures, evenly spread.", show=True)] = 6,
+    pick: Annotated[Optional[str], option(metavar="N,N", help="These test pictures instead, from 1.")] = None,
+    columns: Annotated[str, option(metavar="NAMES", help="What to show.", show=True)] = "input,AtoB",
+    labels: Annotated[Optional[str], option(metavar="TEXTS", help="Other words above the columns.")] = None,
+    width: Annotated[float, option(metavar="INCHES", min=0.5, help="Width in print.", show=True)] = 6.9,
+    dpi: Annotated[int, option(metavar="N", min=30, help="Pixels an inch, at least.", show=True)] = 300,
+    font: Annotated[Optional[Path], option(metavar="FILE", help="TrueType font of the labels.")] = None,
+) -> None:
+    """Make a figure for a paper.
+
+    Columns: input, AtoB or BtoA, cycle (there and back), mask (where it paints), truth. Pictures are enlarged by whole
+    pixels, and nothing is lost.
+
+    \b
+    viceversa grid runs/h2z --rows 4 --columns input,AtoB,cycle --out figure.png
+    viceversa grid runs/h2z --pick 3,7 --labels Horse,Zebra --width 3.3 --out figure.svg
+    """
+    from viceversa.gallery import figure
+
+    names = [name.strip() for name in columns.split(",")]
+    numbers = figure.numbers(pick) if pick else []
+    shown = figure.columns_of(run, names, rows, numbers)
+    texts = labels.split(",") if labels else [figure.label(name) for name in names]
+    layout = figure.write(out, figure.labelled(shown, texts), width=width, dpi=dpi, font=font)
+    typer.echo(f"{out}: {layout.size[0]} x {layout.size[1]} pixels, {width:g} inches wide at {layout.dpi:.0f} dpi")

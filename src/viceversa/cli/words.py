@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +42,12 @@ Overrides = Annotated[Optional[list[str]], argument("KEY=VALUE")]
 Preset = Annotated[str, argument("PRESET", autocompletion=preset_names)]
 Model = Annotated[Path, argument("RUN|WEIGHTS")]
 Run = Annotated[Path, argument("RUN")]
+
+
+def has_browser() -> bool:
+    """Whether somebody sits at a terminal and before a display."""
+    display = sys.platform in ("win32", "darwin") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    return bool(sys.stdout.isatty() and display)
 
 
 def track(items: Iterable[T], total: int) -> Iterable[T]:

@@ -1,0 +1,191 @@
+"""A figure for a paper: rows of test pictures, labelled columns, nothing lost; as PNG, or as SVG with text as text."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from viceversa.config import Direction
+from viceversa.files import replacing
+from viceversa.gallery.outcome import OPPOSITE, Exam, Pixels, configuration, directions, exams, masks, translated
+
+COLUMNS = ("input", "AtoB", "BtoA", "cycle", "mask", "truth")
+POINT = 1 / 72  # inches
+GAP, HEADER = 2 * POINT, 14 * POINT  # between pictures; above them, for the labels
+TEXT = 8 * POINT  # as captions are in most papers
+INK = "#111"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Pixels of a figure: every picture is enlarged by the whole number `scale`, so that no pixel is lost."""
+
+    scale: int
+    cell: tuple[int, int]
+    gap: int
+    header: int
+    text: int
+    size: tuple[int, int]
+    dpi: float
+
+    @classmethod
+    def fit(cls, columns: Mapping[str, Sequence[Pixels]], width: float, dpi: int) -> Layout:
+        """Return the layout of a figure that is printed `width` inches wide with at least `dpi` pixels an inch."""
+        across, down = len(columns), max(map(len, columns.values()))
+        high, wide = next(iter(columns.values()))[0].shape[:2]
+        room = (width - (across - 1) * GAP) / across  # inches of a picture
+        scale = max(1, -(-round(room * dpi) // wide))
+        own = scale * wide / room  # pixels an inch that it comes to
+        gap, header = round(GAP * own), round(HEADER * own)
+        cell = (wide * scale, high * scale)
+        size = (across * (cell[0] + gap) - gap, header + down * (cell[1] + gap) - gap)
+        return cls(scale, cell, gap, header, round(TEXT * own), size, own)
+
+    def corner(self, column: int, row: int) -> tuple[int, int]:
+        """Return the upper left corner of a picture."""
+        return column * (self.cell[0] + self.gap), self.header + row * (self.cell[1] + self.gap)
+
+
+def columns_of(run: Path, names: Sequence[str], rows: int, pick: Sequence[int] = ()) -> dict[str, list[Pixels]]:
+    """Return the named columns of test pictures: input, AtoB or BtoA, cycle (there and back), mask, truth.
+
+    `pick` chooses pictures by their number in the test set, from 1, instead of `rows` evenly spread ones. Raises
+    ValueError, with the remedy, for what the run or its data do not have.
+    """
+    config, direction = configuration(run), _direction(run, names)
+    exam = _picked(exams(config, None if pick else rows)[direction], pick)
+    return {name: _column(run, name, direction, exam) for name in names}
+
+
+def _direction(run: Path, names: Sequence[str]) -> Direction:
+    """Return the direction that the columns are about."""
+    unknown = [name for name in names if name not in COLUMNS]
+    if unknown or not names:
+        raise ValueError(f"{', '.join(unknown) or 'no'}: no such column; there are {', '.join(COLUMNS)}")
+    named: list[Direction] = [way for way in OPPOSITE if way in names]
+    if len(named) > 1:
+        raise ValueError("a figure shows one direction: AtoB or BtoA; make one for each")
+    wanted = named[0] if named else directions(run)[0]
+    if wanted not in directions(run):
+        raise ValueError(f"{run}: translates {' and '.join(directions(run))}, not {wanted}")
+    return wanted
+
+
+def _picked(exam: Exam, pick: Sequence[int]) -> Exam:
+    if not pick:
+        return exam
+    if max(pick) > len(exam.inputs) or min(pick) < 1:
+        raise ValueError(f"there are {len(exam.inputs)} test pictures, from 1 on; {max(pick)} is not among them")
+    return Exam([exam.inputs[n - 1] for n in pick], [exam.truths[n - 1] for n in pick])
+
+
+def _column(run: Path, name: str, direction: Direction, exam: Exam) -> list[Pixels]:
+    if name == "truth":
+        known = [truth for truth in exam.truths if truth is not None]
+        if len(known) < len(exam.truths):
+            raise ValueError(f"{run}: the true answers are not known; leave the column truth away")
+        return known
+    if name == "mask":
+        return masks(run, direction, exam.inputs)
+    if name == "cycle":
+        if OPPOSITE[direction] not in directions(run):
+            raise ValueError(f"{run}: does not translate back; leave the column cycle away")
+        return translated(run, OPPOSITE[direction], translated(run, direction, exam.inputs))
+    return exam.inputs if name == "input" else translated(run, direction, exam.inputs)
+
+
+def numbers(text: str) -> list[int]:
+    """Return the numbers of `3,7`; raise ValueError for anything else."""
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{text}: pick test pictures by number, such as 3,7") from None
+
+
+def labelled(columns: Mapping[str, Sequence[Pixels]], texts: Sequence[str]) -> dict[str, Sequence[Pixels]]:
+    """Return columns under other words; ValueError unless there are as many, all different."""
+    if len(set(texts)) != len(columns):
+        raise ValueError(f"{','.join(texts)}: {len(columns)} columns need as many different labels")
+    return dict(zip(texts, columns.values(), strict=True))
+
+
+def label(name: str) -> str:
+    """Return the words above a column."""
+    return {"AtoB": "A to B", "BtoA": "B to A", "cycle": "there and back", "truth": "true answer"}.get(name, name)
+
+
+def write(
+    path: Path, columns: Mapping[str, Sequence[Pixels]], *, width: float = 6.9, dpi: int = 300, font: Path | None = None
+) -> Layout:
+    """Write labelled columns of uint8 pictures of one size; the suffix of `path` decides, .png or .svg."""
+    if path.suffix.lower() not in (".png", ".svg"):
+        raise ValueError(f"{path}: a figure is a .png or a .svg (LaTeX takes both, pdflatex the .png)")
+    layout = Layout.fit(columns, width, dpi)
+    with replacing(path) as temporary:
+        if path.suffix.lower() == ".svg":
+            temporary.write_text(_svg(columns, layout), "utf-8")
+        else:
+            _png(columns, layout, font).save(temporary, "PNG", dpi=(layout.dpi, layout.dpi), optimize=True)
+    return layout
+
+
+def _png(columns: Mapping[str, Sequence[Pixels]], layout: Layout, font: Path | None) -> Image.Image:
+    canvas = Image.new("RGB", layout.size, "white")
+    draw, face = ImageDraw.Draw(canvas), _font("".join(columns), layout.text, font)
+    for number, (name, pictures) in enumerate(columns.items()):
+        left, top = layout.corner(number, 0)
+        middle = (left + layout.cell[0] / 2, top - layout.header * 0.38)
+        draw.text(middle, name, INK, face, anchor="ms")
+        for row, picture in enumerate(pictures):
+            tile = _image(picture).resize(layout.cell, Image.Resampling.NEAREST)
+            canvas.paste(tile, layout.corner(number, row))
+    return canvas
+
+
+def _font(text: str, size: int, font: Path | None) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Return the font asked for, or Pillow's own, which knows English letters only: for others the system's DejaVu."""
+    if font is None and text.isascii():
+        return ImageFont.load_default(size)
+    try:
+        return ImageFont.truetype(font or "DejaVuSans.ttf", size)
+    except OSError:
+        raise ValueError(f"{font or text}: no font to write it with; give one with --font FILE.ttf") from None
+
+
+def _svg(columns: Mapping[str, Sequence[Pixels]], layout: Layout) -> str:
+    width, height = layout.size
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" '
+        f'width="{width / layout.dpi:.4f}in" height="{height / layout.dpi:.4f}in" '
+        f'viewBox="0 0 {width} {height}" font-family="Helvetica, Arial, sans-serif" font-size="{layout.text}" '
+        f'text-anchor="middle" fill="{INK}">'
+    ]
+    for number, (name, pictures) in enumerate(columns.items()):
+        left, top = layout.corner(number, 0)
+        parts.append(
+            f'<text x="{left + layout.cell[0] / 2}" y="{top - layout.header * 0.38:.1f}">{escape(name)}</text>'
+        )
+        for row, picture in enumerate(pictures):
+            x, y = layout.corner(number, row)
+            file = io.BytesIO()
+            _image(picture).save(file, "PNG", optimize=True)
+            data = base64.b64encode(file.getvalue()).decode()
+            parts.append(
+                f'<image x="{x}" y="{y}" width="{layout.cell[0]}" height="{layout.cell[1]}" '
+                f'style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>'
+            )
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def _image(picture: Pixels) -> Image.Image:
+    image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else np.ascontiguousarray(picture))
+    if image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("RGB")

@@ -1,0 +1,30 @@
+"""Two small runs on the same data, of two steps each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from small import SMALL
+
+from viceversa import engine
+from viceversa.config import load_config
+from viceversa.data import water2wine
+
+
+@pytest.fixture(scope="session")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set with five test pictures whose true answer is known."""
+    root = tmp_path_factory.mktemp("glasses")
+    water2wine.make(root, size=32, count=4, test=5)
+    return root
+
+
+@pytest.fixture(scope="session")
+def runs(worlds: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A CycleGAN that shows where it paints, and a CUT, which knows one direction only."""
+    folder = tmp_path_factory.mktemp("runs")
+    shared = [f"data.root={worlds}", *SMALL]
+    two_way = load_config("cyclegan", [*shared, f"run={folder / 'two_way'}", "generator.mask=true"])
+    one_way = load_config("cut", [*shared, f"run={folder / 'one_way'}", "method.layers=[input,down1,block1]"])
+    return engine.train(two_way), engine.train(one_way)
