@@ -31,6 +31,21 @@ TINY = [
     *("generator.width=4", "generator.blocks=1", "discriminator.width=4", "discriminator.layers=2"),
     *("data.load=32", "data.crop=32", "data.workers=1", "train.decay=2 steps"),
 ]
+COMMANDS = [
+    "train",
+    "translate",
+    "demo",
+    "import",
+    "report",
+    "compare",
+    "sweep",
+    "grid",
+    "doctor",
+    "info",
+    "config",
+    "presets",
+    "data",
+]  # as --help lists them
 FOUR = [*TINY, "train.length=4 steps"]
 
 
@@ -64,26 +79,14 @@ def test_help_version_and_no_arguments(viceversa: Command) -> None:
     helped = viceversa("--help")
     assert (helped.returncode, helped.stderr) == (0, "")
     assert viceversa("-h").stdout == viceversa().stdout == helped.stdout
-    for command in ("train", "translate", "demo", "import", "report", "doctor", "info", "config", "presets", "data"):
+    for command in COMMANDS:
         assert f"\n  {command} " in helped.stdout
     assert viceversa("--version").stdout == f"viceversa {package.__version__}\n"
 
 
 @pytest.mark.parametrize(
     "words",
-    [
-        "train",
-        "translate",
-        "demo",
-        "import",
-        "report",
-        "doctor",
-        "info",
-        "config",
-        "presets",
-        "presets copy",
-        "data make",
-    ],
+    [*COMMANDS, "presets copy", "data make"],
 )
 def test_help_of_a_command_is_short_and_plain(words: str, viceversa: Command) -> None:
     helped = viceversa(*words.split(), "--help")
@@ -91,7 +94,7 @@ def test_help_of_a_command_is_short_and_plain(words: str, viceversa: Command) ->
     assert helped.stdout.startswith("Usage: ")
     assert max(map(len, helped.stdout.splitlines())) <= 80
     for noise in ("<bool>", "<str>", "<path>", "--no-", "None", "\\b", "\b", "╭", "..."):
-        assert noise not in re.sub(r"(\[ARGS\]|\[KEY=VALUE\]|{INPUT})\.\.\.", "", helped.stdout)
+        assert noise not in re.sub(r"(\[ARGS\]|\[KEY=VALUE\]|{INPUT}|{RUN\|OUT\.html})\.\.\.", "", helped.stdout)
 
 
 @pytest.mark.parametrize(
@@ -364,3 +367,16 @@ def test_an_import_can_replace(viceversa: Command, tmp_path: Path) -> None:
     (tmp_path / "there.safetensors").write_text("mine")
     assert viceversa("import", ORIGINAL, "there.safetensors", "--overwrite", cwd=tmp_path).returncode == 0
     assert len(load_file(tmp_path / "there.safetensors")) > 9
+
+
+def test_a_run_is_reported_and_shown_in_a_figure(lab: Path, viceversa: Command) -> None:
+    told = viceversa("report", "run", cwd=lab)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert re.fullmatch(r"run/report\.html: written, \d\.\d MB\n", told.stdout)
+    drawn = viceversa("grid", "run", "--rows", 2, "--columns", "input,AtoB,mask", "--out", "figure.png", cwd=lab)
+    assert drawn.stderr == ""
+    assert drawn.returncode == 0
+    assert drawn.stdout.startswith("figure.png: ")
+    assert drawn.stdout.endswith(" dpi\n")
+    assert "no such column" in refused(viceversa("grid", "run", "--columns", "x", "--out", "x.png", cwd=lab), 1)
+    assert "two runs or more" in refused(viceversa("compare", "run", "page.html", cwd=lab), 1)

@@ -42,11 +42,11 @@ def report(
         server.serve_forever()
 
 
-def compare(words: Annotated[list[Path], argument("RUN RUN ... OUT.html")]) -> None:
+def compare(words: Annotated[list[Path], argument("RUN|OUT.html")]) -> None:
     """Write a page that compares runs.
 
-    The same test pictures, those of the first run's data, through all of them; figures; what their configurations
-    differ in.
+    Name the runs, and last the page. The same test pictures, those of the first run's data, go through all of them;
+    figures; what their configurations differ in.
 
     \b
     viceversa compare runs/cyclegan runs/cut comparison.html
@@ -65,7 +65,7 @@ def sweep(preset: Preset, overrides: Overrides = None) -> None:
     one that run= names. The same command again goes on where it stopped.
 
     \b
-    viceversa sweep cyclegan data.root=datasets/h2z method.identity=0,0.5 train.lr=1e-4,2e-4
+    viceversa sweep cyclegan data.root=h2z method.identity=0,0.5 seed=1,2
     """
     from viceversa.gallery.sweep import sweep, variants
 
@@ -98,7 +98,7 @@ def grid(
 
     \b
     viceversa grid runs/h2z --rows 4 --columns input,AtoB,cycle --out figure.png
-    viceversa grid runs/h2z --pick 3,7 --labels Horse,Zebra --width 3.3 --out figure.svg
+    viceversa grid runs/h2z --pick 3,7 --labels Horse,Zebra --out figure.svg
     """
     from viceversa.gallery import figure
 

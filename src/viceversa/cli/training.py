@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import webbrowser
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from viceversa.cli.words import Overrides, Source, argument, option
+from viceversa.cli.words import Overrides, Source, argument, has_browser, option
 from viceversa.errors import saved_when_interrupted
 
 
@@ -51,3 +52,6 @@ def demo(out: Annotated[Path, argument("OUT")] = Path("demo"), overrides: Overri
 
     with saved_when_interrupted(str(out)):
         run(out, overrides or [])
+    page = out / "run" / "report.html"
+    if page.is_file() and has_browser():
+        webbrowser.open(page.resolve().as_uri())

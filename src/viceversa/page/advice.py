@@ -37,6 +37,8 @@ def advice(facts: Facts, histories: Sequence[Sequence[Score]]) -> list[Advice]:
         found.append(
             Advice("The scores were still getting better at the end. Train longer:", _shell("train", run, longer))
         )
+    if facts.ended == "finished" and not facts.metrics:
+        found.append(Advice("Measure it on all test pictures:", _shell("evaluate", run)))
     if facts.ended == "finished":
         found.append(Advice("Translate pictures of your own:", _shell("translate", run, "PICTURES", "OUT")))
     return found

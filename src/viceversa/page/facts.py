@@ -92,7 +92,7 @@ def read_facts(run: Path) -> Facts:
         losses=[line for line in log if "losses" in line],
         troubles=[line for line in log if "event" in line],
         events=_lines(run / "events.jsonl"),
-        metrics=_lines(run / "metrics.jsonl"),
+        metrics=[line for line in _lines(run / "metrics.jsonl") if isinstance(line.get("value"), (int, float))],
         findings=_lines(run / "doctor.jsonl"),
         sheets=sheets,
     )
