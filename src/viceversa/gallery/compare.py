@@ -26,6 +26,7 @@ from viceversa.page.settings import shown
 Values: TypeAlias = Mapping[str, float]
 SHOWN = 8  # inputs on the page; figures are of all test pictures, at most
 JUDGED = 100
+ABSENT = "–"  # an option of another method
 
 
 @dataclass(frozen=True)
@@ -167,10 +168,11 @@ def _picture(pixels: Pixels | None) -> Picture | None:
 
 
 def _differences(trees: Mapping[str, Mapping[str, object]]) -> list[tuple[str, list[str]]]:
-    """Return the keys that are not the same in all runs, with the value that each has."""
+    """Return the keys that are not the same in all runs, with the value that each has; first those that all have."""
     keys = dict.fromkeys(key for tree in trees.values() for key in tree if key != "run")
-    rows = [(key, [shown(tree[key]) if key in tree else "–" for tree in trees.values()]) for key in keys]
-    return [(key, values) for key, values in rows if len(set(values)) > 1]
+    rows = [(key, [shown(tree[key]) if key in tree else ABSENT for tree in trees.values()]) for key in keys]
+    differing = [(key, values) for key, values in rows if len(set(values)) > 1]
+    return sorted(differing, key=lambda row: ABSENT in row[1])
 
 
 def _scores(facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
