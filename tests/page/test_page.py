@@ -35,7 +35,7 @@ def charts(run: Path) -> dict[str, Any]:
     return {chart["title"]: chart for chart in json.loads(found[1])}
 
 
-def metric(step: int, value: float, direction: str = "AtoB", name: str = "psnr", **more: Any) -> dict[str, Any]:
+def metric(step: int, value: float | None, direction: str = "AtoB", name: str = "psnr", **more: Any) -> dict[str, Any]:
     line = {"step": step, "direction": direction, "weights": "ema", "metric": name, "value": value}
     return {**line, "spread": None, "baseline": {"input": 18.0}, "protocol": {"pictures": 40}, **more}
 
@@ -163,8 +163,11 @@ def test_scores_show_their_baselines_and_the_best_one(run: Path) -> None:
         metric(s, 0.1 / s, "BtoA", "kid[efficientnet-lite0]", spread=0.002, baseline={"input": 0.3, "mean": 0.5})
         for s in (100, 400)
     ]
-    lines(run / "metrics.jsonl", [*values, *kid, metric(400, 99.0, weights="raw")])
+    same, other = metric(400, 0.9, name="l1"), metric(400, 0.1, name="ssim")
+    more = [{**line, "baseline": {"input": 0.5}} for line in (same, other)]
+    lines(run / "metrics.jsonl", [*values, *kid, *more, metric(400, 99.0, weights="raw"), metric(400, None)])
     said = words(run)
+    assert said.count("not closer to the true answer than") == 1, "three metrics, one sentence"
     assert (
         "A → B : translations are not closer to the true answer than the untouched inputs (17 dB against 18 dB)" in said
     )

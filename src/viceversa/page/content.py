@@ -42,7 +42,7 @@ def content(facts: Facts) -> dict[str, Any]:
         "exhibits": shown,
         "steps": [frame.step for frame in films],
         "scores": [{"last": history[-1], "best": best(history)} for history in scores],
-        "verdicts": [(last.way, last.verdict) for history in scores if (last := history[-1]).verdict],
+        "verdicts": verdicts([history[-1] for history in scores]),
         "findings": [{**line, "image": _picture(facts.run, line)} for line in current(facts.findings)],
         "advice": advice(facts, scores),
         "charts": [chart.plain() for chart in charts(facts, films)],
@@ -79,6 +79,15 @@ def status(facts: Facts) -> dict[str, Any]:
     if facts.ended is None and facts.total and facts.speeds:
         left = f"about {duration((facts.total - facts.step) * facts.images_per_step / facts.speeds[-1][1])} left"
     return {"word": words, "share": done, "taken": taken if facts.speeds else "", "left": left}
+
+
+def verdicts(scores: Sequence[Score]) -> list[tuple[str, str]]:
+    """Return direction and sentence; of several metrics that say the same, the first says it."""
+    said: dict[tuple[str, str], str] = {}
+    for score in scores:
+        if score.verdict:
+            said.setdefault((score.way, score.verdict.partition(" (")[0]), score.verdict)
+    return [(way, words) for (way, _), words in said.items()]
 
 
 def current(findings: Sequence[Line]) -> list[Line]:
