@@ -91,8 +91,8 @@ Stream.batches = breaking
 """
     done = launch(tiny("pix2pix"), preload=broken)
     assert done.returncode == 1
-    assert "viceversa: 99 of 28 pictures cannot be read" in done.stderr
-    assert "viceversa: process 1: 99 of 28 pictures cannot be read" in done.stderr
+    assert "viceversa: 99 of 14 pictures cannot be read" in done.stderr
+    assert "viceversa: process 1: 99 of 14 pictures cannot be read" in done.stderr
 
 
 KILL = """
