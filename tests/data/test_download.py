@@ -14,6 +14,7 @@ import pytest
 from web import Site
 
 from support import environment
+from viceversa.data import transfer
 from viceversa.data.download import FetchError, Wanted, download
 from viceversa.data.transfer import CHUNK
 
@@ -206,3 +207,11 @@ def test_redirections_are_followed(site: Site, tmp_path: Path) -> None:
 def test_without_a_network_it_says_so_at_once(tmp_path: Path) -> None:
     with pytest.raises(FetchError, match=r"nowhere\.invalid/set\.zip: cannot be reached"):
         download(Wanted(["https://nowhere.invalid/set.zip"]), tmp_path / "set.zip", pause=10**9)
+
+
+def test_a_way_out_of_encryption_is_refused(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, real = site.put("/set.zip", BODY), transfer.urlopen
+    monkeypatch.setattr(transfer, "urlopen", lambda _, timeout: real(plain, timeout=timeout))
+    with pytest.raises(FetchError, match=rf"leads to an address without encryption \({plain}\)"):
+        fetch(tmp_path / "set.zip", "https://host/set.zip")
+    assert fetch(tmp_path / "set.zip", "https://host/set.zip", checksum=SHA).read_bytes() == BODY
