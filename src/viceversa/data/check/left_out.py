@@ -29,18 +29,21 @@ def left_out(source: Source, data: DataConfig) -> Iterator[Finding]:
     items: list[Item] = [item for split in splits for side in (split.a, split.b) for item in side]
     if not roots or not all(isinstance(item, FileItem) for item in items):
         return
-    used = {os.path.realpath(str(item)) for item in items}
+    used = {str(item) for item in items}
     unused, links, folders, foreign = [], [], [], []
     for path, is_folder in _walk(roots):
         suffix = os.path.splitext(path)[1].lower()
+        if path in used:
+            continue
         if is_folder:
             folders += [path] * (suffix in EXTENSIONS)
-        elif os.path.islink(path) and not os.path.exists(path):
-            links.append(path)
-        elif suffix in EXTENSIONS and os.path.realpath(path) not in used:
-            unused.append(path)
         elif suffix in FOREIGN:
             foreign.append(path)
+        elif suffix in EXTENSIONS:
+            (links if os.path.islink(path) and not os.path.exists(path) else unused).append(path)
+    if unused:  # the same file may go by another name
+        real = {os.path.realpath(name) for name in used}
+        unused = [path for path in unused if os.path.realpath(path) not in real]
     yield from _broken_links(links)
     if folders:
         what = f"{counted(len(folders), 'folder')} with a picture's suffix"

@@ -1,0 +1,70 @@
+"""The hostile folder, all the way: training stops in one line, or goes on without it; translating does what it can."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hostile
+import numpy as np
+import pytest
+import torch
+
+from viceversa.config import load_config
+from viceversa.data import ImageError
+from viceversa.data.check import check
+from viceversa.data.images import open_picture, save_picture
+from viceversa.engine import train
+from viceversa.nets.build import build_generator
+from viceversa.nets.weights import Card, save_generator
+from viceversa.translate import translate_pictures
+
+TINY = ["generator.width=2", "generator.blocks=1", "discriminator.width=2", "discriminator.layers=2"]
+TINY += ["data.load=36", "data.crop=32", "data.workers=0", "data.test_fraction=0", "train.decay=1 steps"]
+
+
+@pytest.fixture
+def wild(tmp_path: Path) -> tuple[Path, list[hostile.Hostile]]:
+    files = hostile.make(tmp_path / "A")
+    for i in range(4):
+        save_picture(tmp_path / "B" / f"{i}.png", np.random.default_rng(i).integers(0, 256, (40, 40, 3), np.uint8))
+    return tmp_path, files
+
+
+def test_training_stops_in_one_line_that_names_files(wild: tuple[Path, list[hostile.Hostile]]) -> None:
+    root, _ = wild
+    config = load_config("cyclegan", [*TINY, f"data.root={root}", f"run={root / 'run'}", "train.length=40 steps"])
+    with pytest.raises(ImageError, match=r"pictures cannot be read: .*; remove or repair them") as raised:
+        train(config)
+    assert "\n" not in str(raised.value).replace("new\nline", "")
+
+
+def test_training_survives_what_is_left_when_errors_are_removed(wild: tuple[Path, list[hostile.Hostile]]) -> None:
+    root, _ = wild
+    config = load_config("cyclegan", [*TINY, f"data.root={root}", f"run={root / 'run'}", "train.length=2 steps"])
+    for finding in check(config.data).findings:
+        for file in finding.files if finding.severity == "error" else ():
+            Path(file).unlink()
+    assert check(config.data).errors == 0
+    assert (train(config) / "weights" / "AtoB.safetensors").is_file()
+
+
+def test_translating_does_what_can_be_done_and_names_the_rest(
+    wild: tuple[Path, list[hostile.Hostile]], tmp_path: Path
+) -> None:
+    root, files = wild
+    torch.manual_seed(0)
+    network = {"name": "resnet", "width": 2, "blocks": 1}
+    save_generator(
+        tmp_path / "G.safetensors",
+        build_generator(network, 3, 3, size=32),
+        Card(network, 3, 3, 32, "AtoB", "running", {}),
+    )
+    outcome = translate_pictures(tmp_path / "G.safetensors", [str(root / "A")], tmp_path / "out")
+    failed = {Path(file).name for file in outcome.failed}
+    listed = {file.name for file in files if file.kind != "unused"}
+    unreadable = {file.name for file in files if file.kind == "broken"}
+    assert unreadable - failed <= {"forbidden.png"}  # root may read it
+    assert failed <= unreadable
+    assert len(outcome.written) == len(listed - failed)
+    for orientation in range(1, 9):
+        assert open_picture(tmp_path / "out" / f"exif_{orientation}.jpg").pixels.shape == (48, 64, 3)
