@@ -30,7 +30,10 @@ def left_out(source: Source, data: DataConfig) -> Iterator[Finding]:
     if not roots or not all(isinstance(item, FileItem) for item in items):
         return
     used = {str(item) for item in items}
-    unused, links, folders, foreign = [], [], [], []
+    unused: list[str] = []
+    links: list[str] = []
+    folders: list[str] = []
+    foreign: list[str] = []
     for path, is_folder in _walk(roots):
         suffix = os.path.splitext(path)[1].lower()
         if path in used:
