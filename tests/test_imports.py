@@ -19,7 +19,7 @@ LEVELS = [
     {"methods"},
     {"page"},
     {"engine", "translator"},
-    {"translate", "evaluate", "info", "demo", "interop", "bench", "errors", "gallery"},
+    {"translate", "evaluate", "info", "demo", "interop", "bench", "estimate", "errors", "gallery"},
     {"cli"},
     {"__main__"},
 ]

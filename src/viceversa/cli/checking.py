@@ -15,6 +15,7 @@ from viceversa.cli.words import Overrides, argument, option, track
 if TYPE_CHECKING:
     from viceversa.config import Config
     from viceversa.data.check import Finding, Report
+    from viceversa.estimate import Estimate
 
 SHOWN = 3  # files named of a finding
 COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -27,6 +28,7 @@ def check_data(
     overrides: Overrides = None,
     quick: Annotated[bool, option("--quick", help="Read headers only: seconds for a hundred thousand files.")] = False,
     as_json: Annotated[bool, option("--json", help="Print the report as JSON.")] = False,
+    time: Annotated[bool, option("--time", help="Also measure how long training would take here.")] = False,
     sheet: Annotated[Optional[Path], option(metavar="FILE.png", help="Write 5 x 5 pictures of each world.")] = None,
 ) -> None:
     """Find what is wrong with a data set before training does.
@@ -38,6 +40,7 @@ def check_data(
     viceversa data check datasets/horse2zebra
     viceversa data check datasets/facades data.crop=128 --sheet facades.png
     viceversa data check data.a=photos data.b=drawings --json
+    viceversa data check pix2pix data.root=datasets/facades --quick --time
     """
     config = _configured(place, overrides or [])
     from viceversa.data.check import check
@@ -45,10 +48,13 @@ def check_data(
     report = check(config.data, quick=quick, track=track)
     if sheet:
         _write_sheet(config, sheet)
+    measured = _measured(config) if time else None
     if as_json:
-        typer.echo(json.dumps(report.tree(), indent=2))
+        typer.echo(json.dumps({**report.tree(), **({"time": vars(measured)} if measured else {})}, indent=2))
     else:
         _show(report, os.path.expanduser(config.data.root or ""))
+        if measured:
+            typer.echo(f"\ntime: {measured}")
     sys.exit(bool(report.errors))
 
 
@@ -60,6 +66,12 @@ def _configured(place: str | None, words: list[str]) -> Config:
     if place is not None and "=" not in place and Path(place).is_dir() and not Path(place, "config.yaml").is_file():
         first = [f"data.root={place}"]
     return load_words([*first, *words])
+
+
+def _measured(config: Config) -> Estimate:
+    from viceversa.estimate import estimate
+
+    return estimate(config)
 
 
 def _write_sheet(config: Config, path: Path) -> None:
