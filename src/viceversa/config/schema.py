@@ -61,6 +61,11 @@ def frozen(value: Any) -> Any:
     return tuple(map(frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
+def as_names(value: object) -> object:
+    """Let `kid,psnr` stand for `[kid, psnr]`."""
+    return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+
+
 Span = Annotated[Duration, BeforeValidator(Duration.parse), PlainSerializer(str)]
 Component = Annotated[dict[str, Any], BeforeValidator(as_component), AfterValidator(frozen)]
 
@@ -168,6 +173,16 @@ class TrainConfig:
     """Test pictures shown in a sample grid."""
     keep_samples: Annotated[int, Field(ge=2)] = 200
     """Sample grids kept; when there are more, every second one is deleted."""
+    evaluate_every: Span = Duration(0, "steps")
+    """Time between measurements on the test pictures; 0 steps measures nothing. Changes nothing in the training."""
+    metrics: Annotated[tuple[str, ...], BeforeValidator(as_names), PlainSerializer(list)] = ("kid",)
+    """What to measure then: kid, fid, cycle, target_class[zebra]; with paired test pictures psnr, ssim, lpips, l1."""
+    best_by: str = ""
+    """Metric whose best value decides which weights are kept as weights/best-AtoB.safetensors; empty: the first."""
+    log_to: Annotated[
+        tuple[Literal["tensorboard", "wandb", "mlflow"], ...], BeforeValidator(as_names), PlainSerializer(list)
+    ] = ()
+    """Where to show losses, scores and samples besides the run's folder: tensorboard, wandb, mlflow."""
     report: bool = True
     """Write report.html, the run as one page, with every sample grid."""
     log_every: Span = Duration(50, "steps")

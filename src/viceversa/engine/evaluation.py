@@ -66,7 +66,7 @@ class Evaluation:
             if images is None:
                 continue
             with repeatable(self.device):
-                fake = net(images[0][None].to(self.device))
+                fake = net(images[0][None].to(self.device, _dtype(net)))
                 again = way_back(fake) if way_back else None
             original = shown(images[0])
             candidates: dict[Candidate, Shown] = {"translation": shown(fake[0]), "input": original}
@@ -102,6 +102,10 @@ class Evaluation:
         for notes in distributed.gathered(panel.notes, self.world):
             whole.merge(notes)
         return whole.scores() if self.world.leads else []
+
+
+def _dtype(net: torch.nn.Module) -> torch.dtype:
+    return next((parameter.dtype for parameter in net.parameters()), torch.float32)
 
 
 @contextmanager

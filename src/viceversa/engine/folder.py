@@ -22,6 +22,7 @@ FREE = {
     *("data.root", "data.a", "data.b", "data.workers", "data.may_change"),
     *("train.save_every", "train.keep", "train.sample_every", "train.samples", "train.keep_samples", "train.log_every"),
     *("train.report", "train.max_skips", "train.max_rollbacks"),
+    *("train.evaluate_every", "train.metrics", "train.best_by", "train.log_to"),
 }
 """Keys that may differ when a run is continued.
 

@@ -97,6 +97,7 @@ class Report:
             told = rewind(self.run / "log.jsonl", step)
             for fact in rollbacks[told:]:
                 self._append("log.jsonl", {"step": step, "event": "went back", **fact})
+            rewind(self.run / "metrics.jsonl", step)
 
     def say(self, text: str) -> None:
         """Print one line above the progress bar."""
@@ -138,6 +139,17 @@ class Report:
         """Log a step of which something was skipped, and say so."""
         self.say(f"step {fault['step']}: {blame(fault)}; skipped")
         self._append("log.jsonl", {"step": fault["step"], "event": "skipped", **fault})
+
+    def scores(self, step: int, per_epoch: int, lines: Sequence[dict[str, Any]]) -> None:
+        """Log what the translators scored: in metrics.jsonl with all conditions, in log.jsonl in short."""
+        short: dict[str, dict[str, float | None]] = {}
+        for line in lines:
+            self._append("metrics.jsonl", line)
+            short.setdefault(line["direction"], {})[line["metric"]] = line["value"]
+        self._append("log.jsonl", {"step": step, "epoch": (step - 1) // per_epoch, "metrics": short})
+        for direction, values in short.items():
+            found = "  ".join(f"{name} {'-' if value is None else f'{value:.4g}'}" for name, value in values.items())
+            self.say(f"step {step}/{self.total}  {direction}  {found}")
 
     def event(self, name: str, step: int, **facts: Any) -> None:
         """Note something that happened on this machine, with the time of day."""

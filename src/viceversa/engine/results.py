@@ -18,6 +18,13 @@ def save_weights(run: Path, learner: Learner) -> None:
             save_generator(run / "weights" / f"{direction}{kind}.safetensors", net, card)
 
 
+def save_best(run: Path, learner: Learner, direction: Direction, scores: dict[str, float]) -> None:
+    """Write an averaged translator, with what it scored, to `weights/best-AtoB.safetensors` (or `best-BtoA`)."""
+    card = _card(learner.config, direction, learner.step, raw=False)
+    card.trained["scores"] = scores
+    save_generator(run / "weights" / f"best-{direction}.safetensors", learner.average.translators()[direction], card)
+
+
 def _card(config: Config, direction: Direction, step: int, *, raw: bool) -> Card:
     source, target = direction.split("to")
     channels = {"A": config.data.channels_a, "B": config.data.channels_b}

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from viceversa import page
-from viceversa.config import Config, ConfigError
+from viceversa.config import Config, ConfigError, to_tree
 from viceversa.data import Stream
 from viceversa.data.sheet import write_sheet
 from viceversa.engine import distributed
@@ -16,8 +16,9 @@ from viceversa.engine.chores import Chore
 from viceversa.engine.distributed import World
 from viceversa.engine.doctor import Doctor
 from viceversa.engine.environment import environment
-from viceversa.engine.folder import keep_config, refuse_changes, refuse_other_pictures
+from viceversa.engine.folder import flat, keep_config, refuse_changes, refuse_other_pictures
 from viceversa.engine.interrupt import Interrupted, Request, listening
+from viceversa.engine.judge import judging
 from viceversa.engine.learner import Learner
 from viceversa.engine.mishaps import advice, fault
 from viceversa.engine.pace import Pace
@@ -25,6 +26,7 @@ from viceversa.engine.report import Meter, Report
 from viceversa.engine.results import save_weights
 from viceversa.engine.samples import sample_columns, thin_out
 from viceversa.engine.schedule import total_steps
+from viceversa.engine.sinks import feed
 from viceversa.files import sweep
 from viceversa.seeds import seed_everything
 
@@ -46,10 +48,13 @@ class Trainer:
         self.doctor = Doctor(self.run, config)
         self.report = Report(self.run, self.total, self.images, world)
         self.samples = stream.test_samples(config.train.samples) if world.leads else []
+        self.feed = feed(config, flat(to_tree(config)), world)
         self.save = Chore("save", self.train.save_every.steps(self.epoch), self._save, at_start=True)
         self.chores = [  # in this order; what the checkpoint shall know of comes before it
             Chore("log", self.train.log_every.steps(self.epoch), self._log),
             Chore("sample", self.train.sample_every.steps(self.epoch), self._sample, at_start=True),
+            *judging(self.stream, self.learner, self.report, self.epoch),
+            Chore("tell", self.train.log_every.steps(self.epoch), self.feed.follow),
             self.save,
             Chore("doctor", self.train.sample_every.steps(self.epoch), self._examine),
             Chore("page", self.train.sample_every.steps(self.epoch), self._page, at_start=True),
@@ -60,6 +65,7 @@ class Trainer:
         self._open_run()
         with (
             self.report,
+            self.feed,
             listening(self.report.stopping, self.report.leaving if self.world.size == 1 else None) as request,
         ):
             if self.learner.step == 0:

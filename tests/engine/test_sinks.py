@@ -1,0 +1,179 @@
+"""Sinks hold what the run's log holds, read back by their own readers; also when the run was killed and continued."""
+
+from __future__ import annotations
+
+import json
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from viceversa import engine
+from viceversa.config import ConfigError, load_config
+from viceversa.engine import checkpoint
+from viceversa.engine.sinks import SINKS, Feed, Sink
+from viceversa.engine.sinks.feed import numbers
+
+Points = dict[str, list[tuple[int, float]]]
+ON = ["train.evaluate_every=4 steps", "train.metrics=cycle", "train.sample_every=4 steps"]
+
+
+def expected(run: str | Path) -> Points:
+    """What log.jsonl says, by name."""
+    found: Points = {}
+    for line in (Path(run) / "log.jsonl").read_text("utf-8").splitlines():
+        fact = json.loads(line)
+        for name, value in numbers(fact).items():
+            found.setdefault(name, []).append((fact["step"], pytest.approx(value, rel=1e-6)))
+    return found
+
+
+def in_tensorboard(run: Path) -> tuple[Points, list[int]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    reader = EventAccumulator(str(run / "tensorboard"), {"images": 0})
+    reader.Reload()
+    tags = reader.Tags()
+    points = {name: [(event.step, event.value) for event in reader.Scalars(name)] for name in tags["scalars"]}
+    return points, [event.step for name in tags["images"] for event in reader.Images(name)]
+
+
+def in_mlflow(run: Path) -> tuple[Points, list[int]]:
+    from mlflow import MlflowClient
+
+    client, number = MlflowClient(), json.loads((run / "sinks.json").read_text("utf-8"))["mlflow"]["id"]
+    names = client.get_run(number).data.metrics
+    points = {name: [(p.step, p.value) for p in client.get_metric_history(number, name)] for name in names}
+    return points, [int(file.path[-12:-4]) for file in client.list_artifacts(number, "samples")]
+
+
+def in_wandb(run: Path) -> tuple[Points, list[int]]:
+    """Read its offline files: a LevelDB log of protobuf records. Of a step that comes twice, W&B takes the first."""
+    import wandb
+    from wandb.proto import wandb_internal_pb2
+
+    wandb.teardown()  # its own process may still be writing
+    points: Points = {}
+    sheets: list[int] = []
+    sessions = sorted(run.glob("wandb/offline-run-*/*.wandb"))
+    assert len({path.name for path in sessions}) == 1, "one W&B run, continued"
+    for path in sessions:
+        for data in records(path.read_bytes()):
+            record = wandb_internal_pb2.Record.FromString(data)
+            if record.WhichOneof("record_type") != "history":
+                continue
+            items = {
+                "/".join([x.key, *x.nested_key][not x.key :]): json.loads(x.value_json) for x in record.history.item
+            }
+            sheets += [items["_step"]] * ("samples" in "".join(items))
+            for name, value in items.items():
+                if not name.startswith(("_", "samples")):
+                    points.setdefault(name, []).append((items["_step"], value))
+    return points, sheets
+
+
+def records(data: bytes) -> list[bytes]:
+    found, place, begun = [], 7, b""  # seven bytes of W&B's own
+    while place + 7 <= len(data):
+        if (left := 32768 - place % 32768) < 7:
+            place += left
+            continue
+        length, kind = struct.unpack("<HB", data[place + 4 : place + 7])
+        chunk = data[place + 7 : place + 7 + length]
+        place += 7 + length
+        begun = chunk if kind in (1, 2) else begun + chunk
+        if kind in (1, 4):
+            found.append(begun)
+    return found
+
+
+READERS = {"tensorboard": in_tensorboard, "mlflow": in_mlflow, "wandb": in_wandb}
+
+
+@pytest.fixture(autouse=True)
+def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")  # its file store is old, and needs nothing
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", (tmp_path / "mlruns").as_uri())
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+
+
+@pytest.mark.parametrize("sink", READERS)
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")  # wandb's and mlflow's own
+def test_a_sink_holds_what_the_log_holds_also_after_a_crash(tiny: Any, sink: str) -> None:
+    """The second process starts from step 4; the first had logged until 7."""
+    options = [*ON, f"train.log_to={sink}", "train.schedule=constant", "train.save_every=4 steps"]
+    engine.train(tiny("cyclegan", *options, "train.length=7 steps"))
+    config = tiny("cyclegan", *options, "train.length=12 steps")
+    checkpoint.found(Path(config.run) / "checkpoints")[0].unlink()
+    engine.train(config)
+    points, sheets = READERS[sink](Path(config.run))
+    names = {name.replace("[", ":").replace("]", "") if sink == "mlflow" else name for name in expected(config.run)}
+    assert points.keys() == names
+    assert len(names) == 11
+    if sink == "tensorboard":  # begun anew from the log
+        assert points == expected(config.run)
+        assert sheets == [0, 4, 7, 8, 12]
+        return
+    for name, wanted in expected(config.run).items():  # these keep what they were told before the crash: step 7
+        steps = [step for step, _ in points[name]]
+        assert steps == sorted(set(steps)), "nothing twice"
+        assert [point for point in points[name] if point[0] != 7] == wanted, name
+    assert sheets == [0, 4, 7, 8, 12]
+
+
+class Broken(Sink):
+    """A server that is down after its first picture."""
+
+    def numbers(self, step: int, values: Any) -> None:
+        raise ConnectionError("no route\nto host")
+
+    def picture(self, step: int, path: Path) -> None:
+        """Take it."""
+
+    def flush(self) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def test_a_sink_that_fails_does_not_end_the_training(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(SINKS, "wandb", Broken)
+    config = tiny("cyclegan", "train.log_to=[wandb, tensorboard]")
+    engine.train(config)
+    assert caplog.messages == ["wandb: no longer logged to (no route to host)"]
+    assert in_tensorboard(Path(config.run))[0] == expected(config.run)
+
+
+def test_a_log_that_was_cut_back_is_read_anew(tmp_path: Path) -> None:
+    """As when a run goes back to an earlier checkpoint by itself."""
+    (tmp_path / "log.jsonl").write_text('{"step": 2, "lr": 1.0}\n{"step": 4, "lr": 2.0}\n')
+    with Feed(tmp_path, {"tensorboard": SINKS["tensorboard"]}, {}) as feed:
+        feed.follow()
+        (tmp_path / "new").write_text('{"step": 2, "lr": 1.0}\n{"step": 4, "lr": 3.0}\n{"step": 6, "lr": 4.0}\n')
+        (tmp_path / "new").replace(tmp_path / "log.jsonl")
+    assert in_tensorboard(tmp_path)[0] == {"lr": [(2, 1.0), (4, 3.0), (6, 4.0)]}
+
+
+@pytest.mark.parametrize(
+    ("sink", "package", "extra"),
+    [("tensorboard", "torch.utils.tensorboard", "log"), ("wandb", "wandb", "wandb"), ("mlflow", "mlflow", "mlflow")],
+)
+def test_a_missing_package_names_the_extra(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch, sink: str, package: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ValueError, match=rf'pip install "viceversa\[{extra}\]"'):
+        engine.train(tiny("cyclegan", f"train.log_to={sink}"))
+
+
+def test_names_are_checked() -> None:
+    assert load_config(None, ["train.log_to=tensorboard,wandb"]).train.log_to == ("tensorboard", "wandb")
+    assert load_config(None, ["train.metrics=kid[inception],fid"]).train.metrics == ("kid[inception]", "fid")
+    with pytest.raises(ConfigError, match=r"train\.log_to"):
+        load_config(None, ["train.log_to=visdom"])
