@@ -94,3 +94,14 @@ def test_a_compiler_sees_an_ordinary_convolution() -> None:
     ours, _ = make("reflect")
     program = torch.export.export(ours.eval(), (torch.zeros(1, 5, 8, 8),))
     assert "conv2d" in str(program.graph)
+
+
+def test_large_batches_go_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, torchs = make("reflect")
+    ours.double()
+    x = noise(3, 5, 8, 8).requires_grad_()
+    assert ours.together(x, 4) >= 3
+    monkeypatch.setattr(convolutions, "ROOM", 2 * 4 * 36 * 7 * 8)
+    assert ours.together(x, 4) == 2
+    for a, b in zip(*(gradients(net, net(x), x, noise(3, 7, 8, 8, seed=1)) for net in (ours, torchs)), strict=True):
+        torch.testing.assert_close(a, b)

@@ -14,6 +14,7 @@ from torch.nn.functional import pad
 from .winograd import Winograd, from_filter
 
 ENOUGH = 128  # channels on both sides; with fewer, Winograd's additions cost more than the multiplications it saves
+ROOM = 2**24  # bytes; beyond 2**25 the C library fetches fresh memory for every tensor, page by page
 
 Edges: TypeAlias = Literal["zeros", "reflect", "replicate"]
 _derived: ContextVar[dict[object, Tensor] | None] = ContextVar("_derived", default=None)
@@ -63,7 +64,9 @@ class Conv3x3(nn.Conv2d):
             if dtype == torch.bfloat16:
                 direct = derive(self, dtype, lambda: self.weight.detach().to(dtype))
             mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
-            y: Tensor = Winograd.apply(pad(x.to(dtype), [1, 1, 1, 1], mode=mode), places, direct)
+            wide = pad(x.to(dtype), [1, 1, 1, 1], mode=mode)
+            parts = [Winograd.apply(part, places, direct) for part in torch.split(wide, self.together(x, m))]
+            y = torch.cat(parts) if len(parts) > 1 else parts[0]
             return y if self.bias is None else y + self.bias.to(dtype).view(-1, 1, 1)
 
     def tile(self, x: Tensor) -> int | None:
@@ -72,6 +75,12 @@ class Conv3x3(nn.Conv2d):
             return None
         largest = {torch.float32: 4, torch.float64: 4, torch.bfloat16: 2}.get(compute_type(x), 0)
         return next((m for m in (4, 2) if m <= largest and not x.shape[2] % m and not x.shape[3] % m), None)
+
+    def together(self, x: Tensor, m: int) -> int:
+        """Return how many pictures of a batch to convolve in one go, so that their tiles stay within `ROOM`."""
+        tiles = x.shape[2] * x.shape[3] // m**2
+        size = tiles * (m + 2) ** 2 * max(self.weight.shape[:2]) * compute_type(x).itemsize
+        return max(1, ROOM // size)
 
 
 def compute_type(x: Tensor) -> torch.dtype:
