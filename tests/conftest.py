@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what tests remember and download out of the user's cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VICEVERSA_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def viceversa() -> Command:
     """Run `viceversa` with arguments in a real process and return what it said."""

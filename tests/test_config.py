@@ -60,14 +60,14 @@ def test_a_run_folder_stands_for_its_configuration(tmp_path) -> None:
 
 
 def test_words_without_a_preset_take_the_default_one() -> None:
-    assert load_words(["seed=3"]) == load_config("cyclegan", ["seed=3"])
-    assert load_words([]) == load_config("cyclegan")
+    assert load_words(["seed=3"]) == load_config("modern", ["seed=3"])
+    assert load_words([]) == load_config("modern")
     assert load_words(["pix2pix", "seed=3"]) == load_config("pix2pix", ["seed=3"])
 
 
 def test_the_run_is_named_after_preset_and_data() -> None:
     assert load_words(["cyclegan", "data.root=x/horse2zebra/"]).run == "runs/cyclegan-horse2zebra"
-    assert load_words(["data.a=x/photos", "data.b=drawings"]).run == "runs/cyclegan-photos-drawings"
+    assert load_words(["data.a=x/photos", "data.b=drawings"]).run == "runs/modern-photos-drawings"
     assert load_words(["data.root=x", "run=here"]).run == "here"
     assert default_run(Config(), "n").run == ""
 

@@ -22,7 +22,7 @@ def train(
 ) -> None:
     """Train, or continue where it stopped.
 
-    The same command again continues. Starts from a preset (cyclegan if none is named), a YAML file, or a run's folder,
+    The same command again continues. Starts from a preset (modern if none is named), a YAML file, or a run's folder,
     and changes what KEY=VALUE says.
     `viceversa config` lists all keys. Ctrl-C saves and stops.
 

@@ -17,7 +17,7 @@ from viceversa.config.dump import to_tree
 from viceversa.config.presets import presets
 from viceversa.config.schema import COMPONENTS, Config, ConfigError, as_component
 
-DEFAULT_PRESET = "cyclegan"
+DEFAULT_PRESET = "modern"
 TEXTS = {  # keys whose value is text as it was typed: a folder may well be called 001, no, or C:\data
     f"{section}{field.name}": field.type
     for section, cls in {"": Config, **{f"{name}.": cls for name, cls in SECTIONS.items()}}.items()

@@ -153,10 +153,11 @@ class TrainConfig:
     whenever the generator's losses have not fallen for as long as decay says."""
     step_every: Span | None = None
     """With schedule=step: time after which the learning rate falls to a tenth once more; null: only once."""
-    precision: Literal["fp32", "bf16", "fp16", "fp64"] = "fp32"
-    """fp32; bf16 or fp16 by autocast (fp16 with gradient scaling); fp64 for proofs."""
-    channels_last: bool = False
-    """Keep images as (B, H, W, C) in memory: faster with bf16 or fp16, the same mathematics."""
+    precision: Literal["auto", "fp32", "bf16", "fp16", "fp64"] = "fp32"
+    """fp32; bf16 or fp16 by autocast (fp16 with gradient scaling); fp64 for proofs. auto tries at the start of a run
+    whether bf16 is much faster on this machine, and the run keeps what it finds."""
+    channels_last: Literal["auto"] | bool = False
+    """Keep images as (B, H, W, C) in memory: faster with bf16 or fp16, the same mathematics. auto tries it."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the exponential moving average of the translators; 0 turns it off."""
     threads: Annotated[int, Field(ge=0)] = 0

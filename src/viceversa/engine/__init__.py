@@ -15,6 +15,7 @@ from viceversa.engine.distributed import World
 from viceversa.engine.folder import locked
 from viceversa.engine.fork import forked
 from viceversa.engine.learner import Learner
+from viceversa.engine.settle import settled
 from viceversa.engine.trainer import Trainer
 
 
@@ -40,6 +41,7 @@ def train(config: Config, fork: Path | None = None) -> Path:
 def _train(config: Config, world: World, device: torch.device) -> Path:
     stream = open_stream(config)
     methods.check_pairs(config, stream.source.train.paired)
+    config, choice = settled(config, device, world)
     learner = Learner(config, stream.steps_per_epoch(world.size), world, device)
-    Trainer(config, stream, learner, world).fit()
+    Trainer(config, stream, learner, world, choice).fit()
     return Path(config.run)

@@ -38,6 +38,8 @@ class Learner:
     def __init__(
         self, config: Config, steps_per_epoch: int, world: World = World(), device: torch.device = torch.device("cpu")
     ) -> None:
+        if "auto" in (config.train.precision, config.train.channels_last):
+            raise ValueError("train.precision=auto: only a run's start settles it; name fp32 or bf16")
         self.config, self.train, self.world = config, config.train, world
         self.device = device
         self.steps_per_epoch = steps_per_epoch

@@ -34,9 +34,11 @@ from viceversa.seeds import seed_everything
 class Trainer:
     """Trains in a run folder: starts there, or goes on exactly where the last checkpoint stopped."""
 
-    def __init__(self, config: Config, stream: Stream, learner: Learner, world: World = World()) -> None:
+    def __init__(
+        self, config: Config, stream: Stream, learner: Learner, world: World = World(), choice: str = ""
+    ) -> None:
         self.config, self.train, self.world = config, config.train, world
-        self.stream, self.learner = stream, learner
+        self.stream, self.learner, self.choice = stream, learner, choice
         self.run = Path(config.run)
         self.epoch = stream.steps_per_epoch(world.size)
         self.total = total_steps(config.train, self.epoch)
@@ -165,6 +167,8 @@ class Trainer:
         note = self.stream.source.note
         self.report.event("continued" if known else "started", self.learner.step, data=note, **facts)
         self.report.say(note)
+        if self.choice:
+            self.report.say(self.choice)
         if known:
             step = self.learner.step
             done = f"has all its {step} steps; a longer train.length goes on" if step >= self.total else ""
