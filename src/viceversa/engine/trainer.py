@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 from viceversa import page
 from viceversa.config import Config, ConfigError, to_tree
-from viceversa.data import Stream
+from viceversa.data import Batch, Stream
 from viceversa.data.sheet import write_sheet
 from viceversa.engine import distributed
 from viceversa.engine.checkpoint import Checkpoints, Choose
@@ -83,7 +85,11 @@ class Trainer:
         """Train to the end, or until the run had to go back to a checkpoint."""
         stream = Stream(self.stream.source, dataclasses.replace(self.config, seed=self.learner.seed))
         pinned = self.learner.device.type == "cuda"
-        for batch in stream.batches(self.learner.step, self.world.rank, self.world.size, pinned):
+        with closing(stream.batches(self.learner.step, self.world.rank, self.world.size, pinned)) as batches:
+            self._take_steps(stream, batches, request)
+
+    def _take_steps(self, stream: Stream, batches: Iterator[Batch], request: Request) -> None:
+        for batch in batches:
             self.meter.add(self.learner.train_step(batch, stop=bool(request)))
             self.report.advance(self.learner.step)
             self.pace.step()
