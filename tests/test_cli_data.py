@@ -11,7 +11,7 @@ from PIL import Image
 from support import Command
 
 
-@pytest.mark.parametrize("command", ["convert", "pair", "split"])
+@pytest.mark.parametrize("command", ["convert", "pair", "split", "cache"])
 def test_help_fits_a_terminal(command: str, viceversa: Command) -> None:
     helped = viceversa("data", command, "--help")
     assert (helped.returncode, helped.stderr) == (0, "")

@@ -12,8 +12,8 @@ import typer
 from viceversa.cli.words import Overrides, Source, argument, option, track
 
 To = Annotated[
-    Literal["trainA", "train/A", "paired", "aligned", "csv", "jsonl"],
-    option(metavar="LAYOUT", help="trainA, train/A, paired, aligned, csv or jsonl."),
+    Literal["trainA", "train/A", "paired", "aligned", "csv", "jsonl", "parquet"],
+    option(metavar="LAYOUT", help="trainA, train/A, paired, aligned, csv, jsonl, parquet."),
 ]
 Layout = Annotated[str, option(metavar="LAYOUT", help="Insist on what lies there, as data.layout.")]
 Link = Annotated[bool, option("--link", help="Hard links instead of copies: no space, same disk.")]
@@ -37,7 +37,7 @@ def convert(
     \b
     trainA     trainA/ trainB/ testA/ testB/   paired   the same, pairs only
     train/A    train/A/ train/B/ test/A/ ...   aligned  train/, side by side
-    csv jsonl  a manifest, and the pictures
+    csv jsonl  a manifest, and the pictures    parquet  shards of 500 MB
 
     \b
     viceversa data convert datasets/facades facades-folders --to paired

@@ -100,7 +100,7 @@ class DataConfig:
     """Any folder with the pictures of world A, or one picture (instead of root)."""
     b: str | None = None
     """The same for world B."""
-    layout: Literal["auto", "cache", "manifest", "single", "unpaired", "paired", "aligned"] = "auto"
+    layout: Literal["auto", "cache", "manifest", "shards", "single", "unpaired", "paired", "aligned"] = "auto"
     """auto says what it finds. To insist: unpaired folders, paired (two folders, same names), aligned (A|B side by side
     in a file), single (one picture a world), manifest (a list of pictures)."""
     paired_test: bool = False

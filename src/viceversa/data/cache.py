@@ -75,10 +75,7 @@ class CacheItem:
             pixels = pixels.astype(np.float32)
             if not (pixels.min() >= 0 and pixels.max() <= 1):  # nor if one is not a number
                 raise ImageError(f"{self}: holds values outside 0 to 1; make the cache anew")
-        if channels != 4:
-            return Picture(pixels, None, channels == 1)
-        alpha = pixels[:, :, 3] if dtype == np.uint8 else np.rint(pixels[:, :, 3] * 255).astype(np.uint8)
-        return Picture(pixels[:, :, :3], alpha)
+        return Picture(pixels, None, channels == 1)
 
     def size(self) -> tuple[int, int] | None:
         """Return (width, height) as stored."""

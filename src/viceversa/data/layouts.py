@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data import cache, folders, manifest
+from viceversa.data import cache, folders, manifest, shards
 from viceversa.data.remote import is_remote, local_folder
 from viceversa.data.sources import Found, Source, completed
 
@@ -44,6 +44,13 @@ LAYOUTS = (
         "as it says: columns a, b and split; pairs where every row has both",
         manifest.is_manifest,
         manifest.open_manifest,
+    ),
+    Layout(
+        "shards",
+        "*.parquet or *.arrow files in the folder, or in data/ below it",
+        "as their columns say: a and b are pairs; or image, and world A or B",
+        shards.is_sharded,
+        shards.open_shards,
     ),
     Layout(
         "single",

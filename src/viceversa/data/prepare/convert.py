@@ -10,6 +10,7 @@ from pathlib import Path
 from viceversa.config import DataConfig
 from viceversa.data.layouts import find
 from viceversa.data.prepare.listing import MANIFEST, copy_and_list
+from viceversa.data.prepare.sharding import write_shards
 from viceversa.data.prepare.write import Splits, Track, Writer, in_worlds, side_by_side
 from viceversa.data.sources import Found, Split, matched
 from viceversa.files import replacing_folder
@@ -33,6 +34,7 @@ TARGETS = {
     "aligned": Target("train/ test/ ...", lambda s, writer: writer.files(side_by_side(s)), pairs=True),
     "csv": Target("manifest.csv, pictures/", lambda s, writer: copy_and_list(s, writer, MANIFEST)),
     "jsonl": Target("manifest.jsonl, pictures/", lambda s, writer: copy_and_list(s, writer, "manifest.jsonl")),
+    "parquet": Target("train-00000-of-00001.parquet ...", write_shards),
 }
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from viceversa.data.decode import ImageError, Picture, Pixels
 from viceversa.data.items import FileItem, Item
+from viceversa.data.shards import ShardItem
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,9 @@ def encode(item: Item) -> Encoded:
     """
     if isinstance(item, FileItem) and item.half is None:
         return Encoded(item.path.suffix, item.path)
+    if isinstance(item, ShardItem):
+        content, suffix = item.content()
+        return Encoded(suffix, content)
     try:
         return Encoded(".png", png(item.open()))
     except ValueError as error:

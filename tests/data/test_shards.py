@@ -1,0 +1,158 @@
+"""Shards: any row at any time, so training from them is training from folders; made by us or by others."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pickle
+import sys
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from viceversa.config import Config, ConfigError, DataConfig, TrainConfig
+from viceversa.data import ImageError, open_stream
+from viceversa.data.layouts import find
+from viceversa.data.prepare import sharding
+from viceversa.data.prepare.convert import convert
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VICEVERSA_CACHE", str(tmp_path / "cache"))
+
+
+def noise(seed: int, size: tuple[int, int] = (9, 8)) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (*size[::-1], 3), np.uint8))
+
+
+def png(seed: int) -> bytes:
+    buffer = BytesIO()
+    noise(seed).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def fill(root: Path, folders: tuple[str, ...], count: int = 6) -> None:
+    seed = itertools.count()
+    for folder in folders:
+        (root / folder / "deep").mkdir(parents=True)
+        for number in range(count):
+            noise(next(seed)).save(root / folder / ("deep" if number % 2 else "") / f"{number}.png")
+
+
+def training(root: Path, rank: int = 0, world: int = 1, step: int = 0, **data: Any) -> list[dict[str, torch.Tensor]]:
+    options: dict[str, Any] = {"load": 12, "crop": 7, "workers": 0, **data}
+    config = Config(data=DataConfig(root=str(root), **options), train=TrainConfig(batch=2))
+    return list(itertools.islice(open_stream(config).batches(step, rank, world), 9))
+
+
+def same(some: list[dict[str, torch.Tensor]], others: list[dict[str, torch.Tensor]]) -> bool:
+    return all(torch.equal(one[w], other[w]) for one, other in zip(some, others, strict=True) for w in "AB")
+
+
+@pytest.mark.parametrize("layout", ["unpaired", "paired"])
+def test_training_from_shards_is_training_from_folders(
+    tmp_path: Path, layout: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "in", ("trainA", "trainB", "testA", "testB"))
+    monkeypatch.setattr(sharding, "SHARD", 1200)  # several files
+    monkeypatch.setattr(sharding, "ROWS", 2)
+    convert(DataConfig(root=str(tmp_path / "in"), layout=layout), tmp_path / "out", "parquet")
+    names = sorted(os.listdir(tmp_path / "out"))
+    assert names[0] == f"test-00000-of-{sum(name.startswith('test') for name in names):05d}.parquet"
+    assert sum(name.startswith("train") for name in names) > 1
+    expected = training(tmp_path / "in", layout=layout)
+    assert same(training(tmp_path / "out"), expected)
+    assert same(training(tmp_path / "out", workers=2), expected)
+    assert same(training(tmp_path / "out", step=4)[:5], expected[4:])
+    ranks = [training(tmp_path / "out", rank=rank, world=2) for rank in (0, 1)]
+    assert same(ranks[1], training(tmp_path / "in", rank=1, world=2, layout=layout))
+    assert open_stream(Config(data=DataConfig(root=str(tmp_path / "out")))).source.layout == "shards"
+    convert(DataConfig(root=str(tmp_path / "out")), tmp_path / "back", "trainA")
+    files = {path.relative_to(tmp_path / "in"): path.read_bytes() for path in (tmp_path / "in").rglob("*.png")}
+    assert files == {
+        path.relative_to(tmp_path / "back"): path.read_bytes() for path in (tmp_path / "back").rglob("*.png")
+    }
+
+
+def test_others_write_them_otherwise(tmp_path: Path) -> None:
+    rows = [{"image": png(i), "world": "ab"[i % 2], "split": "validation" if i > 7 else "train"} for i in range(10)]
+    (tmp_path / "flat" / "data").mkdir(parents=True)
+    datasets.Dataset.from_list(rows).to_parquet(tmp_path / "flat" / "data" / "any.parquet")
+    _, found = find(DataConfig(root=str(tmp_path / "flat")))
+    assert found.val
+    assert [len(found.train.a), len(found.train.b), len(found.val.a), len(found.val.b)] == [4, 4, 1, 1]
+    assert found.train.b[1].name == "00000003"
+    assert np.array_equal(found.train.b[1].open().pixels, noise(3))
+
+    features = datasets.Features({"a": datasets.Image(), "b": datasets.Image()})
+    pairs = datasets.Dataset.from_dict({"a": [noise(0), noise(1)], "b": [noise(2), noise(3)]}, features=features)
+    pairs.save_to_disk(tmp_path / "arrow")
+    _, found = find(DataConfig(root=str(tmp_path / "arrow")))
+    assert found.train.paired
+    assert np.array_equal(found.train.b[1].open().pixels, noise(3))
+    assert not (tmp_path / "cache" / "shards").exists() or not list((tmp_path / "cache" / "shards").rglob("*arrow/*"))
+
+
+def test_rows_travel_between_processes_without_their_pictures(tmp_path: Path) -> None:
+    fill(tmp_path / "in", ("trainA", "trainB"), 40)
+    convert(DataConfig(root=str(tmp_path / "in")), tmp_path / "out", "parquet")
+    items = find(DataConfig(root=str(tmp_path / "out")))[1].train.a
+    assert len(pickle.dumps(items)) < 10_000
+    assert np.array_equal(pickle.loads(pickle.dumps(items))[7].open().pixels, items[7].open().pixels)
+    assert items[0].name == "0"
+    assert [str(item) for item in items[3:5]] == [str(items[3]), str(items[4])]
+
+
+def test_changed_shards_are_read_anew(tmp_path: Path) -> None:
+    for start, count in ((0, 4), (20, 6)):
+        fill(tmp_path / f"in{start}", ("trainA", "trainB"), count)
+        convert(DataConfig(root=str(tmp_path / f"in{start}")), tmp_path / "out", "parquet", overwrite=True)
+        assert len(find(DataConfig(root=str(tmp_path / "out")))[1].train.a) == count
+
+
+def test_a_cell_that_is_no_picture_is_skipped_like_a_broken_file(tmp_path: Path) -> None:
+    rows = [{"a": png(i), "b": png(i)} for i in range(3)]
+    rows[1]["b"] = b"<html>"
+    datasets.Dataset.from_list(rows).to_parquet(tmp_path / "train.parquet")
+    items = find(DataConfig(root=str(tmp_path)))[1].train.b
+    with pytest.raises(ImageError, match=r"train, row 1: a web page or other text, not a picture") as raised:
+        items[1].open()
+    assert "\n" not in str(raised.value)
+    assert len(training(tmp_path)) == 9
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"x": 1}], r"columns x; expected a and b \(pairs\), or image and world \(A or B\)"),
+        ([{"image": b"", "world": "C"}], "column world holds more than A and B"),
+        ([{"a": b"", "b": b"", "split": "tests"}], "column split: use train, test, val"),
+        (None, "shards that cannot be read"),
+    ],
+)
+def test_mistakes_are_one_line(tmp_path: Path, rows: Any, message: str) -> None:
+    if rows is None:
+        (tmp_path / "train.parquet").write_bytes(b"PAR1 but no more")
+    else:
+        datasets.Dataset.from_list(rows).to_parquet(tmp_path / "train.parquet")
+    with pytest.raises(ConfigError, match=message) as raised:
+        find(DataConfig(root=str(tmp_path)))
+    assert "\n" not in str(raised.value)
+
+
+def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "train.parquet").touch()
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(ConfigError, match=r'pip install "viceversa\[data\]"'):
+        find(DataConfig(root=str(tmp_path)))
+    fill(tmp_path / "in", ("trainA", "trainB"), 2)
+    with pytest.raises(ConfigError, match=r'pip install "viceversa\[data\]"'):
+        convert(DataConfig(root=str(tmp_path / "in")), tmp_path / "out", "parquet")
+    assert not (tmp_path / "out").exists()
