@@ -75,6 +75,9 @@ def test_training_from_the_cache_is_training_without(tmp_path: Path, resize: str
     made = make_cache(without.data, tmp_path / "cache")
     assert made.bytes == len(np.load(tmp_path / "cache" / PIXELS, mmap_mode="r"))
     assert_same(as_config(tmp_path / "cache", resize=resize), without)
+    stored = open_stream(as_config(tmp_path / "cache", resize=resize)).source.train.a[0]
+    whole = (4, 8) if layout == "aligned" else (9, 8)  # what fill() draws; short sides become 12
+    assert resize == "none" or min(stored.size() or whole) == 12 != min(whole)  # resized already, once for all
     assert open_stream(as_config(tmp_path / "cache", resize=resize)).source.note == made.note.replace(
         layout, "cache", 1
     )
