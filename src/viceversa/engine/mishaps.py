@@ -10,7 +10,7 @@ from viceversa.engine.distributed import World
 from viceversa.engine.guard import Verdict
 
 Fault: TypeAlias = dict[str, Any]
-"""A skipped step in plain values: "step", "updates", "losses" (what was not finite) and "pictures" by world."""
+"""A skipped step in plain values: "step", "updates", "wrong" (what was not finite) and "pictures" by world."""
 
 
 class Mishaps:
@@ -63,12 +63,12 @@ def fault(verdict: Verdict, stream: Stream, world: World) -> Fault | None:
     guilty = [one for one in told if one[0]] or told
     losses = dict.fromkeys(name for wrong, _ in guilty for name in wrong)
     pictures = {letter: [name for _, names in guilty for name in names[letter]] for letter in names}
-    return {"step": verdict.step, "updates": verdict.updates, "losses": list(losses), "pictures": pictures}
+    return {"step": verdict.step, "updates": verdict.updates, "wrong": list(losses), "pictures": pictures}
 
 
 def blame(fault: Fault) -> str:
     """Say in words what was not finite, and with which pictures."""
-    what = ", ".join(fault["losses"]) or f"the gradient of {', '.join(fault['updates'])}"
+    what = ", ".join(fault["wrong"]) or f"the gradient of {', '.join(fault['updates'])}"
     pictures = " and ".join(", ".join(names) for names in fault["pictures"].values())
     return f"{what} is not a finite number" + (f" (pictures: {pictures})" if pictures else "")
 

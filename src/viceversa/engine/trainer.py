@@ -137,9 +137,7 @@ class Trainer:
             return True
         spoilt = self.save in due and distributed.anywhere(not self.learner.finite(), self.world, self.learner.device)
         if spoilt:
-            self.learner.mishaps.note(
-                {"step": self.learner.step, "updates": [], "losses": ["a weight"], "pictures": {}}
-            )
+            self.learner.mishaps.note({"step": self.learner.step, "updates": [], "wrong": ["a weight"], "pictures": {}})
         return spoilt
 
     def _go_back(self) -> None:
