@@ -144,7 +144,9 @@ def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Br
         tab.clock.install()
         served = Visit(tab, server.url)
         assert tab.locator(".screen img").count() == 2 * 6
-        tab.clock.run_for(6_000)
+        with tab.expect_response(server.url):  # it knows now of when the page is
+            tab.clock.run_for(6_000)
+        tab.wait_for_timeout(300)
         write_samples(run, 200, 0.4)
         os.utime(run / page.NAME, (1, 1))
         with tab.expect_navigation():
