@@ -135,7 +135,7 @@ def odd(folder: Path) -> list[Hostile]:
         "cmyk.jpg": ("cmyk", image.convert("CMYK").save),
         "palette.png": ("transparent", lambda path: clear.save(path, transparency=200)),
         "deep.png": (
-            "deep",
+            None,
             lambda path: path.write_bytes(png(*SIZE, 16, b"".join(b"\0" + r.tobytes() for r in deep))),
         ),
         "deep_gray.png": (None, Image.fromarray(np.asarray(gray, np.uint16) * 257).save),

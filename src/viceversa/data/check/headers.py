@@ -46,18 +46,9 @@ def _traits(item: FileItem, image: Image.Image, orientation: object) -> tuple[st
     found: dict[str, Any] = {
         "animated": getattr(image, "n_frames", 1) > 1 and not photo,
         "cmyk": image.mode == "CMYK",
-        "deep": image.mode.startswith("RGB") and _bits(image) > 8,
         "misnamed": SUFFIXES.get(item.path.suffix.lower()) != ("JPEG" if photo else image.format),
         "profile": changes_colour(image),
         "transparent": image.has_transparency_data,
         "turned": orientation in range(2, 9),
     }
     return tuple(trait for trait, there in found.items() if there)
-
-
-def _bits(image: Any) -> int:
-    """Return the bits of a channel in the file, which Pillow's modes of colour do not tell."""
-    if image.format == "TIFF":
-        return int(max(image.tag_v2.get(258, (8,))))
-    raw = image.tile[0][3] if image.tile else ""
-    return 16 if ";16" in str(raw) else 8

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from viceversa.data.check.headers import read_header
-from viceversa.data.decode import Picture, Pixels
+from viceversa.data.decode import Pixels
 from viceversa.data.images import ImageError, luminance, with_channels
 from viceversa.data.items import Item, open_each
 
@@ -53,7 +53,7 @@ class Look:
     """Width and height."""
     mode: str = ""
     traits: tuple[str, ...] = ()
-    """What is special about the file: animated, cmyk, deep, misnamed, profile, transparent, turned."""
+    """What is special about the file: animated, cmyk, misnamed, profile, transparent, turned."""
     sight: Sight | None = None
 
 
@@ -87,7 +87,7 @@ def look_at(unit: Unit) -> tuple[list[Look], Match | None]:
             if isinstance(opened, ImageError):
                 raise opened
             pixels = _bytes(with_channels(opened, channels))
-            looks.append(_look(item, opened, pixels))
+            looks.append(_look(item, pixels))
             grays.append(_small(luminance(_rgb(pixels)), EDGES)[:, :, 0])
         except ImageError as error:
             looks.append(Look(str(item), str(error)))
@@ -107,12 +107,10 @@ def _glance(item: Item) -> Look:
     return Look(str(item), None, (pixels.shape[1], pixels.shape[0]))
 
 
-def _look(item: Item, picture: Picture, pixels: NDArray[np.uint8]) -> Look:
+def _look(item: Item, pixels: NDArray[np.uint8]) -> Look:
     header = read_header(item)
-    deep = picture.pixels.dtype != np.uint8  # what was deep has stayed deep
-    traits = tuple(trait for trait in header.traits if not (deep and trait == "deep"))
     height, width = pixels.shape[:2]
-    return Look(str(item), None, (width, height), header.mode, traits, sight_of(pixels))
+    return Look(str(item), None, (width, height), header.mode, header.traits, sight_of(pixels))
 
 
 def sight_of(pixels: NDArray[np.uint8]) -> Sight:

@@ -12,11 +12,6 @@ FLAT, FAINT = 1.0, 4.0  # standard deviation of the channel that varies most, 0 
 TINY = 16  # pixels
 
 TRAITS: dict[str, tuple[Severity, str, str]] = {
-    "deep": (
-        "warning",
-        "in 16-bit colour, of which 8 bits are read",
-        "if the fine shades matter, store each channel as 16-bit gray",
-    ),
     "animated": ("note", "with several frames or pages, of which the first is read", "save the others as files"),
     "cmyk": ("note", "in CMYK, converted to RGB", ""),
     "misnamed": ("note", "of another format than their names say; they are read all the same", ""),
