@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from viceversa.config import Config, ConfigError, load_config, to_tree, to_yaml
+from viceversa.config import Config, ConfigError, flat, load_config, to_tree, to_yaml
 from viceversa.engine.distributed import World
 from viceversa.files import replacing
 from viceversa.methods import describe
@@ -102,11 +102,3 @@ def keep_config(run: Path, config: Config) -> None:
     """Write the complete configuration into the run."""
     with replacing(run / "config.yaml") as temporary:
         temporary.write_text(to_yaml(config, describe(config)), "utf-8")
-
-
-def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested values under dotted keys."""
-    found: dict[str, Any] = {}
-    for key, value in tree.items():
-        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return found

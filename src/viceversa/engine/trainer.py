@@ -8,17 +8,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from viceversa import page
-from viceversa.config import Config, ConfigError, to_tree
+from viceversa.config import Config, ConfigError, flat, to_tree
 from viceversa.data import Batch, Stream
-from viceversa.data.sheet import write_sheet
 from viceversa.engine import distributed
 from viceversa.engine.checkpoint import Checkpoints, Choose
 from viceversa.engine.chores import Chore
 from viceversa.engine.distributed import World
-from viceversa.engine.doctor import Doctor
 from viceversa.engine.environment import environment
-from viceversa.engine.folder import flat, keep_config, refuse_changes, refuse_other_pictures
+from viceversa.engine.folder import keep_config, refuse_changes, refuse_other_pictures
 from viceversa.engine.interrupt import Interrupted, Request, listening
 from viceversa.engine.judge import judging
 from viceversa.engine.learner import Learner
@@ -26,11 +23,10 @@ from viceversa.engine.mishaps import advice, fault
 from viceversa.engine.pace import Pace
 from viceversa.engine.report import Meter, Report
 from viceversa.engine.results import save_weights
-from viceversa.engine.samples import sample_columns, thin_out
 from viceversa.engine.schedule import total_steps
+from viceversa.engine.show import Show
 from viceversa.engine.sinks import feed
 from viceversa.files import sweep
-from viceversa.seeds import seed_everything
 
 
 class Trainer:
@@ -49,19 +45,18 @@ class Trainer:
         )
         self.meter, self.pace = Meter(), Pace()
         self.images = config.train.batch * world.size
-        self.doctor = Doctor(self.run, config)
         self.report = Report(self.run, self.total, self.images, world)
-        self.samples = stream.test_samples(config.train.samples) if world.leads else []
+        self.show = Show(config, stream, learner, self.report)
         self.feed = feed(config, flat(to_tree(config)), world)
         self.save = Chore("save", self.train.save_every.steps(self.epoch), self._save, at_start=True)
         self.chores = [  # in this order; what the checkpoint shall know of comes before it
             Chore("log", self.train.log_every.steps(self.epoch), self._log),
-            Chore("sample", self.train.sample_every.steps(self.epoch), self._sample, at_start=True),
+            Chore("sample", self.train.sample_every.steps(self.epoch), self.show.sample, at_start=True),
             *judging(self.stream, self.learner, self.report, self.epoch),
             Chore("tell", self.train.log_every.steps(self.epoch), self.feed.follow),
             self.save,
-            Chore("doctor", self.train.sample_every.steps(self.epoch), self._examine),
-            Chore("page", self.train.sample_every.steps(self.epoch), self._page, at_start=True),
+            Chore("doctor", self.train.sample_every.steps(self.epoch), self.show.examine),
+            Chore("page", self.train.sample_every.steps(self.epoch), self.show.page, at_start=True),
         ]
 
     def fit(self) -> None:
@@ -79,7 +74,7 @@ class Trainer:
             if self.world.leads:
                 save_weights(self.run, self.learner)
             self.report.event("finished", self.learner.step)
-            self._page()
+            self.show.page()
 
     def _train_on(self, request: Request) -> None:
         """Train to the end, or until the run had to go back to a checkpoint."""
@@ -105,7 +100,7 @@ class Trainer:
                 self._do(due)
             if stop and self.learner.step < self.total:
                 self.report.event("interrupted", self.learner.step)
-                self._page()
+                self.show.page()
                 raise Interrupted(request.signum or signal.SIGTERM)  # it may be another process that was asked
             if back or self.learner.step == self.total:
                 return
@@ -167,7 +162,7 @@ class Trainer:
             keep_config(self.run, self.config)
         self.report.begin(self.learner.step, self.learner.mishaps.rollbacks)
         facts = {"total": self.total, "processes": self.world.size, "environment": environment(self.learner.device)}
-        self.doctor.recall()
+        self.show.doctor.recall()
         note = self.stream.source.note
         self.report.event("continued" if known else "started", self.learner.step, data=note, **facts)
         self.report.say(note)
@@ -201,31 +196,6 @@ class Trainer:
         self.meter = Meter()
         left = self.pace.left(step, self.total, self.chores)
         self.report.losses(step, (step - 1) // self.epoch, self.learner.lr, losses, left)
-
-    def _sample(self) -> None:
-        if self.world.leads:
-            seed_everything(self.config.seed, 0, self.learner.step)
-            columns = sample_columns(self.learner.average.translators(), self.samples)
-            write_sheet(self.run / "samples" / f"step-{self.learner.step:08d}.png", columns)
-            every = self.train.sample_every.steps(self.epoch)
-            thin_out(self.run / "samples", every=every, keep=self.train.keep_samples)
-
-    def _examine(self) -> None:
-        if self.world.leads:
-            known = set(self.doctor.found)
-            for finding in self.doctor.examine(self.learner.step, self.learner.gradients()):
-                if finding.finding not in known:
-                    self.report.say(f"doctor: {finding.finding}: {finding.message}; {finding.remedy}")
-            self.doctor.write()
-
-    def _page(self) -> None:
-        """Write report.html. A page that cannot be written is no reason to end a training."""
-        if not (self.world.leads and self.train.report):
-            return
-        try:
-            page.write(self.run)
-        except Exception as error:
-            self.report.say(f"{self.run / page.NAME}: not written ({error})")
 
     def _save(self) -> None:
         shared = {**self.learner.state_dict(), "images": self.images, "pictures": self.stream.fingerprint()}
