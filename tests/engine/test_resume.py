@@ -166,6 +166,21 @@ def start(config: Config, folder: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "viceversa", "train", str(path)], stdout=subprocess.DEVNULL)
 
 
+def test_one_spoilt_number_is_damage(tiny: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """torch reads it without a word."""
+    config = tiny("pix2pix")
+    engine.train(config)
+    newest = checkpoint.found(Path(config.run) / "checkpoints")[0]
+    content = bytearray(newest.read_bytes())
+    weight = next(iter(final_state(config.run)["method"].values()))
+    place = content.index(weight.numpy().tobytes())
+    content[place + 1] ^= 1
+    newest.write_bytes(content)
+    engine.train(config)
+    assert "does not have its checksum" in caplog.text
+    assert final_state(config.run)["step"] == 8
+
+
 @pytest.mark.slow  # a minute or two: each of ten processes imports torch
 def test_ten_kills_at_random_moments_change_nothing(tiny: Any, tmp_path: Path) -> None:
     options = ["train.length=400 steps", "train.decay=200 steps", "method.pool=5", "train.save_every=3 steps"]

@@ -42,7 +42,9 @@ class Blob:
         if self._bytes is None:
             try:
                 found: object = np.load(self.path, mmap_mode="r", allow_pickle=False)
-            except (ValueError, EOFError) as error:
+            except OSError:
+                raise
+            except Exception as error:  # on damaged headers numpy raises nearly anything: TokenError, SyntaxError, ...
                 raise ConfigError(f"{self.path}: damaged ({error}); make the cache anew") from None
             if not isinstance(found, np.ndarray) or found.dtype != np.uint8 or found.ndim != 1:
                 raise ConfigError(f"{self.path}: not the pixels of a cache; make it anew")

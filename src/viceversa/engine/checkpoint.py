@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import re
+import zipfile
 from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -192,5 +193,9 @@ def _write(path: Path, state: State) -> None:
 
 
 def _load(path: Path) -> State:
+    """Return what a file holds. torch does not look at its checksums, so a spoilt number would go unnoticed: we do."""
+    with zipfile.ZipFile(path) as file:
+        if spoilt := file.testzip():
+            raise ValueError(f"{spoilt} does not have its checksum")
     state: State = torch.load(path, map_location="cpu", weights_only=True)
     return state

@@ -5,18 +5,25 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
+import torch
+from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor
 
-from viceversa.config import Direction, Inference
+from viceversa.config import Direction, Inference, explain
 from viceversa.files import replacing
+from viceversa.nets import GENERATORS
 from viceversa.nets.base import Generator
 from viceversa.nets.build import build_generator
 from viceversa.nets.layers import set_inference
 
 FORMAT = "viceversa-generator-1"
+LARGEST = 2**10
+"""No option of a generator is larger; one that is would be built for hours."""
+Channels = Annotated[int, Field(ge=1, le=2**10)]
 
 
 @dataclass(frozen=True)
@@ -25,9 +32,9 @@ class Card:
 
     generator: dict[str, Any]
     """Component description: name and options."""
-    in_channels: int
-    out_channels: int
-    size: int
+    in_channels: Channels
+    out_channels: Channels
+    size: Annotated[int, Field(ge=1, le=2**17)]
     """Pixels of the crops it was trained on."""
     direction: Direction
     inference: Inference
@@ -47,10 +54,11 @@ def read_card(path: Path) -> Card:
     try:
         with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
-        return Card(**json.loads(metadata[FORMAT]))
+        return TypeAdapter(Card).validate_python(json.loads(metadata[FORMAT]), strict=False)
     except FileNotFoundError:
         raise
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as failure:
+        error = explain(failure.errors()[0]) if isinstance(failure, ValidationError) else failure
         hint = "; read other codes' with viceversa import" if path.suffix != ".safetensors" else ""
         raise ValueError(f"{path}: not a weights file of viceversa ({error}){hint}") from None
 
@@ -58,15 +66,37 @@ def read_card(path: Path) -> Card:
 def load_generator(path: Path) -> tuple[Generator, Card]:
     """Return the generator of a weights file, in its inference form on the CPU, and its card."""
     card = read_card(path)
-    net = build_generator(card.generator, card.in_channels, card.out_channels, size=card.size)
     with safe_open(path, "pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
     try:
+        if card.generator.get("name") in GENERATORS:
+            _refuse_others(card, state)
+        net = build_generator(card.generator, card.in_channels, card.out_channels, size=card.size)
         net.load_state_dict(state)
     except RuntimeError as error:
         raise ValueError(f"{path}: its weights do not fit its card ({str(error).splitlines()[-1].strip()})") from None
     set_inference(net, card.inference)
     return net.requires_grad_(False), card
+
+
+def _refuse_others(card: Card, state: dict[str, Tensor]) -> None:
+    """Raise RuntimeError unless the weights are those of the card's generator.
+
+    Only names and shapes are made for that: a stranger's card may describe something enormous.
+    """
+    for option, value in card.generator.items():
+        if isinstance(value, int) and value > LARGEST:
+            raise RuntimeError(f"generator.{option} is {value}")
+    try:
+        with torch.device("meta"):
+            net = build_generator(card.generator, card.in_channels, card.out_channels, size=card.size)
+    except (TypeError, OverflowError):  # torch's, of sizes beyond any memory
+        raise RuntimeError("its generator is too large") from None
+    wanted = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            raise RuntimeError(f"{name}: {found.get(name, 'missing')}, should be {wanted.get(name, 'absent')}")
 
 
 def weights_file(path: Path, direction: Direction | None = None, raw: bool = False, best: bool = False) -> Path:

@@ -1,0 +1,48 @@
+"""The chaos script, with few faults: whatever strikes, the result is the calm run's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support import environment
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
+
+
+@pytest.mark.slow  # some minutes: every fault is followed by a new process
+def test_a_run_that_is_struck_again_and_again_equals_its_calm_twin(tmp_path: Path) -> None:
+    words = [sys.executable, str(SCRIPT), "--faults", "6", "--seed", "1", "--folder", str(tmp_path / "chaos")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=900, env=environment())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "6 faults" in done.stdout
+    assert "bitwise equal to the calm runs" in done.stdout
+
+
+@pytest.mark.slow  # two torchruns
+def test_two_nodes_meet_on_a_rendezvous(tmp_path: Path) -> None:
+    from viceversa.data import water2wine
+
+    water2wine.make(tmp_path / "data", size=32, count=4, test=2)
+    sizes = ["data.load=36", "data.crop=32", "generator.width=4", "generator.blocks=1", "discriminator.width=4"]
+    words = ["train", "cyclegan", *sizes, f"data.root={tmp_path / 'data'}", f"run={tmp_path / 'run'}"]
+    words += ["train.length=4 steps", "train.decay=0 steps", "train.device=cpu", "train.report=false", "data.workers=0"]
+    port = 20000 + hash(str(tmp_path)) % 20000
+    meeting = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "torch.distributed.run", *meeting, "--rdzv-id=1", "--local-addr=127.0.0.1"]
+    nodes = [
+        subprocess.Popen(
+            [*command, "-m", "viceversa", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment(),
+        )
+        for _ in range(2)
+    ]
+    said = [node.communicate(timeout=240)[0] for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], said
+    assert (tmp_path / "run" / "checkpoints" / "step-00000004.rank1.pt").is_file()

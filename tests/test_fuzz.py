@@ -1,0 +1,375 @@
+"""Whatever a stranger's file holds: it is read, or refused with an error of ours, and nothing else happens.
+
+VICEVERSA_FUZZ=10000 tries so many files for each reader, instead of some dozens.
+"""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import os
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from viceversa.config import ConfigError, DataConfig, load_config
+from viceversa.config.load import load_words, parse_override
+from viceversa.data import ImageError
+from viceversa.data.archives import ArchiveError, Limits, unpack
+from viceversa.data.cache import open_cache
+from viceversa.data.card import CARD
+from viceversa.data.decode import open_picture, picture_size
+from viceversa.data.manifest import open_manifest
+from viceversa.data.prepare.caching import make_cache
+from viceversa.engine.checkpoint import Checkpoints
+from viceversa.engine.distributed import World
+from viceversa.errors import _is_for_the_user
+from viceversa.interop import read_original
+from viceversa.methods import complete
+from viceversa.nets.build import build_generator
+from viceversa.nets.weights import FORMAT, Card, load_generator, save_generator
+
+TRIES = int(os.environ.get("VICEVERSA_FUZZ", "60"))
+hostile = settings(
+    max_examples=TRIES, deadline=None, derandomize=TRIES < 1000, database=None, suppress_health_check=list(HealthCheck)
+)
+HUGE = [0, -1, 2**31, 2**63, 2**64, 10**30, float("inf"), float("nan"), "", "a", "\0", None, True, [], {}, [[]]]
+JUNK = st.one_of(st.sampled_from(HUGE), st.integers(), st.text(max_size=5), st.lists(st.integers(), max_size=3))
+WORDS = st.sampled_from(
+    [
+        *("method", "generator", "data", "train", "name:", "cyclegan", "width", "size", "seed", "data.crop", "steps"),
+        *(
+            ":",
+            "-",
+            "[",
+            "]",
+            "{",
+            "}",
+            "&",
+            "*",
+            "!",
+            "|",
+            ">",
+            "?",
+            "#",
+            "%",
+            "@",
+            "`",
+            '"',
+            "'",
+            ",",
+            "\n",
+            "\t",
+            "=",
+        ),
+        *(
+            ".",
+            "0x",
+            "1e9",
+            "~",
+            "no",
+            ".inf",
+            ".nan",
+            "!!binary",
+            "!!python/object:os.system",
+            "<<:",
+            "*a",
+            "&a",
+            "...",
+        ),
+        *("---", "9999999999"),
+    ]
+)
+
+
+@contextmanager
+def refused_by(*kinds: type[Exception]) -> Iterator[None]:
+    """Let only these errors pass, of one line, and of the ValueErrors only those that our own code raised."""
+    raised: Exception | None = None
+    try:
+        yield
+    except kinds as error:
+        raised = error
+    assert raised is None or str(raised).strip(), "an error without a word"
+    assert raised is None or _is_for_the_user(raised), f"not ours: {raised!r}"
+
+
+@st.composite
+def mutations(draw: st.DrawFn, *seeds: bytes) -> bytes:
+    """A sound file with some of it changed, cut off, doubled or replaced."""
+    data = bytearray(draw(st.sampled_from(seeds)))
+    for _ in range(draw(st.integers(1, 4))):
+        near_the_start = st.integers(0, min(len(data), 200))
+        place = draw(st.one_of(near_the_start, st.integers(0, len(data))))
+        kind = draw(st.sampled_from(["set", "set", "set", "cut", "double", "insert", "word"]))
+        if kind == "set":
+            new = draw(st.binary(min_size=1, max_size=4))
+            data[place : place + len(new)] = new
+        elif kind == "word":
+            data[place : place + 4] = struct.pack(draw(st.sampled_from("<>")) + "I", draw(st.integers(0, 2**32 - 1)))
+        elif kind == "cut":
+            del data[place : place + draw(st.integers(1, len(data) + 1))]
+        elif kind == "double":
+            data[place:place] = data[place : place + 40]
+        else:
+            data[place:place] = draw(st.binary(max_size=20))
+    return bytes(data)
+
+
+@st.composite
+def trees(draw: st.DrawFn, tree: Any) -> Any:
+    """A nested value with some parts of it replaced by junk, or gone."""
+    tree = copy.deepcopy(tree)
+    for _ in range(draw(st.integers(1, 3))):
+        here = tree
+        while True:
+            keys = list(here) if isinstance(here, dict) else list(range(len(here)))
+            if not keys:
+                break
+            key = draw(st.sampled_from(keys))
+            if isinstance(here[key], dict | list) and here[key] and draw(st.integers(0, 3)):
+                here = here[key]
+                continue
+            if draw(st.booleans()):
+                here[key] = copy.deepcopy(draw(JUNK))
+            else:
+                del here[key]
+            break
+    return tree
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
+
+
+@hostile
+@given(
+    text=st.one_of(
+        st.text(max_size=80),
+        st.lists(WORDS, max_size=12).map(" ".join),
+        st.lists(WORDS, max_size=12).map("".join),
+        mutations(b"train:\n  lr: 1e-4\n  length: 20 epochs\ngenerator: {name: resnet, blocks: 9}\n").map(
+            lambda data: data.decode("latin-1")
+        ),
+    ),
+    key=st.sampled_from(["train.length", "generator", "method.pool", "data.crop", "seed", "init.AtoB", "objective"]),
+)
+def test_configurations(place: Path, text: str, key: str) -> None:
+    path = place / "config.yaml"
+    path.write_text(text, "utf-8", errors="surrogatepass")
+    with refused_by(ConfigError):
+        complete(load_config(path))
+    with refused_by(ConfigError):
+        parse_override(text)
+    with refused_by(ConfigError):
+        load_words([f"data.{text}"])
+    with refused_by(ConfigError):
+        complete(load_config(None, [f"{key}={text}"]))
+
+
+def checkpoint_file() -> bytes:
+    data = io.BytesIO()
+    own = {"pools": {"p": torch.zeros(2, 3)}, "meter": {"sums": {"a": torch.zeros(())}, "counts": {}}}
+    torch.save({"shared": {"step": 4, "method": {"w": torch.ones(5)}}, "own": own, "world": 1}, data)
+    return data.getvalue()
+
+
+@hostile
+@given(data=mutations(checkpoint_file()))
+@pytest.mark.filterwarnings("ignore")  # torch's, of what is damaged
+def test_checkpoints(place: Path, data: bytes) -> None:
+    folder = place / "checkpoints"
+    folder.mkdir(exist_ok=True)
+    (folder / "step-00000004.pt").write_bytes(data)
+    with refused_by(ValueError):
+        Checkpoints(folder, World(), keep=1, every=1).restore()
+
+
+@pytest.fixture(scope="module")
+def weights(place: Path) -> tuple[bytes, dict[str, Any]]:
+    network = {"name": "resnet", "width": 2, "blocks": 1}
+    path = place / "sound.safetensors"
+    save_generator(
+        path, build_generator(network, 3, 3, size=32), Card(network, 3, 3, 32, "AtoB", "running", {"step": 1})
+    )
+    data = path.read_bytes()
+    (size,) = struct.unpack("<Q", data[:8])
+    tensors = json.loads(data[8 : 8 + size])
+    return data, {"card": json.loads(tensors.pop("__metadata__")[FORMAT]), "tensors": tensors}
+
+
+def read_weights(place: Path, data: bytes) -> None:
+    path = place / "G.safetensors"
+    path.write_bytes(data)
+    with refused_by(ValueError):
+        load_generator(path)
+
+
+@hostile
+@given(data=st.data())
+def test_weights(place: Path, weights: tuple[bytes, dict[str, Any]], data: st.DataObject) -> None:
+    read_weights(place, data.draw(mutations(weights[0])))
+
+
+@hostile
+@given(data=st.data())
+def test_cards_of_weights(place: Path, weights: tuple[bytes, dict[str, Any]], data: st.DataObject) -> None:
+    whole, header = weights
+    body = whole[8 + struct.unpack("<Q", whole[:8])[0] :]
+    card = data.draw(trees(header["card"]))
+    text = json.dumps({**header["tensors"], "__metadata__": {FORMAT: json.dumps(card)}}).encode()
+    read_weights(place, struct.pack("<Q", len(text)) + text + body)
+
+
+def state_dict_file() -> bytes:
+    data = io.BytesIO()
+    torch.save({"model.1.weight": torch.zeros(2, 3, 7, 7), "model.1.bias": torch.zeros(2)}, data)
+    return data.getvalue()
+
+
+@hostile
+@given(data=mutations(state_dict_file()))
+@pytest.mark.filterwarnings("ignore")
+def test_weights_of_other_codes(place: Path, data: bytes) -> None:
+    (place / "net.pth").write_bytes(data)
+    with refused_by(ValueError, OSError):
+        read_original(place / "net.pth")
+
+
+ROWS = st.sampled_from(["a.png", "b.png", "../b.png", "/etc/passwd", "", "\0", "a" * 5000, "\x1b", "train", "ü.png"])
+LINES = st.lists(ROWS, max_size=4).map(lambda cells: ",".join(cells))
+OBJECTS = trees([{"a": "a.png", "b": "b.png", "split": "train"}, {"a": "a.png"}]).map(
+    lambda rows: "\n".join(map(json.dumps, rows if isinstance(rows, list) else [rows]))
+)
+
+
+@hostile
+@given(
+    suffix=st.sampled_from([".csv", ".tsv", ".jsonl"]),
+    data=st.one_of(
+        st.lists(LINES, max_size=4).map(lambda lines: "\n".join(["a,b,split", *lines]).encode()),
+        OBJECTS.map(str.encode),
+        mutations(b"a,b,split\na.png,b.png,train\n", b'{"a": "a.png", "b": "b.png"}\n', b'a\tb\na.png\t"b.png"\n'),
+        st.integers(1, 100_000).map(lambda n: b'{"a":' + b"[" * n),
+    ),
+)
+def test_manifests(place: Path, suffix: str, data: bytes) -> None:
+    for name in "ab":
+        (place / f"{name}.png").touch()
+    path = place / f"list{suffix}"
+    path.write_bytes(data)
+    with refused_by(ConfigError):
+        open_manifest(DataConfig(manifest=str(path)))
+
+
+@pytest.fixture(scope="module")
+def cache(place: Path) -> Path:
+    for world in "AB":
+        for number in range(3):
+            path = place / "pictures" / f"train{world}" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((9, 8 + number, 3), 40 * number, np.uint8)).save(path)
+    make_cache(DataConfig(root=str(place / "pictures"), resize="none", test_fraction=0), place / "cache")
+    return place / "cache"
+
+
+def read_cache(folder: Path) -> None:
+    with refused_by(ConfigError):
+        found = open_cache(DataConfig(root=str(folder), resize="none", test_fraction=0))
+        for item in [*found.train.a, *found.train.b] if found else []:
+            with refused_by(ImageError):
+                item.open()
+
+
+@hostile
+@given(data=st.data())
+def test_caches(place: Path, cache: Path, data: st.DataObject) -> None:
+    broken = place / "broken cache"
+    broken.mkdir(exist_ok=True)
+    pixels, card = (cache / "pixels.npy").read_bytes(), json.loads((cache / CARD).read_text("utf-8"))
+    read = [data.draw(mutations(pixels)), pixels] if data.draw(st.booleans()) else [pixels]
+    (broken / "pixels.npy").write_bytes(read[0])
+    text = json.dumps(data.draw(trees(card))) if len(read) == 1 else json.dumps(card)
+    if not data.draw(st.integers(0, 4)):
+        text = data.draw(mutations(text.encode())).decode("latin-1")
+    (broken / CARD).write_text(text, "utf-8")
+    read_cache(broken)
+
+
+def pictures() -> list[bytes]:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    deep = Image.fromarray(np.arange(120, dtype=np.uint16).reshape(12, 10))
+    kinds: list[tuple[Image.Image, str, dict[str, Any]]] = [
+        (image, "PNG", {"exif": exif}),
+        (image, "JPEG", {"exif": exif}),
+        (image.convert("CMYK"), "JPEG", {}),
+        (image, "WEBP", {}),
+        (image, "TIFF", {"compression": "tiff_lzw"}),
+        (image.quantize(8), "GIF", {}),
+        (image.quantize(8), "PNG", {"transparency": 1}),
+        (image, "BMP", {}),
+        (image, "PPM", {}),
+        (deep, "PNG", {}),
+        (deep, "TIFF", {}),
+    ]
+    return [encoded(lambda file, k=k: k[0].save(file, k[1], **k[2])) for k in kinds] + [
+        encoded(lambda file: np.save(file, np.zeros((4, 5, 3), np.float32)))
+    ]
+
+
+def encoded(write: Callable[[Any], object]) -> bytes:
+    data = io.BytesIO()
+    write(data)
+    return data.getvalue()
+
+
+@hostile
+@given(data=mutations(*pictures()), suffix=st.sampled_from([".png", ".tiff", ".npy"]))
+def test_pictures(place: Path, data: bytes, suffix: str) -> None:
+    path = place / f"picture{suffix}"
+    path.write_bytes(data)
+    with refused_by(ImageError):
+        assert open_picture(path).pixels.ndim == 3
+    picture_size(path)
+
+
+def archives() -> list[bytes]:
+    import tarfile
+    import zipfile
+
+    def tar(file: Any) -> None:
+        with tarfile.open(fileobj=file, mode="w:gz") as archive:
+            info = tarfile.TarInfo("a/1.png")
+            info.size = 3
+            archive.addfile(info, io.BytesIO(b"abc"))
+
+    def zipped(file: Any) -> None:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("a/1.png", b"abc" * 50)
+
+    return [encoded(tar), encoded(zipped)]
+
+
+@hostile
+@given(data=mutations(*archives()))
+def test_archives(data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "set.zip"
+        path.write_bytes(data)
+        with refused_by(ArchiveError):
+            unpack(path, Path(folder) / "out", Limits(size=10**6))
