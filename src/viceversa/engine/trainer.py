@@ -160,6 +160,7 @@ class Trainer:
         if self.world.leads:
             sweep(self.run)
             keep_config(self.run, self.config)
+        distributed.wait(self.world)  # what another process writes meanwhile must not be swept away
         self.report.begin(self.learner.step, self.learner.mishaps.rollbacks)
         facts = {"total": self.total, "processes": self.world.size, "environment": environment(self.learner.device)}
         self.show.doctor.recall()
