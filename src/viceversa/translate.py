@@ -70,7 +70,7 @@ class Wanted:
 
 def translate_pictures(
     model: Path,
-    sources: Sequence[str],
+    sources: str | Sequence[str],
     target: Path,
     direction: Direction | None = None,
     *,
@@ -86,6 +86,7 @@ def translate_pictures(
     A picture that cannot be read is noted and the others are done. Raises FileNotFoundError when there is nothing to
     translate, and ValueError, with the remedy, for what cannot be done at all.
     """
+    sources = [sources] if isinstance(sources, str) else sources
     _refuse(
         len(sources) > 1 and target.suffix.lower() in EXTENSIONS,
         f"{target}: is the name of one picture, and there are {len(sources)} to translate; give a folder",

@@ -228,7 +228,7 @@ def test_addresses_name_runs() -> None:
         ("hf://datasets/me/h2z.tar.gz", "h2z"),
         ("sets/h2z.zip", "h2z.zip"),
     ):
-        assert load_words([f"data.root={root}"]).run == f"runs/cyclegan-{name}"
+        assert load_words([f"data.root={root}"]).run == f"runs/modern-{name}"
 
 
 def test_what_is_an_address() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from viceversa import methods
 from viceversa.config import Config, default_run
-from viceversa.data import open_stream
+from viceversa.data import Stream, open_stream
 from viceversa.devices import pick_device
 from viceversa.engine import distributed
 from viceversa.engine.distributed import World
@@ -34,13 +34,13 @@ def train(config: Config, fork: Path | None = None) -> Path:
         torch.set_num_threads(config.train.threads)
     config = methods.complete(default_run(config, config.method["name"]))
     methods.check(config)
-    with distributed.joined(world, device), locked(fork or Path(config.run), world):
-        return _train(forked(config, fork, world) if fork else config, world, device)
-
-
-def _train(config: Config, world: World, device: torch.device) -> Path:
     stream = open_stream(config)
     methods.check_pairs(config, stream.source.train.paired)
+    with distributed.joined(world, device), locked(fork or Path(config.run), world):
+        return _train(forked(config, fork, world) if fork else config, stream, world, device)
+
+
+def _train(config: Config, stream: Stream, world: World, device: torch.device) -> Path:
     config, choice = settled(config, device, world)
     learner = Learner(config, stream.steps_per_epoch(world.size), world, device)
     Trainer(config, stream, learner, world, choice).fit()

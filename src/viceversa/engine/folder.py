@@ -95,6 +95,9 @@ def locked(run: Path, world: World) -> Iterator[None]:
         (run / ".lock").write_text(f"process {os.getpid()} on {socket.gethostname()}\n", "utf-8")
         yield
     finally:
+        if [path.name for path in run.iterdir()] == [".lock"]:  # nothing came of it
+            (run / ".lock").unlink()
+            run.rmdir()
         lock.release()
 
 
