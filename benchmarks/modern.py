@@ -5,7 +5,8 @@
     python benchmarks/modern.py table OUT                                      # scores of all that has been trained
 
 Every run gets the same processor seconds on one thread: its length in steps is `--seconds` over its measured cost of a
-step. Runs that are done are kept, so the same command again goes on. docs/modern.md says what came of it.
+step; or, with `--steps`, so many steps whatever they cost. Runs that are done are kept, so the same command again goes
+on. docs/modern.md says what came of it, and docs/performance.md what came of bf16 against fp32.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ LAYERS = "method.layers=[input, down1, down2, block1, block3]"
 COLUMNS = (("kid", 1000, 1), ("psnr", 1, 2), ("l1", 1, 3))
 DEMO = [*("train.batch=2", "train.lr=3e-4", "method.cycle_x=5", "method.cycle_y=5"), "generator.upsample=resize"]
 RESIZE = ["generator.upsample=resize"]
+WIDE = [*RESIZE, "generator.width=32", "generator.blocks=4", "discriminator.width=32"]  # so that Winograd takes part
 VARIANTS: dict[str, list[str]] = {
     "base": ["cyclegan"],
     "no EMA": ["cyclegan", "train.ema=0"],
@@ -66,6 +68,8 @@ VARIANTS: dict[str, list[str]] = {
     "cut": ["cut", LAYERS],
     "cut, plain": ["cut", LAYERS, "generator.antialias=false", "discriminator.antialias=false", *RESIZE],
     "fastcut": ["fastcut", LAYERS],
+    "wide, bf16": ["cyclegan", *WIDE],
+    "wide, fp32": ["cyclegan", *WIDE, "train.precision=fp32"],
 }
 
 
@@ -103,17 +107,23 @@ def measure(out: Path, folders: dict[str, str], names: list[str]) -> None:
         print(f"{name:18} {seconds * 1000:8.1f} ms")
 
 
-def train(out: Path, folders: dict[str, str], names: list[str], seconds: float, seeds: list[int]) -> None:
-    """Train every variant on every data set with every seed, for so many processor seconds each."""
+def lengths(out: Path, names: list[str], seconds: float, steps: int | None) -> dict[str, int]:
+    """Return the steps that each variant is trained."""
+    if steps:
+        return dict.fromkeys(names, steps)
     cost = json.loads(out.joinpath("cost.json").read_text())
-    for seed, (data, folder), name in itertools.product(seeds, folders.items(), names):
+    return {name: int(seconds / cost[name]) for name in names}
+
+
+def train(out: Path, folders: dict[str, str], length: dict[str, int], seeds: list[int]) -> None:
+    """Train every variant on every data set with every seed, for so many steps."""
+    for seed, (data, folder), (name, steps) in itertools.product(seeds, folders.items(), length.items()):
         run = out / data / slug(name) / str(seed)
         if (run / "done").is_file():
             continue
-        steps = int(seconds / cost[name])
-        lengths = [f"train.length={steps} steps", f"train.decay={steps // 2} steps"]
+        schedule = [f"train.length={steps} steps", f"train.decay={steps // 2} steps"]
         often = [f"train.{key}_every={max(1, steps // 4)} steps" for key in ("save", "sample")]
-        config = config_of(name, data, folder, *lengths, *often, f"run={run}", f"seed={seed}", "train.keep=1")
+        config = config_of(name, data, folder, *schedule, *often, f"run={run}", f"seed={seed}", "train.keep=1")
         start = time.process_time()
         engine.train(config)
         run.joinpath("done").write_text(json.dumps({"steps": steps, "seconds": time.process_time() - start}))
@@ -135,18 +145,16 @@ def scores(run: Path) -> dict[str, float]:
 
 def table(out: Path, names: list[str]) -> None:
     """Print a Markdown table of all that has been trained: mean and, of several seeds, standard deviation."""
-    cost = json.loads(out.joinpath("cost.json").read_text())
     for data in sorted(folder for folder in out.iterdir() if folder.is_dir()):
-        print(
-            f"\n{data.name}\n\n| variant | ms a step | steps | KID x 1000 | PSNR, dB | L1 |\n|---|---|---|---|---|---|"
-        )
+        print(f"\n{data.name}\n\n| variant | seconds | steps | KID x 1000 | PSNR, dB | L1 |\n|---|---|---|---|---|---|")
         for name in names:
             runs = sorted(done.parent for done in (data / slug(name)).glob("*/done"))
             if runs:
                 found = [scores(run) for run in runs]
-                steps = json.loads((runs[0] / "done").read_text())["steps"]
+                done = [json.loads((run / "done").read_text()) for run in runs]
+                seconds = statistics.median(fact["seconds"] for fact in done)
                 cells = [spread(found, key, factor, digits) for key, factor, digits in COLUMNS]
-                print(f"| {name} | {cost[name] * 1000:.0f} | {steps} | {' | '.join(cells)} |")
+                print(f"| {name} | {seconds:.0f} | {done[0]['steps']} | {' | '.join(cells)} |")
                 last = [spread(found, f"input {key}", factor, digits) for key, factor, digits in COLUMNS]
         print(f"| *untouched input* | | | {' | '.join(last)} |")
 
@@ -172,6 +180,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("data", nargs="*", help="NAME=FOLDER")
     parser.add_argument("--seconds", type=float, default=150)
+    parser.add_argument("--steps", type=int)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--only", nargs="*", default=list(VARIANTS))
     args = parser.parse_args()
@@ -180,7 +189,7 @@ def main() -> None:
     if args.what == "cost":
         measure(args.out, folders, args.only)
     elif args.what == "train":
-        train(args.out, folders, args.only, args.seconds, args.seeds)
+        train(args.out, folders, lengths(args.out, args.only, args.seconds, args.steps), args.seeds)
     else:
         table(args.out, args.only)
 
