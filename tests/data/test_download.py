@@ -14,9 +14,9 @@ import pytest
 from web import Site
 
 from support import environment
-from viceversa.data import transfer
-from viceversa.data.download import FetchError, Wanted, download
-from viceversa.data.transfer import CHUNK
+from viceversa.data.fetch import transfer
+from viceversa.data.fetch.download import FetchError, Wanted, download
+from viceversa.data.fetch.transfer import CHUNK
 
 BODY = np.random.default_rng(0).bytes(3 * CHUNK + 1234)
 SHA = hashlib.sha256(BODY).hexdigest()
@@ -68,7 +68,7 @@ def test_a_killed_download_leaves_a_part_and_goes_on(site: Site, tmp_path: Path)
     url = site.put("/set.zip", BODY, breaks=[2 * CHUNK])
     code = f"""
 from pathlib import Path
-from viceversa.data import download as module
+from viceversa.data.fetch import download as module
 sleep = module.time.sleep
 module.time.sleep = lambda _: (print("broke", flush=True), sleep(60))
 module.download(module.Wanted([{url!r}]), Path({str(tmp_path / "set.zip")!r}))

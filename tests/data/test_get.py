@@ -15,11 +15,11 @@ from web import Site
 
 from support import Command
 from viceversa.config import load_config, load_words
-from viceversa.data import catalogue
-from viceversa.data.archives import ArchiveError
-from viceversa.data.catalogue import SETS, KnownSet
-from viceversa.data.download import FetchError
-from viceversa.data.get import get_set, known
+from viceversa.data.fetch import catalogue
+from viceversa.data.fetch.archives import ArchiveError
+from viceversa.data.fetch.catalogue import SETS, KnownSet
+from viceversa.data.fetch.download import FetchError
+from viceversa.data.fetch.get import get_set, known
 
 FILES = {f"h2z/{split}{world}/1.jpg": b"picture" for split in ("train", "test") for world in "AB"}
 pytestmark = pytest.mark.usefixtures("cache")
@@ -164,7 +164,7 @@ def test_the_command(viceversa: Command, site: Site, tmp_path: Path, monkeypatch
     from viceversa.cli import getting
 
     monkeypatch.setattr(catalogue, "SETS", (offered(site, zipped(FILES)),))
-    monkeypatch.setattr("viceversa.data.get.SETS", catalogue.SETS)
+    monkeypatch.setattr("viceversa.data.fetch.get.SETS", catalogue.SETS)
     monkeypatch.chdir(tmp_path)
     getting.get_data("h2z")
     assert load_words(["data.root=datasets/h2z"]).data.root

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from viceversa.data.anatomy import BREEDS, legs, trunk
-from viceversa.data.creatures import relief, render, window
-from viceversa.data.landscapes import PLACES
-from viceversa.data.painting import grid_of
+from viceversa.data.drawing.anatomy import BREEDS, legs, trunk
+from viceversa.data.drawing.creatures import relief, render, window
+from viceversa.data.drawing.landscapes import PLACES
+from viceversa.data.drawing.painting import grid_of
 from viceversa.data.stripes import COATS, make, scene
 
 SCENES = [scene(0, i) for i in range(40)]

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from viceversa.data.anatomy import BREEDS, Creature
-from viceversa.data.creatures import render
-from viceversa.data.landscapes import PLACES
-from viceversa.data.painting import numbers, write_worlds
+from viceversa.data.drawing.anatomy import BREEDS, Creature
+from viceversa.data.drawing.creatures import render
+from viceversa.data.drawing.landscapes import PLACES
+from viceversa.data.drawing.painting import numbers, write_worlds
 
 # Coat and hair, sRGB. Light and dark alike, so that brightness does not tell the worlds apart.
 COATS = (

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from viceversa.data.glassware import BACKDROPS, SHAPES, Scene, render
-from viceversa.data.painting import numbers, write_worlds
+from viceversa.data.drawing.glassware import BACKDROPS, SHAPES, Scene, render
+from viceversa.data.drawing.painting import numbers, write_worlds
 
 # Wall and table, sRGB. Light and dark alike, and none as red as wine: colour must not tell the worlds apart.
 PALETTES = (

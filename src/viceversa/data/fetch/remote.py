@@ -17,10 +17,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from viceversa.config import ConfigError
-from viceversa.data.archives import DEFAULT, Limits, is_archive, safe_path, unpack
-from viceversa.data.download import FetchError, Wanted, download
+from viceversa.data.fetch.archives import DEFAULT, Limits, is_archive, safe_path, unpack
+from viceversa.data.fetch.download import FetchError, Wanted, download
+from viceversa.data.fetch.transfer import Broken, Refused, megabytes, version_of
 from viceversa.data.images import EXTENSIONS
-from viceversa.data.transfer import Broken, Refused, megabytes, version_of
 from viceversa.files import cache_folder, locked, replacing
 
 LISTS = {".csv", ".tsv", ".jsonl", ".json"}

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 
-from viceversa.data.painting import Colour
+from viceversa.data.drawing.painting import Colour
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from viceversa.data.painting import Array, Colour, clouds, planes, step
+from viceversa.data.drawing.painting import Array, Colour, clouds, planes, step
 
 
 @dataclass(frozen=True)

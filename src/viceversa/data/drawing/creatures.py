@@ -16,9 +16,9 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from viceversa.data.anatomy import COAT, HAIR, HOOF, Bone, Creature, head_of, legs, trunk
-from viceversa.data.landscapes import PLACES, landscape, tufts
-from viceversa.data.painting import Array, develop, grid_of, numbers, planes, samples, step
+from viceversa.data.drawing.anatomy import COAT, HAIR, HOOF, Bone, Creature, head_of, legs, trunk
+from viceversa.data.drawing.landscapes import PLACES, landscape, tufts
+from viceversa.data.drawing.painting import Array, develop, grid_of, numbers, planes, samples, step
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
-from viceversa.data.download import silent
-from viceversa.data.transfer import Progress, megabytes
+from viceversa.data.fetch.download import silent
+from viceversa.data.fetch.transfer import Progress, megabytes
 from viceversa.files import replacing_folder
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")

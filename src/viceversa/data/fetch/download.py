@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from viceversa.data.transfer import CHUNK, Broken, Part, Progress, Refused, transfer
+from viceversa.data.fetch.transfer import CHUNK, Broken, Part, Progress, Refused, transfer
 
 
 class FetchError(ValueError):

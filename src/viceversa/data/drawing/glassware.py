@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from viceversa.data.painting import Array, Colour, clouds, develop, grid_of, planes, samples, step
+from viceversa.data.drawing.painting import Array, Colour, clouds, develop, grid_of, planes, samples, step
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""How the built-in worlds are drawn: glasses and creatures by formula."""

@@ -1,0 +1,1 @@
+"""Data sets from elsewhere: known ones, addresses, archives of strangers."""
