@@ -43,6 +43,7 @@ COMMANDS = [
     "doctor",
     "info",
     "config",
+    "trust",
     "presets",
     "data",
 ]  # as --help lists them

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import signal
 from pathlib import Path
@@ -207,6 +208,7 @@ def test_a_generator_from_outside_trains_and_translates(
     (tmp_path / "their_lab.py").write_text(OUTSIDE)
     monkeypatch.syspath_prepend(tmp_path)
     config = tiny("cyclegan", "train.length=2 steps", "train.decay=0 steps")
+    importlib.import_module("their_lab")
     config = dataclasses.replace(config, generator={"name": "their_lab:Mirror", "width": 5})
     engine.train(config)
     translate = Translator.load(config.run)

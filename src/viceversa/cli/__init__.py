@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from viceversa.cli import benchmarking, data, evaluating, presets, reporting, showing, training, translating
+from viceversa.cli import benchmarking, data, evaluating, presets, reporting, showing, training, translating, trusting
 from viceversa.cli.words import LAYOUT
 from viceversa.errors import one_line
 
@@ -59,5 +59,6 @@ app.command()(reporting.grid)
 app.command()(showing.info)
 app.command("config")(showing.show_config)
 app.command()(benchmarking.bench)
+app.command()(trusting.trust)
 app.add_typer(presets.app, name="presets")
 app.add_typer(data.app, name="data")

@@ -7,6 +7,7 @@ from viceversa.config.augment import AugmentConfig
 from viceversa.config.check import explain, suggest, validate
 from viceversa.config.dump import flat, meanings, to_tree, to_yaml
 from viceversa.config.load import default_run, load_config, load_words, merge, parse_override, parse_yaml
+from viceversa.config.outside import import_class
 from viceversa.config.presets import copy_preset, preset_text, preset_titles, presets
 from viceversa.config.schema import (
     CLOSED,
@@ -39,6 +40,7 @@ __all__ = [
     "explain",
     "flat",
     "frozen",
+    "import_class",
     "load_config",
     "load_words",
     "meanings",

@@ -14,6 +14,7 @@ from ruamel.yaml.constructor import SafeConstructor
 
 from viceversa.config.check import SECTIONS, suggest, validate
 from viceversa.config.dump import to_tree
+from viceversa.config.outside import import_class
 from viceversa.config.presets import presets
 from viceversa.config.schema import COMPONENTS, Config, ConfigError, as_component
 
@@ -29,7 +30,9 @@ TEXTS = {  # keys whose value is text as it was typed: a folder may well be call
 def load_config(source: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
     """Read a preset (by name), a YAML file or a run's folder, apply `key=value` overrides, and check the values.
 
-    Raises ConfigError for an unknown preset, file, key or value, and for values that do not go together.
+    A class from outside (`generator=my_nets:Mine`) that an override names is imported: who types it, means it. One that
+    only the file names is not, here. Raises ConfigError for an unknown preset, file, key or value, for values that do
+    not go together, and for what cannot be imported.
     """
     changes: dict[str, Any] = {}
     for word in overrides:
@@ -37,7 +40,12 @@ def load_config(source: str | Path | None = None, overrides: Iterable[str] = ())
     tree = to_tree(Config())
     if source is not None:
         tree = merge(tree, _read_source(str(source)))
-    return validate(merge(tree, changes))
+    config = validate(merge(tree, changes))
+    for section in COMPONENTS:
+        typed = as_component(changes.get(section))
+        if isinstance(typed, Mapping) and ":" in str(typed.get("name")):
+            import_class(f"{section}.name", str(typed["name"]))
+    return config
 
 
 def load_words(words: Sequence[str]) -> Config:

@@ -6,16 +6,17 @@ import os
 import shlex
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from viceversa.config import Config, ConfigError, flat, load_config, to_tree, to_yaml
+from viceversa.config import COMPONENTS, Config, ConfigError, flat, load_config, to_tree, to_yaml
 from viceversa.engine.distributed import World
 from viceversa.files import replacing
 from viceversa.methods import describe
+from viceversa.registry.trust import trust
 
 FREE = {
     *("run", "inference", "train.length", "train.decay", "train.device", "train.batch"),
@@ -102,6 +103,11 @@ def locked(run: Path, world: World) -> Iterator[None]:
 
 
 def keep_config(run: Path, config: Config) -> None:
-    """Write the complete configuration into the run."""
+    """Write the complete configuration into the run, and remember the code from outside that it names."""
+    for section in COMPONENTS:
+        module, colon, _ = str(getattr(config, section)["name"]).partition(":")
+        if colon:
+            with suppress(OSError, ConfigError):  # where nothing can be noted down, it will be asked for again
+                trust(module)
     with replacing(run / "config.yaml") as temporary:
         temporary.write_text(to_yaml(config, describe(config)), "utf-8")

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from viceversa.config import Direction, Inference, explain
+from viceversa.config import ConfigError, Direction, Inference, explain
 from viceversa.files import replacing
 from viceversa.nets import GENERATORS
 from viceversa.nets.base import Generator
@@ -64,7 +64,11 @@ def read_card(path: Path) -> Card:
 
 
 def load_generator(path: Path) -> tuple[Generator, Card]:
-    """Return the generator of a weights file, in its inference form on the CPU, and its card."""
+    """Return the generator of a weights file, in its inference form on the CPU, and its card.
+
+    Raises ValueError for a file that is not one of ours, or whose card asks for more than its weights need or for code
+    that its user does not know (see `registry.trust`).
+    """
     card = read_card(path)
     with safe_open(path, "pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
@@ -73,6 +77,8 @@ def load_generator(path: Path) -> tuple[Generator, Card]:
             _refuse_others(card, state)
         net = build_generator(card.generator, card.in_channels, card.out_channels, size=card.size)
         net.load_state_dict(state)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
     except RuntimeError as error:
         raise ValueError(f"{path}: its weights do not fit its card ({str(error).splitlines()[-1].strip()})") from None
     set_inference(net, card.inference)

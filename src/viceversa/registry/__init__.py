@@ -6,7 +6,6 @@ A component's keyword-only arguments *are* its options: their annotations the sc
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import re
 from collections.abc import Mapping
@@ -14,7 +13,8 @@ from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import pydantic
 
-from viceversa.config import ConfigError, explain, frozen, suggest
+from viceversa.config import ConfigError, explain, frozen, import_class, suggest
+from viceversa.registry.trust import may_import
 
 T = TypeVar("T")
 Table: TypeAlias = Mapping[str, type[T]]
@@ -25,17 +25,20 @@ CONTEXT = "size"  # keyword-only, but handed in by the code that builds, never a
 def find(table: Table[T], section: str, name: str) -> type[T]:
     """Return the class called `name` in `table`, or import it when the name is `module:Class`.
 
-    Raises ConfigError for an unknown name; `section` is the configuration key that the message names.
+    Raises ConfigError for an unknown name, and for code that only a file names (see `trust`); `section` is the
+    configuration key that the message names.
     """
     if name in table:
         return table[name]
     if ":" not in name:
         raise ConfigError(f"{section}.name: there is no {section} {name!r}{suggest(name, table)}")
-    module, _, attribute = name.partition(":")
-    try:
-        found: type[T] = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ConfigError(f"{section}.name={name}: cannot be imported ({error})") from None
+    module = name.partition(":")[0]
+    if not may_import(module):
+        raise ConfigError(
+            f"{section}.name={name}: is code from outside, and a file may not start it unless you have named it "
+            f"yourself; if you know it: viceversa trust {module} (in Python: import {module})"
+        )
+    found: type[T] = import_class(f"{section}.name", name)
     base = _base(table)
     if not inspect.isclass(found) or not issubclass(found, base):
         raise ConfigError(f"{section}.name={name}: must be a subclass of {base.__module__}.{base.__name__}")

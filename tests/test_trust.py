@@ -1,0 +1,132 @@
+"""Code from outside runs when its user names it; a file that names it starts nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from support import Command
+from viceversa import engine, methods
+from viceversa.config import ConfigError, load_config
+from viceversa.data import water2wine
+from viceversa.nets.weights import Card, load_generator, save_generator
+from viceversa.registry.trust import notes, trust, trusted
+from viceversa.translator import Translator
+
+LAB = """
+import os
+from viceversa.nets.base import Generator
+from torch import nn
+with open(os.environ["LAB_DIARY"], "a") as diary:
+    diary.write("imported\\n")
+
+class Mirror(Generator):
+    def __init__(self, in_channels, out_channels):
+        super().__init__()
+        self.net = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x):
+        return self.net(x).tanh()
+"""
+NAME = "secret_lab:Mirror"
+
+
+@pytest.fixture
+def diary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the module `secret_lab`, which can be imported from `tmp_path`, writes that it was."""
+    (tmp_path / "secret_lab.py").write_text(LAB)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("LAB_DIARY", str(tmp_path / "diary"))
+    monkeypatch.setenv("VICEVERSA_CACHE", str(tmp_path / "cache"))
+    yield tmp_path / "diary"
+    sys.modules.pop("secret_lab", None)
+
+
+@pytest.fixture
+def weights(diary: Path, tmp_path: Path) -> Path:
+    """A stranger's file: only its card says what it is."""
+    path = tmp_path / "G.safetensors"
+    net = torch.nn.ModuleDict({"net": torch.nn.Conv2d(3, 3, 1)})
+    save_generator(path, net, Card({"name": NAME}, 3, 3, 32, "AtoB", "running", {}))
+    return path
+
+
+def test_a_weights_file_imports_nothing(weights: Path, diary: Path) -> None:
+    with pytest.raises(ConfigError, match=r"G\.safetensors: .*secret_lab:Mirror: .*viceversa trust secret_lab"):
+        load_generator(weights)
+    assert not diary.exists()
+
+
+def test_a_configuration_imports_nothing(diary: Path, tmp_path: Path) -> None:
+    for section in ("generator", "discriminator", "objective", "method"):
+        (tmp_path / "theirs.yaml").write_text(f"{section}: {NAME}\n")
+        with pytest.raises(ConfigError, match=rf"{section}\.name={NAME}: .*viceversa trust secret_lab"):
+            methods.complete(load_config(tmp_path / "theirs.yaml", ["generator.width=3", "data.crop=32"]))
+    assert not diary.exists()
+
+
+def test_what_was_typed_is_imported_and_the_run_knows_it_from_then_on(diary: Path, tmp_path: Path) -> None:
+    water2wine.make(tmp_path / "data", size=32, count=2, test=1)
+    words = [f"data.root={tmp_path / 'data'}", "data.load=32", "data.crop=32", "data.workers=0", "train.report=false"]
+    words += [f"run={tmp_path / 'run'}", "train.length=1 step", "train.decay=0 steps", "train.device=cpu"]
+    words += ["discriminator.width=2", "discriminator.layers=1", "train.precision=fp32"]
+    run = engine.train(load_config("cyclegan", [*words, f"generator={NAME}"]))
+    for load in (Translator.load, load_config):  # in a process that has not imported it
+        sys.modules.pop("secret_lab")
+        found = load(run)
+        config = found if not isinstance(found, Translator) else load_config(run)
+        assert methods.complete(config).generator == {"name": NAME}
+    assert diary.read_text() == "imported\n" * 3
+    notes().unlink()
+    sys.modules.pop("secret_lab")
+    with pytest.raises(ConfigError, match="viceversa trust secret_lab"):
+        Translator.load(run)
+
+
+def test_what_is_imported_already_may_be_named(weights: Path, diary: Path) -> None:
+    __import__("secret_lab")
+    assert type(load_generator(weights)[0]).__name__ == "Mirror"
+
+
+def test_trust_means_the_code_in_one_place(
+    weights: Path, diary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trust("secret_lab")
+    trust("secret_lab.deep")
+    assert trusted() == [str(tmp_path / "secret_lab.py")]
+    assert not diary.exists()
+    theirs = tmp_path / "downloaded"
+    theirs.mkdir()
+    (theirs / "secret_lab.py").write_text(LAB)
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(str(theirs))
+        with pytest.raises(ConfigError, match="code from outside"):
+            load_generator(weights)
+    assert not diary.exists()
+    load_generator(weights)
+    assert diary.exists()
+
+
+@pytest.mark.parametrize("module", ["", ".", "no_such_lab", "a\0b", "sys", "x" * 5000])
+def test_only_what_is_there_can_be_trusted(module: str, diary: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no such module"):
+        trust(module)
+    assert trusted() == []
+
+
+def test_the_command_trusts(weights: Path, diary: Path, tmp_path: Path, viceversa: Command) -> None:
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    words = ("translate", weights, tmp_path / "a.png", tmp_path / "out")
+    refused = viceversa(*words, cwd=tmp_path)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "viceversa trust secret_lab" in refused.stderr
+    assert viceversa("trust", "secret_lab", cwd=tmp_path).returncode == 0
+    assert not diary.exists()
+    assert viceversa("trust").stdout == f"{tmp_path / 'secret_lab.py'}\n"
+    assert viceversa(*words, cwd=tmp_path).returncode == 0
+    assert (tmp_path / "out").exists()
