@@ -1,4 +1,4 @@
-"""Winograd's form of a convolution is the convolution, in every type, layout and direction."""
+"""The forms in which convolutions are computed are the convolution, in every type, layout and direction."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from viceversa.nets import convolutions
-from viceversa.nets.convolutions import Conv3x3, fixed_weights
+from viceversa.nets.convolutions import Conv3x3, Doubling, Halving, NarrowConv, fixed_weights
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 NAMES = ["contiguous", "channels_last"]
@@ -35,6 +35,26 @@ def gradients(net: nn.Module, y: Tensor, x: Tensor, incoming: Tensor) -> list[Te
     return [y, *torch.autograd.grad(y, [x, *net.parameters()], incoming)]
 
 
+def hold_equal(
+    ours: nn.Module, torchs: nn.Module, values: Tensor, dtype: torch.dtype, layout: torch.memory_format,
+    incoming: torch.memory_format, limit: float,
+) -> None:  # fmt: skip
+    """Results and gradients are within `limit`, relative, of those of torch's layer in float64."""
+    torchs.load_state_dict(ours.state_dict())  # ours has torch's keys
+    ours = ours.to(memory_format=layout).to(torch.float64 if dtype == torch.float64 else torch.float32)
+    torchs, x = torchs.double(), values.clone().requires_grad_()
+    y = torchs(x)
+    slope = noise(*y.shape, seed=1)
+    wanted = gradients(torchs, y, x, slope)
+    x = values.to(next(ours.parameters()).dtype).contiguous(memory_format=layout).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        y = ours(x)
+    assert y.dtype == dtype
+    found = gradients(ours, y, x, slope.to(dtype).contiguous(memory_format=incoming))
+    for a, b in zip(found, wanted, strict=True):
+        assert (a.double() - b).norm() < limit * b.norm()
+
+
 @pytest.mark.parametrize("size", [(8, 12), (6, 10), (7, 8)], ids=["tiles of 4", "tiles of 2", "direct"])
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "zeros"])
 @pytest.mark.parametrize("incoming", LAYOUTS, ids=NAMES)
@@ -43,18 +63,67 @@ def gradients(net: nn.Module, y: Tensor, x: Tensor, incoming: Tensor) -> list[Te
 def test_it_is_the_convolution_and_has_its_gradients(
     dtype: torch.dtype, layout: torch.memory_format, incoming: torch.memory_format, mode: str, size: tuple[int, int]
 ) -> None:
-    ours, torchs = make(mode)
-    ours = ours.to(memory_format=layout).to(torch.float64 if dtype == torch.float64 else torch.float32)
-    values, slope = noise(2, 5, *size).float().double(), noise(2, 7, *size, seed=1)
-    x = values.clone().requires_grad_()
-    wanted = gradients(torchs, torchs(x), x, slope)
-    x = values.to(ours.weight.dtype).contiguous(memory_format=layout).requires_grad_()
-    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-        y = ours(x)
-    assert y.dtype == dtype
-    found = gradients(ours, y, x, slope.to(dtype).contiguous(memory_format=incoming))
-    for a, b in zip(found, wanted, strict=True):
-        assert (a.double() - b).norm() < LIMIT[dtype] * b.norm()
+    hold_equal(*make(mode), noise(2, 5, *size).float().double(), dtype, layout, incoming, LIMIT[dtype])
+
+
+OTHERS = {
+    "few channels in": (lambda: NarrowConv(3, 9, 7, padding=3, padding_mode="reflect"),
+                        lambda: nn.Conv2d(3, 9, 7, padding=3, padding_mode="reflect")),
+    "few channels out": (lambda: NarrowConv(9, 3, 7, padding=3, padding_mode="reflect", bias=False),
+                         lambda: nn.Conv2d(9, 3, 7, padding=3, padding_mode="reflect", bias=False)),
+    "the head of a discriminator": (lambda: NarrowConv(9, 1, 4, padding=1), lambda: nn.Conv2d(9, 1, 4, padding=1)),
+    "many on both sides": (lambda: NarrowConv(9, 9, 3, padding=1), lambda: nn.Conv2d(9, 9, 3, padding=1)),
+    "halving": (lambda: Halving(3, 5), lambda: nn.Conv2d(3, 5, 4, 2, 1)),
+    "doubling": (lambda: Doubling(3, 5, bias=False), lambda: nn.ConvTranspose2d(3, 5, 4, 2, 1, bias=False)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("bottom", [1000, 1], ids=["at once", "direct"])
+@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize("incoming", LAYOUTS, ids=NAMES)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=NAMES)
+@pytest.mark.parametrize("dtype", LIMIT)
+def test_so_are_the_other_forms(
+    dtype: torch.dtype, layout: torch.memory_format, incoming: torch.memory_format, kind: str, bottom: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(convolutions, "BOTTOM", bottom)
+    torch.manual_seed(0)
+    ours, torchs = (make_one() for make_one in OTHERS[kind])
+    values = noise(2, next(ours.parameters()).shape[kind != "doubling"], 8, 6).float().double()
+    hold_equal(ours, torchs, values, dtype, layout, incoming, LIMIT[dtype])
+
+
+@pytest.mark.parametrize(
+    ("kind", "layout", "form"),
+    [
+        ("few channels in", torch.channels_last, "from_few"),
+        ("few channels out", torch.contiguous_format, "to_few"),
+        ("the head of a discriminator", torch.channels_last, "to_few"),
+        ("halving", torch.channels_last, "convolve"),
+        ("doubling", torch.contiguous_format, "convolve_transposed"),
+    ],
+)
+def test_the_form_is_what_runs(
+    kind: str, layout: torch.memory_format, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, real = [], getattr(convolutions, form)
+    monkeypatch.setattr(convolutions, form, lambda *args, **options: calls.append(args) or real(*args, **options))
+    ours = OTHERS[kind][0]()
+    channels = next(ours.parameters()).shape[kind != "doubling"]
+    ours(torch.zeros(1, channels, 8, 8).contiguous(memory_format=layout))
+    assert calls
+
+
+def test_the_slope_of_a_discriminators_head_can_be_minimised() -> None:
+    ours, torchs = OTHERS["the head of a discriminator"][0]().double(), nn.Conv2d(9, 1, 4, padding=1).double()
+    torchs.load_state_dict(ours.state_dict())
+    found = []
+    for head in (ours, torchs):
+        x = noise(2, 9, 8, 6).requires_grad_()
+        (slope,) = torch.autograd.grad(head(x).square().sum(), x, create_graph=True)
+        found.append(torch.autograd.grad(slope.square().sum(), head.weight)[0])
+    torch.testing.assert_close(*found)
 
 
 def test_winograd_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +149,7 @@ def test_weights_are_prepared_once_while_they_are_fixed(monkeypatch: pytest.Monk
         y = ours(x) + ours(2 * x)
         with torch.no_grad():
             ours(x)
-    assert len(calls) == 2  # with and without a graph
+    assert len(calls) == 1
     found, wanted = (gradients(net, z, x, y.detach()) for net, z in ((ours, y), (torchs, torchs(x) + torchs(2 * x))))
     for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b)
@@ -94,6 +163,8 @@ def test_a_compiler_sees_an_ordinary_convolution() -> None:
     ours, _ = make("reflect")
     program = torch.export.export(ours.eval(), (torch.zeros(1, 5, 8, 8),))
     assert "conv2d" in str(program.graph)
+    program = torch.export.export(OTHERS["few channels out"][0](), (torch.zeros(1, 9, 8, 8),))
+    assert "chunk" not in str(program.graph)
 
 
 def test_large_batches_go_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

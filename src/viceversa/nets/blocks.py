@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from .base import one_of
-from .convolutions import Conv3x3
+from .convolutions import Conv3x3, NarrowConv
 from .layers import BlurDown, BlurUp, Norm, make_norm
 
 Padding: TypeAlias = Literal["reflect", "replicate", "zeros"]
@@ -60,7 +60,7 @@ class ResidualBlock(nn.Module):
 
 def make_stem(in_channels: int, width: int, norm: Norm) -> Stage:
     """Return the 7x7 entrance of the ResNet generators, edges reflected."""
-    conv = nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect", bias=norm != "batch")
+    conv = NarrowConv(in_channels, width, 7, padding=3, padding_mode="reflect", bias=norm != "batch")
     return Stage(conv, make_norm(norm, width))
 
 

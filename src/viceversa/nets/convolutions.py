@@ -11,9 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
+from .products import convolve, convolve_transposed
+from .rows import from_few, to_few
 from .winograd import Winograd, from_filter
 
 ENOUGH = 128  # channels on both sides; with fewer, Winograd's additions cost more than the multiplications it saves
+FEW = 8  # channels; with so few on one side, rows are stacked
+BOTTOM = 64  # pixels of a batch; so few are multiplied with the whole filter at once
 ROOM = 2**24  # bytes; beyond 2**25 the C library fetches fresh memory for every tensor, page by page
 
 Edges: TypeAlias = Literal["zeros", "reflect", "replicate"]
@@ -30,12 +34,13 @@ def fixed_weights() -> Iterator[None]:
         _derived.reset(token)
 
 
+@torch.no_grad()
 def derive(layer: nn.Module, name: object, how: Callable[[], Tensor]) -> Tensor:
-    """Return what `how()` makes of a layer's weights, or has made since they are fixed."""
+    """Return what `how()` makes of a layer's weights, or has made since they are fixed; no gradient flows through."""
     known = _derived.get()
     if known is None:
         return how()
-    key = (id(layer), name, torch.is_grad_enabled())
+    key = (id(layer), name)
     if key not in known:
         known[key] = how()
     return known[key]
@@ -60,18 +65,15 @@ class Conv3x3(nn.Conv2d):
             return super().forward(x)
         with torch.autocast(x.device.type, enabled=False):  # it would pad in float32, and cast twice
             places = derive(self, (m, dtype), lambda: from_filter(self.weight, m).to(dtype))
-            direct = None
-            if dtype == torch.bfloat16:
-                direct = derive(self, dtype, lambda: self.weight.detach().to(dtype))
-            mode = "constant" if self.padding_mode == "zeros" else self.padding_mode
-            wide = pad(x.to(dtype), [1, 1, 1, 1], mode=mode)
-            parts = [Winograd.apply(part, places, direct) for part in torch.split(wide, self.together(x, m))]
-            y = torch.cat(parts) if len(parts) > 1 else parts[0]
+            direct = derive(self, dtype, lambda: self.weight.to(dtype)) if dtype == torch.bfloat16 else None
+            parts = torch.split(surround(x.to(dtype), self), self.together(x, m))
+            results = [Winograd.apply(part, self.weight, places, direct) for part in parts]
+            y = torch.cat(results) if len(results) > 1 else results[0]
             return y if self.bias is None else y + self.bias.to(dtype).view(-1, 1, 1)
 
     def tile(self, x: Tensor) -> int | None:
         """Return the side of Winograd's tiles for this picture, or None if it should go directly."""
-        if x.device.type != "cpu" or torch.compiler.is_compiling() or min(self.weight.shape[:2]) < ENOUGH:
+        if not on_cpu(x) or min(self.weight.shape[:2]) < ENOUGH:
             return None
         largest = {torch.float32: 4, torch.float64: 4, torch.bfloat16: 2}.get(compute_type(x), 0)
         return next((m for m in (4, 2) if m <= largest and not x.shape[2] % m and not x.shape[3] % m), None)
@@ -81,6 +83,63 @@ class Conv3x3(nn.Conv2d):
         tiles = x.shape[2] * x.shape[3] // m**2
         size = tiles * (m + 2) ** 2 * max(self.weight.shape[:2]) * compute_type(x).itemsize
         return max(1, ROOM // size)
+
+
+class NarrowConv(nn.Conv2d):
+    """A square convolution of stride 1 with few channels on one side, such as a network's first or last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, K, H', W')."""
+        last = x.is_contiguous(memory_format=torch.channels_last)
+        if not on_cpu(x) or min(self.in_channels if last else FEW + 1, self.out_channels) > FEW:
+            return super().forward(x)
+        convolve = to_few if self.out_channels <= FEW else from_few
+        return convolve(surround(x.to(compute_type(x)), self), self.weight, self.bias)
+
+
+class Halving(nn.Conv2d):
+    """A 4x4 convolution that halves the image."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, K, H / 2, W / 2)."""
+        few = len(x) * x.shape[2] * x.shape[3] <= 4 * BOTTOM
+        return at_once(convolve, x, self) if on_cpu(x) and few else super().forward(x)
+
+
+class Doubling(nn.ConvTranspose2d):
+    """A transposed 4x4 convolution that doubles the image."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(B, C, H, W) to (B, K, 2H, 2W)."""
+        few = len(x) * x.shape[2] * x.shape[3] <= BOTTOM
+        return at_once(convolve_transposed, x, self) if on_cpu(x) and few else super().forward(x)
+
+
+def at_once(convolve: Callable[..., Tensor], x: Tensor, layer: Halving | Doubling) -> Tensor:
+    """Convolve x by one matrix product, in the filter's own type: a cast of the filter would take longer."""
+    with torch.autocast(x.device.type, enabled=False):
+        y = convolve(x.to(layer.weight.dtype), layer.weight, stride=2, padding=1)
+        y = y if layer.bias is None else y + layer.bias.view(-1, 1, 1)
+    layout = torch.contiguous_format if x.is_contiguous() else torch.channels_last
+    return y.to(compute_type(x), memory_format=layout)
+
+
+def surround(x: Tensor, layer: nn.Conv2d) -> Tensor:
+    """Pad a picture as a convolution with equal padding on all sides asks for."""
+    edge = layer.padding[0]
+    assert isinstance(edge, int)
+    return pad(x, [edge] * 4, mode="constant" if layer.padding_mode == "zeros" else layer.padding_mode)
+
+
+def on_cpu(x: Tensor) -> bool:
+    """Whether it is worth choosing a form: on a GPU, and for a compiler, torch's own is best."""
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 def compute_type(x: Tensor) -> torch.dtype:

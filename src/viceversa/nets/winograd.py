@@ -42,32 +42,35 @@ A: dict[int, Matrix] = {  # A^T, to the results
 
 
 class Winograd(torch.autograd.Function):
-    """Convolve x (N, C, H + 2, W + 2) with a 3x3 filter into (N, K, H, W), laid out channels_last.
+    """Convolve x (N, C, H + 2, W + 2) with a 3x3 filter (K, C, 3, 3) into (N, K, H, W), laid out channels_last.
 
-    `places` is what `from_filter` makes of the filter; H and W must be multiples of its m. Given a `filter`
-    (K, C, 3, 3), too, x is convolved with it directly, and only the gradients go by the places. Differentiable once.
+    `places` is what `from_filter` makes of the filter, in the type of x; H and W must be multiples of its m. Given
+    `direct`, too, the filter in the type of x, x is convolved with that, and only the gradients go by the places.
+    Differentiable once.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, places: Tensor, filter: Tensor | None) -> Tensor:
+    def forward(ctx: Any, x: Tensor, filter: Tensor, places: Tensor, direct: Tensor | None) -> Tensor:
         """Return the convolution; of what it computes, nothing is kept."""
         ctx.save_for_backward(x, places)
-        if filter is not None:
-            return torch.conv2d(x, filter)
+        ctx.dtype = filter.dtype
+        if direct is not None:
+            return torch.conv2d(x, direct)
         return to_results(torch.bmm(from_values(x, side(places)), places), x.shape)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        """Return the gradients of `x` and of `places`."""
-        x, filters = ctx.saved_tensors
-        results = from_gradient(gradient, side(filters))
-        dx = dplaces = None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        """Return the gradients of `x` and of the filter."""
+        x, places = ctx.saved_tensors
+        results = from_gradient(gradient, side(places))
+        dx = dfilter = None
         if ctx.needs_input_grad[0]:
-            dx = to_values_gradient(torch.bmm(results, filters.transpose(1, 2)), x.shape)
+            dx = to_values_gradient(torch.bmm(results, places.transpose(1, 2)), x.shape)
         if ctx.needs_input_grad[1]:
-            dplaces = torch.bmm(results.transpose(1, 2), from_values(x, side(filters))).transpose(1, 2)
-        return dx, dplaces, None
+            dplaces = torch.bmm(results.transpose(1, 2), from_values(x, side(places)))
+            dfilter = to_filter_gradient(dplaces).to(ctx.dtype)
+        return dx, dfilter, None, None
 
 
 def side(places: Tensor) -> int:
@@ -123,10 +126,20 @@ def from_gradient(gradient: Tensor, m: int) -> Tensor:
 
 
 def from_filter(filter: Tensor, m: int) -> Tensor:
-    """Return G w G^T of a filter (K, C, 3, 3): (places, C, K). Differentiable."""
+    """Return G w G^T of a filter (K, C, 3, 3): (places, C, K)."""
     k, c = filter.shape[:2]
     places = both_ways(m, filter.dtype) @ filter.permute(2, 3, 0, 1).reshape(9, k * c)
     return places.view(-1, k, c).transpose(1, 2)
+
+
+def to_filter_gradient(places: Tensor) -> Tensor:
+    """Return the gradient of the filter, (K, C, 3, 3), given that of the places, (places, K, C).
+
+    At once, for every use of the filter: there are up to four times as many places as numbers in the filter.
+    """
+    k, c = places.shape[1:]
+    gradient = both_ways(side(places), places.dtype).t() @ places.view(len(places), k * c)
+    return gradient.view(3, 3, k, c).permute(2, 3, 0, 1)
 
 
 @cache
