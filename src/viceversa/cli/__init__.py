@@ -1,9 +1,10 @@
 """The command line. Arguments are parsed before torch is imported; each command calls one function.
 
+Annotations in this folder are not postponed (no `from __future__`): typer would evaluate each of them three times, a
+third of the time until a help text.
+
 Exit status: 0 done; 1 something could not be done; 2 wrong command or configuration; 130 interrupted.
 """
-
-from __future__ import annotations
 
 import os
 import sys

@@ -1,7 +1,5 @@
 """`viceversa bench`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Optional
 
 import typer

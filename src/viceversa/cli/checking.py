@@ -1,7 +1,5 @@
 """`viceversa data check`."""
 
-from __future__ import annotations
-
 import json
 import os
 import sys
@@ -58,7 +56,7 @@ def check_data(
     sys.exit(bool(report.errors))
 
 
-def _configured(place: str | None, words: list[str]) -> Config:
+def _configured(place: str | None, words: list[str]) -> "Config":
     """A folder that is no run stands for data.root=FOLDER."""
     from viceversa.config import load_words
 
@@ -68,13 +66,13 @@ def _configured(place: str | None, words: list[str]) -> Config:
     return load_words([*first, *words])
 
 
-def _measured(config: Config) -> Estimate:
+def _measured(config: "Config") -> "Estimate":
     from viceversa.estimate import estimate
 
     return estimate(config)
 
 
-def _write_sheet(config: Config, path: Path) -> None:
+def _write_sheet(config: "Config", path: Path) -> None:
     from viceversa.data.check.contact import contact_sheet
     from viceversa.files import replacing
 
@@ -83,7 +81,7 @@ def _write_sheet(config: Config, path: Path) -> None:
         picture.save(temporary, format="PNG")
 
 
-def _show(report: Report, folder: str) -> None:
+def _show(report: "Report", folder: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -109,7 +107,7 @@ def _most(counts: dict[str, int]) -> str:
     return shown + (f", {len(counts) - 2} others" if len(counts) > 2 else "")
 
 
-def _text(finding: Finding, folder: str) -> str:
+def _text(finding: "Finding", folder: str) -> str:
     """What was found, a line for the first files or groups of copies, and what to do."""
     named = [[_name(file, folder) for file in group] for group in finding.groups or [(file,) for file in finding.files]]
     lines = [finding.what]

@@ -1,7 +1,5 @@
 """`viceversa evaluate`."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from pathlib import Path

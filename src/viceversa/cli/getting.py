@@ -1,7 +1,5 @@
 """`viceversa data get` and `viceversa data faces`."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Annotated, Literal, Optional

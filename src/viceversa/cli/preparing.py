@@ -1,7 +1,5 @@
 """`viceversa data convert`, `pair` and `split`: other forms of the same pictures."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`viceversa report`, `compare`, `sweep` and `grid`."""
 
-from __future__ import annotations
-
 import sys
 import webbrowser
 from pathlib import Path

@@ -1,7 +1,5 @@
 """What the commands' declarations share: arguments, options, progress."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator

@@ -10,7 +10,7 @@ from typing import Any
 import pydantic
 
 from viceversa.config.augment import AugmentConfig
-from viceversa.config.schema import COMPONENTS, Config, ConfigError, DataConfig, InitConfig, TrainConfig
+from viceversa.config.schema import COMPONENTS, Config, ConfigError, DataConfig, InitConfig, TrainConfig, adapter
 
 SECTIONS: dict[str, type[InitConfig | DataConfig | TrainConfig | AugmentConfig]] = {
     "init": InitConfig,
@@ -31,7 +31,7 @@ WORDS = {
 def validate(tree: Mapping[str, Any]) -> Config:
     """Return the Config that a tree of plain values describes; raise ConfigError, which names the first wrong key."""
     try:
-        config = pydantic.TypeAdapter(Config).validate_python(dict(tree))
+        config = adapter().validate_python(dict(tree))
     except pydantic.ValidationError as error:
         raise ConfigError(explain(error.errors()[0])) from None
     except RecursionError:

@@ -8,19 +8,19 @@ import inspect
 import io
 import textwrap
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-import pydantic
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from viceversa.config.schema import COMPONENTS, Config
+from viceversa.config.schema import COMPONENTS, Config, adapter
 
 
 def to_tree(config: Config) -> dict[str, Any]:
     """Return the configuration as plain values that YAML and JSON can hold."""
-    tree: dict[str, Any] = pydantic.TypeAdapter(Config).dump_python(config, mode="json")
+    tree: dict[str, Any] = adapter().dump_python(config, mode="json")
     return tree
 
 
@@ -70,7 +70,8 @@ def meanings(config: Config, options: Mapping[str, Mapping[str, str]]) -> dict[s
 
 
 def _section_docs(section: object) -> dict[str, str]:
-    return _docs(type(section)) if dataclasses.is_dataclass(section) else {}
+    kind: type = type(section)
+    return _docs(kind) if dataclasses.is_dataclass(section) else {}
 
 
 def _quoted(value: Any) -> Any:
@@ -82,6 +83,7 @@ def _quoted(value: Any) -> Any:
     return DoubleQuotedScalarString(value) if isinstance(value, str) and not value.isprintable() else value
 
 
+@cache
 def _docs(section: type) -> dict[str, str]:
     """Return the docstring below each attribute of a dataclass."""
     body = ast.parse(textwrap.dedent(inspect.getsource(section))).body[0]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer, TypeAdapter
 
 from viceversa.config.augment import AugmentConfig
 
@@ -227,3 +228,9 @@ class Config:
     """The pictures."""
     train: TrainConfig = TrainConfig()
     """The training."""
+
+
+@cache
+def adapter() -> TypeAdapter[Config]:
+    """Return what checks a Config and turns it into plain values; making it takes longer than using it."""
+    return TypeAdapter(Config)

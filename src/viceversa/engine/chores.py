@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Chore:
-    """Something to do after every `every` steps, and after the last; `at_start` also before the first.
+    """Something to do after every `every` steps, and after the last; also after step `early`, 0 being the start.
 
     It is done on every rank, so it may talk to the others.
     """
@@ -16,11 +16,11 @@ class Chore:
     name: str
     every: int
     do: Callable[[], None]
-    at_start: bool = False
+    early: int | None = None
 
     def due(self, step: int, total: int) -> bool:
         """Return whether it is due after `step` of `total` steps."""
-        return self.at_start if step == 0 else step == total or step % self.every == 0
+        return step == self.early or (step > 0 and (step == total or step % self.every == 0))
 
     def times(self, step: int, total: int) -> int:
         """Return how often it is still due after `step`, the last step included."""

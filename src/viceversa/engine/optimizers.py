@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from inspect import unwrap
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from viceversa.config import TrainConfig
 
+Rule = TypeVar("Rule", bound=type[Optimizer])
 
-class NormalisedSGD(torch.optim.SGD):
+
+def eager(rule: Rule) -> Rule:
+    """Take off the wrappers by which torch's optimisers import its compiler when they are first used.
+
+    That would nearly double the time to the first step, and nobody compiles an optimiser here.
+    """
+    for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+        setattr(rule, name, unwrap(getattr(rule, name)))
+    rule.step = torch.no_grad()(unwrap(rule.step))  # type: ignore[method-assign]
+    return rule
+
+
+@eager
+class Adam(torch.optim.Adam):
+    """Adam (Kingma and Ba, 2015)."""
+
+
+@eager
+class SGD(torch.optim.SGD):
+    """Plain gradient descent."""
+
+
+class NormalisedSGD(SGD):
     """Normalised gradient descent: steps of length `lr` along the gradient, however steep or flat it is there.
 
     With it the exponential NCE provably finds its optimum (Liu et al., 2021; arXiv 2110.11271).
@@ -26,13 +51,13 @@ class NormalisedSGD(torch.optim.SGD):
         return super().step(closure)
 
 
-def make_optimizer(train: TrainConfig, parameters: list[nn.Parameter], device: torch.device) -> torch.optim.Optimizer:
+def make_optimizer(train: TrainConfig, parameters: list[nn.Parameter], device: torch.device) -> Optimizer:
     """Return the configured optimiser of a group of parameters."""
     match train.optimizer:
         case "sgd":
-            return torch.optim.SGD(parameters, train.lr)
+            return SGD(parameters, train.lr)
         case "ngd":
             return NormalisedSGD(parameters, train.lr)
         case "adam":
             fused = device.type in ("cpu", "cuda")
-            return torch.optim.Adam(parameters, train.lr, train.betas, fused=fused)
+            return Adam(parameters, train.lr, train.betas, fused=fused)

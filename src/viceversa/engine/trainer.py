@@ -48,15 +48,15 @@ class Trainer:
         self.report = Report(self.run, self.total, self.images, world)
         self.show = Show(config, stream, learner, self.report)
         self.feed = feed(config, flat(to_tree(config)), world)
-        self.save = Chore("save", self.train.save_every.steps(self.epoch), self._save, at_start=True)
+        self.save = Chore("save", self.train.save_every.steps(self.epoch), self._save, early=0)
         self.chores = [  # in this order; what the checkpoint shall know of comes before it
             Chore("log", self.train.log_every.steps(self.epoch), self._log),
-            Chore("sample", self.train.sample_every.steps(self.epoch), self.show.sample, at_start=True),
+            Chore("sample", self.train.sample_every.steps(self.epoch), self.show.sample, early=0),
             *judging(self.stream, self.learner, self.report, self.epoch),
             Chore("tell", self.train.log_every.steps(self.epoch), self.feed.follow),
             self.save,
             Chore("doctor", self.train.sample_every.steps(self.epoch), self.show.examine),
-            Chore("page", self.train.sample_every.steps(self.epoch), self.show.page, at_start=True),
+            Chore("page", self.train.sample_every.steps(self.epoch), self.show.page, early=1),
         ]
 
     def fit(self) -> None:

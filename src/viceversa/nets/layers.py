@@ -108,6 +108,8 @@ def init_weights(net: nn.Module, scheme: Scheme, gain: float, generator: torch.G
     `gain` is the standard deviation of "normal", a factor of "xavier" and "orthogonal", and nothing to "kaiming".
     """
     one_of("init.scheme", scheme, Scheme)
+    if any(parameter.is_meta for parameter in net.parameters()):
+        return  # nothing is there to be drawn, and torch would import its compiler to find that out
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             _draw(learned_weight(module), scheme, gain, generator)
@@ -161,7 +163,7 @@ class BlurUp(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.register_buffer("filter", 4 * _blur([1.0, 3.0, 3.0, 1.0], channels))
+        self.register_buffer("filter", _blur([1.0, 3.0, 3.0, 1.0], channels, total=4.0))
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, 2H, 2W)."""
@@ -169,7 +171,7 @@ class BlurUp(nn.Module):
         return functional.conv_transpose2d(wider, self.filter, stride=2, padding=3, groups=x.shape[1])
 
 
-def _blur(row: list[float], channels: int) -> Tensor:
-    """Return the outer product of a row of weights with itself, summing to 1, for every channel: (C, 1, k, k)."""
-    line = torch.tensor(row) / sum(row)
-    return torch.outer(line, line).repeat(channels, 1, 1, 1)
+def _blur(row: list[float], channels: int, total: float = 1.0) -> Tensor:
+    """Return the outer product of a row of weights with itself, summing to `total`, for every channel: (C, 1, k, k)."""
+    square = torch.tensor([[total * a * b / sum(row) ** 2 for a in row] for b in row])
+    return square.expand(channels, 1, -1, -1).contiguous()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from typing import TYPE_CHECKING, Any
 
 from viceversa import __version__
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 FOLDER = Path(__file__).parents[1] / "templates"
 
@@ -32,6 +32,9 @@ def duration(seconds: float) -> str:
 
 @lru_cache
 def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # here, as no training should wait for it
+    from markupsafe import Markup
+
     environment = Environment(
         loader=FileSystemLoader(FOLDER),
         autoescape=True,

@@ -1,0 +1,55 @@
+"""What is imported on the way to the first step: counted in modules, as seconds differ from machine to machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from support import environment
+from viceversa.config import to_yaml
+from viceversa.methods import METHODS
+
+ENOUGH = 450  # modules beside torch's own; some 390 are imported, and torch's compiler alone would be 870
+NEEDLESS = [
+    *("torch._dynamo", "torch._inductor", "sympy", "torchvision", "torchmetrics", "tensorboard", "wandb", "mlflow"),
+    *("pandas", "pyarrow", "fsspec", "matplotlib", "scipy", "cv2", "onnx", "jinja2"),
+]
+PROBE = """
+import json, sys
+import torch
+bare = set(sys.modules)
+from viceversa import engine, load_config
+from viceversa.engine.learner import Learner
+
+class Stepped(Exception):
+    pass
+
+def once(self, *batch, step=Learner.train_step, **options):
+    step(self, *batch, **options)
+    raise Stepped
+
+Learner.train_step = once
+needless, *files = sys.argv[1:]
+for path in files:
+    try:
+        engine.train(load_config(path))
+    except Stepped:
+        print(json.dumps([len(set(sys.modules) - bare), [n for n in json.loads(needless) if n in sys.modules]]))
+"""
+
+
+def test_the_first_step_waits_for_nothing_needless(tiny: Any, tmp_path: Path) -> None:
+    files = []
+    for method in METHODS:
+        files.append(tmp_path / f"{method}.yaml")
+        config = tiny(method, "train.report=true", "data.workers=1", run=method)
+        files[-1].write_text(to_yaml(config), "utf-8")
+    command = [sys.executable, "-c", PROBE, json.dumps(NEEDLESS), *map(str, files)]
+    result = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=120)
+    counts = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("[")]
+    assert len(counts) == len(METHODS), result.stderr
+    assert counts[0][0] < ENOUGH
+    assert [needless for _, needless in counts] == [[]] * len(METHODS)
