@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,9 +18,18 @@ from viceversa.config import Direction
 from viceversa.data.images import Picture, Pixels, from_tensor, picture_of, resize, to_tensor, with_channels
 from viceversa.nets import GENERATORS, Generator, VariationalGenerator
 from viceversa.nets.weights import Card, load_generator, weights_file
+from viceversa.routes import Run, open_route, source_of
 
 Shown: TypeAlias = Image.Image | NDArray[np.uint8] | Picture
 SMALLEST = 32  # pixels of a side that the networks see, so that they have something to halve and to mirror
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A picture, and what a network sees of it: a batch (1, in, H, W)."""
+
+    picture: Picture
+    x: Tensor
 
 
 class Translator:
@@ -29,10 +39,11 @@ class Translator:
     >>> translate(Image.open("horse.jpg")).save("zebra.png")
     """
 
-    def __init__(self, net: Generator, card: Card, device: torch.device | str = "cpu") -> None:
+    def __init__(self, net: Generator, card: Card, device: torch.device | str = "cpu", run: Run | None = None) -> None:
         self.net = net.to(device)
         self.card = card
         self.device = torch.device(device)
+        self.run: Run = run or self.net
 
     @classmethod
     def load(
@@ -43,17 +54,19 @@ class Translator:
         raw: bool = False,
         best: bool = False,
         device: torch.device | str = "cpu",
+        route: str = "eager",
     ) -> Translator:
         """Load a run's folder or a .safetensors weights file.
 
         Of a run with two directions, AtoB is taken unless `direction` says otherwise; `raw` takes the last weights
-        instead of their moving average, `best` those that scored best in training. Raises FileNotFoundError or
-        ValueError with the remedy.
+        instead of their moving average, `best` those that scored best in training; `route` computes in another way
+        (`by_route`). Raises FileNotFoundError or ValueError with the remedy.
         """
         net, card = load_generator(weights_file(Path(path), direction, raw=raw, best=best))
         if direction not in (None, card.direction):
             raise ValueError(f"{path}: translates {card.direction}, not {direction}")
-        return cls(net, card, device)
+        translator = cls(net, card, device)
+        return translator if route == "eager" else translator.by_route(route)
 
     def __call__(self, image: Shown) -> Image.Image:
         """Return the translation of a PIL image, a uint8 array (H, W) or (H, W, 1, 3 or 4), or a `Picture`."""
@@ -65,12 +78,33 @@ class Translator:
         A generator without an alpha channel sees transparent pictures on white, as in training, and the white is
         taken off again. One that makes an alpha channel decides itself what is transparent.
         """
-        return self._finished(self.pixels(with_channels(picture, self.card.in_channels)), picture.alpha)
+        return self.together([self.fit(picture)])[0]
+
+    def fit(self, picture: Picture) -> Fitted:
+        """Return a picture with what the network sees of it; ImageError if it has not the right channels."""
+        return Fitted(picture, self._fitted(with_channels(picture, self.card.in_channels)))
+
+    def together(self, fitted: Sequence[Fitted]) -> list[Picture]:
+        """Translate pictures at once whose `x` have one shape; each becomes what it would alone, up to rounding."""
+        with self._repeatable():
+            batch = torch.cat([one.x for one in fitted]) if len(fitted) > 1 else fitted[0].x
+            results = self.run(batch.to(self.device))
+            return [self._translated(one.picture, results[i : i + 1]) for i, one in enumerate(fitted)]
 
     def pixels(self, pixels: Pixels) -> Pixels:
         """Return pixels (H, W, out) for pixels (H, W, in), as deep as they are: uint8, or float32 in [0, 1]."""
         with self._repeatable():
-            return self._cut(self.net(self._fitted(pixels)), pixels.shape, unrounded=pixels.dtype != np.uint8)
+            result = self.run(self._fitted(pixels).to(self.device))
+            return self._cut(result, pixels.shape, unrounded=pixels.dtype != np.uint8)
+
+    def by_route(self, name: str, examples: Sequence[Picture] = ()) -> Translator:
+        """Return the same translator by another of `viceversa.routes.ROUTES`; `int8` is calibrated on the examples.
+
+        Translations go by it; masks, samples and walks are computed as ever. Raises ValueError with the remedy.
+        """
+        inputs = [self.fit(picture).x for picture in examples]
+        run = open_route(name, source_of(self.net, self.card, self.device, inputs))
+        return Translator(self.net, self.card, self.device, run)
 
     def samples(self, image: Shown, count: int, seed: int = 0) -> list[Image.Image]:
         """Return different translations of a picture, with codes drawn from the distribution that it is encoded to.
@@ -81,7 +115,7 @@ class Translator:
         net, picture = self._variational(), as_picture(image)
         pixels = with_channels(picture, self.card.in_channels)
         with self._repeatable():
-            mean, logvar = net.encode(self._fitted(pixels))
+            mean, logvar = net.encode(self._fitted(pixels).to(self.device))
         results = []
         for number in range(1, count + 1):
             own = np.random.SeedSequence((seed, number)).generate_state(1)[0]
@@ -101,7 +135,7 @@ class Translator:
         net, size = self._variational(), as_picture(one).pixels.shape[:2]
         ends = [resize(with_channels(as_picture(image), self.card.in_channels), size) for image in (one, other)]
         with self._repeatable():
-            first, last = (net.encode(self._fitted(pixels))[0] for pixels in ends)
+            first, last = (net.encode(self._fitted(pixels).to(self.device))[0] for pixels in ends)
             walk = [net.decode(torch.lerp(first, last, n / (count - 1))) for n in range(count)]
             return [as_pil(self._finished(self._cut(picture, size), None)) for picture in walk]
 
@@ -116,7 +150,7 @@ class Translator:
         """Return where the generator paints, uint8 (H, W, 1); only for generators with an attention mask."""
         pixels = with_channels(picture, self.card.in_channels)
         with self._repeatable():
-            mask = self.net.attention(self._fitted(pixels))
+            mask = self.net.attention(self._fitted(pixels).to(self.device))
             assert mask is not None
             return self._cut(mask * 2 - 1, pixels.shape)
 
@@ -144,7 +178,7 @@ class Translator:
         else:
             around = [margins(side, self.net.multiple) for side in pixels.shape[:2]]
             pixels = np.pad(pixels, (*around, (0, 0)), mode="reflect")
-        return to_tensor(pixels)[None].to(self.device)
+        return to_tensor(pixels)[None]
 
     def _cut(self, batch: Tensor, shape: Sequence[int], unrounded: bool = False) -> Pixels:
         """Return the picture of a batch at the size (height, width, ...) it had before `_fitted`."""
@@ -153,6 +187,11 @@ class Translator:
             return resize(from_tensor(batch[0], unrounded), (height, width))
         top, left = (margins(side, self.net.multiple)[0] for side in (height, width))
         return from_tensor(batch[0, :, top : top + height, left : left + width], unrounded)
+
+    def _translated(self, picture: Picture, result: Tensor) -> Picture:
+        """Return the picture that the network made, as deep as its input was."""
+        unrounded = picture.pixels.dtype != np.uint8
+        return self._finished(self._cut(result, picture.pixels.shape, unrounded), picture.alpha)
 
     def _finished(self, result: Pixels, alpha: NDArray[np.uint8] | None) -> Picture:
         """Return what the network made of a picture that was transparent as `alpha` says."""

@@ -20,6 +20,12 @@ def translate(
     samples: Annotated[Optional[int], option(metavar="K", min=1, help="K variations: NAME.1.png etc.")] = None,
     seed: Annotated[Optional[int], option(metavar="N", min=0, help="Another seed draws other samples.")] = None,
     interpolate: Annotated[Optional[Path], option(metavar="PICTURE", help="Walk there in 8 or K steps.")] = None,
+    route: Annotated[
+        Literal["eager", "auto", "bf16", "onnx", "openvino", "int8"],
+        option(help="How to compute; auto: the fastest here whose results look the same.", show=True),
+    ] = "eager",
+    calibrate: Annotated[Optional[Path], option(metavar="FOLDER", help="Pictures to set int8's ranges on.")] = None,
+    batch: Annotated[Optional[int], option(metavar="N", min=1, help="Pictures of one size at once.")] = None,
     raw: Annotated[bool, option("--raw", help="Use the last weights, not their moving average.")] = False,
     best: Annotated[bool, option("--best", help="Use the weights that scored best in training.")] = False,
     device: Annotated[str, option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps.", show=True)] = "auto",
@@ -37,8 +43,9 @@ def translate(
     viceversa translate runs/h2z "photos/**/*.jpg" out --direction BtoA
     viceversa translate runs/h2z/weights/AtoB.safetensors horse.jpg zebra.png
     viceversa translate runs/vae face.png out --samples 4
+    viceversa translate runs/h2z photos out --route auto
     """
-    from viceversa.translate import Wanted, translate_pictures
+    from viceversa.translate import How, Wanted, translate_pictures
 
     wanted = Wanted(save_mask, samples, interpolate, seed, size)
     outcome = translate_pictures(
@@ -47,6 +54,7 @@ def translate(
         target,
         direction,
         wanted=wanted,
+        how=How(route, calibrate, batch),
         raw=raw,
         best=best,
         device=device,
@@ -56,6 +64,8 @@ def translate(
     failed = f", {len(outcome.failed)} failed" if outcome.failed else ""
     several = f" as {outcome.files} files" if outcome.files > len(outcome.written) else ""
     typer.echo(f"{target}: {len(outcome.written)} translated {outcome.direction}{several}{failed}")
+    if outcome.route:
+        typer.echo(outcome.route)
     if outcome.kept:
         typer.echo(f"{len(outcome.kept)} there already; --overwrite replaces them")
     for file, reason in outcome.failed.items():

@@ -1,0 +1,74 @@
+"""What routes start from, and how exact they are."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from viceversa import __version__
+from viceversa.nets import Generator
+from viceversa.nets.weights import Card
+
+Run: TypeAlias = Callable[[Tensor], Tensor]
+
+EXACT = 45.0
+"""PSNR to the eager network, decibels, from which on nobody sees a difference."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A trained generator, and what a route has to know of it."""
+
+    net: Generator
+    """In its inference form, on the device."""
+    in_channels: int
+    device: torch.device
+    digest: str
+    """Tells it from all other generators: converted ones are kept under this name."""
+    examples: Sequence[Tensor] = ()
+    """Batches such as it will be given, (1, in, H, W): int8 is calibrated on them."""
+
+
+def source_of(net: Generator, card: Card, device: torch.device, examples: Sequence[Tensor] = ()) -> Source:
+    """Return the source of routes for the generator that `card` describes."""
+    described = [card.generator, card.in_channels, card.out_channels, card.size, card.inference]
+    seen = hashlib.sha256(json.dumps([described, __version__, torch.__version__], sort_keys=True).encode())
+    for name, tensor in net.state_dict().items():
+        seen.update(name.encode())
+        seen.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return Source(net, card.in_channels, device, seen.hexdigest()[:24], examples)
+
+
+def random(net: nn.Module) -> bool:
+    """Whether a network draws random numbers: its dropout is on, as the original pix2pix tests."""
+    return any(module.training and module.p > 0 for module in net.modules() if isinstance(module, nn.Dropout))
+
+
+def psnr(run: Run, exact: Run, inputs: Sequence[Tensor]) -> float:
+    """Return the lowest peak signal-to-noise ratio of a route's results to the exact ones, decibels."""
+    worst = 0.0
+    with torch.inference_mode():
+        for x in inputs:
+            off = (run(x).float() - exact(x).float()) / 2  # the range is -1 to 1
+            worst = max(worst, off.square().mean().item())
+    return -10 * math.log10(worst) if worst else math.inf
+
+
+def installed(*packages: str) -> bool:
+    """Whether all these packages can be imported; none is."""
+    return all(importlib.util.find_spec(package) is not None for package in packages)
+
+
+def require(route: str, extra: str, *packages: str) -> None:
+    """Raise ValueError, with the remedy, unless all these packages are installed."""
+    for package in packages:
+        if not installed(package):
+            raise ValueError(f'route {route}: {package} is not installed; pip install "viceversa[{extra}]"')

@@ -1,0 +1,85 @@
+"""ONNX: a file that holds a network without our code, and ONNX Runtime, which computes it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import Dim
+
+from viceversa.files import cache_folder, locked, replacing
+from viceversa.nets import Generator
+from viceversa.routes.base import Run, Source, installed, require
+
+PACKAGES = ("onnx", "onnxscript")
+LARGEST = 2**14
+"""Pixels of a side that an exported network takes, at most."""
+
+
+def there(source: Source) -> bool:
+    """Whether ONNX Runtime can go."""
+    return source.device.type == "cpu" and installed("onnxruntime", *PACKAGES)
+
+
+def onnx(source: Source) -> Run:
+    """Float32 in ONNX Runtime, with as many threads as torch has."""
+    require("onnx", "onnx", "onnxruntime", *PACKAGES)
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.log_severity_level = 3  # errors
+    session = onnxruntime.InferenceSession(onnx_file(source), options, providers=["CPUExecutionProvider"])
+
+    def run(x: Tensor) -> Tensor:
+        (result,) = session.run(None, {"x": x.contiguous().numpy()})
+        return torch.from_numpy(result)
+
+    return run
+
+
+def onnx_file(source: Source) -> Path:
+    """Return the exported network, from the cache if it was exported before."""
+    path = cache_folder() / "routes" / f"{source.digest}.onnx"
+    with locked(path):
+        if not path.is_file():
+            with replacing(path, durable=False) as temporary:
+                export(source.net, source.in_channels, temporary)
+    return path
+
+
+def export(net: Generator, in_channels: int, path: Path) -> None:
+    """Write a network as one ONNX file: x (B, in, H, W) to y, for any B and all the H and W that it takes.
+
+    Raises ValueError for a network that torch cannot export.
+    """
+    side = net.size or net.multiple * max(2, -(-64 // net.multiple))
+    x = torch.zeros(2, in_channels, side, side)
+    shapes: dict[int, Any] = {0: Dim("batch", min=1, max=2**12)}
+    if net.size is None:
+        steps = LARGEST // net.multiple
+        for dim, name in ((2, "height"), (3, "width")):
+            step = Dim(f"{name}_steps" if net.multiple > 1 else name, min=1, max=steps)
+            shapes[dim] = net.multiple * step if net.multiple > 1 else step
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of how torch exports
+        try:
+            torch.onnx.export(
+                net.cpu(),
+                (x,),
+                str(path),
+                dynamo=True,
+                dynamic_shapes=(shapes,),
+                input_names=["x"],
+                output_names=["y"],
+                external_data=False,
+                verbose=False,
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ValueError(f"this generator cannot be exported to ONNX ({reason}); use route eager or bf16") from None

@@ -1,0 +1,116 @@
+"""OpenVINO: bfloat16 where the CPU has it, else float32; and 8-bit integers."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from viceversa.files import cache_folder, locked, replacing_folder
+from viceversa.routes.base import Run, Source, installed, require
+from viceversa.routes.exported import PACKAGES, onnx_file
+
+FEWEST = 8
+"""Examples that 8-bit ranges must be seen on."""
+CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData")
+SIZES = 8
+"""Sizes of batches compiled for themselves, a tenth faster; further ones share a form for all sizes."""
+
+
+def there(source: Source) -> bool:
+    """Whether OpenVINO can go."""
+    return source.device.type == "cpu" and installed("openvino", *PACKAGES)
+
+
+def openvino(source: Source) -> Run:
+    """The network in the CPU's fastest floating-point type."""
+    require("openvino", "openvino", "openvino", *PACKAGES)
+    return Compiled(onnx_file(source))
+
+
+def int8(source: Source) -> Run:
+    """Convolutions in 8-bit integers, ranges as the examples have them; the rest in floating point."""
+    require("int8", "openvino", "openvino", "nncf", *PACKAGES)
+    if len(source.examples) < FEWEST:
+        found = len(source.examples)
+        raise ValueError(
+            f"route int8 sets its ranges on {FEWEST} pictures or more, not {found}; name some: --calibrate"
+        )
+    return Compiled(quantised(source))
+
+
+def quantised(source: Source) -> Path:
+    """Return the network in 8 bits as these examples make it, from the cache if they did before."""
+    seen = hashlib.sha256(source.digest.encode())
+    for x in source.examples:
+        seen.update(x.cpu().contiguous().numpy().tobytes())
+    folder = cache_folder() / "routes" / f"{source.digest}-int8-{seen.hexdigest()[:12]}"
+    with locked(folder):
+        if not folder.is_dir():
+            ov = imported("openvino")
+            model = quantise(ov.Core().read_model(onnx_file(source)), source.examples)
+            with replacing_folder(folder) as temporary:
+                ov.save_model(model, temporary / "model.xml", compress_to_fp16=False)
+    return folder / "model.xml"
+
+
+def quantise(model: Any, examples: Sequence[Tensor]) -> Any:
+    """Return an OpenVINO model with its convolutions in 8 bits, but for the first and the last.
+
+    These two see and make pixels, where each of the 256 levels counts, and cost little. Ranges are chosen by the
+    examples' histograms: instance normalisation has long tails, and the whole of them would leave the rest few levels.
+    """
+    nncf = imported("nncf")
+    ranges = importlib.import_module("nncf.quantization.range_estimator").RangeEstimatorParametersSet
+    convolutions = [op for op in model.get_ordered_ops() if op.get_type_name() in CONVOLUTIONS]
+    return nncf.quantize(
+        model,
+        nncf.Dataset([x.cpu().numpy() for x in examples]),
+        preset=nncf.QuantizationPreset.MIXED,
+        subset_size=len(examples),
+        ignored_scope=nncf.IgnoredScope(names=sorted({convolutions[i].get_friendly_name() for i in (0, -1)})),
+        advanced_parameters=nncf.AdvancedQuantizationParameters(activations_range_estimator_params=ranges.HISTOGRAM),
+    )
+
+
+def imported(name: str) -> Any:
+    """Return Intel's package, without the one by which it sends word of its use to Intel."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module(name)
+
+
+class Compiled:
+    """A network compiled by OpenVINO, for each of the first `SIZES` shapes of batches, and then for all."""
+
+    def __init__(self, path: Path) -> None:
+        self.core = imported("openvino").Core()
+        self.model = self.core.read_model(path)
+        self.forms: dict[tuple[int, ...], Any] = {}
+        self.any_size: Any = None
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(B, in, H, W) to (B, out, H, W)."""
+        form = self.forms.get(tuple(x.shape)) or self._form(tuple(x.shape))
+        return torch.from_numpy(form(x.contiguous().numpy())[0].copy())
+
+    def _form(self, shape: tuple[int, ...]) -> Any:
+        if len(self.forms) < SIZES:
+            model = self.model.clone()
+            model.reshape(list(shape))
+            self.forms[shape] = self._compiled(model)
+            return self.forms[shape]
+        self.any_size = self.any_size or self._compiled(self.model)
+        return self.any_size
+
+    def _compiled(self, model: Any) -> Any:
+        threads = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "PERFORMANCE_HINT": "LATENCY"}
+        return self.core.compile_model(model, "CPU", threads)

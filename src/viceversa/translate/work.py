@@ -1,0 +1,73 @@
+"""What is done with each picture: read, compute, write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from viceversa.data.images import Picture, open_picture, save_picture
+from viceversa.routes import random
+from viceversa.translate.pipeline import Pipeline
+from viceversa.translate.plan import Job
+from viceversa.translate.size import at_size
+from viceversa.translate.wanted import Wanted
+from viceversa.translator import Fitted, Translator, as_picture
+
+PIXELS = 2**20
+"""Of all pictures of a batch together, unless the user says how many."""
+MOST = 16
+
+
+class Work:
+    """Makes of a picture what is wanted, with one translator."""
+
+    def __init__(self, translator: Translator, wanted: Wanted, batch: int | None, overwrite: bool) -> None:
+        self.translator, self.wanted, self.batch, self.overwrite = translator, wanted, batch, overwrite
+        self.end = open_picture(wanted.walk_to) if wanted.walk_to else None
+
+    def pipeline(self) -> Pipeline[Job, Fitted, Sequence[Picture]]:
+        """Return these three steps, to be done at the same time."""
+        return Pipeline(self.read, self.compute, self.write, shape=lambda one: one.x.shape, room=self.room)
+
+    @property
+    def most(self) -> int:
+        """The largest batch. On a CPU one picture: more gain nothing, and one alone is the same to the last bit."""
+        if random(self.translator.net) or not self.wanted.plain:
+            return 1
+        return self.batch or (1 if self.translator.device.type == "cpu" else MOST)
+
+    def room(self, one: Fitted) -> int:
+        """Return how many pictures of this size make a batch."""
+        return self.batch or PIXELS // (one.x.shape[2] * one.x.shape[3])
+
+    def read(self, job: Job) -> Fitted:
+        """Return a file's picture; ImageError if it cannot be translated."""
+        return self.translator.fit(at_size(open_picture(job[0]), self.wanted.size))
+
+    def compute(self, batch: list[Fitted]) -> list[Sequence[Picture]]:
+        """Return, for each picture, what `Wanted.files` are to hold, in their order."""
+        if self.wanted.plain:
+            return [[result] for result in self.translator.together(batch)]
+        return [self._several(one) for one in batch]
+
+    def write(self, job: Job, results: Sequence[Picture]) -> int:
+        """Write what is not there, or all with `overwrite`, and return how many files that were."""
+        todo = [
+            (path, result)
+            for path, result in zip(self.wanted.files(job[1]), results, strict=True)
+            if self.overwrite or not path.exists()
+        ]
+        for path, result in todo:
+            save_picture(path, result.pixels, result.alpha, result.gray)
+        return len(todo)
+
+    def _several(self, one: Fitted) -> list[Picture]:
+        wanted, picture = self.wanted, one.picture
+        if self.end is not None:
+            walk = self.translator.interpolate(picture, self.end, wanted.samples or 8)
+            results = [as_picture(image) for image in walk]
+        elif wanted.samples is not None:
+            drawn = self.translator.samples(picture, wanted.samples, wanted.seed or 0)
+            results = [as_picture(image) for image in drawn]
+        else:
+            results = self.translator.together([one])
+        return [*results, Picture(self.translator.mask(picture), None, True)] if wanted.save_mask else results
