@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.export import Dim
 
 from viceversa.files import cache_folder, locked, replacing
 from viceversa.nets import Generator
@@ -57,6 +56,8 @@ def export(net: Generator, in_channels: int, path: Path) -> None:
 
     Raises ValueError for a network that torch cannot export.
     """
+    from torch.export import Dim  # half a second
+
     side = net.size or net.multiple * max(2, -(-64 // net.multiple))
     x = torch.zeros(2, in_channels, side, side)
     shapes: dict[int, Any] = {0: Dim("batch", min=1, max=2**12)}
