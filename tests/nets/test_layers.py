@@ -168,6 +168,29 @@ def test_blur_up_is_bilinear_interpolation() -> None:
     torch.testing.assert_close(BlurUp(3).double()(x), wanted)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=NAMES)
+@pytest.mark.parametrize("kind", [BlurDown, BlurUp])
+def test_blurring_has_the_right_gradient_in_every_form(
+    kind: type[BlurDown | BlurUp], layout: torch.memory_format, dtype: torch.dtype
+) -> None:
+    mode, grow = ("reflect", {"stride": 2}) if kind is BlurDown else ("replicate", {"stride": 2, "padding": 3})
+    convolve = torch.conv2d if kind is BlurDown else torch.nn.functional.conv_transpose2d
+    values, blur = noise(2, 5, 6, 8).to(dtype), kind(5)
+    x = values.double().clone().requires_grad_()
+    wanted = convolve(torch.nn.functional.pad(x, [1, 1, 1, 1], mode=mode), blur.filter.double(), groups=5, **grow)
+    wanted.square().sum().backward()
+    y = values.to(torch.promote_types(dtype, torch.float32)).contiguous(memory_format=layout).requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        found = blur.to(y.dtype)(y)
+    assert found.dtype == dtype
+    assert dtype == torch.float64 or found.is_contiguous(memory_format=layout)
+    found.double().square().sum().backward()
+    limit = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.01}[dtype]
+    assert (found.double() - wanted).norm() < limit * wanted.norm()
+    assert (y.grad.double() - x.grad).norm() < limit * x.grad.norm()
+
+
 @pytest.mark.parametrize("kind", get_args(Upsample))
 def test_upsampling_doubles(kind: Upsample) -> None:
     layer = make_upsample(kind, 6, 4, bias=True)

@@ -13,6 +13,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from viceversa.config import Inference
 
 from .base import one_of
+from .convolutions import compute_type, on_cpu
 
 Norm: TypeAlias = Literal["instance", "instance_affine", "batch", "none"]
 Scheme: TypeAlias = Literal["normal", "xavier", "kaiming", "orthogonal"]
@@ -153,7 +154,12 @@ class BlurDown(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2)); H and W must be 2 or more."""
-        return functional.conv2d(pad(x, [1, 1, 1, 1], mode="reflect"), self.filter, stride=2, groups=x.shape[1])
+        if not on_cpu(x):
+            return functional.conv2d(pad(x, [1, 1, 1, 1], mode="reflect"), self.filter, stride=2, groups=x.shape[1])
+        dtype = compute_type(x)
+        with torch.autocast(x.device.type, enabled=False):  # in bfloat16 the CPU takes four times as long back
+            wide = pad(x.to(dtype), [1, 1, 1, 1], mode="reflect").to(self.filter.dtype)
+            return functional.conv2d(wide, self.filter, stride=2, groups=x.shape[1]).to(dtype)
 
 
 class BlurUp(nn.Module):
@@ -167,6 +173,10 @@ class BlurUp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, 2H, 2W)."""
+        if on_cpu(x) and not x.is_contiguous():  # channels_last: torch's own interpolation, the same, is faster there
+            x = x.to(compute_type(x))
+            with torch.autocast(x.device.type, enabled=False):  # which knows it as a matter of float32
+                return functional.interpolate(x, scale_factor=2.0, mode="bilinear")
         wider = pad(x, [1, 1, 1, 1], mode="replicate")
         return functional.conv_transpose2d(wider, self.filter, stride=2, padding=3, groups=x.shape[1])
 
