@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from viceversa.nets import convolutions
-from viceversa.nets.convolutions import Conv3x3, Doubling, Halving, NarrowConv, fixed_weights
+from viceversa.nets.convolutions import Conv3x3, Doubling, Halving, NarrowConv, choose_winograd, fixed_weights
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 NAMES = ["contiguous", "channels_last"]
@@ -27,6 +27,7 @@ def make(mode: str, bias: bool = True) -> tuple[Conv3x3, nn.Conv2d]:
     """A convolution of ours and one of torch's with the same weights."""
     torch.manual_seed(0)
     ours, torchs = Conv3x3(5, 7, padding_mode=mode, bias=bias), nn.Conv2d(5, 7, 3, 1, 1, bias=bias, padding_mode=mode)
+    choose_winograd(ours, True)
     torchs.load_state_dict(ours.state_dict())
     return ours, torchs.double()
 
@@ -134,8 +135,21 @@ def test_winograd_is_what_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ours.tile(torch.zeros(1, 5, 8, 8, dtype=torch.bfloat16)) == 2
     assert ours.tile(torch.zeros(1, 5, 8, 8, dtype=torch.float16)) is None
     assert ours.tile(torch.zeros(1, 5, 8, 8, device="meta")) is None
+    with torch.no_grad():
+        assert ours.tile(torch.zeros(1, 5, 8, 8, dtype=torch.bfloat16)) is None  # which only takes gradients by it
+    choose_winograd(ours, False)
+    assert ours.tile(torch.zeros(1, 5, 8, 8)) is None
+    choose_winograd(ours, None)
+    assert ours.tile(torch.zeros(1, 5, 8, 8)) == 4
     monkeypatch.setattr(convolutions, "ENOUGH", 6)
     assert ours.tile(torch.zeros(1, 5, 8, 8)) is None
+
+
+@pytest.mark.parametrize("units", [False, True])
+def test_matrix_units_multiply_faster_than_winograd_adds(units: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: units)
+    assert convolutions.winograd_pays.__wrapped__(torch.bfloat16) is not units
+    assert convolutions.winograd_pays.__wrapped__(torch.float32)
 
 
 def test_weights_are_prepared_once_while_they_are_fixed(monkeypatch: pytest.MonkeyPatch) -> None:

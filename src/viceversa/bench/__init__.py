@@ -26,6 +26,7 @@ from viceversa.config import Config, ConfigError
 from viceversa.data import open_stream
 from viceversa.devices import pick_device
 from viceversa.methods.base import Batch
+from viceversa.nets.convolutions import choose_winograd
 from viceversa.nets.layers import init_weights
 
 Facts = dict[str, Any]
@@ -52,7 +53,8 @@ def measure(config: Config, *, steps: int = 5, against: str | None = None) -> Fa
     phases = {name: taken / steps for name, taken in learner.phases.items()}
     total = phases.pop("step")
     with FlopCounterMode(display=False) as counter:
-        plain_convolutions(lambda: learner.train_step(batches[0]))
+        choose_winograd(learner.method, False)  # the work of the convolutions as everybody counts it
+        learner.train_step(batches[0])
     work = counter.get_total_flops() / 1e9
     peaks = measure_peaks(device)
     kind = "bf16" if config.train.precision in ("bf16", "fp16") else "fp32"
@@ -128,17 +130,6 @@ def plain_step(config: Config, against: str, device: torch.device) -> Callable[[
     for network in reference.networks().values():
         init_weights(network, config.init.scheme, config.init.gain)
     return lambda batch: reference.step(*(batch[world].float() / 127.5 - 1 for world in "AB"))
-
-
-def plain_convolutions(do: Callable[[], object]) -> None:
-    """Do it with the convolutions that the networks are described by: their work is what everybody counts."""
-    from viceversa.nets import convolutions
-
-    enough, convolutions.ENOUGH = convolutions.ENOUGH, sys.maxsize
-    try:
-        do()
-    finally:
-        convolutions.ENOUGH = enough
 
 
 def memory(device: torch.device) -> float:

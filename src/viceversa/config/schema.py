@@ -159,6 +159,10 @@ class TrainConfig:
     whether bf16 is much faster on this machine, and the run keeps what it finds."""
     channels_last: Literal["auto"] | bool = False
     """Keep images as (B, H, W, C) in memory: faster with bf16 or fp16, the same mathematics. auto tries it."""
+    winograd: Literal["auto"] | bool = "auto"
+    """On the CPU, compute wide 3x3 convolutions (in bf16: their gradients) by Winograd's algorithm: fewer
+    multiplications, the same mathematics. auto: yes, but in bf16 not on processors with matrix units (AMX); where
+    precision or channels_last are tried, both are. The run keeps what is chosen."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the exponential moving average of the translators; 0 turns it off."""
     threads: Annotated[int, Field(ge=0)] = 0

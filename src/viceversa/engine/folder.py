@@ -44,6 +44,8 @@ def refuse_changes(run: Path, config: Config) -> None:
     if not path.exists():
         return
     before, now = flat(to_tree(load_config(path))), flat(to_tree(config))
+    if before["train.winograd"] == "auto":  # of a time before there was a choice; since then, every run names its own
+        before["train.winograd"] = True
     changed = sorted(key for key in now if now[key] != before.get(key) and key not in FREE)
     if changed:
         differing = ", ".join(f"{key} {before.get(key)} -> {now[key]}" for key in changed)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import torch
 
@@ -15,10 +16,24 @@ from viceversa.engine.distributed import World
 from viceversa.engine.environment import environment
 from viceversa.engine.learner import Learner
 from viceversa.files import cache_folder, replacing
+from viceversa.nets.convolutions import winograd_pays
 
-KEYS = ("precision", "channels_last")
-FORMS = (("fp32", False), ("fp32", True), ("bf16", True))
-"""What is tried. fp16 needs its gradients scaled, so nobody gets it without asking."""
+
+class Form(NamedTuple):
+    """Values of the keys that decide how fast a step is."""
+
+    precision: Literal["fp32", "bf16"]
+    channels_last: bool
+    winograd: bool
+
+
+FORMS = (
+    *(Form("fp32", False, False), Form("fp32", True, False), Form("fp32", False, True), Form("fp32", True, True)),
+    *(Form("bf16", True, True), Form("bf16", True, False)),
+)
+"""What may be tried. fp16 needs its gradients scaled, so nobody gets it without asking."""
+USUAL = FORMS[2:]
+"""Those of them where nobody says otherwise: in float32, Winograd's algorithm always pays."""
 WORTH = 0.9
 """bf16 must take less than this share of fp32's time: a lesser gain is not worth its rounding."""
 STEPS = 3
@@ -29,37 +44,59 @@ def settled(config: Config, device: torch.device, world: World) -> tuple[Config,
 
     A run that exists keeps what it has. Several processes do not try: they take bf16 on a GPU that has it.
     """
-    wanted = {key: getattr(config.train, key) for key in KEYS}
+    wanted = {key: getattr(config.train, key) for key in Form._fields}
     if "auto" not in wanted.values():
         return config, ""
     path = Path(config.run) / "config.yaml"
     if path.exists():
         before = load_config(path).train
-        kept = {key: getattr(before, key) for key in KEYS if wanted[key] == "auto"}
-        return _with(config, **kept), ""
-    forms = [form for form in FORMS if all(w in ("auto", f) for w, f in zip(wanted.values(), form, strict=True))]
+        kept = {key: getattr(before, key) for key in Form._fields if wanted[key] == "auto"}
+        return _with(config, **{key: True if value == "auto" else value for key, value in kept.items()}), ""
+    if "auto" not in (wanted["precision"], wanted["channels_last"]):
+        return _with(config, winograd=_usually(config)), ""
+    forms = _forms(wanted, device)
     if not forms:  # fp16 or fp64 asked for: both are as fast in either layout, but for GPUs
-        return _with(config, channels_last=device.type == "cuda" and wanted["precision"] == "fp16"), ""
-    if device.type == "mps" or not _has_bf16(device):
-        forms = [form for form in forms if form[0] != "bf16"] or forms
+        last = device.type == "cuda" and wanted["precision"] == "fp16"
+        config = _with(config, channels_last=last)
+        return (_with(config, winograd=_usually(config)) if wanted["winograd"] == "auto" else config), ""
     if world.size > 1:
         form = forms[-1] if device.type == "cuda" else forms[0]
-        return _apply(config, form), f"train.precision={form[0]}: not tried, as there are several processes"
+        config = _apply(config, form)
+        config = _with(config, winograd=_usually(config)) if wanted["winograd"] == "auto" else config
+        return config, f"train.precision={form.precision}: not tried, as there are several processes"
     times = _remembered(config, device, forms)
     return _chosen(config, times)
 
 
-def _chosen(config: Config, times: dict[tuple[str, bool], float]) -> tuple[Config, str]:
+def _forms(wanted: dict[str, object], device: torch.device) -> list[Form]:
+    """Return the forms worth trying among those that have the values that are named."""
+    known = FORMS if wanted["winograd"] is False else USUAL
+    forms = [form for form in known if all(wanted[k] in ("auto", v) for k, v in form._asdict().items())]
+    if device.type != "cpu":  # where Winograd's algorithm is not used
+        forms = [form for form in forms if form.winograd] or forms
+    if device.type == "mps" or not _has_bf16(device):
+        forms = [form for form in forms if form.precision != "bf16"] or forms
+    return forms
+
+
+def _usually(config: Config) -> bool:
+    """Whether Winograd's algorithm is likely to pay in the configured precision."""
+    return winograd_pays(torch.bfloat16 if config.train.precision == "bf16" else torch.float32)
+
+
+def _chosen(config: Config, times: dict[Form, float]) -> tuple[Config, str]:
     """Take the fastest form; one in bf16 only if it is faster by far."""
-    plain = min((t for (precision, _), t in times.items() if precision == "fp32"), default=float("inf"))
-    fair = {form: t for form, t in times.items() if form[0] == "fp32" or t < WORTH * plain}
+    plain = min((t for form, t in times.items() if form.precision == "fp32"), default=float("inf"))
+    fair = {form: t for form, t in times.items() if form.precision == "fp32" or t < WORTH * plain}
     form = min(fair, key=fair.__getitem__)
-    layout = "channels_last" if form[1] else "contiguous"
+    layout = "channels_last" if form.channels_last else "contiguous"
     slowest = max(times.values())
-    return _apply(config, form), f"{form[0]}, {layout}: {slowest / times[form]:.1f} x as fast here as the slowest form"
+    return _apply(
+        config, form
+    ), f"{form.precision}, {layout}: {slowest / times[form]:.1f} x as fast here as the slowest form"
 
 
-def _remembered(config: Config, device: torch.device, forms: list[tuple[str, bool]]) -> dict[tuple[str, bool], float]:
+def _remembered(config: Config, device: torch.device, forms: list[Form]) -> dict[Form, float]:
     """Return the seconds of a step of each form, from the cache folder if this was tried before."""
     tree = to_tree(config)
     parts = [tree[name] for name in ("method", "generator", "discriminator", "objective")]
@@ -67,11 +104,11 @@ def _remembered(config: Config, device: torch.device, forms: list[tuple[str, boo
     facts = [machine, parts, config.data.crop, config.train.batch, forms]
     path = cache_folder() / "trials" / f"{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]}.json"
     try:
-        return {(precision, bool(last)): float(t) for precision, last, t in json.loads(path.read_text("utf-8"))}
+        return {Form(*form): float(t) for form, t in json.loads(path.read_text("utf-8"))}
     except (OSError, ValueError, TypeError):
         times = {form: seconds_per_step(_apply(config, form), device) for form in forms}
     with replacing(path, durable=False) as temporary:
-        temporary.write_text(json.dumps([[*form, t] for form, t in times.items()]), "utf-8")
+        temporary.write_text(json.dumps(list(times.items())), "utf-8")
     return times
 
 
@@ -98,8 +135,8 @@ def _has_bf16(device: torch.device) -> bool:
     return device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def _apply(config: Config, form: tuple[str, bool]) -> Config:
-    return _with(config, precision=form[0], channels_last=form[1])
+def _apply(config: Config, form: Form) -> Config:
+    return _with(config, **form._asdict())
 
 
 def _with(config: Config, **values: object) -> Config:

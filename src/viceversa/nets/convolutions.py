@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Literal, TypeAlias
 
 import torch
@@ -53,6 +54,9 @@ class Conv3x3(nn.Conv2d):
     its sums, so there the network computes directly and only the gradients, which need fewer digits, go by it.
     """
 
+    winograd: bool | None = None
+    """Whether wide ones go by it; None: where `winograd_pays`."""
+
     def __init__(
         self, in_channels: int, out_channels: int, *, padding_mode: Edges = "zeros", bias: bool = True
     ) -> None:
@@ -75,7 +79,12 @@ class Conv3x3(nn.Conv2d):
         """Return the side of Winograd's tiles for this picture, or None if it should go directly."""
         if not on_cpu(x) or min(self.weight.shape[:2]) < ENOUGH:
             return None
-        largest = {torch.float32: 4, torch.float64: 4, torch.bfloat16: 2}.get(compute_type(x), 0)
+        dtype = compute_type(x)
+        if not (winograd_pays(dtype) if self.winograd is None else self.winograd):
+            return None
+        if dtype == torch.bfloat16 and not torch.is_grad_enabled():
+            return None
+        largest = {torch.float32: 4, torch.float64: 4, torch.bfloat16: 2}.get(dtype, 0)
         return next((m for m in (4, 2) if m <= largest and not x.shape[2] % m and not x.shape[3] % m), None)
 
     def together(self, x: Tensor, m: int) -> int:
@@ -140,6 +149,22 @@ def surround(x: Tensor, layer: nn.Conv2d) -> Tensor:
 def on_cpu(x: Tensor) -> bool:
     """Whether it is worth choosing a form: on a GPU, and for a compiler, torch's own is best."""
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+@cache
+def winograd_pays(dtype: torch.dtype) -> bool:
+    """Whether Winograd's algorithm is likely to be faster in this type: not in bfloat16 with matrix units (AMX).
+
+    Those multiply faster than the additions that save multiplications can be done.
+    """
+    return dtype != torch.bfloat16 or not torch.cpu._is_amx_tile_supported()
+
+
+def choose_winograd(net: nn.Module, wanted: bool | None) -> None:
+    """Let the 3x3 convolutions of a network go by Winograd's algorithm, or not, or where it is likely to pay (None)."""
+    for module in net.modules():
+        if isinstance(module, Conv3x3):
+            module.winograd = wanted
 
 
 def compute_type(x: Tensor) -> torch.dtype:
