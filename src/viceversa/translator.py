@@ -18,7 +18,7 @@ from viceversa.config import Direction
 from viceversa.data.images import Picture, Pixels, from_tensor, picture_of, resize, to_tensor, with_channels
 from viceversa.nets import GENERATORS, Generator, VariationalGenerator
 from viceversa.nets.weights import Card, load_generator, weights_file
-from viceversa.routes import Run, open_route, source_of
+from viceversa.routes import Run, Source, open_route
 
 Shown: TypeAlias = Image.Image | NDArray[np.uint8] | Picture
 SMALLEST = 32  # pixels of a side that the networks see, so that they have something to halve and to mirror
@@ -43,7 +43,7 @@ class Translator:
         self.net = net.to(device)
         self.card = card
         self.device = torch.device(device)
-        self.run: Run = run or self.net
+        self.run: Run = run or open_route("eager", Source(self.net, card, self.device))
 
     @classmethod
     def load(
@@ -103,7 +103,7 @@ class Translator:
         Translations go by it; masks, samples and walks are computed as ever. Raises ValueError with the remedy.
         """
         inputs = [self.fit(picture).x for picture in examples]
-        run = open_route(name, source_of(self.net, self.card, self.device, inputs))
+        run = open_route(name, Source(self.net, self.card, self.device, inputs))
         return Translator(self.net, self.card, self.device, run)
 
     def samples(self, image: Shown, count: int, seed: int = 0) -> list[Image.Image]:

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from viceversa.files import cache_folder
 from viceversa.nets.build import build_generator
+from viceversa.nets.convolutions import Conv3x3, winograd_pays
 from viceversa.nets.layers import set_inference
 from viceversa.nets.weights import Card
-from viceversa.routes import EXACT, ROUTES, Source, base, measurable, open_route, psnr, source_of
+from viceversa.routes import EXACT, ROUTES, Source, base, measurable, open_route, psnr
 
 CPU = torch.device("cpu")
 RESNET = {"name": "resnet", "width": 8, "blocks": 2}
@@ -40,7 +41,7 @@ def source(spec: dict, inference: str = "running", seed: int = 0) -> Source:
             torch.nn.init.kaiming_normal_(parameter, nonlinearity="linear")
     set_inference(net, inference)  # type: ignore[arg-type]
     card = Card(spec, 3, 3, 64, "AtoB", inference, {})  # type: ignore[arg-type]
-    return source_of(net.requires_grad_(False), card, CPU)
+    return Source(net.requires_grad_(False), card, CPU)
 
 
 def pictures(*sizes: tuple[int, int], count: int = 1) -> list[Tensor]:
@@ -70,6 +71,22 @@ def test_other_routes_look_the_same(name: str) -> None:
     assert run(x).shape == x.shape
     assert run(x).dtype == torch.float32
     assert psnr(lambda both: torch.cat([run(both[:1]), run(both[1:])]), run, [x]) > EXACT, "batched or one by one"
+
+
+def test_eager_is_the_network_itself_and_bf16_hurries_where_it_is_wide() -> None:
+    origin = source({**RESNET, "width": 32})
+    (x,) = pictures((64, 64))
+    assert psnr(open_route("eager", origin), origin.net, [x]) > 100
+    wide = [module for module in origin.net.modules() if isinstance(module, Conv3x3)]
+    assert not any(module.hasty for module in wide), "another route leaves the network as it is"
+    hasty = open_route("bf16", origin)
+    assert psnr(hasty, origin.net, [x]) > 35
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("viceversa.nets.convolutions.winograd_pays", lambda _: False)  # as with matrix units
+        direct = hasty(x)
+    assert wide
+    if winograd_pays(torch.bfloat16):
+        assert not torch.equal(direct, hasty(x))
 
 
 def test_openvino_goes_on_when_sizes_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +135,7 @@ def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ROUTES.keys() - {"eager"}:
         with pytest.raises(ValueError, match=rf"route {name}: this generator draws random numbers.*; use route eager"):
             open_route(name, drawing)
-    assert open_route("eager", drawing) is drawing.net
+    assert callable(open_route("eager", drawing))
     assert measurable(drawing) == []
     assert measurable(origin) == ["bf16", "openvino", "onnx"]
     monkeypatch.setattr(base, "installed", lambda *_: False)

@@ -50,12 +50,14 @@ def derive(layer: nn.Module, name: object, how: Callable[[], Tensor]) -> Tensor:
 class Conv3x3(nn.Conv2d):
     """A 3x3 convolution of stride 1 that keeps height and width, with edges as `padding_mode` says.
 
-    On the CPU, wide ones go by Winograd's algorithm: all of it in float32 and float64. bfloat16 has too few digits for
-    its sums, so there the network computes directly and only the gradients, which need fewer digits, go by it.
+    On the CPU, wide ones go by Winograd's algorithm: all of it in float32 and float64. bfloat16 has few digits for its
+    sums, so there the network computes directly and only the gradients, which need fewer digits, go by it; unless it
+    is `hasty`, as a trained network may be that only translates.
     """
 
     winograd: bool | None = None
     """Whether wide ones go by it; None: where `winograd_pays`."""
+    hasty: bool = False
 
     def __init__(
         self, in_channels: int, out_channels: int, *, padding_mode: Edges = "zeros", bias: bool = True
@@ -69,7 +71,8 @@ class Conv3x3(nn.Conv2d):
             return super().forward(x)
         with torch.autocast(x.device.type, enabled=False):  # it would pad in float32, and cast twice
             places = derive(self, (m, dtype), lambda: from_filter(self.weight, m).to(dtype))
-            direct = derive(self, dtype, lambda: self.weight.to(dtype)) if dtype == torch.bfloat16 else None
+            few_digits = dtype == torch.bfloat16 and not self.hasty
+            direct = derive(self, dtype, lambda: self.weight.to(dtype)) if few_digits else None
             parts = torch.split(surround(x.to(dtype), self), self.together(x, m))
             results = [Winograd.apply(part, self.weight, places, direct) for part in parts]
             y = torch.cat(results) if len(results) > 1 else results[0]
@@ -82,7 +85,7 @@ class Conv3x3(nn.Conv2d):
         dtype = compute_type(x)
         if not (winograd_pays(dtype) if self.winograd is None else self.winograd):
             return None
-        if dtype == torch.bfloat16 and not torch.is_grad_enabled():
+        if dtype == torch.bfloat16 and not (self.hasty or torch.is_grad_enabled()):
             return None
         largest = {torch.float32: 4, torch.float64: 4, torch.bfloat16: 2}.get(dtype, 0)
         return next((m for m in (4, 2) if m <= largest and not x.shape[2] % m and not x.shape[3] % m), None)
@@ -114,7 +117,7 @@ class Halving(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, K, H / 2, W / 2)."""
-        few = len(x) * x.shape[2] * x.shape[3] <= 4 * BOTTOM
+        few = x.shape[0] * x.shape[2] * x.shape[3] <= 4 * BOTTOM
         return at_once(convolve, x, self) if on_cpu(x) and few else super().forward(x)
 
 
@@ -126,7 +129,7 @@ class Doubling(nn.ConvTranspose2d):
 
     def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
         """(B, C, H, W) to (B, K, 2H, 2W)."""
-        few = len(x) * x.shape[2] * x.shape[3] <= BOTTOM
+        few = x.shape[0] * x.shape[2] * x.shape[3] <= BOTTOM
         return at_once(convolve_transposed, x, self) if on_cpu(x) and few else super().forward(x)
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from viceversa.routes import exported, native, openvino
-from viceversa.routes.base import EXACT, Run, Source, psnr, random, source_of
+from viceversa.routes.base import EXACT, Run, Source, psnr, random
 
-__all__ = ["EXACT", "ROUTES", "Run", "Source", "measurable", "open_route", "psnr", "random", "source_of"]
+__all__ = ["EXACT", "ROUTES", "Run", "Source", "measurable", "open_route", "psnr", "random"]
 
 ROUTES: dict[str, Callable[[Source], Run]] = {
     "eager": native.eager,

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TypeAlias
 
 import torch
@@ -25,26 +26,24 @@ EXACT = 45.0
 
 @dataclass(frozen=True)
 class Source:
-    """A trained generator, and what a route has to know of it."""
+    """A trained generator, in its inference form, and what a route has to know of it."""
 
     net: Generator
-    """In its inference form, on the device."""
-    in_channels: int
+    card: Card
     device: torch.device
-    digest: str
-    """Tells it from all other generators: converted ones are kept under this name."""
     examples: Sequence[Tensor] = ()
     """Batches such as it will be given, (1, in, H, W): int8 is calibrated on them."""
 
-
-def source_of(net: Generator, card: Card, device: torch.device, examples: Sequence[Tensor] = ()) -> Source:
-    """Return the source of routes for the generator that `card` describes."""
-    described = [card.generator, card.in_channels, card.out_channels, card.size, card.inference]
-    seen = hashlib.sha256(json.dumps([described, __version__, torch.__version__], sort_keys=True).encode())
-    for name, tensor in net.state_dict().items():
-        seen.update(name.encode())
-        seen.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return Source(net, card.in_channels, device, seen.hexdigest()[:24], examples)
+    @cached_property
+    def digest(self) -> str:
+        """What tells it from all other generators: converted ones are kept under this name."""
+        card = self.card
+        described = [card.generator, card.in_channels, card.out_channels, card.size, card.inference]
+        seen = hashlib.sha256(json.dumps([described, __version__, torch.__version__], sort_keys=True).encode())
+        for name, tensor in self.net.state_dict().items():
+            seen.update(name.encode())
+            seen.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return seen.hexdigest()[:24]
 
 
 def random(net: nn.Module) -> bool:

@@ -47,7 +47,7 @@ def onnx_file(source: Source) -> Path:
     with locked(path):
         if not path.is_file():
             with replacing(path, durable=False) as temporary:
-                export(source.net, source.in_channels, temporary)
+                export(source.net, source.card.in_channels, temporary)
     return path
 
 

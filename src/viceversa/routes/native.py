@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor
 
+from viceversa.nets.convolutions import Conv3x3
 from viceversa.routes.base import Run, Source
 
 DEVICES = ("eager", "bf16")
@@ -14,15 +14,17 @@ DEVICES = ("eager", "bf16")
 
 
 def eager(source: Source) -> Run:
-    """Float32, as trained: what all other routes are measured by."""
-    return source.net
+    """Float32, as trained: what all other routes are measured by. On a CPU with channels last, which is faster."""
+    if source.device.type != "cpu":
+        return source.net
+    net = source.net.to(memory_format=torch.channels_last)
+    return lambda x: net(x.contiguous(memory_format=torch.channels_last))
 
 
 def bf16(source: Source) -> Run:
-    """All weights and values in bfloat16, with channels last: for CPUs with AMX or AVX-512 bf16, and for GPUs."""
+    """All weights and values in bfloat16, channels last: for CPUs with AMX or AVX-512 bf16, and for GPUs."""
     net = copy.deepcopy(source.net).to(torch.bfloat16).to(memory_format=torch.channels_last)
-
-    def run(x: Tensor) -> Tensor:
-        return net(x.to(torch.bfloat16, memory_format=torch.channels_last)).float()
-
-    return run
+    for module in net.modules():
+        if isinstance(module, Conv3x3):
+            module.hasty = True
+    return lambda x: net(x.to(torch.bfloat16, memory_format=torch.channels_last)).float()

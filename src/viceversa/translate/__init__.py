@@ -80,8 +80,11 @@ def translate_pictures(
             (file, output if output.suffix.lower() in DEEP else output.with_suffix(".tiff")) for file, output in jobs
         ]
     share = jobs[world.rank :: world.size]
-    todo = [job for job in share if overwrite or not all(path.exists() for path in wanted.files(job[1]))]
-    outcome = Outcome(translator.card.direction, kept=[job[1] for job in share if job not in todo])
+    todo, kept = [], []
+    for job in share:
+        there = not overwrite and all(path.exists() for path in wanted.files(job[1]))
+        (kept if there else todo).append(job)
+    outcome = Outcome(translator.card.direction, kept=[output for _, output in kept])
     if todo:
         files, calibrate = [file for file, _ in jobs], list_images(how.calibrate) if how.calibrate else ()
         translator, outcome.route = routed(translator, how.route, files, wanted.size, calibrate)

@@ -16,7 +16,7 @@ from torch import Tensor
 from viceversa.data.images import ImageError, Picture, open_picture
 from viceversa.engine.environment import environment
 from viceversa.files import cache_folder, replacing
-from viceversa.routes import EXACT, Run, Source, measurable, open_route, psnr, source_of
+from viceversa.routes import EXACT, Run, Source, measurable, open_route, psnr
 from viceversa.translate.size import at_size
 from viceversa.translator import Translator
 
@@ -51,7 +51,7 @@ def routed(
         return translator, ""
     shown = _first(files, LOOKED_AT, size)
     inputs = [translator.fit(picture).x.to(translator.device) for picture in shown]
-    source = source_of(translator.net, translator.card, translator.device)
+    source = Source(translator.net, translator.card, translator.device)
     tried: dict[str, Tried] = {}
     if route == "auto":
         tried = _remembered(source, inputs, enough=len(files) >= MANY) if inputs else {}
