@@ -80,7 +80,7 @@ def translate_pictures(
             (file, output if output.suffix.lower() in DEEP else output.with_suffix(".tiff")) for file, output in jobs
         ]
     share = jobs[world.rank :: world.size]
-    todo, kept = [], []
+    todo, kept = list[Job](), list[Job]()
     for job in share:
         there = not overwrite and all(path.exists() for path in wanted.files(job[1]))
         (kept if there else todo).append(job)
