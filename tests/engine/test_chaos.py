@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support import environment
+from support import environment, free_port
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
 
@@ -30,8 +30,7 @@ def test_two_nodes_meet_on_a_rendezvous(tmp_path: Path) -> None:
     sizes = ["data.load=36", "data.crop=32", "generator.width=4", "generator.blocks=1", "discriminator.width=4"]
     words = ["train", "cyclegan", *sizes, f"data.root={tmp_path / 'data'}", f"run={tmp_path / 'run'}"]
     words += ["train.length=4 steps", "train.decay=0 steps", "train.device=cpu", "train.report=false", "data.workers=0"]
-    port = 20000 + hash(str(tmp_path)) % 20000
-    meeting = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{port}"]
+    meeting = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{free_port()}"]
     command = [sys.executable, "-m", "torch.distributed.run", *meeting, "--rdzv-id=1", "--local-addr=127.0.0.1"]
     nodes = [
         subprocess.Popen(
