@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import random
@@ -19,6 +20,8 @@ from trees import assert_equal_runs, final_state
 from viceversa import engine
 from viceversa.config import Config, ConfigError, to_yaml
 from viceversa.engine import checkpoint
+from viceversa.engine.checkpoint import Checkpoints
+from viceversa.engine.distributed import World
 from viceversa.engine.interrupt import Interrupted
 from viceversa.engine.learner import Learner
 from viceversa.engine.schedule import Plateau
@@ -142,6 +145,38 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tiny: Any, caplog: py
     engine.train(damaged)
     assert newest.name in caplog.text
     assert_equal_runs(calm.run, damaged.run)
+
+
+def test_a_damaged_checkpoint_does_not_pass_for_the_newest(tmp_path: Path) -> None:
+    """A signal may ask to save before the run is as far again; that must not be deleted as the older of the two."""
+
+    def checkpoints() -> Checkpoints:
+        return Checkpoints(tmp_path, World(), keep=2, every=5)
+
+    for step in (5, 10):
+        checkpoints().save(step, {"step": step}, {})
+    (tmp_path / "step-00000010.pt").write_bytes(b"")
+    continued = checkpoints()
+    assert continued.restore() == ({"step": 5}, {})
+    continued.save(7, {"step": 7}, {})
+    assert checkpoints().restore() == ({"step": 7}, {})
+    assert sorted(os.listdir(tmp_path)) == ["step-00000005.pt", "step-00000007.pt"]
+
+
+def test_a_damaged_checkpoint_is_what_a_full_disk_costs_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = Checkpoints(tmp_path, World(), keep=3, every=5)
+    for step in (5, 10):
+        saved.save(step, {"step": step}, {})
+    (tmp_path / "step-00000010.pt").write_bytes(b"")
+    saved.restore()
+
+    def full(path: Path, state: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(checkpoint, "_write", full)
+    with pytest.raises(OSError, match="No space left"):
+        saved.save(12, {"step": 12}, {})
+    assert saved.restore() == ({"step": 5}, {})
 
 
 def test_when_no_checkpoint_can_be_read_the_run_is_not_started_anew(tiny: Any) -> None:

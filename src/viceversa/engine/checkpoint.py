@@ -37,6 +37,8 @@ class Checkpoints:
 
     def __init__(self, folder: Path, world: World, *, keep: int, every: int) -> None:
         self.folder, self.world, self.keep, self.every = folder, world, keep, every
+        self.spoilt: set[int] = set()
+        """Steps of checkpoints that cannot be read. They must not pass for the newest when others are deleted."""
 
     def save(self, step: int, shared: State, own: State) -> None:
         """Write the state after `step` steps, then delete what need not be kept.
@@ -49,6 +51,7 @@ class Checkpoints:
         distributed.wait(self.world)
         if self.world.leads:
             self._write(path, {"shared": shared, "own": own, "world": self.world.size})
+            self.spoilt.discard(step)
             self._prune(self.keep)
 
     def restore(self, choose: Choose = lambda steps: steps) -> tuple[State, State] | None:
@@ -63,6 +66,7 @@ class Checkpoints:
             state = self._read(self.folder / _name(step))
             if all(distributed.gathered(state is not None, self.world)):
                 return state
+            self.spoilt.add(step)
         if steps:
             raise ValueError(f"{self.folder}: no checkpoint can be read; move the folder away to start anew")
         return None
@@ -103,10 +107,10 @@ class Checkpoints:
             _write(path, state)
 
     def _prune(self, keep: int) -> None:
-        newest, *older = found(self.folder)
-        planned = [path for path in [newest, *older] if step_of(path) % self.every == 0]
-        for path in older:
-            if path not in planned[:keep]:
+        good = [path for path in found(self.folder) if step_of(path) not in self.spoilt]
+        planned = [path for path in good if step_of(path) % self.every == 0]
+        for path in found(self.folder):
+            if path not in (good[:1] + planned[:keep]):
                 _delete(path)
 
     def _sweep(self) -> None:
