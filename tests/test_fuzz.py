@@ -10,30 +10,43 @@ import io
 import json
 import os
 import struct
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
+import tifffile
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from viceversa import engine, page
 from viceversa.config import ConfigError, DataConfig, load_config
 from viceversa.config.load import load_words, parse_override
-from viceversa.data import ImageError
+from viceversa.data import ImageError, open_stream, water2wine
 from viceversa.data.cache import open_cache
 from viceversa.data.card import CARD
 from viceversa.data.decode import open_picture, picture_size
 from viceversa.data.fetch.archives import ArchiveError, Limits, unpack
 from viceversa.data.manifest import open_manifest
 from viceversa.data.prepare.caching import make_cache
+from viceversa.data.shards import open_shards
+from viceversa.data.sheet import CHUNK, read_sheet
 from viceversa.engine.checkpoint import Checkpoints
 from viceversa.engine.distributed import World
+from viceversa.engine.doctor import Doctor, diagnose
+from viceversa.engine.learner import Learner
+from viceversa.engine.report import rewind
+from viceversa.engine.trainer import Trainer
 from viceversa.errors import _is_for_the_user
 from viceversa.interop import read_original
 from viceversa.methods import complete
@@ -44,8 +57,13 @@ TRIES = int(os.environ.get("VICEVERSA_FUZZ", "60"))
 hostile = settings(
     max_examples=TRIES, deadline=None, derandomize=TRIES < 1000, database=None, suppress_health_check=list(HealthCheck)
 )
+costly = settings(hostile, max_examples=TRIES if TRIES >= 1000 else 12)
+FORBIDDEN = ["this", "__hello__"]
+"""Modules that everybody has, and nobody imports."""
 HUGE = [0, -1, 2**31, 2**63, 2**64, 10**30, float("inf"), float("nan"), "", "a", "\0", None, True, [], {}, [[]]]
+HUGE += [f"{FORBIDDEN[0]}:d", f"{FORBIDDEN[1]}:x"]
 JUNK = st.one_of(st.sampled_from(HUGE), st.integers(), st.text(max_size=5), st.lists(st.integers(), max_size=3))
+GONE = object()
 WORDS = st.sampled_from(
     [
         *("method", "generator", "data", "train", "name:", "cyclegan", "width", "size", "seed", "data.crop", "steps"),
@@ -97,10 +115,12 @@ WORDS = st.sampled_from(
 def refused_by(*kinds: type[Exception]) -> Iterator[None]:
     """Let only these errors pass, of one line, and of the ValueErrors only those that our own code raised."""
     raised: Exception | None = None
+    modules = set(FORBIDDEN) - sys.modules.keys()
     try:
         yield
     except kinds as error:
         raised = error
+    assert not modules & sys.modules.keys(), "a file made us import something"
     assert raised is None or str(raised).strip(), "an error without a word"
     assert raised is None or _is_for_the_user(raised), f"not ours: {raised!r}"
 
@@ -127,26 +147,32 @@ def mutations(draw: st.DrawFn, *seeds: bytes) -> bytes:
     return bytes(data)
 
 
-@st.composite
-def trees(draw: st.DrawFn, tree: Any) -> Any:
-    """A nested value with some parts of it replaced by junk, or gone."""
-    tree = copy.deepcopy(tree)
-    for _ in range(draw(st.integers(1, 3))):
-        here = tree
-        while True:
-            keys = list(here) if isinstance(here, dict) else list(range(len(here)))
-            if not keys:
+def edited(tree: Any, edits: list[tuple[list[int], Any]]) -> Any:
+    """Return a nested value with some parts of it replaced, or gone; an edit is a way down into it and the new part."""
+    root = [copy.deepcopy(tree)]
+    for way, new in edits:
+        here, key = root, 0
+        for turn in way:
+            inside = here[key]
+            if not isinstance(inside, dict | list) or not inside:
                 break
-            key = draw(st.sampled_from(keys))
-            if isinstance(here[key], dict | list) and here[key] and draw(st.integers(0, 3)):
-                here = here[key]
-                continue
-            if draw(st.booleans()):
-                here[key] = copy.deepcopy(draw(JUNK))
-            else:
-                del here[key]
-            break
-    return tree
+            here, key = inside, list(inside)[turn % len(inside)] if isinstance(inside, dict) else turn % len(inside)
+        if new is GONE and here is not root:
+            del here[key]
+        elif here is not root:
+            here[key] = copy.deepcopy(new)
+    return root[0]
+
+
+def edits(junk: st.SearchStrategy[Any]) -> st.SearchStrategy[list[tuple[list[int], Any]]]:
+    """What is to be put into a nested value, and where."""
+    ways = st.lists(st.integers(0, 30), min_size=1, max_size=5)
+    return st.lists(st.tuples(ways, st.just(GONE) | junk), min_size=1, max_size=3)
+
+
+def trees(tree: Any) -> st.SearchStrategy[Any]:
+    """A nested value with some parts of it replaced by junk, or gone."""
+    return edits(JUNK).map(lambda changes: edited(tree, changes))
 
 
 @pytest.fixture(scope="module")
@@ -155,15 +181,16 @@ def place() -> Iterator[Path]:
         yield Path(folder)
 
 
-@hostile
+@costly
 @given(
     text=st.one_of(
         st.text(max_size=80),
         st.lists(WORDS, max_size=12).map(" ".join),
         st.lists(WORDS, max_size=12).map("".join),
-        mutations(b"train:\n  lr: 1e-4\n  length: 20 epochs\ngenerator: {name: resnet, blocks: 9}\n").map(
-            lambda data: data.decode("latin-1")
-        ),
+        mutations(
+            b"train:\n  lr: 1e-4\n  length: 20 epochs\ngenerator: {name: resnet, blocks: 9}\n",
+            b"method: this:d\ngenerator: {name: '__hello__:x'}\n",
+        ).map(lambda data: data.decode("latin-1")),
     ),
     key=st.sampled_from(["train.length", "generator", "method.pool", "data.crop", "seed", "init.AtoB", "objective"]),
 )
@@ -196,6 +223,40 @@ def test_checkpoints(place: Path, data: bytes) -> None:
     (folder / "step-00000004.pt").write_bytes(data)
     with refused_by(ValueError):
         Checkpoints(folder, World(), keep=1, every=1).restore()
+
+
+@pytest.fixture(scope="module")
+def run(place: Path) -> Path:
+    """A training of two steps."""
+    water2wine.make(place / "worlds", size=32, count=2, test=1)
+    words = ["generator.width=2", "generator.blocks=1", "discriminator.width=2", "discriminator.layers=1"]
+    words += ["data.load=32", "data.crop=32", "data.workers=0", "train.precision=fp32", "train.device=cpu"]
+    words += ["train.length=2 steps", "train.decay=0 steps", "train.samples=1", "train.report=false"]
+    return engine.train(load_config("cyclegan", [*words, f"data.root={place / 'worlds'}", f"run={place / 'run'}"]))
+
+
+@pytest.fixture(scope="module")
+def trainer(run: Path) -> Trainer:
+    config = load_config(run)
+    return Trainer(config, open_stream(config), Learner(config, 1))
+
+
+@pytest.fixture(scope="module")
+def saved(trainer: Trainer) -> dict[str, Any]:
+    return dict(zip(("shared", "own"), trainer.checkpoints.restore() or (), strict=True))
+
+
+@costly
+@given(data=st.data())
+def test_states(trainer: Trainer, saved: dict[str, Any], data: st.DataObject) -> None:
+    """What is in a checkpoint that is whole."""
+    junk = JUNK | st.sampled_from([torch.zeros(()), torch.zeros(0), torch.full((3,), torch.nan), {"A": 1}, ["a"]])
+    state = edited(saved, data.draw(edits(junk)))
+    with pytest.MonkeyPatch.context() as patch, refused_by(ValueError):
+        patch.setattr(trainer.checkpoints, "restore", lambda choose: (state.get("shared"), state.get("own")))
+        trainer._load()
+        trainer.learner.gradients()
+        trainer.report.begin(trainer.learner.step, trainer.learner.mishaps.rollbacks)
 
 
 @pytest.fixture(scope="module")
@@ -327,9 +388,16 @@ def pictures() -> list[bytes]:
         (deep, "PNG", {}),
         (deep, "TIFF", {}),
     ]
-    return [encoded(lambda file, k=k: k[0].save(file, k[1], **k[2])) for k in kinds] + [
-        encoded(lambda file: np.save(file, np.zeros((4, 5, 3), np.float32)))
+    colour = np.random.default_rng(0).integers(0, 2**16, (6, 5, 3), np.uint16)
+    deeper: list[Callable[[Any], object]] = [
+        lambda file: np.save(file, np.zeros((4, 5, 3), np.float32)),
+        lambda file: file.write(imagecodecs.png_encode(colour)),
+        lambda file: tifffile.imwrite(file, colour, photometric="rgb", compression="zlib"),
+        lambda file: tifffile.imwrite(file, colour.repeat(2, 2), photometric="minisblack", planarconfig="separate"),
+        lambda file: tifffile.imwrite(file, np.float32(colour) / 65535, photometric="rgb", bigtiff=True),
+        lambda file: tifffile.imwrite(file, colour, photometric="rgb", tile=(16, 16), compression="lzw"),
     ]
+    return [encoded(lambda file, k=k: k[0].save(file, k[1], **k[2])) for k in kinds] + list(map(encoded, deeper))
 
 
 def encoded(write: Callable[[Any], object]) -> bytes:
@@ -352,17 +420,19 @@ def archives() -> list[bytes]:
     import tarfile
     import zipfile
 
-    def tar(file: Any) -> None:
-        with tarfile.open(fileobj=file, mode="w:gz") as archive:
+    def tar(file: Any, packing: str) -> None:
+        with tarfile.open(fileobj=file, mode=f"w:{packing}") as archive:
             info = tarfile.TarInfo("a/1.png")
             info.size = 3
             archive.addfile(info, io.BytesIO(b"abc"))
 
-    def zipped(file: Any) -> None:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    def zipped(file: Any, packing: int) -> None:
+        with zipfile.ZipFile(file, "w", packing) as archive:
             archive.writestr("a/1.png", b"abc" * 50)
 
-    return [encoded(tar), encoded(zipped)]
+    tars = [encoded(lambda file, p=p: tar(file, p)) for p in ("", "gz", "bz2", "xz")]
+    kinds = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+    return tars + [encoded(lambda file, p=p: zipped(file, p)) for p in kinds]
 
 
 @hostile
@@ -373,3 +443,84 @@ def test_archives(data: bytes) -> None:
         path.write_bytes(data)
         with refused_by(ArchiveError):
             unpack(path, Path(folder) / "out", Limits(size=10**6))
+
+
+def shards() -> dict[str, bytes]:
+    pixels = pictures()[0]
+    loose = {"image": [pixels, pixels], "world": ["A", "B"], "name": ["a", "b"], "split": ["train", "train"]}
+    pairs = {"a": [pixels, pixels], "b": [{"bytes": pixels, "path": "b.png"}] * 2}
+
+    def arrow(file: Any) -> None:
+        with pa.ipc.new_stream(file, (table := pa.table(loose)).schema) as stream:
+            stream.write_table(table)
+
+    def parquet(rows: Any) -> bytes:
+        return encoded(lambda file: pyarrow.parquet.write_table(pa.table(rows), file))
+
+    found = {"loose.parquet": parquet(loose), "pairs.parquet": parquet(pairs)}
+    return {**found, "loose.arrow": encoded(arrow)}
+
+
+SHARDS = shards()
+
+
+@costly
+@given(data=st.data())
+@pytest.mark.filterwarnings("ignore")  # those of datasets
+def test_shards(place: Path, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(SHARDS)))
+    content = data.draw(mutations(SHARDS[name]))
+    with tempfile.TemporaryDirectory(dir=place) as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VICEVERSA_CACHE", str(Path(folder) / "cache"))
+        (Path(folder) / f"train{Path(name).suffix}").write_bytes(content)
+        with refused_by(ConfigError):
+            found = open_shards(DataConfig(root=folder))
+            for item in [*found.train.a, *found.train.b] if found else []:
+                with refused_by(ImageError):
+                    str(item.name)
+                    item.open()
+
+
+LOSSES = {"step": 3, "epoch": 0, "lr": 1e-4, "losses": {"gan_G": 0.5, "cycle_X": None}}
+SKIPPED = {"step": 4, "event": "skipped", "updates": ["G"], "wrong": ["gan_G"], "pictures": {"A": ["a.png"], "B": []}}
+STARTED = {"event": "started", "step": 0, "time": "2026", "data": "unpaired: 1 A, 1 B", "processes": 1, "total": 9}
+SPEED = {"event": "speed", "step": 3, "images_per_second": 2.5}
+METRIC = {"step": 3, "direction": "AtoB", "weights": "ema", "metric": "psnr", "value": 9.0, "spread": None}
+METRIC |= {"baseline": {"input": 18.0}, "protocol": {"pictures": 40}}
+FOUND = {"step": 3, "since": 0, "finding": "inverted AtoB", "severity": "error", "message": "a", "remedy": "b"}
+LOGS = {
+    "log.jsonl": [LOSSES, {**LOSSES, "step": 6}, SKIPPED, LOSSES],
+    "events.jsonl": [{**STARTED, "environment": {"torch": "2"}}, SPEED, {**SPEED, "step": 6}],
+    "metrics.jsonl": [METRIC, {**METRIC, "step": 6}],
+    "doctor.jsonl": [{**FOUND, "picture": "samples/step-00000000.png"}],
+}
+
+
+@costly
+@given(data=st.data())
+def test_logs(run: Path, data: st.DataObject) -> None:
+    for name, lines in LOGS.items():
+        text = "\n".join(map(json.dumps, data.draw(trees(lines)))).encode()
+        nested = st.integers(1, 100_000).map(lambda n: b"[" * n)
+        (run / name).write_bytes(data.draw(st.just(text) | mutations(text) | nested))
+    page.write(run)
+    diagnose(run)
+    doctor = Doctor(run, load_config(run))
+    doctor.recall()
+    doctor.examine(2)
+    rewind(run / "log.jsonl", 5)
+
+
+NOTE = {"side": 128, "cells": [["AtoB", "input", 0, 4, 24, 32, 32], ["AtoB", "translation", 0, 136, 24, 32, 32]]}
+
+
+@hostile
+@given(data=st.data())
+def test_sheets(place: Path, data: st.DataObject) -> None:
+    text = json.dumps(data.draw(trees(NOTE)))
+    note = PngInfo()
+    note.add_text(CHUNK, data.draw(st.just(text) | mutations(text.encode()).map(lambda d: d.decode("latin-1"))))
+    content = encoded(lambda file: Image.new("RGB", (270, 160)).save(file, "PNG", pnginfo=note))
+    (place / "sheet.png").write_bytes(data.draw(st.just(content) | mutations(content)))
+    with refused_by(ImageError):
+        read_sheet(place / "sheet.png")

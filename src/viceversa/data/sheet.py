@@ -9,14 +9,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from pydantic import BaseModel, Field
 
 from viceversa.data.grid import grid, places, side_of
+from viceversa.data.picture import ImageError
 from viceversa.files import replacing
 
 CHUNK = "viceversa-samples"
@@ -57,6 +59,17 @@ class Cell:
     image: Image.Image
 
 
+Place = Annotated[int, Field(ge=0, le=2**20)]
+Side = Annotated[int, Field(ge=1, le=2**17)]
+
+
+class _Note(BaseModel):
+    """What the text chunk of a sheet must say."""
+
+    side: Side
+    cells: list[tuple[Literal["AtoB", "BtoA"], Kind, Place, Place, Place, Side, Side]]
+
+
 def write_sheet(path: Path, columns: Sequence[Column]) -> None:
     """Write a sheet of the columns that hold something, directions apart."""
     shown = [column for column in columns if not column.empty]
@@ -79,14 +92,25 @@ def write_sheet(path: Path, columns: Sequence[Column]) -> None:
 
 
 def read_sheet(path: Path) -> list[Cell]:
-    """Return the pictures of a sheet at the size they had; none for a PNG that is no sheet."""
-    with Image.open(path) as image:
-        image.load()
-        note = json.loads(image.info.get(CHUNK, '{"side": 0, "cells": []}'))
-        return [
-            Cell(direction, kind, row, _cut(image, left, top, (width, height), note["side"]))
-            for direction, kind, row, left, top, width, height in note["cells"]
-        ]
+    """Return the pictures of a sheet at the size they had; none for a PNG that is no sheet.
+
+    Raises ImageError for what cannot be read, or claims to hold what it cannot hold.
+    """
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            image.load()
+            note = _Note.model_validate_json(image.info.get(CHUNK, '{"side": 1, "cells": []}'))
+            if note.side > max(image.size) or sum(w * h for *_, w, h in note.cells) > image.width * image.height:
+                raise ValueError("it is too small for what it says that it holds")
+            return [
+                Cell(direction, kind, row, _cut(image, left, top, (width, height), note.side))
+                for direction, kind, row, left, top, width, height in note.cells
+            ]
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # on damaged files Pillow raises nearly anything
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ImageError(f"{path}: not a sheet of samples ({reason}); delete it") from None
 
 
 def _cut(image: Image.Image, left: int, top: int, size: tuple[int, int], side: int) -> Image.Image:

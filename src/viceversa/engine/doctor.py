@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +20,8 @@ from viceversa.data.sheet import read_sheet
 from viceversa.engine.findings import PROBES, Case, Finding, of_gradients, of_losses
 from viceversa.files import replacing
 from viceversa.metrics.signs import Pictures
+from viceversa.page.facts import sheets
+from viceversa.page.lines import Found, Losses, read_lines
 
 NAME = "doctor.jsonl"
 LINES = 5
@@ -36,12 +37,8 @@ class Doctor:
 
     def recall(self) -> None:
         """Take over what stands in the run's file; whatever cannot be read there is forgotten."""
-        path = self.run / NAME
-        for line in path.read_text("utf-8", "replace").splitlines() if path.is_file() else []:
-            try:
-                finding = Finding(**json.loads(line))
-            except (ValueError, TypeError):
-                continue
+        for line in read_lines(self.run / NAME, Found):
+            finding = Finding(**{f.name: line[f.name] for f in fields(Finding) if f.name in line})
             self.found[finding.finding] = finding
 
     def examine(self, step: int, gradients: Mapping[str, float] | None = None) -> list[Finding]:
@@ -80,7 +77,7 @@ class Doctor:
         return str(path.relative_to(self.run))
 
     def _losses(self, step: int) -> dict[str, float]:
-        lines = [line for line in _log(self.run) if line["step"] <= step][-LINES:]
+        lines = [line for line in read_lines(self.run / "log.jsonl", Losses) if line["step"] <= step][-LINES:]
         if len(lines) < LINES:
             return {}
         values = {name: [line["losses"].get(name) for line in lines] for name in lines[-1]["losses"]}
@@ -92,10 +89,10 @@ def diagnose(run: Path) -> list[Finding]:
     if not (run / "config.yaml").is_file():
         raise FileNotFoundError(f"{run}: not a run, it has no config.yaml")
     doctor = Doctor(run, load_config(run))
-    sheets = sorted((run / "samples").glob("step-*.png"))
-    if not sheets:
+    steps = list(sheets(run))
+    if not steps:
         raise FileNotFoundError(f"{run}: there are no samples to look at yet")
-    return [doctor.examine(int(sheet.stem.removeprefix("step-"))) for sheet in sheets][-1]
+    return [doctor.examine(step) for step in steps][-1]
 
 
 def cases(sheet: Path) -> dict[str, Case]:
@@ -118,16 +115,3 @@ def cases(sheet: Path) -> dict[str, Case]:
 
 def _eight_bits(picture: Pictures) -> NDArray[np.uint8]:
     return np.asarray(np.rint((picture + 1) * 127.5), np.uint8)
-
-
-def _log(run: Path) -> list[dict[str, Any]]:
-    path = run / "log.jsonl"
-    lines = []
-    for text in path.read_text("utf-8", "replace").splitlines() if path.is_file() else []:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if "losses" in line and "step" in line:
-            lines.append(line)
-    return lines

@@ -163,15 +163,18 @@ class Learner:
                 optimizer.load_state_dict(state["optimizers"][name])
                 for group in optimizer.param_groups:
                     group.update(optimizer.defaults)  # the memory is the checkpoint's, the rule is the configuration's
-        except (RuntimeError, KeyError, ValueError) as error:
+                for parameter, moments in optimizer.state.items():
+                    if any(moment.shape not in ((), parameter.shape) for moment in moments.values()):
+                        raise ValueError(f"optimizers.{name}: of other shapes")
+            if state["scaler"]:  # empty where another precision was used
+                self.scaler.load_state_dict(state["scaler"])
+            self.plateau.load_state_dict(state["plateau"])
+        except (RuntimeError, KeyError, ValueError, TypeError) as error:
             reason = str(error).strip().splitlines()[-1].strip()
             raise ConfigError(
                 f"run={self.config.run}: its checkpoint is of other networks ({reason}); a new run can start from its "
                 "translators: init.AtoB=RUN init.BtoA=RUN"
             ) from None
-        if state["scaler"]:  # empty where another precision was used
-            self.scaler.load_state_dict(state["scaler"])
-        self.plateau.load_state_dict(state["plateau"])
         self.mishaps.load_state_dict(state["mishaps"])
         self.guard.forget()
         self.step = state["step"]

@@ -169,7 +169,7 @@ def rewind(path: Path, step: int) -> int:
     """
     if not path.exists():
         return 0
-    kept = [line for line in path.read_text("utf-8").splitlines() if _step(line) <= step]
+    kept = [line for line in path.read_text("utf-8", "replace").splitlines() if _step(line) <= step]
     with replacing(path) as temporary:
         temporary.write_text("".join(line + "\n" for line in kept), "utf-8")
     return sum(json.loads(line).get("event") == "went back" for line in kept)
@@ -178,7 +178,7 @@ def rewind(path: Path, step: int) -> int:
 def _step(line: str) -> float:
     try:
         return float(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return float("inf")
 
 

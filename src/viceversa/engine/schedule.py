@@ -80,4 +80,4 @@ class Plateau:
 
     def load_state_dict(self, state: dict[str, float]) -> None:
         """Return to a saved state."""
-        vars(self).update(state)
+        vars(self).update({key: state[key] for key in self.state_dict()})

@@ -26,6 +26,7 @@ from viceversa.engine.results import save_weights
 from viceversa.engine.schedule import total_steps
 from viceversa.engine.show import Show
 from viceversa.engine.sinks import feed
+from viceversa.engine.state import check
 from viceversa.files import sweep
 
 
@@ -180,6 +181,7 @@ class Trainer:
         if state is None:
             return False
         shared, own = state
+        check(self.checkpoints.folder, shared, own)
         if not self.config.data.may_change:
             refuse_other_pictures(self.run, shared["pictures"], self.stream.fingerprint())
         if shared["images"] not in (None, self.images):

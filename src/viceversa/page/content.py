@@ -11,9 +11,10 @@ from PIL import Image
 
 from viceversa.page.advice import advice
 from viceversa.page.curves import charts, mean_closeness
-from viceversa.page.facts import Facts, Line
+from viceversa.page.facts import Facts
 from viceversa.page.films import Frame, Picture, embed, exhibits, frames, spread
 from viceversa.page.html import duration
+from viceversa.page.lines import Line
 from viceversa.page.scores import Score, best, histories
 from viceversa.page.settings import command, differences, nearest_preset
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from viceversa.config import Config, load_config
-
-Line: TypeAlias = dict[str, Any]
+from viceversa.page.lines import Event, Found, Line, Losses, Metric, read_lines
 
 
 @dataclass(frozen=True)
@@ -83,29 +81,20 @@ def read_facts(run: Path) -> Facts:
     path = run / "config.yaml"
     if not path.is_file():
         raise FileNotFoundError(f"{run}: not a run, it has no config.yaml; name the folder that a training wrote")
-    log = _lines(run / "log.jsonl")
-    sheets = {int(p.stem.removeprefix("step-")): p for p in sorted((run / "samples").glob("step-*[0-9].png"))}
     return Facts(
         run=run,
         config=load_config(path),
         text=path.read_text("utf-8"),
-        losses=[line for line in log if "losses" in line],
-        troubles=[line for line in log if "event" in line],
-        events=_lines(run / "events.jsonl"),
-        metrics=[line for line in _lines(run / "metrics.jsonl") if isinstance(line.get("value"), (int, float))],
-        findings=_lines(run / "doctor.jsonl"),
-        sheets=sheets,
+        losses=read_lines(run / "log.jsonl", Losses),
+        troubles=read_lines(run / "log.jsonl", Event),
+        events=read_lines(run / "events.jsonl", Event),
+        metrics=read_lines(run / "metrics.jsonl", Metric),
+        findings=read_lines(run / "doctor.jsonl", Found),
+        sheets=sheets(run),
     )
 
 
-def _lines(path: Path) -> list[Line]:
-    """Return the lines of a log that are whole; a training may be writing the last one just now."""
-    found = []
-    for text in path.read_text("utf-8").splitlines() if path.exists() else []:
-        try:
-            line = json.loads(text)
-        except ValueError:
-            continue
-        if isinstance(line, dict) and isinstance(line.get("step"), int):
-            found.append(line)
-    return found
+def sheets(run: Path) -> dict[int, Path]:
+    """Return a run's sheets of samples by step, in their order."""
+    found = {path: re.fullmatch(r"step-(\d{1,12})\.png", path.name) for path in sorted((run / "samples").glob("*.png"))}
+    return {int(name[1]): path for path, name in found.items() if name}
