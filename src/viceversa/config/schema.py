@@ -163,6 +163,9 @@ class TrainConfig:
     """On the CPU, compute wide 3x3 convolutions (in bf16: their gradients) by Winograd's algorithm: fewer
     multiplications, the same mathematics. auto: yes, but in bf16 not on processors with matrix units (AMX); where
     precision or channels_last are tried, both are. The run keeps what is chosen."""
+    checkpointing: bool = False
+    """Keep of each block of the generators only its input, and compute the rest again for the gradients: the same
+    results with less memory, in more time (activation checkpointing)."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the exponential moving average of the translators; 0 turns it off."""
     threads: Annotated[int, Field(ge=0)] = 0

@@ -19,7 +19,7 @@ from viceversa.methods import describe
 from viceversa.registry.trust import trust
 
 FREE = {
-    *("run", "inference", "train.length", "train.decay", "train.device", "train.batch"),
+    *("run", "inference", "train.length", "train.decay", "train.device", "train.batch", "train.checkpointing"),
     *("data.root", "data.a", "data.b", "data.workers", "data.may_change"),
     *("train.save_every", "train.keep", "train.sample_every", "train.samples", "train.keep_samples", "train.log_every"),
     *("train.report", "train.max_skips", "train.max_rollbacks"),

@@ -24,6 +24,7 @@ from viceversa.engine.schedule import Plateau, rate
 from viceversa.methods.base import Batch, Update
 from viceversa.methods.pool import ImagePool
 from viceversa.nets.convolutions import choose_winograd, fixed_weights
+from viceversa.nets.recompute import forget
 from viceversa.seeds import altered, seed_everything
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -50,6 +51,8 @@ class Learner:
         choose_winograd(self.method, None if self.train.winograd == "auto" else self.train.winograd)
         if self.train.channels_last:
             self.method.to(memory_format=torch.channels_last)
+        if self.train.checkpointing:
+            forget(self.method)
         distributed.broadcast(self.method, world)
         self.average = Average(self.method.translators(), self.train.ema, config.inference)
         self.groups = {

@@ -11,12 +11,13 @@ from torch.nn.functional import relu
 from .base import one_of
 from .convolutions import Conv3x3, NarrowConv
 from .layers import BlurDown, BlurUp, Norm, make_norm
+from .recompute import Block
 
 Padding: TypeAlias = Literal["reflect", "replicate", "zeros"]
 Upsample: TypeAlias = Literal["transposed", "resize", "blur", "pixelshuffle"]
 
 
-class Stage(nn.Module):
+class Stage(Block):
     """Convolution, normalisation, activation (ReLU unless given), and perhaps a resampling of the result."""
 
     def __init__(
@@ -38,7 +39,7 @@ class Stage(nn.Module):
         return out
 
 
-class ResidualBlock(nn.Module):
+class ResidualBlock(Block):
     """Two 3x3 convolutions whose result is added to their input (He et al., 2016; Johnson et al., 2016)."""
 
     def __init__(self, channels: int, *, norm: Norm, dropout: float = 0.0, padding: Padding = "reflect") -> None:

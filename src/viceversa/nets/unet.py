@@ -11,9 +11,10 @@ from torch.nn.functional import leaky_relu, relu
 from .base import Generator, at_least, probability
 from .convolutions import Doubling, Halving
 from .layers import Norm, make_norm
+from .recompute import Block
 
 
-class Level(nn.Module):
+class Level(Block):
     """One halving on the way down, or one doubling on the way up: convolution, normalisation, dropout."""
 
     def __init__(self, conv: nn.Module, norm: nn.Module, dropout: float = 0.0) -> None:

@@ -13,6 +13,7 @@ from torch.nn.functional import elu, interpolate
 from .base import at_least, one_of, probability
 from .blocks import ResidualBlock, Upsample, make_down, make_stem, make_up
 from .layers import BatchNorm, Norm
+from .recompute import Block
 from .vae import Layers, VariationalGenerator
 
 ResNorm: TypeAlias = Literal["batch", "group"]
@@ -75,7 +76,7 @@ class ResNetVAE(VariationalGenerator):
         self.decoder = nn.Sequential(decoder)
 
 
-class PreBlock(nn.Module):
+class PreBlock(Block):
     """A residual block that normalises and activates first (He et al., 2016b), and may halve or double the image.
 
     Where the shape changes, the first convolution also computes the shortcut, in its first `out_channels` channels.
