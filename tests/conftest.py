@@ -36,7 +36,7 @@ def viceversa() -> Command:
             env={**environment(), **env},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,  # a machine may be busy
         )
 
     return run

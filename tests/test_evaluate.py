@@ -137,7 +137,7 @@ def test_shares_of_processes_make_the_whole(run: Path) -> None:
     words = ["-m", "viceversa", "evaluate", str(run), "--metrics", "psnr,l1,cycle", "--json", "--device", "cpu"]
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
-        [sys.executable, *torchrun, *words], capture_output=True, text=True, timeout=120, env=environment()
+        [sys.executable, *torchrun, *words], capture_output=True, text=True, timeout=400, env=environment()
     )
     assert done.returncode == 0, done.stderr
     before = (run / "metrics.jsonl").read_text("utf-8").splitlines()

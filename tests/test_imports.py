@@ -91,7 +91,7 @@ print(*[name for name in {heavy} if name in sys.modules])
 
 def loaded(statement: str, commands: list[list[str]]) -> list[str]:
     code = PROBE.format(statement=statement, commands=commands, heavy=HEAVY)
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=400)
     assert result.returncode == 0, result.stderr
     return result.stdout.split()
 

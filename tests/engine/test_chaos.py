@@ -42,6 +42,6 @@ def test_two_nodes_meet_on_a_rendezvous(tmp_path: Path) -> None:
         )
         for _ in range(2)
     ]
-    said = [node.communicate(timeout=240)[0] for node in nodes]
+    said = [node.communicate(timeout=800)[0] for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], said
     assert (tmp_path / "run" / "checkpoints" / "step-00000004.rank1.pt").is_file()

@@ -224,7 +224,7 @@ def test_ten_kills_at_random_moments_change_nothing(tiny: Any, tmp_path: Path) -
     chance = random.Random(0)
     for _ in range(10):
         process = start(dataclasses.replace(killed), tmp_path)
-        deadline, newest = time.monotonic() + 60, checkpoint.found(Path(killed.run) / "checkpoints")[:1]
+        deadline, newest = time.monotonic() + 400, checkpoint.found(Path(killed.run) / "checkpoints")[:1]
         while checkpoint.found(Path(killed.run) / "checkpoints")[:1] == newest and time.monotonic() < deadline:
             assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.01)
@@ -274,10 +274,11 @@ def test_every_signal_saves_and_has_its_status(tiny: Any, tmp_path: Path, signum
     config = tiny("pix2pix", "train.length=100000 steps", "train.save_every=100000 steps", run=signum.name)
     process = start(config, tmp_path)
     log = Path(config.run) / "log.jsonl"
-    deadline = time.monotonic() + 100
-    while not log.exists() and time.monotonic() < deadline:
+    deadline = time.monotonic() + 400  # a machine may be busy
+    while not log.exists():
         assert process.poll() is None
+        assert time.monotonic() < deadline, "it never began"
         time.sleep(0.05)
     process.send_signal(signum)
-    assert process.wait(100) == 128 + signum
+    assert process.wait(400) == 128 + signum
     assert final_state(config.run)["step"] >= 3

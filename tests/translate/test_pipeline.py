@@ -113,8 +113,8 @@ def test_reading_and_writing_go_on_meanwhile() -> None:
 
     def compute(batch: list[int]) -> list[int]:
         if batch == [1]:
-            assert inside["read"].wait(10), "2 is read before 1 is computed"
-            assert inside["write"].wait(10), "0 is written before 1 is computed"
+            assert inside["read"].wait(100), "2 is read before 1 is computed"
+            assert inside["write"].wait(100), "0 is written before 1 is computed"
         return batch
 
     def write(number: int, result: int) -> int:

@@ -7,6 +7,7 @@ a method may call what it likes.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch says so in its documentation only
+from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 T = TypeVar("T")
@@ -60,20 +62,48 @@ def joined(world: World, device: torch.device) -> Iterator[None]:
     if world.size == 1:
         yield
         return
-    store, *_ = next(rendezvous("env://"))
+    meeting, word = _stores(world)
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=PrefixStore("group", store), rank=world.rank, world_size=world.size)
+    dist.init_process_group(backend, store=PrefixStore("group", meeting), rank=world.rank, world_size=world.size)
     try:
         yield
     except _Silence:
-        raise OtherFailed(_heard(store)) from None
+        raise OtherFailed(_heard(word)) from None
     except Exception as error:
-        store.set(FAILURE, f"process {world.rank}: {error or type(error).__name__}")
+        word.set(FAILURE, f"process {world.rank}: {error or type(error).__name__}")
         raise
     finally:
         dist.destroy_process_group()
 
 
+def _stores(world: World) -> tuple[Store, Store]:
+    """Return where the processes find each other, and where one that fails leaves word.
+
+    torchrun's own store outlives a restart, and so do the addresses in it: whoever reads one before it is written anew
+    looks for a process that is gone. So the first process opens another, which ends with it, and says where.
+    """
+    store, *_ = next(rendezvous("env://"))
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return store, store
+    host, deadline = os.environ["MASTER_ADDR"], time.monotonic() + ARRIVAL
+    if world.leads:
+        own = TCPStore(host, 0, is_master=True, wait_for_workers=False)
+        store.set("port", str(own.port))
+        return own, PrefixStore(str(own.port), store)
+    while True:
+        port = int(store.get("port"))
+        try:
+            own = TCPStore(host, port, timeout=timedelta(seconds=5))
+            own.set_timeout(timedelta(seconds=ARRIVAL))
+            return own, PrefixStore(str(port), store)
+        except RuntimeError:  # that of a first process that is gone
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
+ARRIVAL = 600.0
+"""Seconds to wait for the first process."""
 FAILURE = "failure"
 PATIENCE = timedelta(seconds=3)
 """How long to wait for a failed process's word, which may be slower than the end of its connections."""
