@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from viceversa.config import Direction
 from viceversa.losses.contrastive import Contrast, Negatives, Queries, choose, patch_nce, take
 from viceversa.methods.base import Batch, Method, Networks, Translators, Update
+from viceversa.methods.passes import Passes
 from viceversa.methods.pool import ImagePool
 from viceversa.seeds import SHARED
 
@@ -55,8 +56,9 @@ class CUT(Method):
     def step(self, batch: Batch) -> Iterator[Update]:
         x, y = batch[self.x], batch[self.y]
         flipped = self.flip_equivariance and torch.rand((), generator=SHARED).item() < 0.5
-        fake, keys = self.translate(x, flipped)
-        same, same_keys = self.translate(y, flipped) if self.nce_identity else (None, [])
+        translate = Passes(self.G, partial(self.translate, flipped=flipped))
+        fake, keys = translate(x, later=y if self.nce_identity else None)
+        same, same_keys = translate(y) if self.nce_identity else (None, [])
 
         yield Update("D", gan_D=self.gan.discriminator(self.D, real=y, fake=self.pool(fake)))
 
@@ -75,7 +77,7 @@ class CUT(Method):
             return self.G.translate_seen(source, self.layers)
         return self.G(source.flip(-1)), self.G.features(source, self.layers)
 
-    def patch_nce(self, keys: list[Tensor], translation: Tensor, flipped: bool) -> Tensor:
+    def patch_nce(self, keys: Sequence[Tensor], translation: Tensor, flipped: bool) -> Tensor:
         """Return the mean over layers of the contrast between a picture's features and its translation's."""
         queries = self.G.features(translation, self.layers)
         if flipped:

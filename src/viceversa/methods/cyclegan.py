@@ -8,6 +8,7 @@ from torch.nn.functional import l1_loss
 
 from viceversa.losses.content import Content, Pixels
 from viceversa.methods.base import Batch, Networks, Update
+from viceversa.methods.passes import Passes
 from viceversa.methods.two_way import TwoWay
 
 
@@ -25,17 +26,9 @@ class CycleGAN(TwoWay):
     """
 
     def __init__(
-        self,
-        make: Networks,
-        *,
-        cycle_x: float = 10.0,
-        cycle_y: float = 10.0,
-        identity: float = 0.5,
-        pool: int = 50,
-        content: float = 0.0,
-        content_blur: bool = False,
-        content_pool: Pixels = 1,
-    ) -> None:
+        self, make: Networks, *, cycle_x: float = 10.0, cycle_y: float = 10.0, identity: float = 0.5, pool: int = 50,
+        content: float = 0.0, content_blur: bool = False, content_pool: Pixels = 1,
+    ) -> None:  # fmt: skip
         if identity:
             make.require_same_channels("method.identity", "G(y) is compared with y")
         if content:
@@ -46,16 +39,17 @@ class CycleGAN(TwoWay):
 
     def step(self, batch: Batch) -> Iterator[Update]:
         x, y = batch["A"], batch["B"]
-        fake_y, fake_x = self.G(x), self.F(y)
+        G, F = Passes(self.G), Passes(self.F)
+        fake_y, fake_x = G(x, later=y if self.identity else None), F(y, later=x if self.identity else None)
         losses = {
             "gan_G": self.gan.generator(self.D_Y(fake_y)),  # Eq. 1
             "gan_F": self.gan.generator(self.D_X(fake_x)),
-            "cycle_X": self.cycle_x * l1_loss(self.F(fake_y), x),  # Eq. 2
-            "cycle_Y": self.cycle_y * l1_loss(self.G(fake_x), y),
+            "cycle_X": self.cycle_x * l1_loss(F(fake_y), x),  # Eq. 2
+            "cycle_Y": self.cycle_y * l1_loss(G(fake_x), y),
         }
         if self.identity:  # Sec. 5.2
-            losses["identity_G"] = self.identity * self.cycle_y * l1_loss(self.G(y), y)
-            losses["identity_F"] = self.identity * self.cycle_x * l1_loss(self.F(x), x)
+            losses["identity_G"] = self.identity * self.cycle_y * l1_loss(G(y), y)
+            losses["identity_F"] = self.identity * self.cycle_x * l1_loss(F(x), x)
         if self.content:
             losses |= {"content_G": self.content(fake_y, x), "content_F": self.content(fake_x, y)}
         yield Update("G", **losses)

@@ -18,6 +18,8 @@ class Generator(nn.Module):
     """Height and width must be multiples of this."""
     size: int | None = None
     """The only height and width it takes, for networks that are tied to one."""
+    each_alone: bool = False
+    """Whether it treats each picture of a batch as if that were alone, and draws no random numbers."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """Translate; declared here so that callers know the type."""

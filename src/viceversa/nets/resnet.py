@@ -67,6 +67,7 @@ class ResNetGenerator(Generator):
             )
         self.multiple = 2**downs
         self.mask, self.dropout = mask, dropout
+        self.each_alone = norm != "batch" and not dropout
         steps = list(pairwise(width * 2**i for i in range(downs + 1)))
         inner = width * 2**downs
         self.stem = make_stem(in_channels, width, norm)

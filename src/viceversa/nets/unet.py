@@ -57,6 +57,7 @@ class UNetGenerator(Generator):
         at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1), width=(width, 1), depth=(depth, 2))
         probability("dropout", dropout)
         self.multiple = 2**depth
+        self.each_alone = norm != "batch" and not dropout
         bias = norm != "batch"
         widths = [width * min(2**i, 8) for i in range(depth)]
 

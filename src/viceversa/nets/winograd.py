@@ -94,10 +94,10 @@ def to_values_gradient(places: Tensor, shape: torch.Size) -> Tensor:
     n, c, height, width = shape
     m = side(places)
     high, wide = (height - 2) // m, (width - 2) // m
-    rows = places.new_zeros(m + 2, n, high, width, c)
-    add(transposed(B[m]), places.view(m + 2, m + 2, n, high, wide, c).unbind(1), overlapping(rows, 3, m))
-    dx = places.new_zeros(n, height, width, c)
-    add(transposed(B[m]), rows, overlapping(dx, 1, m))
+    rows = places.new_empty(m + 2, n, high, width, c)
+    spread(B[m], places.view(m + 2, m + 2, n, high, wide, c).unbind(1), rows, 3)
+    dx = places.new_empty(n, height, width, c)
+    spread(B[m], rows, dx, 1)
     return dx.permute(0, 3, 1, 2)
 
 
@@ -175,9 +175,13 @@ def blend(matrix: Matrix, parts: Sequence[Tensor] | Tensor, results: Sequence[Te
             result.add_(part, alpha=factor)
 
 
-def add(matrix: Matrix, parts: Sequence[Tensor] | Tensor, results: Sequence[Tensor] | Tensor) -> None:
-    """Add to results[i] the sum over j of matrix[i][j] * parts[j]; the results may overlap."""
-    for row, result in zip(matrix, results, strict=True):
+def spread(matrix: Matrix, parts: Sequence[Tensor] | Tensor, result: Tensor, dim: int) -> None:
+    """Undo `blend(matrix, overlapping(result, dim), parts)` as its transpose does: tiles add up where they overlap."""
+    m = len(matrix) - 2
+    result.narrow(dim, result.shape[dim] - 2, 2).zero_()  # only the last tile's overhang
+    steps, rows = overlapping(result, dim, m), transposed(matrix)
+    blend(rows[:m], parts, steps[:m])  # side by side
+    for row, step in zip(rows[m:], steps[m:], strict=True):
         for factor, part in zip(row, parts, strict=True):
             if factor:
-                result.add_(part, alpha=factor)
+                step.add_(part, alpha=factor)
