@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from viceversa.config import COMPONENTS, Config, ConfigError, flat, load_config, to_tree, to_yaml
 from viceversa.engine.distributed import World
 from viceversa.files import replacing
-from viceversa.methods import describe
+from viceversa.methods import complete, describe
 from viceversa.registry.trust import trust
 
 FREE = {
@@ -38,12 +38,12 @@ PATIENCE = 15.0
 def refuse_changes(run: Path, config: Config) -> None:
     """Only what cannot change a step's result, or only the length, may differ from the run's configuration.
 
-    Raises ConfigError that names the other keys.
+    A key that is younger than the run had its default's effect then. Raises ConfigError that names the other keys.
     """
     path = run / "config.yaml"
     if not path.exists():
         return
-    before, now = flat(to_tree(load_config(path))), flat(to_tree(config))
+    before, now = flat(to_tree(complete(load_config(path)))), flat(to_tree(config))
     if before["train.winograd"] == "auto":  # of a time before there was a choice; since then, every run names its own
         before["train.winograd"] = True
     changed = sorted(key for key in now if now[key] != before.get(key) and key not in FREE)
