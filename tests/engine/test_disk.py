@@ -16,10 +16,11 @@ import torch
 from trees import assert_equal_runs
 
 from viceversa import engine
-from viceversa.engine import checkpoint, distributed
+from viceversa.engine import checkpoint, distributed, room
 from viceversa.engine.checkpoint import Checkpoints
 from viceversa.engine.distributed import World
 from viceversa.engine.learner import Learner
+from viceversa.engine.room import needed
 from viceversa.files import sweep
 
 
@@ -167,6 +168,34 @@ def test_on_a_full_disk_older_checkpoints_make_room(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(checkpoint, "_write", cramped)
     kept.save(4, *states(4))
     assert [checkpoint.step_of(path) for path in checkpoint.found(tmp_path)] == [4, 3]
+
+
+def test_the_room_that_is_needed_is_what_is_taken(tiny: Any, worlds: Path) -> None:
+    words = ["train.save_every=1 step", "train.sample_every=1 step", "train.keep_samples=4", "method.pool=3"]
+    config = tiny("cyclegan", *words, "train.precision=fp32", "train.channels_last=false")
+    engine.train(config)
+    run = Path(config.run)
+    checkpoints = sum(path.stat().st_size for path in (run / "checkpoints").iterdir())
+    foretold = needed(config, Learner(config, 1), 8)
+    taken = (
+        checkpoints * (config.train.keep + 2) / config.train.keep
+        + 4 * (run / "samples" / "step-00000008.png").stat().st_size
+    )
+    assert taken * 0.8 < foretold < taken * 2
+
+
+def test_a_disk_that_will_be_full_is_told_of(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny("pix2pix", "train.length=2 steps", "train.decay=0 steps")
+    engine.train(config)
+    assert "the disk has" not in capsys.readouterr().out
+    monkeypatch.setattr(room.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000))
+    engine.train(config)
+    assert "the disk has" not in capsys.readouterr().out, "it is done"
+    engine.train(tiny("pix2pix", "train.length=3 steps", "train.decay=0 steps", "train.keep=9"))
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the disk has 0 MB left; make room, or keep less: train.keep=1" in said
 
 
 @pytest.fixture

@@ -144,6 +144,12 @@ def test_what_cannot_be_forked_is_refused(tiny: Any, tmp_path: Path) -> None:
         engine.train(config, Path(config.run))
     with pytest.raises(ConfigError, match=r"is of other networks .* init\.AtoB=RUN"):
         engine.train(tiny("pix2pix", *CONSTANT, "generator.width=3", run="old"), tmp_path / "new")
+    assert not (tmp_path / "new").exists(), "it left something behind"
+    (tmp_path / "new" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "new" / "checkpoints" / "mine").touch()
+    with pytest.raises(ConfigError, match="is of other networks"):
+        engine.train(tiny("pix2pix", *CONSTANT, "generator.width=3", run="old"), tmp_path / "new")
+    assert [path.name for path in (tmp_path / "new").rglob("*") if path.name != ".lock"] == ["checkpoints", "mine"]
     for path in checkpoint.found(Path(config.run) / "checkpoints"):
         path.write_bytes(b"")
     with pytest.raises(ConfigError, match="no checkpoint to go on from"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -36,8 +37,9 @@ def train(config: Config, fork: Path | None = None) -> Path:
     methods.check(config)
     stream = open_stream(config)
     methods.check_pairs(config, stream.source.train.paired)
-    with distributed.joined(world, device), locked(fork or Path(config.run), world):
-        return _train(forked(config, fork, world) if fork else config, stream, world, device)
+    begun = forked(config, fork, world) if fork else nullcontext(config)
+    with distributed.joined(world, device), locked(fork or Path(config.run), world), begun as config:
+        return _train(config, stream, world, device)
 
 
 def _train(config: Config, stream: Stream, world: World, device: torch.device) -> Path:

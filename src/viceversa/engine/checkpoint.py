@@ -131,10 +131,10 @@ def step_of(path: Path) -> int:
     return int(path.stem.removeprefix("step-"))
 
 
-def copy_newest(old: Path, new: Path, changes: State) -> None:
+def copy_newest(old: Path, new: Path, changes: State) -> list[Path]:
     """Copy the newest checkpoint that can be read, with some of its shared state changed, and a clean record.
 
-    Raises ConfigError when there is none.
+    Returns the files. Raises ConfigError when there is none.
     """
     for path in found(old):
         try:
@@ -147,7 +147,7 @@ def copy_newest(old: Path, new: Path, changes: State) -> None:
             _write(_of_rank(new / path.name, rank), part)
         clean = {"mishaps": {"row": [], "rollbacks": []}, **changes}
         _write(new / path.name, {**state, "shared": {**state["shared"], **clean}})
-        return
+        return [new / path.name, *(_of_rank(new / path.name, rank) for rank in parts)]
     raise ConfigError(f"{old}: no checkpoint to go on from")
 
 

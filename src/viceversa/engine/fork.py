@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from viceversa.config import Config, ConfigError, load_config
@@ -13,26 +15,40 @@ from viceversa.engine.distributed import World
 from viceversa.files import replacing
 
 
-def forked(config: Config, new: Path, world: World) -> Config:
-    """Return the configuration of the run in folder `new`, which begins where the run of `config` stands now.
+@contextmanager
+def forked(config: Config, new: Path, world: World) -> Iterator[Config]:
+    """Give the configuration of the run in folder `new`, which begins where the run of `config` stands now.
 
-    What `new` already holds is left alone: the same call again continues it. Raises ConfigError if there is nothing to
-    go on from. Networks cannot change; with another optimiser its memory starts anew, and the pictures may be others.
+    What `new` already holds is left alone: the same call again continues it. If the new run does not come to begin,
+    what was copied for it is taken away again. Raises ConfigError if there is nothing to go on from. Networks cannot
+    change; with another optimiser its memory starts anew, and the pictures may be others.
     """
     old = Path(config.run)
     if old.resolve() == new.resolve():
         raise ConfigError(f"--fork {new}: is the run itself; name a new folder")
-    if world.leads and not (new / "config.yaml").exists():
-        if not (old / "config.yaml").exists():
-            raise ConfigError(f"{old}: no run that could be forked; the first word names one, or run=FOLDER does")
-        before = load_config(old).train
-        forget = {"images": None, "pictures": None}
-        if before.optimizer != config.train.optimizer:
-            forget["optimizers"] = None
-        copy_newest(old / "checkpoints", new / "checkpoints", forget)
-        _copy_log(old / "log.jsonl", new / "log.jsonl")
-    distributed.wait(world)
-    return dataclasses.replace(config, run=str(new))
+    begins = world.leads and not (new / "config.yaml").exists()
+    copied = _copy(config, old, new) if begins else []
+    try:
+        distributed.wait(world)
+        yield dataclasses.replace(config, run=str(new))
+    finally:
+        if not (new / "config.yaml").exists():
+            for path in copied:
+                path.unlink(missing_ok=True)
+            with suppress(OSError):  # it may hold what is not ours
+                (new / "checkpoints").rmdir()
+
+
+def _copy(config: Config, old: Path, new: Path) -> list[Path]:
+    """Copy what the new run begins with, and return the files."""
+    if not (old / "config.yaml").exists():
+        raise ConfigError(f"{old}: no run that could be forked; the first word names one, or run=FOLDER does")
+    forget = {"images": None, "pictures": None}
+    if load_config(old).train.optimizer != config.train.optimizer:
+        forget["optimizers"] = None
+    copied = copy_newest(old / "checkpoints", new / "checkpoints", forget)
+    _copy_log(old / "log.jsonl", new / "log.jsonl")
+    return [*copied, new / "log.jsonl"]
 
 
 def _copy_log(old: Path, new: Path) -> None:

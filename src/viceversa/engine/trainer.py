@@ -23,6 +23,7 @@ from viceversa.engine.mishaps import advice, fault
 from viceversa.engine.pace import Pace
 from viceversa.engine.report import Meter, Report
 from viceversa.engine.results import save_weights
+from viceversa.engine.room import needed, warning
 from viceversa.engine.schedule import total_steps
 from viceversa.engine.show import Show
 from viceversa.engine.sinks import feed
@@ -168,12 +169,16 @@ class Trainer:
         note = self.stream.source.note
         self.report.event("continued" if known else "started", self.learner.step, data=note, **facts)
         self.report.say(note)
-        if self.choice:
-            self.report.say(self.choice)
+        for fact in filter(None, (self.choice, self._warning())):
+            self.report.say(fact)
         if known:
             step = self.learner.step
             done = f"has all its {step} steps; a longer train.length goes on" if step >= self.total else ""
             self.report.say(f"{self.run}: {done or f'continues after step {step} of {self.total}'}")
+
+    def _warning(self) -> str:
+        leads = self.world.leads and self.learner.step < self.total
+        return warning(self.run, needed(self.config, self.learner, self.total)) if leads else ""
 
     def _load(self, choose: Choose = lambda steps: steps) -> bool:
         """Return to the newest checkpoint of those chosen, if there is one."""
