@@ -20,6 +20,7 @@ from test_imports import LEVELS
 from viceversa import methods
 from viceversa.cli import app
 from viceversa.config import COMPONENTS, Config, ConfigError, load_config, presets
+from viceversa.engine.folder import FREE
 from viceversa.registry import options
 
 ROOT = Path(__file__).parents[1]
@@ -251,6 +252,12 @@ def test_the_generator_and_the_objective_of_the_docs_work() -> None:
     assert all(update.total.isfinite() for update in method.step({"A": x, "B": x}))
     with pytest.raises(ConfigError, match="layers=0 is too small"):
         methods.build(methods.complete(load_config("cyclegan", [*words, "generator.layers=0"])))
+
+
+def test_the_keys_that_may_change_are_those_that_may() -> None:
+    told = re.search(r"Free to change are(.*?)\n- ", PAGES["reliability.md"], re.S)
+    assert told
+    assert set(re.findall(r"`([\w.]+)`", told[1])) == FREE
 
 
 def test_every_promise_is_kept_by_a_test() -> None:
