@@ -48,7 +48,13 @@ def test_two_ray_workers_train_and_outlive_one(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(example, "work", importlib.import_module("dying").work)
     ray.init(num_cpus=3, include_dashboard=False, object_store_memory=10**8)
     try:
-        words = [*SMALL, *SHORT, "train.save_every=2 steps", f"data.root={tmp_path / 'data'}", f"run={tmp_path / 'run'}"]
+        words = [
+            *SMALL,
+            *SHORT,
+            "train.save_every=2 steps",
+            f"data.root={tmp_path / 'data'}",
+            f"run={tmp_path / 'run'}",
+        ]
         example.train("cyclegan", words, storage=tmp_path / "store")
     finally:
         ray.shutdown()

@@ -73,7 +73,7 @@ def load_generator(path: Path) -> tuple[Generator, Card]:
     with safe_open(path, "pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
     try:
-        if card.generator.get("name") in GENERATORS:
+        if str(card.generator.get("name")) in GENERATORS:
             _refuse_others(card, state)
         net = build_generator(card.generator, card.in_channels, card.out_channels, size=card.size)
         net.load_state_dict(state)
