@@ -1,0 +1,197 @@
+"""How fast are pictures translated? Every route against plain float32, and `translate` against the classic loop.
+
+Plain is CycleGAN's generator as the first implementation writes it, contiguous, with the same weights. The classic loop
+is what their test.py does: Pillow and torchvision's transforms, one picture after the other, plain float32, and both
+pictures saved as PNG. Times are CPU time of the process, on one thread unless told, taken in turn.
+
+    python benchmarks/inference.py OUT                     # draws pictures, trains a ResNet-9 for 300 steps, measures
+    python benchmarks/inference.py OUT --pictures 500 --wall --threads 2 --only routes
+
+What is drawn, trained and converted stays in OUT, so the same command again only measures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+from unittest import mock
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torchvision import transforms
+
+import viceversa
+from viceversa.bench import reference_nets
+from viceversa.data import water2wine
+from viceversa.data.images import open_picture
+from viceversa.nets.convolutions import fixed_weights
+from viceversa.routes import ROUTES
+from viceversa.translate import How, translate_pictures
+from viceversa.translator import Translator
+
+SHORT = ["data.load=140", "data.crop=128", "train.precision=bf16", "train.channels_last=true", "train.winograd=auto"]
+NET = ["generator.name=resnet", "generator.norm=instance", "generator.dropout=0", "method.l1=100"]
+
+
+def jpegs(folder: Path, count: int, size: int) -> list[Path]:
+    """Draw glasses of water as JPEG files, once."""
+    target = folder / f"jpeg{size}"
+    if not target.is_dir():
+        water2wine.make(folder / f"drawn{size}", size=size, count=1, test=count)
+        target.mkdir()
+        for path in (folder / f"drawn{size}" / "testA").iterdir():
+            with Image.open(path) as image:
+                image.convert("RGB").save(target / f"{path.stem}.jpg", quality=90)
+    return sorted(target.iterdir())[:count]
+
+
+def trained(folder: Path, steps: int) -> Path:
+    """Train CycleGAN's generator on pairs for some minutes, once: exactness on random weights says nothing."""
+    run = folder / "run"
+    if not (run / "weights").is_dir():
+        water2wine.make(folder / "pairs", size=128, count=1, test=300)
+        data = [f"data.a={folder}/pairs/testA", f"data.b={folder}/pairs/testB", "data.layout=paired"]
+        length = [f"train.length={steps} steps", f"train.decay={steps // 3} steps"]
+        viceversa.train(viceversa.load_config("pix2pix", [*NET, *SHORT, *data, *length, f"run={run}"]))
+    return run
+
+
+def plain(translator: Translator) -> nn.Module:
+    """Return the generator as the first implementation writes it, with the same weights."""
+    options = translator.card.generator
+    if options["name"] != "resnet" or options.get("mask") or options.get("upsample", "transposed") != "transposed":
+        raise ValueError("to be set beside the original, a generator must be CycleGAN's: resnet, without a mask")
+    shape = {"width": options["width"], "blocks": options["blocks"], "downs": options.get("downs", 2)}
+    net = reference_nets.resnet(3, 3, **shape, antialias=False)
+    with torch.no_grad():
+        for mine, theirs in zip(net.parameters(), translator.net.parameters(), strict=True):
+            mine.copy_(theirs)
+    return net.eval()
+
+
+class Classic:
+    """The loop of the originals' test.py."""
+
+    def __init__(self, net: nn.Module, size: int) -> None:
+        self.net = net
+        self.transform = transforms.Compose(
+            [
+                transforms.Resize([size, size], transforms.InterpolationMode.BICUBIC),
+                transforms.ToTensor(),
+                transforms.Normalize((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+            ]
+        )
+
+    def __call__(self, files: Iterable[Path], out: Path) -> None:
+        """Translate files, one by one."""
+        out.mkdir(parents=True, exist_ok=True)
+        for file in files:
+            x = self.transform(Image.open(file).convert("RGB"))[None]
+            with torch.no_grad():
+                y = self.net(x)
+            for name, batch in (("real", x), ("fake", y)):
+                pixels = ((batch[0].float().numpy().transpose(1, 2, 0) + 1) / 2 * 255).astype("uint8")
+                Image.fromarray(pixels).save(out / f"{file.stem}_{name}.png")
+
+
+def decibels(found: Tensor, exact: Tensor) -> float:
+    """Return the PSNR of pictures in [-1, 1]."""
+    off = ((found - exact) / 2).square().mean().item()
+    return -10 * math.log10(off) if off else math.inf
+
+
+def in_turn(contenders: dict[str, Callable[[], object]], rounds: int, clock: Callable[[], float]) -> None:
+    """Print each one's median time, and its ratio to the first one's of the same round, with the spread."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds + 1):
+        for name, do in contenders.items():
+            start = clock()
+            do()
+            times[name].append(clock() - start)
+    first = next(iter(times.values()))[1:]
+    for name, found in times.items():
+        ratios = [one / other for one, other in zip(first, found[1:], strict=True)]
+        spread = f"{statistics.median(ratios):5.2f} x ({min(ratios):.2f} to {max(ratios):.2f})"
+        print(f"  {name:22} {statistics.median(found[1:]):8.3f} s  {spread}")
+
+
+@torch.inference_mode()
+def routes(translator: Translator, files: list[Path], size: int, rounds: int, clock: Callable[[], float]) -> None:
+    """Compare one picture's time by every route."""
+    pictures = [open_picture(file) for file in files[:40]]
+    inputs = [translator.fit(picture).x for picture in pictures]
+    original = plain(translator)
+    exact = original(inputs[0])
+    contenders: dict[str, Callable[[], object]] = {"plain float32": lambda: original(inputs[0])}
+    for name in ROUTES:
+        run = translator.by_route(name, pictures[8:] if name == "int8" else ()).run
+        contenders[name] = lambda run=run: run(inputs[0])  # type: ignore[misc]
+        worst = min(decibels(run(x), original(x)) for x in inputs[:3])
+        print(f"  {name:22} {worst:6.1f} dB to plain float32, the worst of three pictures")
+    assert decibels(translator.run(inputs[0]), exact) > 90
+    print(f"one picture of {size} px:")
+    in_turn(contenders, rounds, clock)
+
+
+def end_to_end(
+    run: Path, translator: Translator, files: list[Path], size: int, rounds: int, clock: Callable[[], float]
+) -> None:
+    """Compare folders of pictures, from JPEG files to PNG files, start of the network included."""
+    out, source = run.parent / "translated", run.parent / "some"
+    shutil.rmtree(source, ignore_errors=True)
+    source.mkdir()
+    for file in files:
+        os.link(file, source / file.name)
+    classic = Classic(plain(translator), size)
+
+    def ours(route: str) -> Callable[[], object]:
+        how = How(route, files[0].parent if route == "int8" else None)
+        return lambda: translate_pictures(run, str(source), out / route, how=how, device="cpu", overwrite=True)
+
+    contenders: dict[str, Callable[[], object]] = {"classic loop": lambda: classic(files, out / "classic")}
+    contenders |= {f"translate, {name}": ours(name) for name in ("eager", "bf16", "openvino", "int8")}
+    print(f"{len(files)} pictures of {size} px, from file to file:")
+    # outputs are named as their inputs, JPEG; PNG is what the classic loop writes, and takes longer
+    with mock.patch("viceversa.translate.work.save_picture", as_png):
+        in_turn(contenders, rounds, clock)
+
+
+def as_png(path: Path, *picture: object) -> None:
+    """Write a PNG under a JPEG's name."""
+    from viceversa.data.images import save_picture
+
+    save_picture(path.with_suffix(".png"), *picture)  # type: ignore[arg-type]
+
+
+def main() -> None:
+    """Read the arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("out", type=Path)
+    for name, value in (("size", 256), ("pictures", 500), ("rounds", 5), ("threads", 1), ("steps", 300)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--wall", action="store_true", help="wall-clock time, on a machine that does nothing else")
+    parser.add_argument("--only", choices=["routes", "files"])
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    clock = time.perf_counter if args.wall else time.process_time
+    os.environ.setdefault("VICEVERSA_CACHE", str(args.out / "cache"))
+    run = trained(args.out, args.steps)
+    files = jpegs(args.out, max(40, args.pictures), args.size)
+    translator = Translator.load(run)
+    with fixed_weights():
+        if args.only != "files":
+            routes(translator, files, args.size, args.rounds, clock)
+        if args.only != "routes":
+            end_to_end(run, translator, list(islice(files, args.pictures)), args.size, args.rounds, clock)
+
+
+if __name__ == "__main__":
+    main()
