@@ -12,13 +12,14 @@ from PIL import Image
 from torch import Tensor
 
 from viceversa.data.images import Picture, from_tensor, on_white, open_picture, save_picture, to_tensor, with_channels
+from viceversa.data.pil import off_white
 from viceversa.nets.base import Generator
 from viceversa.nets.build import build_generator
 from viceversa.nets.layers import set_inference
 from viceversa.nets.vae import VariationalGenerator
 from viceversa.nets.weights import Card, save_generator, weights_file
 from viceversa.translate import Outcome, Wanted, at_size, plan, translate_pictures
-from viceversa.translator import SMALLEST, Translator, margins, off_white
+from viceversa.translator import SMALLEST, Translator, margins
 
 SMALL = {"name": "resnet", "width": 4, "blocks": 1}
 CODED = {"name": "resnet_vae", "width": 4, "blocks": 2, "latent": 4, "norm": "instance"}

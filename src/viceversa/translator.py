@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -15,12 +14,12 @@ from PIL import Image
 from torch import Tensor
 
 from viceversa.config import Direction
-from viceversa.data.images import Picture, Pixels, from_tensor, picture_of, resize, to_tensor, with_channels
+from viceversa.data.images import Picture, Pixels, from_tensor, resize, to_tensor, with_channels
+from viceversa.data.pil import Shown, as_picture, as_pil, eight_bits, off_white
 from viceversa.nets import GENERATORS, Generator, VariationalGenerator
 from viceversa.nets.weights import Card, load_generator, weights_file
 from viceversa.routes import Run, Source, open_route
 
-Shown: TypeAlias = Image.Image | NDArray[np.uint8] | Picture
 SMALLEST = 32  # pixels of a side that the networks see, so that they have something to halve and to mirror
 
 
@@ -178,7 +177,8 @@ class Translator:
         else:
             around = [margins(side, self.net.multiple) for side in pixels.shape[:2]]
             pixels = np.pad(pixels, (*around, (0, 0)), mode="reflect")
-        return to_tensor(pixels)[None]
+        x = to_tensor(pixels)[None]
+        return x.contiguous(memory_format=torch.channels_last) if self.device.type == "cpu" else x
 
     def _cut(self, batch: Tensor, shape: Sequence[int], unrounded: bool = False) -> Pixels:
         """Return the picture of a batch at the size (height, width, ...) it had before `_fitted`."""
@@ -202,44 +202,8 @@ class Translator:
         return Picture(result, alpha, result.shape[2] == 1)
 
 
-def as_picture(image: Shown) -> Picture:
-    """Return what can be translated as a decoded picture; ValueError for arrays that are no pictures."""
-    if isinstance(image, Picture):
-        return image
-    return picture_of(image if isinstance(image, Image.Image) else as_image(image))
-
-
-def as_pil(picture: Picture) -> Image.Image:
-    """Return a picture as a PIL image of 8 bits, with its alpha."""
-    image = as_image(eight_bits(picture.pixels))
-    if picture.alpha is not None:
-        image.putalpha(as_image(picture.alpha))
-    return image
-
-
-def as_image(pixels: NDArray[np.uint8]) -> Image.Image:
-    """Return uint8 pixels (H, W) or (H, W, 1, 3 or 4) as a PIL image; raise ValueError for anything else."""
-    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (1,), (3,), (4,)):
-        kind = f"{pixels.dtype} {pixels.shape}"
-        raise ValueError(f"a picture is uint8 (height, width, 1, 3 or 4), this is {kind}; scale it to 0..255")
-    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels)
-
-
 def margins(length: int, multiple: int) -> tuple[int, int]:
     """Return how many pixels to add before and after, so that the length is a multiple, and not too small."""
     missing = max(SMALLEST, length) - length
     missing += -(length + missing) % multiple
     return missing // 2, missing - missing // 2
-
-
-def eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
-    """Return uint8 pixels as they are, and round floats in [0, 1]."""
-    return pixels if pixels.dtype == np.uint8 else np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
-
-
-def off_white(pixels: Pixels, alpha: NDArray[np.uint8]) -> Pixels:
-    """Undo the blending of pixels (H, W, C) with white, so that edges show no white rim on other grounds."""
-    share = np.maximum(alpha, 1)[:, :, None] / np.float32(255)
-    white = np.float32(255 if pixels.dtype == np.uint8 else 1)
-    result: Pixels = (white - (white - pixels) / share).clip(0, white)
-    return np.rint(result).astype(np.uint8) if pixels.dtype == np.uint8 else result

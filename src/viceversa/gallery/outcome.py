@@ -14,8 +14,9 @@ from torch import Tensor
 from viceversa.config import Config, Direction, load_config
 from viceversa.data import open_stream
 from viceversa.data.images import from_tensor
+from viceversa.data.pil import as_picture
 from viceversa.nets.weights import weights_file
-from viceversa.translator import Translator, as_picture
+from viceversa.translator import Translator
 
 Pixels: TypeAlias = NDArray[np.uint8]
 OPPOSITE: dict[Direction, Direction] = {"AtoB": "BtoA", "BtoA": "AtoB"}

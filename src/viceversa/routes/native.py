@@ -15,10 +15,7 @@ DEVICES = ("eager", "bf16")
 
 def eager(source: Source) -> Run:
     """Float32, as trained: what all other routes are measured by. On a CPU with channels last, which is faster."""
-    if source.device.type != "cpu":
-        return source.net
-    net = source.net.to(memory_format=torch.channels_last)
-    return lambda x: net(x.contiguous(memory_format=torch.channels_last))
+    return source.net.to(memory_format=torch.channels_last) if source.device.type == "cpu" else source.net
 
 
 def bf16(source: Source) -> Run:

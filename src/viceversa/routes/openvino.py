@@ -72,7 +72,7 @@ def quantise(model: Any, examples: Sequence[Tensor]) -> Any:
     convolutions = [op for op in model.get_ordered_ops() if op.get_type_name() in CONVOLUTIONS]
     return nncf.quantize(
         model,
-        nncf.Dataset([x.cpu().numpy() for x in examples]),
+        nncf.Dataset([x.cpu().contiguous().numpy() for x in examples]),
         preset=nncf.QuantizationPreset.MIXED,
         subset_size=len(examples),
         ignored_scope=nncf.IgnoredScope(names=sorted({convolutions[i].get_friendly_name() for i in (0, -1)})),

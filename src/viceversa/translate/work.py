@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from viceversa.data.images import Picture, open_picture, save_picture
+from viceversa.data.pil import as_picture
 from viceversa.routes import random
 from viceversa.translate.pipeline import Pipeline
 from viceversa.translate.plan import Job
 from viceversa.translate.size import at_size
 from viceversa.translate.wanted import Wanted
-from viceversa.translator import Fitted, Translator, as_picture
+from viceversa.translator import Fitted, Translator
 
 PIXELS = 2**20
 """Of all pictures of a batch together, unless the user says how many."""
