@@ -26,7 +26,7 @@ WORTH = 0.9
 """Another route must take less than this share of eager's time."""
 LOOKED_AT = 2
 """Pictures that exactness is measured on."""
-CALIBRATED_ON = 32
+CALIBRATED_ON = 16
 ROUNDS = 2
 
 
