@@ -54,7 +54,7 @@ def test_a_broken_picture_is_noted_and_order_is_kept(weights: Path, photos: Path
 
 @pytest.mark.parametrize("batch", [2, 5, 20])
 def test_a_picture_becomes_the_same_whatever_lies_beside_it(weights: Path, photos: Path, batch: int) -> None:
-    alone, together = go(weights, photos), go(weights, photos, f"b{batch}", how=How(batch=batch))
+    alone, together = go(weights, photos, how=How(batch=1)), go(weights, photos, f"b{batch}", how=How(batch=batch))
     assert [path.name for path in alone.written] == [path.name for path in together.written]
     for one, other in zip(alone.written, together.written, strict=True):
         difference = open_picture(one).pixels.astype(int) - open_picture(other).pixels
@@ -62,23 +62,20 @@ def test_a_picture_becomes_the_same_whatever_lies_beside_it(weights: Path, photo
         assert np.mean(difference != 0) < 1e-3
 
 
-def test_on_a_cpu_pictures_are_computed_one_by_one(
-    weights: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_keep_within_their_room(weights: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     together = Translator.together
     monkeypatch.setattr(Translator, "together", lambda self, batch: seen.append(len(batch)) or together(self, batch))
-    go(weights, photos)
-    assert set(seen) == {1}
-    seen.clear()
     go(weights, photos, "large", how=How(batch=5))
     assert max(seen) == 5
     seen.clear()
-    monkeypatch.setattr(work, "MOST", 4)
-    monkeypatch.setattr(work, "PIXELS", 3 * 32 * 32)
-    monkeypatch.setattr(work.Work, "most", property(lambda self: work.MOST))  # as on a GPU
-    go(weights, photos, "bounded")
+    monkeypatch.setitem(work.PIXELS, "cpu", 3 * 32 * 32)
+    go(weights, photos)
     assert max(seen) == 3
+    seen.clear()
+    monkeypatch.setitem(work.PIXELS, "cpu", 100)
+    go(weights, photos, "small")
+    assert set(seen) == {1}, "one that is larger is computed alone"
 
 
 def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half(
@@ -91,7 +88,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half(
 
     monkeypatch.setattr(work, "save_picture", full)
     with pytest.raises(OSError, match="No space left on device"):
-        go(weights, photos)
+        go(weights, photos, how=How(batch=1))
     found = sorted(path.name for path in (photos.parent / "out").iterdir())
     assert found == ["00.png", "01.png", "02.png", "04.png", "05.png"]
     monkeypatch.undo()
@@ -111,7 +108,7 @@ def test_interrupted_what_was_computed_is_written(weights: Path, photos: Path, m
 
     monkeypatch.setattr(Translator, "together", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        go(weights, photos)
+        go(weights, photos, how=How(batch=1))
     found = sorted(path.name for path in (photos.parent / "out").iterdir())
     assert found == ["00.png", "01.png", "02.png", "04.png"]
 

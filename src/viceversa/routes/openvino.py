@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import io
+import logging
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -76,17 +79,19 @@ def quantise(model: Any, examples: Sequence[Tensor]) -> Any:
         aggregator_type=ranges.AggregatorType.MEAN,
         quantile_outlier_prob=LEFT_OUT,
     )
+    nncf.set_log_level(logging.ERROR)
     convolutions = [op for op in model.get_ordered_ops() if op.get_type_name() in CONVOLUTIONS]
-    return nncf.quantize(
-        model,
-        nncf.Dataset([x.cpu().contiguous().numpy() for x in examples]),
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(examples),
-        ignored_scope=nncf.IgnoredScope(names=sorted({convolutions[i].get_friendly_name() for i in (0, -1)})),
-        advanced_parameters=nncf.AdvancedQuantizationParameters(
-            activations_range_estimator_params=ranges.RangeEstimatorParameters(min=end, max=end)
-        ),
-    )
+    with redirect_stdout(io.StringIO()):  # it draws bars
+        return nncf.quantize(
+            model,
+            nncf.Dataset([x.cpu().contiguous().numpy() for x in examples]),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(examples),
+            ignored_scope=nncf.IgnoredScope(names=sorted({convolutions[i].get_friendly_name() for i in (0, -1)})),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                activations_range_estimator_params=ranges.RangeEstimatorParameters(min=end, max=end)
+            ),
+        )
 
 
 def imported(name: str) -> Any:

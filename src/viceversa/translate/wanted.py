@@ -45,7 +45,7 @@ class How:
     calibrate: Path | None = None
     """Pictures that the route `int8` is calibrated on; None: those to be translated."""
     batch: int | None = None
-    """Pictures of one size computed at once; None: one on a CPU, elsewhere what fits well."""
+    """Pictures of one size computed at once; None: as many as keep the device busy."""
 
 
 def check(wanted: Wanted, how: How, jobs: list[Job]) -> None:

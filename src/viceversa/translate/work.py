@@ -13,8 +13,8 @@ from viceversa.translate.size import at_size
 from viceversa.translate.wanted import Wanted
 from viceversa.translator import Fitted, Translator
 
-PIXELS = 2**20
-"""Of all pictures of a batch together, unless the user says how many."""
+PIXELS = {"cpu": 2**14, "cuda": 2**20, "mps": 2**20}
+"""Of all pictures of a batch together, unless the user says how many: a CPU is busy with one of 128 px."""
 MOST = 16
 
 
@@ -31,14 +31,12 @@ class Work:
 
     @property
     def most(self) -> int:
-        """The largest batch. On a CPU one picture: more gain nothing, and one alone is the same to the last bit."""
-        if random(self.translator.net) or not self.wanted.plain:
-            return 1
-        return self.batch or (1 if self.translator.device.type == "cpu" else MOST)
+        """The largest batch; one where numbers are drawn, or more is wanted of a picture than its translation."""
+        return 1 if random(self.translator.net) or not self.wanted.plain else self.batch or MOST
 
     def room(self, one: Fitted) -> int:
         """Return how many pictures of this size make a batch."""
-        return self.batch or PIXELS // (one.x.shape[2] * one.x.shape[3])
+        return self.batch or PIXELS.get(self.translator.device.type, 0) // (one.x.shape[2] * one.x.shape[3])
 
     def read(self, job: Job) -> Fitted:
         """Return a file's picture; ImageError if it cannot be translated."""
