@@ -99,6 +99,8 @@ def _check(config: Config) -> None:
             raise ConfigError(f'train.{key}: must be at least "1 step"')
     if train.step_every and (train.schedule != "step" or train.step_every.amount == 0):
         raise ConfigError(f'train.step_every="{train.step_every}": needs train.schedule=step and 1 step or more')
+    if train.compile is True and train.checkpointing:
+        raise ConfigError("train.compile and train.checkpointing exclude each other; set one of them false")
     if train.schedule == "plateau" and not data.decay_crop:
         raise ConfigError("train.schedule=plateau: knows no last part for data.decay_crop=false; set it true")
     if train.decay.unit == train.length.unit and train.decay.amount > train.length.amount:

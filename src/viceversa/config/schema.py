@@ -163,6 +163,9 @@ class TrainConfig:
     """On the CPU, compute wide 3x3 convolutions (in bf16: their gradients) by Winograd's algorithm: fewer
     multiplications, the same mathematics. auto: yes, but in bf16 not on processors with matrix units (AMX); where
     precision or channels_last are tried, both are. The run keeps what is chosen."""
+    compile: Literal["auto"] | bool = False
+    """Let torch's compiler fuse the blocks of the generators: the same mathematics, after minutes of compiling.
+    auto tries it on a GPU, for long trainings; on the CPU it takes false, as Winograd's algorithm is faster there."""
     checkpointing: bool = False
     """Keep of each block of the generators only its input, and compute the rest again for the gradients: the same
     results with less memory, in more time (activation checkpointing)."""

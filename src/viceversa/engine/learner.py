@@ -16,6 +16,7 @@ from viceversa.config import Config, ConfigError
 from viceversa.data import normalise
 from viceversa.engine import distributed
 from viceversa.engine.average import Average
+from viceversa.engine.compiling import compile_blocks
 from viceversa.engine.distributed import World
 from viceversa.engine.guard import Guard
 from viceversa.engine.mishaps import Mishaps
@@ -39,7 +40,7 @@ class Learner:
     def __init__(
         self, config: Config, steps_per_epoch: int, world: World = World(), device: torch.device = torch.device("cpu")
     ) -> None:
-        if "auto" in (config.train.precision, config.train.channels_last):
+        if "auto" in (config.train.precision, config.train.channels_last, config.train.compile):
             raise ValueError("train.precision=auto: only a run's start settles it; name fp32 or bf16")
         self.config, self.train, self.world = config, config.train, world
         self.device = device
@@ -55,6 +56,8 @@ class Learner:
             forget(self.method)
         distributed.broadcast(self.method, world)
         self.average = Average(self.method.translators(), self.train.ema, config.inference)
+        if self.train.compile:  # not the averages, which only sample
+            compile_blocks(self.method, device)
         self.groups = {
             name: [p for net in nets for p in net.parameters()] for name, nets in self.method.groups().items()
         }

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import torch
 
 from viceversa.config import Config, load_config, to_tree
+from viceversa.engine.compiling import worth_trying
 from viceversa.engine.distributed import World
 from viceversa.engine.environment import environment
 from viceversa.engine.learner import Learner
@@ -35,7 +36,7 @@ FORMS = (
 USUAL = FORMS[2:]
 """Those of them where nobody says otherwise: in float32, Winograd's algorithm always pays."""
 WORTH = 0.9
-"""bf16 must take less than this share of fp32's time: a lesser gain is not worth its rounding."""
+"""bf16, and compiled code, must take less than this share of the time: a lesser gain is not worth the price."""
 STEPS = 3
 
 
@@ -44,6 +45,25 @@ def settled(config: Config, device: torch.device, world: World) -> tuple[Config,
 
     A run that exists keeps what it has. Several processes do not try: they take bf16 on a GPU that has it.
     """
+    config, form = _settled_form(config, device, world)
+    config, compiled = _settled_compiler(config, device, world)
+    return config, "; ".join(filter(None, [form, compiled]))
+
+
+def _settled_compiler(config: Config, device: torch.device, world: World) -> tuple[Config, str]:
+    """Compile where that is faster by far."""
+    if config.train.compile != "auto":
+        return config, ""
+    path = Path(config.run) / "config.yaml"
+    if path.exists():
+        return _with(config, compile=load_config(path).train.compile is True), ""
+    if not worth_trying(config, device, world.size):
+        return _with(config, compile=False), ""
+    plain, compiled = (seconds_per_step(_with(config, compile=choice), device) for choice in (False, True))
+    return _with(config, compile=compiled < WORTH * plain), f"compiled, a step takes {compiled / plain:.2f} of the time"
+
+
+def _settled_form(config: Config, device: torch.device, world: World) -> tuple[Config, str]:
     wanted = {key: getattr(config.train, key) for key in Form._fields}
     if "auto" not in wanted.values():
         return config, ""

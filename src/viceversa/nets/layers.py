@@ -40,7 +40,7 @@ def in_layout(y: Tensor) -> Tensor:
     The CPU's `batch_norm`, too, returns a wrong gradient for one image (torch 2.14.1) when the incoming one is laid out
     otherwise: that of CUT's patches is, since they are rows of a transposed map.
     """
-    if y.requires_grad and y.device.type == "cpu":
+    if y.requires_grad and on_cpu(y):
         layout = torch.contiguous_format if y.is_contiguous() else torch.channels_last
         y.register_hook(lambda gradient: gradient.contiguous(memory_format=layout))  # type: ignore[no-untyped-call]
     return y

@@ -42,9 +42,14 @@ def forget(net: nn.Module) -> None:
 
     Discriminators keep what they compute: it is little, and their spectral norm changes with every forward pass.
     """
-    for generator in [module for module in net.modules() if isinstance(module, Generator)]:
-        for block in [module for module in generator.modules() if isinstance(module, Block)]:
-            block.forgets = True
+    for block in blocks(net):
+        block.forgets = True
+
+
+def blocks(net: nn.Module) -> list[Block]:
+    """Return the blocks of all generators in a network."""
+    generators = [module for module in net.modules() if isinstance(module, Generator)]
+    return [module for generator in generators for module in generator.modules() if isinstance(module, Block)]
 
 
 def again() -> bool:
