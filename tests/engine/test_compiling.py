@@ -37,7 +37,7 @@ def agree(tiny: Any, method: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # the compiler's own, which it would not let through
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["cut", *(pytest.param(m, marks=pytest.mark.slow) for m in METHODS if m != "cut")])
 def test_traced_blocks_compute_the_same(method: str, tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "BACKEND", "aot_eager_decomp_partition")  # inductor, but for its C++
     torch._dynamo.reset()

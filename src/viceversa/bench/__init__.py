@@ -25,6 +25,8 @@ from viceversa.bench.watch import Watched
 from viceversa.config import Config, ConfigError
 from viceversa.data import open_stream
 from viceversa.devices import pick_device
+from viceversa.engine.distributed import World
+from viceversa.engine.settle import settled
 from viceversa.methods.base import Batch
 from viceversa.nets.convolutions import choose_winograd
 from viceversa.nets.layers import init_weights
@@ -42,6 +44,7 @@ def measure(config: Config, *, steps: int = 5, against: str | None = None) -> Fa
         torch.set_num_threads(config.train.threads)
     config = methods.complete(config)
     methods.check(config)
+    config, _ = settled(config, device, World())
     started = start_up()
     with tempfile.TemporaryDirectory() as folder:
         if not (config.data.root or config.data.a):

@@ -23,4 +23,5 @@ def generated(data: DataConfig, folder: Path, count: int = 4) -> DataConfig:
             values = random.integers(0, 256, (8, 8, channels), np.uint8)
             picture = Image.fromarray(values[..., 0] if channels == 1 else values, MODES[channels])
             picture.resize((side, side), Image.Resampling.BICUBIC).save(folder / world / f"{number}.png")
-    return dataclasses.replace(data, a=str(folder / "a"), b=str(folder / "b"), layout="paired", test_fraction=0.0)
+    data = dataclasses.replace(data, a=str(folder / "a"), b=str(folder / "b"), layout="paired")
+    return dataclasses.replace(data, paired_test=False, test_fraction=0.0)

@@ -55,7 +55,7 @@ def _settled_compiler(config: Config, device: torch.device, world: World) -> tup
     if config.train.compile != "auto":
         return config, ""
     path = Path(config.run) / "config.yaml"
-    if path.exists():
+    if config.run and path.exists():
         return _with(config, compile=load_config(path).train.compile is True), ""
     if not worth_trying(config, device, world.size):
         return _with(config, compile=False), ""
@@ -68,7 +68,7 @@ def _settled_form(config: Config, device: torch.device, world: World) -> tuple[C
     if "auto" not in wanted.values():
         return config, ""
     path = Path(config.run) / "config.yaml"
-    if path.exists():
+    if config.run and path.exists():
         before = load_config(path).train
         kept = {key: getattr(before, key) for key in Form._fields if wanted[key] == "auto"}
         return _with(config, **{key: True if value == "auto" else value for key, value in kept.items()}), ""
