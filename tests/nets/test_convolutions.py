@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -190,3 +192,37 @@ def test_large_batches_go_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ours.together(x, 4) == 2
     for a, b in zip(*(gradients(net, net(x), x, noise(3, 7, 8, 8, seed=1)) for net in (ours, torchs)), strict=True):
         torch.testing.assert_close(a, b)
+
+
+def test_memory_taken_while_translating_serves_training() -> None:
+    ours, torchs = make("reflect")
+    ours.double()
+    x = noise(2, 5, 16, 16)
+    with torch.inference_mode():
+        ours(x)
+    for size in (16, 8):  # what is larger than needed serves, too
+        part = x[..., :size, :size].clone().requires_grad_()
+        for a, b in zip(
+            *(gradients(net, net(part), part, torch.ones_like(net(part))) for net in (ours, torchs)), strict=True
+        ):
+            torch.testing.assert_close(a, b)
+
+
+def test_threads_do_not_share_memory() -> None:
+    ours, torchs = make("reflect")
+    ours.double()
+    pictures = [noise(1, 5, 32, 32, seed=seed) for seed in range(16)]
+    with ThreadPoolExecutor(4) as threads, torch.no_grad():
+        found = list(threads.map(lambda x: [ours(x) for _ in range(8)], pictures))
+        for x, results in zip(pictures, found, strict=True):
+            for result in results:
+                torch.testing.assert_close(result, torchs(x))
+
+
+def test_only_the_picture_is_kept_for_the_gradients() -> None:
+    ours, _ = make("reflect")
+    x = torch.rand(1, 5, 8, 8).requires_grad_()
+    kept: list[Tensor] = []
+    with fixed_weights(), torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        ours(x)
+    assert [tuple(t.shape) for t in kept] == [(1, 5, 8, 8), (36, 5, 7)]

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Literal, TypeAlias
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
+from .padding import Edges, surround
 from .products import convolve, convolve_transposed
 from .rows import from_few, to_few
 from .winograd import Winograd, from_filter
@@ -21,7 +21,6 @@ FEW = 8  # channels; with so few on one side, rows are stacked
 BOTTOM = 64  # pixels of a batch; so few are multiplied with the whole filter at once
 ROOM = 2**24  # bytes; beyond 2**25 the C library fetches fresh memory for every tensor, page by page
 
-Edges: TypeAlias = Literal["zeros", "reflect", "replicate"]
 _derived: ContextVar[dict[object, Tensor] | None] = ContextVar("_derived", default=None)
 
 
@@ -73,8 +72,8 @@ class Conv3x3(nn.Conv2d):
             places = derive(self, (m, dtype), lambda: from_filter(self.weight, m).to(dtype))
             few_digits = dtype == torch.bfloat16 and not self.hasty
             direct = derive(self, dtype, lambda: self.weight.to(dtype)) if few_digits else None
-            parts = torch.split(surround(x.to(dtype), self), self.together(x, m))
-            results = [Winograd.apply(part, self.weight, places, direct) for part in parts]
+            parts = torch.split(x.to(dtype), self.together(x, m))
+            results = [Winograd.apply(part, self.weight, places, direct, self.padding_mode) for part in parts]
             y = torch.cat(results) if len(results) > 1 else results[0]
             return y if self.bias is None else y + self.bias.to(dtype).view(-1, 1, 1)
 
@@ -105,8 +104,9 @@ class NarrowConv(nn.Conv2d):
         last = x.is_contiguous(memory_format=torch.channels_last)
         if not on_cpu(x) or min(self.in_channels if last else FEW + 1, self.out_channels) > FEW:
             return super().forward(x)
+        edge, mode = int(self.padding[0]), cast(Edges, self.padding_mode)
         convolve = to_few if self.out_channels <= FEW else from_few
-        return convolve(surround(x.to(compute_type(x)), self), self.weight, self.bias)
+        return convolve(surround(x.to(compute_type(x)), edge, mode), self.weight, self.bias)
 
 
 class Halving(nn.Conv2d):
@@ -140,13 +140,6 @@ def at_once(convolve: Callable[..., Tensor], x: Tensor, layer: Halving | Doublin
         y = y if layer.bias is None else y + layer.bias.view(-1, 1, 1)
     layout = torch.contiguous_format if x.is_contiguous() else torch.channels_last
     return y.to(compute_type(x), memory_format=layout)
-
-
-def surround(x: Tensor, layer: nn.Conv2d) -> Tensor:
-    """Pad a picture as a convolution with equal padding on all sides asks for."""
-    edge = layer.padding[0]
-    assert isinstance(edge, int)
-    return pad(x, [edge] * 4, mode="constant" if layer.padding_mode == "zeros" else layer.padding_mode)
 
 
 def on_cpu(x: Tensor) -> bool:

@@ -19,6 +19,9 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .padding import Edges, surround, surround_gradient
+from .scratch import scratch
+
 Matrix = tuple[tuple[float, ...], ...]
 
 B: dict[int, Matrix] = {  # B^T, from the values seen
@@ -42,35 +45,44 @@ A: dict[int, Matrix] = {  # A^T, to the results
 
 
 class Winograd(torch.autograd.Function):
-    """Convolve x (N, C, H + 2, W + 2) with a 3x3 filter (K, C, 3, 3) into (N, K, H, W), laid out channels_last.
+    """Convolve x (N, C, H, W), with edges one pixel wide, with a 3x3 filter (K, C, 3, 3) into (N, K, H, W).
 
-    `places` is what `from_filter` makes of the filter, in the type of x; H and W must be multiples of its m. Given
-    `direct`, too, the filter in the type of x, x is convolved with that, and only the gradients go by the places.
-    Differentiable once.
+    The result is laid out channels_last. `places` is what `from_filter` makes of the filter, in the type of x; H and W
+    must be multiples of its m. Given `direct`, too, the filter in the type of x, x is convolved with that, and only the
+    gradients go by the places. Differentiable once.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, filter: Tensor, places: Tensor, direct: Tensor | None) -> Tensor:
-        """Return the convolution; of what it computes, nothing is kept."""
+    def forward(ctx: Any, x: Tensor, filter: Tensor, places: Tensor, direct: Tensor | None, edges: Edges) -> Tensor:
+        """Return the convolution; only x is kept, which others keep, too: its edges are made again."""
         ctx.save_for_backward(x, places)
-        ctx.dtype = filter.dtype
+        ctx.dtype, ctx.edges = filter.dtype, edges
+        wide = surround(x, 1, edges)
         if direct is not None:
-            return torch.conv2d(x, direct)
-        return to_results(torch.bmm(from_values(x, side(places)), places), x.shape)
+            return torch.conv2d(wide, direct)
+        m = side(places)
+        return to_results(product("results", from_values(wide, m), places), wide.shape)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         """Return the gradients of `x` and of the filter."""
         x, places = ctx.saved_tensors
-        results = from_gradient(gradient, side(places))
+        wide, m = surround(x, 1, ctx.edges), side(places)
+        results = from_gradient(gradient, m)
         dx = dfilter = None
         if ctx.needs_input_grad[0]:
-            dx = to_values_gradient(torch.bmm(results, places.transpose(1, 2)), x.shape)
+            dwide = to_values_gradient(product("values", results, places.transpose(1, 2)), wide.shape)
+            dx = surround_gradient(dwide, x, 1, ctx.edges)
         if ctx.needs_input_grad[1]:
-            dplaces = torch.bmm(results.transpose(1, 2), from_values(x, side(places)))
+            dplaces = product("filter", results.transpose(1, 2), from_values(wide, m))
             dfilter = to_filter_gradient(dplaces).to(ctx.dtype)
-        return dx, dfilter, None, None
+        return dx, dfilter, None, None, None
+
+
+def product(name: str, a: Tensor, b: Tensor) -> Tensor:
+    """Return the matrix products (places, rows, columns) of each place, in scratch memory of that name."""
+    return torch.bmm(a, b, out=scratch(name, a.dtype, len(a), a.shape[1], b.shape[2]))
 
 
 def side(places: Tensor) -> int:
@@ -82,9 +94,9 @@ def from_values(x: Tensor, m: int) -> Tensor:
     """Return B^T x B of all tiles of (N, C, H + 2, W + 2): (places, tiles, C)."""
     n, c, height, width = x.shape
     high, wide = (height - 2) // m, (width - 2) // m
-    rows = x.new_empty(m + 2, n, high, width, c)
+    rows = scratch("rows", x.dtype, m + 2, n, high, width, c)
     blend(B[m], overlapping(x.permute(0, 2, 3, 1), 1, m), rows)
-    places = x.new_empty(m + 2, m + 2, n, high, wide, c)
+    places = scratch("from values", x.dtype, m + 2, m + 2, n, high, wide, c)
     blend(B[m], overlapping(rows, 3, m), places.unbind(1))
     return places.view((m + 2) ** 2, -1, c)
 
@@ -94,7 +106,7 @@ def to_values_gradient(places: Tensor, shape: torch.Size) -> Tensor:
     n, c, height, width = shape
     m = side(places)
     high, wide = (height - 2) // m, (width - 2) // m
-    rows = places.new_empty(m + 2, n, high, width, c)
+    rows = scratch("rows", places.dtype, m + 2, n, high, width, c)
     spread(B[m], places.view(m + 2, m + 2, n, high, wide, c).unbind(1), rows, 3)
     dx = places.new_empty(n, height, width, c)
     spread(B[m], rows, dx, 1)
@@ -106,7 +118,7 @@ def to_results(places: Tensor, shape: torch.Size) -> Tensor:
     n, _, height, width = shape
     m = side(places)
     high, wide = (height - 2) // m, (width - 2) // m
-    columns = places.new_empty(m + 2, m, n, high, wide, places.shape[2])
+    columns = scratch("rows", places.dtype, m + 2, m, n, high, wide, places.shape[2])
     blend(A[m], places.view(m + 2, m + 2, n, high, wide, -1).unbind(1), columns.unbind(1))
     y = places.new_empty(n, high, m, wide, m, places.shape[2])
     blend(A[m], columns.permute(0, 2, 3, 4, 1, 5), y.unbind(2))
@@ -118,9 +130,9 @@ def from_gradient(gradient: Tensor, m: int) -> Tensor:
     n, k, height, width = gradient.shape
     high, wide = height // m, width // m
     y = gradient.permute(0, 2, 3, 1).contiguous().view(n, high, m, wide, m, k)
-    columns = y.new_empty(m + 2, n, high, wide, m, k)
+    columns = scratch("rows", y.dtype, m + 2, n, high, wide, m, k)
     blend(transposed(A[m]), y.unbind(2), columns)
-    places = y.new_empty(m + 2, m + 2, n, high, wide, k)
+    places = scratch("from gradient", y.dtype, m + 2, m + 2, n, high, wide, k)
     blend(transposed(A[m]), columns.unbind(4), places.unbind(1))
     return places.view((m + 2) ** 2, -1, k)
 
