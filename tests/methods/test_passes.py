@@ -9,6 +9,7 @@ from torch import Tensor
 from viceversa import methods
 from viceversa.config import load_config
 from viceversa.engine.learner import Learner
+from viceversa.methods import passes
 from viceversa.methods.passes import Passes
 from viceversa.nets import ResNetGenerator, UNetGenerator
 
@@ -59,6 +60,14 @@ def test_pictures_of_other_sizes_have_passes_of_their_own() -> None:
     passes(x, later=y)
     assert sizes == [1]
     assert passes(y).shape == y.shape
+
+
+def test_large_pictures_have_passes_of_their_own_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = ResNetGenerator(3, 3, width=4, blocks=1).double()
+    sizes, (x, y) = counted(net), pictures(16, 16)
+    monkeypatch.setattr(passes, "PIXELS", 2 * 16 * 16 - 1)
+    Passes(net)(x, later=y)
+    assert sizes == [1]
 
 
 @pytest.mark.parametrize(

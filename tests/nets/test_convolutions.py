@@ -165,10 +165,11 @@ def test_weights_are_prepared_once_while_they_are_fixed(monkeypatch: pytest.Monk
         y = ours(x) + ours(2 * x)
         with torch.no_grad():
             ours(x)
-    assert len(calls) == 1
+        assert len(calls) == 1
     found, wanted = (gradients(net, z, x, y.detach()) for net, z in ((ours, y), (torchs, torchs(x) + torchs(2 * x))))
     for a, b in zip(found, wanted, strict=True):
         torch.testing.assert_close(a, b)
+    assert len(calls) == 1
 
     with torch.no_grad(), fixed_weights():
         ours.weight.mul_(2)

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from .padding import Edges, surround
 from .products import convolve, convolve_transposed
 from .rows import from_few, to_few
-from .winograd import Winograd, from_filter
+from .winograd import Winograd
+from .winograd_steps import from_filter
 
 ENOUGH = 128  # channels on both sides; with fewer, Winograd's additions cost more than the multiplications it saves
 FEW = 8  # channels; with so few on one side, rows are stacked
@@ -73,9 +74,9 @@ class Conv3x3(nn.Conv2d):
             few_digits = dtype == torch.bfloat16 and not self.hasty
             direct = derive(self, dtype, lambda: self.weight.to(dtype)) if few_digits else None
             parts = torch.split(x.to(dtype), self.together(x, m))
-            results = [Winograd.apply(part, self.weight, places, direct, self.padding_mode) for part in parts]
-            y = torch.cat(results) if len(results) > 1 else results[0]
-            return y if self.bias is None else y + self.bias.to(dtype).view(-1, 1, 1)
+            fixed = self.weight, self.bias, places, direct, self.padding_mode
+            results = [Winograd.apply(part, *fixed) for part in parts]
+            return torch.cat(results) if len(results) > 1 else results[0]
 
     def tile(self, x: Tensor) -> int | None:
         """Return the side of Winograd's tiles for this picture, or None if it should go directly."""

@@ -10,9 +10,6 @@ The gradients are the same three steps transposed and in reverse order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cache
-from math import isqrt
 from typing import Any
 
 import torch
@@ -21,27 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from .padding import Edges, surround, surround_gradient
 from .scratch import scratch
-
-Matrix = tuple[tuple[float, ...], ...]
-
-B: dict[int, Matrix] = {  # B^T, from the values seen
-    2: ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
-    4: (
-        *((4, 0, -5, 0, 1, 0), (0, -4, -4, 1, 1, 0), (0, 4, -4, -1, 1, 0)),
-        *((0, -2, -1, 2, 1, 0), (0, 2, -1, -2, 1, 0), (0, 4, 0, -5, 0, 1)),
-    ),
-}
-G: dict[int, Matrix] = {  # from the filter
-    2: ((1, 0, 0), (1 / 2, 1 / 2, 1 / 2), (1 / 2, -1 / 2, 1 / 2), (0, 0, 1)),
-    4: (
-        *((1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6)),
-        *((1 / 24, 1 / 12, 1 / 6), (1 / 24, -1 / 12, 1 / 6), (0, 0, 1)),
-    ),
-}
-A: dict[int, Matrix] = {  # A^T, to the results
-    2: ((1, 1, 1, 0), (0, 1, -1, -1)),
-    4: ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
-}
+from .winograd_steps import from_gradient, from_values, side, to_filter_gradient, to_results, to_values_gradient
 
 
 class Winograd(torch.autograd.Function):
@@ -53,147 +30,44 @@ class Winograd(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, filter: Tensor, places: Tensor, direct: Tensor | None, edges: Edges) -> Tensor:
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        filter: Tensor,
+        bias: Tensor | None,
+        places: Tensor,
+        direct: Tensor | None,
+        edges: Edges,
+    ) -> Tensor:
         """Return the convolution; only x is kept, which others keep, too: its edges are made again."""
         ctx.save_for_backward(x, places)
         ctx.dtype, ctx.edges = filter.dtype, edges
         wide = surround(x, 1, edges)
+        shift = None if bias is None else bias.to(x.dtype)
         if direct is not None:
-            return torch.conv2d(wide, direct)
-        m = side(places)
-        return to_results(product("results", from_values(wide, m), places), wide.shape)
+            return torch.conv2d(wide, direct, shift)
+        y = to_results(product("results", from_values(wide, side(places)), places), wide.shape)
+        return y if shift is None else y.add_(shift.view(-1, 1, 1))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
-        """Return the gradients of `x` and of the filter."""
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Return the gradients of `x`, of the filter and of the bias."""
         x, places = ctx.saved_tensors
         wide, m = surround(x, 1, ctx.edges), side(places)
         results = from_gradient(gradient, m)
-        dx = dfilter = None
+        dx = dfilter = dbias = None
         if ctx.needs_input_grad[0]:
             dwide = to_values_gradient(product("values", results, places.transpose(1, 2)), wide.shape)
             dx = surround_gradient(dwide, x, 1, ctx.edges)
         if ctx.needs_input_grad[1]:
             dplaces = product("filter", results.transpose(1, 2), from_values(wide, m))
             dfilter = to_filter_gradient(dplaces).to(ctx.dtype)
-        return dx, dfilter, None, None, None
+        if ctx.needs_input_grad[2]:
+            dbias = gradient.sum((0, 2, 3), dtype=ctx.dtype)
+        return dx, dfilter, dbias, None, None, None
 
 
 def product(name: str, a: Tensor, b: Tensor) -> Tensor:
     """Return the matrix products (places, rows, columns) of each place, in scratch memory of that name."""
     return torch.bmm(a, b, out=scratch(name, a.dtype, len(a), a.shape[1], b.shape[2]))
-
-
-def side(places: Tensor) -> int:
-    """Return m, the side of the tiles, of (places, ..., ...)."""
-    return isqrt(len(places)) - 2
-
-
-def from_values(x: Tensor, m: int) -> Tensor:
-    """Return B^T x B of all tiles of (N, C, H + 2, W + 2): (places, tiles, C)."""
-    n, c, height, width = x.shape
-    high, wide = (height - 2) // m, (width - 2) // m
-    rows = scratch("rows", x.dtype, m + 2, n, high, width, c)
-    blend(B[m], overlapping(x.permute(0, 2, 3, 1), 1, m), rows)
-    places = scratch("from values", x.dtype, m + 2, m + 2, n, high, wide, c)
-    blend(B[m], overlapping(rows, 3, m), places.unbind(1))
-    return places.view((m + 2) ** 2, -1, c)
-
-
-def to_values_gradient(places: Tensor, shape: torch.Size) -> Tensor:
-    """Return the gradient of x, given that of `from_values(x)`."""
-    n, c, height, width = shape
-    m = side(places)
-    high, wide = (height - 2) // m, (width - 2) // m
-    rows = scratch("rows", places.dtype, m + 2, n, high, width, c)
-    spread(B[m], places.view(m + 2, m + 2, n, high, wide, c).unbind(1), rows, 3)
-    dx = places.new_empty(n, height, width, c)
-    spread(B[m], rows, dx, 1)
-    return dx.permute(0, 3, 1, 2)
-
-
-def to_results(places: Tensor, shape: torch.Size) -> Tensor:
-    """Return A^T places A, (N, K, H, W), given (places, tiles, K) and the shape of x."""
-    n, _, height, width = shape
-    m = side(places)
-    high, wide = (height - 2) // m, (width - 2) // m
-    columns = scratch("rows", places.dtype, m + 2, m, n, high, wide, places.shape[2])
-    blend(A[m], places.view(m + 2, m + 2, n, high, wide, -1).unbind(1), columns.unbind(1))
-    y = places.new_empty(n, high, m, wide, m, places.shape[2])
-    blend(A[m], columns.permute(0, 2, 3, 4, 1, 5), y.unbind(2))
-    return y.view(n, high * m, wide * m, -1).permute(0, 3, 1, 2)
-
-
-def from_gradient(gradient: Tensor, m: int) -> Tensor:
-    """Return the gradient of the places, (places, tiles, K), given that of the results (N, K, H, W)."""
-    n, k, height, width = gradient.shape
-    high, wide = height // m, width // m
-    y = gradient.permute(0, 2, 3, 1).contiguous().view(n, high, m, wide, m, k)
-    columns = scratch("rows", y.dtype, m + 2, n, high, wide, m, k)
-    blend(transposed(A[m]), y.unbind(2), columns)
-    places = scratch("from gradient", y.dtype, m + 2, m + 2, n, high, wide, k)
-    blend(transposed(A[m]), columns.unbind(4), places.unbind(1))
-    return places.view((m + 2) ** 2, -1, k)
-
-
-def from_filter(filter: Tensor, m: int) -> Tensor:
-    """Return G w G^T of a filter (K, C, 3, 3): (places, C, K)."""
-    k, c = filter.shape[:2]
-    places = both_ways(m, filter.dtype) @ filter.permute(2, 3, 0, 1).reshape(9, k * c)
-    return places.view(-1, k, c).transpose(1, 2)
-
-
-def to_filter_gradient(places: Tensor) -> Tensor:
-    """Return the gradient of the filter, (K, C, 3, 3), given that of the places, (places, K, C).
-
-    At once, for every use of the filter: there are up to four times as many places as numbers in the filter.
-    """
-    k, c = places.shape[1:]
-    gradient = both_ways(side(places), places.dtype).t() @ places.view(len(places), k * c)
-    return gradient.view(3, 3, k, c).permute(2, 3, 0, 1)
-
-
-@cache
-def both_ways(m: int, dtype: torch.dtype) -> Tensor:
-    """Return the matrix that takes a filter's 9 numbers to its (m + 2)^2 places."""
-    g = torch.tensor(G[m], dtype=torch.float64)
-    return torch.kron(g, g).to(dtype)
-
-
-@cache
-def transposed(matrix: Matrix) -> Matrix:
-    """Return the matrix transposed."""
-    return tuple(zip(*matrix, strict=True))
-
-
-def overlapping(x: Tensor, dim: int, m: int) -> list[Tensor]:
-    """Return the values at place 0, 1, ... m + 1 of all tiles along a dimension: strided views."""
-    last = x.shape[dim] - 2 - m
-    return [x[(slice(None),) * dim + (slice(place, place + last + 1, m),)] for place in range(m + 2)]
-
-
-def blend(matrix: Matrix, parts: Sequence[Tensor] | Tensor, results: Sequence[Tensor] | Tensor) -> None:
-    """Write results[i] = sum over j of matrix[i][j] * parts[j]."""
-    for row, result in zip(matrix, results, strict=True):
-        terms = [(factor, part) for factor, part in zip(row, parts, strict=True) if factor]
-        (first, start), *rest = sorted(terms, key=lambda term: term[0] != 1)
-        if first == 1 and rest:  # two terms in one pass
-            (second, then), *rest = rest
-            torch.add(start, then, alpha=second, out=result)
-        else:
-            torch.mul(start, first, out=result)
-        for factor, part in rest:
-            result.add_(part, alpha=factor)
-
-
-def spread(matrix: Matrix, parts: Sequence[Tensor] | Tensor, result: Tensor, dim: int) -> None:
-    """Undo `blend(matrix, overlapping(result, dim), parts)` as its transpose does: tiles add up where they overlap."""
-    m = len(matrix) - 2
-    result.narrow(dim, result.shape[dim] - 2, 2).zero_()  # only the last tile's overhang
-    steps, rows = overlapping(result, dim, m), transposed(matrix)
-    blend(rows[:m], parts, steps[:m])  # side by side
-    for row, step in zip(rows[m:], steps[m:], strict=True):
-        for factor, part in zip(row, parts, strict=True):
-            if factor:
-                step.add_(part, alpha=factor)

@@ -1,0 +1,147 @@
+"""The steps of Winograd's algorithm (`winograd.py`): to the places of tiles, back from them, and both transposed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from math import isqrt
+
+import torch
+from torch import Tensor
+
+from .scratch import scratch
+
+Matrix = tuple[tuple[float, ...], ...]
+
+B: dict[int, Matrix] = {  # B^T, from the values seen
+    2: ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
+    4: (
+        *((4, 0, -5, 0, 1, 0), (0, -4, -4, 1, 1, 0), (0, 4, -4, -1, 1, 0)),
+        *((0, -2, -1, 2, 1, 0), (0, 2, -1, -2, 1, 0), (0, 4, 0, -5, 0, 1)),
+    ),
+}
+G: dict[int, Matrix] = {  # from the filter
+    2: ((1, 0, 0), (1 / 2, 1 / 2, 1 / 2), (1 / 2, -1 / 2, 1 / 2), (0, 0, 1)),
+    4: (
+        *((1 / 4, 0, 0), (-1 / 6, -1 / 6, -1 / 6), (-1 / 6, 1 / 6, -1 / 6)),
+        *((1 / 24, 1 / 12, 1 / 6), (1 / 24, -1 / 12, 1 / 6), (0, 0, 1)),
+    ),
+}
+A: dict[int, Matrix] = {  # A^T, to the results
+    2: ((1, 1, 1, 0), (0, 1, -1, -1)),
+    4: ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
+}
+
+
+def side(places: Tensor) -> int:
+    """Return m, the side of the tiles, of (places, ..., ...)."""
+    return isqrt(len(places)) - 2
+
+
+def from_values(x: Tensor, m: int) -> Tensor:
+    """Return B^T x B of all tiles of (N, C, H + 2, W + 2): (places, tiles, C)."""
+    n, c, height, width = x.shape
+    high, wide = (height - 2) // m, (width - 2) // m
+    rows = scratch("rows", x.dtype, m + 2, n, high, width, c)
+    blend(B[m], overlapping(x.permute(0, 2, 3, 1), 1, m), rows)
+    places = scratch("from values", x.dtype, m + 2, m + 2, n, high, wide, c)
+    blend(B[m], overlapping(rows, 3, m), places.unbind(1))
+    return places.view((m + 2) ** 2, -1, c)
+
+
+def to_values_gradient(places: Tensor, shape: torch.Size) -> Tensor:
+    """Return the gradient of x, given that of `from_values(x)`."""
+    n, c, height, width = shape
+    m = side(places)
+    high, wide = (height - 2) // m, (width - 2) // m
+    rows = scratch("rows", places.dtype, m + 2, n, high, width, c)
+    spread(B[m], places.view(m + 2, m + 2, n, high, wide, c).unbind(1), rows, 3)
+    dx = places.new_empty(n, height, width, c)
+    spread(B[m], rows, dx, 1)
+    return dx.permute(0, 3, 1, 2)
+
+
+def to_results(places: Tensor, shape: torch.Size) -> Tensor:
+    """Return A^T places A, (N, K, H, W), given (places, tiles, K) and the shape of x."""
+    n, _, height, width = shape
+    m = side(places)
+    high, wide = (height - 2) // m, (width - 2) // m
+    columns = scratch("rows", places.dtype, m + 2, m, n, high, wide, places.shape[2])
+    blend(A[m], places.view(m + 2, m + 2, n, high, wide, -1).unbind(1), columns.unbind(1))
+    y = places.new_empty(n, high, m, wide, m, places.shape[2])
+    blend(A[m], columns.permute(0, 2, 3, 4, 1, 5), y.unbind(2))
+    return y.view(n, high * m, wide * m, -1).permute(0, 3, 1, 2)
+
+
+def from_gradient(gradient: Tensor, m: int) -> Tensor:
+    """Return the gradient of the places, (places, tiles, K), given that of the results (N, K, H, W)."""
+    n, k, height, width = gradient.shape
+    high, wide = height // m, width // m
+    y = gradient.permute(0, 2, 3, 1).contiguous().view(n, high, m, wide, m, k)
+    columns = scratch("rows", y.dtype, m + 2, n, high, wide, m, k)
+    blend(transposed(A[m]), y.unbind(2), columns)
+    places = scratch("from gradient", y.dtype, m + 2, m + 2, n, high, wide, k)
+    blend(transposed(A[m]), columns.unbind(4), places.unbind(1))
+    return places.view((m + 2) ** 2, -1, k)
+
+
+def from_filter(filter: Tensor, m: int) -> Tensor:
+    """Return G w G^T of a filter (K, C, 3, 3): (places, C, K)."""
+    k, c = filter.shape[:2]
+    places = both_ways(m, filter.dtype) @ filter.permute(2, 3, 0, 1).reshape(9, k * c)
+    return places.view(-1, k, c).transpose(1, 2)
+
+
+def to_filter_gradient(places: Tensor) -> Tensor:
+    """Return the gradient of the filter, (K, C, 3, 3), given that of the places, (places, K, C).
+
+    At once, for every use of the filter: there are up to four times as many places as numbers in the filter.
+    """
+    k, c = places.shape[1:]
+    gradient = both_ways(side(places), places.dtype).t() @ places.view(len(places), k * c)
+    return gradient.view(3, 3, k, c).permute(2, 3, 0, 1)
+
+
+@cache
+def both_ways(m: int, dtype: torch.dtype) -> Tensor:
+    """Return the matrix that takes a filter's 9 numbers to its (m + 2)^2 places."""
+    g = torch.tensor(G[m], dtype=torch.float64)
+    return torch.kron(g, g).to(dtype)
+
+
+@cache
+def transposed(matrix: Matrix) -> Matrix:
+    """Return the matrix transposed."""
+    return tuple(zip(*matrix, strict=True))
+
+
+def overlapping(x: Tensor, dim: int, m: int) -> list[Tensor]:
+    """Return the values at place 0, 1, ... m + 1 of all tiles along a dimension: strided views."""
+    last = x.shape[dim] - 2 - m
+    return [x[(slice(None),) * dim + (slice(place, place + last + 1, m),)] for place in range(m + 2)]
+
+
+def blend(matrix: Matrix, parts: Sequence[Tensor] | Tensor, results: Sequence[Tensor] | Tensor) -> None:
+    """Write results[i] = sum over j of matrix[i][j] * parts[j]."""
+    for row, result in zip(matrix, results, strict=True):
+        terms = [(factor, part) for factor, part in zip(row, parts, strict=True) if factor]
+        (first, start), *rest = sorted(terms, key=lambda term: term[0] != 1)
+        if first == 1 and rest:  # two terms in one pass
+            (second, then), *rest = rest
+            torch.add(start, then, alpha=second, out=result)
+        else:
+            torch.mul(start, first, out=result)
+        for factor, part in rest:
+            result.add_(part, alpha=factor)
+
+
+def spread(matrix: Matrix, parts: Sequence[Tensor] | Tensor, result: Tensor, dim: int) -> None:
+    """Undo `blend(matrix, overlapping(result, dim), parts)` as its transpose does: tiles add up where they overlap."""
+    m = len(matrix) - 2
+    result.narrow(dim, result.shape[dim] - 2, 2).zero_()  # only the last tile's overhang
+    steps, rows = overlapping(result, dim, m), transposed(matrix)
+    blend(rows[:m], parts, steps[:m])  # side by side
+    for row, step in zip(rows[m:], steps[m:], strict=True):
+        for factor, part in zip(row, parts, strict=True):
+            if factor:
+                step.add_(part, alpha=factor)
