@@ -173,7 +173,7 @@ def test_int8_sees_other_pictures_when_told(weights: Path, photos: Path, monkeyp
     monkeypatch.setattr(Translator, "by_route", spied)
     go(weights, photos, how=How("int8", photos.parent / "more"))
     assert [picture.pixels[0, 0, 0] for picture in seen["int8"]] == list(range(12, 20))
-    assert {picture.pixels.shape for picture in seen["int8"]} == {(64, 64, 3)}, "no larger than twice a crop"
+    assert {picture.pixels.shape for picture in seen["int8"]} == {(32, 32, 3)}, "no larger than a crop"
     go(weights, photos, "own", how=How("int8"))
     assert len(seen["int8"]) == 11
 

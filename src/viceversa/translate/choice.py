@@ -116,10 +116,9 @@ def _first(files: Sequence[Path], count: int, size: int | None) -> list[Picture]
 
 
 def _examples(files: Sequence[Path], size: int | None, translator: Translator) -> list[Picture]:
-    """Return pictures to calibrate on, spread over the files, their middles if they are much larger than crops."""
+    """Return pictures to calibrate on, spread over the files; of those larger than crops in training, the middle."""
     spread = files[:: max(1, len(files) // CALIBRATED_ON)]
-    most = 2 * translator.card.size
-    return [_middle(picture, most) for picture in _first(spread, CALIBRATED_ON, size)]
+    return [_middle(picture, translator.card.size) for picture in _first(spread, CALIBRATED_ON, size)]
 
 
 def _middle(picture: Picture, most: int) -> Picture:
