@@ -127,6 +127,21 @@ def test_exported_networks_are_remembered_by_their_weights(monkeypatch: pytest.M
             open_route("onnx", other)
 
 
+class Stubborn(torch.nn.Conv2d):
+    """Asks how many pictures there are, in a way that only one number answers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * len(x)
+
+
+def test_a_network_exported_for_one_size_only_is_refused() -> None:
+    origin = source(RESNET, seed=3)
+    origin.net.head = Stubborn(8, 3, 7, padding=3)
+    with pytest.raises(ValueError, match="can be exported to ONNX for one size only; use route eager or bf16"):
+        open_route("onnx", origin)
+    assert not (cache_folder() / "routes" / f"{origin.digest}.onnx").exists()
+
+
 def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     origin = source(RESNET)
     with pytest.raises(ValueError, match=r"route warp is not known: use one of eager, bf16, onnx, openvino, int8"):

@@ -48,6 +48,7 @@ def onnx_file(source: Source) -> Path:
         if not path.is_file():
             with replacing(path, durable=False) as temporary:
                 export(source.net, source.card.in_channels, temporary)
+                check(temporary, source.net)
     return path
 
 
@@ -84,3 +85,13 @@ def export(net: Generator, in_channels: int, path: Path) -> None:
         except torch.onnx.errors.OnnxExporterError as error:
             reason = str(error).strip().splitlines()[0]
             raise ValueError(f"this generator cannot be exported to ONNX ({reason}); use route eager or bf16") from None
+
+
+def check(path: Path, net: Generator) -> None:
+    """Raise ValueError if an exported network takes only the size of batches that it was exported with."""
+    import onnx
+
+    dims = onnx.load(path).graph.input[0].type.tensor_type.shape.dim
+    free = (0, 2, 3) if net.size is None else (0,)
+    if any(dims[place].HasField("dim_value") for place in free):
+        raise ValueError("this generator can be exported to ONNX for one size only; use route eager or bf16")
