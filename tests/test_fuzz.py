@@ -241,17 +241,26 @@ def trainer(run: Path) -> Trainer:
     return Trainer(config, open_stream(config), Learner(config, 1))
 
 
+class Saved:
+    """What a checkpoint holds."""
+
+    def __init__(self, shared: dict[str, Any], own: dict[str, Any]) -> None:
+        self.state = {"shared": shared, "own": own}
+
+
 @pytest.fixture(scope="module")
-def saved(trainer: Trainer) -> dict[str, Any]:
-    return dict(zip(("shared", "own"), trainer.checkpoints.restore() or (), strict=True))
+def saved(trainer: Trainer) -> Saved:
+    return Saved(*(trainer.checkpoints.restore() or ({}, {})))
+
+
+TENSORS = [torch.zeros(()), torch.zeros(0), torch.full((3,), torch.nan), {"A": 1}, ["a"]]
 
 
 @costly
-@given(data=st.data())
-def test_states(trainer: Trainer, saved: dict[str, Any], data: st.DataObject) -> None:
+@given(changes=edits(JUNK | st.sampled_from(TENSORS)))
+def test_states(trainer: Trainer, saved: Saved, changes: list[Any]) -> None:
     """What is in a checkpoint that is whole."""
-    junk = JUNK | st.sampled_from([torch.zeros(()), torch.zeros(0), torch.full((3,), torch.nan), {"A": 1}, ["a"]])
-    state = edited(saved, data.draw(edits(junk)))
+    state = edited(saved.state, changes)
     with pytest.MonkeyPatch.context() as patch, refused_by(ValueError):
         patch.setattr(trainer.checkpoints, "restore", lambda choose: (state.get("shared"), state.get("own")))
         trainer._load()

@@ -202,3 +202,10 @@ def test_wrong_channels_are_explained(tmp_path: Path) -> None:
         ImageError, match=r"a picture of 5 channels cannot be read as 3; only as 5 \(data\.channels_b\)"
     ):
         next(open_stream(Config(data=data)).batches(0))
+
+
+def test_no_memory_is_taken_because_a_file_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tifffile.imwrite(tmp_path / "x.tif", deep(5, 7, 3), photometric="rgb")
+    monkeypatch.setattr("viceversa.data.deep.LARGEST", 104)
+    with pytest.raises(ImageError, match="says that it holds 105 numbers"):
+        open_picture(tmp_path / "x.tif")

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from viceversa.data.picture import ImageError, Picture, Pixels
 
 CHANNELS_FIRST, CHANNELS_LAST = ("SYX", "CYX"), ("YXS", "YXC")  # as tifffile names the axes
+LARGEST = 2**30
+"""Numbers in a picture: no memory is taken for more of them because a file says so. (Pillow minds its own pictures.)"""
 ALPHA = (1, 2)  # TIFF: what an extra sample can be
 
 
@@ -37,6 +39,8 @@ def read_tiff(path: Path) -> Picture:
     """Read the first picture of a TIFF file, with all its channels; raise ImageError for other kinds of stacks."""
     with _tifffile().TiffFile(path) as file:
         series = file.series[0]
+        if series.size > LARGEST:
+            raise ImageError(f"says that it holds {series.size} numbers, which are taken for damage")
         values = series.asarray()
         extra = tuple(series.keyframe.extrasamples)
     if series.axes in CHANNELS_FIRST:

@@ -47,4 +47,6 @@ class ImagePool(nn.Module):
     ) -> None:
         self.images = torch.empty_like(state_dict.get(prefix + "images", self.images), device=self.images.device)
         super()._load_from_state_dict(state_dict, prefix, *args)
+        if self.images.numel() and self.images.dim() != 4:
+            raise ValueError(f"{prefix}images: no pictures")
         self.images = self.images[: self.size].clone()  # those of several processes may be one's now
