@@ -1,7 +1,5 @@
 """`viceversa trust`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Optional
 
 import typer
