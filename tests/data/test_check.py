@@ -146,6 +146,7 @@ def test_sizes_that_do_not_fit_training(root: Path) -> None:
     for path in (root / "trainB").iterdir():
         save(path, picture(int(path.stem) + 900, side=90))
     assert "short sides of 40 and 90 pixels become 72" in kinds(report(root, load=72, crop=64))["sharpness"].what
+    assert "sharpness" not in kinds(report(root, load=45, crop=40)), "what the remedy leads to is no trouble any more"
     for path in (root / "trainB").iterdir():
         save(path, picture(int(path.stem) + 900, side=90)[:45])
     assert "12 of 28 pictures are squeezed to a square (median 1 : 2.00)" in kinds(report(root))["squeezed"].what

@@ -171,7 +171,9 @@ def test_aligned_flat_root_and_odd_shapes(tmp_path: Path) -> None:
     assert files(source.test.a, tmp_path) == files(source.test.b, tmp_path)
     assert len(source.test.a) >= 1
     fill(tmp_path, range(30), size=(9, 9))
-    with pytest.raises(ConfigError, match=r"no layout recognised .*accepted are .*trainA/ trainB/.*data\.layout=NAME"):
+    with pytest.raises(
+        ConfigError, match=r"one folder of pictures, .*data\.a=FOLDER data\.b=OTHER, or insist: data\.layout=aligned"
+    ):
         find_source(DataConfig(root=str(tmp_path)))
     assert len(find_source(DataConfig(root=str(tmp_path), layout="aligned", test_fraction=0)).train.a) == 31
 

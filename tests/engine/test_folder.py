@@ -74,6 +74,9 @@ def test_a_refusal_names_the_keys_and_the_way_out(tiny: Any) -> None:
         engine.train(tiny("cyclegan", "train.length=1 step", "train.decay=0 steps", "train.lr=0.001", "seed=3"))
     assert "(seed 0 -> 3, train.lr 0.0002 -> 0.001)" in str(refusal.value)
     assert f"viceversa train {config.run} seed=3 train.lr=0.001 --fork NEW_RUN" in str(refusal.value)
+    with pytest.raises(ConfigError, match=r"generator.width \d+ -> 3\); choose another folder") as refusal:
+        engine.train(tiny("cyclegan", "train.length=1 step", "train.decay=0 steps", "generator.width=3"))
+    assert "--fork" not in str(refusal.value), "a fork keeps its networks"
 
 
 @pytest.fixture
@@ -142,7 +145,7 @@ def test_what_cannot_be_forked_is_refused(tiny: Any, tmp_path: Path) -> None:
     engine.train(config)
     with pytest.raises(ConfigError, match="is the run itself"):
         engine.train(config, Path(config.run))
-    with pytest.raises(ConfigError, match=r"is of other networks .* init\.AtoB=RUN"):
+    with pytest.raises(ConfigError, match=r"is of other networks, and a fork keeps them; train anew: run=FOLDER"):
         engine.train(tiny("pix2pix", *CONSTANT, "generator.width=3", run="old"), tmp_path / "new")
     assert not (tmp_path / "new").exists(), "it left something behind"
     (tmp_path / "new" / "checkpoints").mkdir(parents=True)

@@ -89,6 +89,11 @@ def inside(folder: Path) -> str:
     return f" (found {', '.join(names[:6])}{', ...' if len(names) > 6 else ''})" if names else " (it is empty)"
 
 
+def holds_pictures(folder: Path) -> bool:
+    """Whether pictures lie in a folder itself."""
+    return any(path.suffix.lower() in EXTENSIONS for path in folder.iterdir())
+
+
 def _two_worlds(data: DataConfig) -> tuple[Places, dict[str, Places]] | None:
     """Return where the training pictures are, and where those of other splits may be."""
     if data.a is not None and data.b is not None:

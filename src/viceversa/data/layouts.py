@@ -115,6 +115,11 @@ def _unknown(data: DataConfig) -> str:
     root = Path(data.root)
     if root.is_file():
         return f"{root}: a file, where a folder of pictures or a manifest is expected"
+    if folders.holds_pictures(root):
+        return (
+            f"{root}: no layout recognised: one folder of pictures, not pairs side by side; name two folders, "
+            "data.a=FOLDER data.b=OTHER, or insist: data.layout=aligned"
+        )
     forms = "; ".join(f"{layout.name}: {layout.form}" for layout in LAYOUTS)
     return f"{root}: no layout recognised{folders.inside(root)}; accepted are {forms} (data.layout=NAME insists)"
 

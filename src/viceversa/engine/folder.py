@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from viceversa.config import COMPONENTS, Config, ConfigError, flat, load_config, to_tree, to_yaml
 from viceversa.engine.distributed import World
 from viceversa.files import replacing
-from viceversa.methods import complete, describe
+from viceversa.methods import complete, describe, same_networks
 from viceversa.registry.trust import trust
 
 FREE = {
@@ -43,16 +43,17 @@ def refuse_changes(run: Path, config: Config) -> None:
     path = run / "config.yaml"
     if not path.exists():
         return
-    before, now = flat(to_tree(complete(load_config(path)))), flat(to_tree(config))
+    earlier = complete(load_config(path))
+    before, now = flat(to_tree(earlier)), flat(to_tree(config))
     if before["train.winograd"] == "auto":  # of a time before there was a choice; since then, every run names its own
         before["train.winograd"] = True
     changed = sorted(key for key in now if now[key] != before.get(key) and key not in FREE)
     if changed:
         differing = ", ".join(f"{key} {before.get(key)} -> {now[key]}" for key in changed)
+        fork = f", or go on from there in a new one: viceversa train {run} {words(changed, now)} --fork NEW_RUN"
         raise ConfigError(
             f"{run}: was trained with other values ({differing}); choose another folder with run=FOLDER, "
-            f"or continue as it was: viceversa train {run}, or go on from there in a new one: "
-            f"viceversa train {run} {words(changed, now)} --fork NEW_RUN"
+            f"or continue as it was: viceversa train {run}{fork if same_networks(earlier, config) else ''}"
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from viceversa import methods
 from viceversa.config import Config, ConfigError, load_config
 from viceversa.engine import distributed
 from viceversa.engine.checkpoint import copy_newest
@@ -43,8 +44,11 @@ def _copy(config: Config, old: Path, new: Path) -> list[Path]:
     """Copy what the new run begins with, and return the files."""
     if not (old / "config.yaml").exists():
         raise ConfigError(f"{old}: no run that could be forked; the first word names one, or run=FOLDER does")
+    before = methods.complete(load_config(old))
+    if not methods.same_networks(before, config):
+        raise ConfigError(f"{old}: is of other networks, and a fork keeps them; train anew: run=FOLDER")
     forget = {"images": None, "pictures": None}
-    if load_config(old).train.optimizer != config.train.optimizer:
+    if before.train.optimizer != config.train.optimizer:
         forget["optimizers"] = None
     copied = copy_newest(old / "checkpoints", new / "checkpoints", forget)
     _copy_log(old / "log.jsonl", new / "log.jsonl")

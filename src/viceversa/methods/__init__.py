@@ -56,6 +56,13 @@ def check(config: Config) -> None:
         build(config)
 
 
+def same_networks(one: Config, other: Config) -> bool:
+    """Whether weights of one configuration fit the other; takes no time and no memory."""
+    with torch.device("meta"):
+        shapes, others = ({n: p.shape for n, p in build(config).named_parameters()} for config in (one, other))
+        return shapes == others
+
+
 def check_pairs(config: Config, paired: bool) -> None:
     """Raise ConfigError if the method learns from pairs and the data has none."""
     name = config.method["name"]

@@ -33,7 +33,7 @@ def sharpness(survey: Survey) -> Iterator[Finding]:
     """Say if resizing leaves one world sharp and the other blurred."""
     data, shorts = survey.data, _short_sides(survey)
     medians = [median(sides) for sides in shorts.values() if sides]
-    blurred = len(medians) == 2 and min(medians) < data.load and data.resize != "none"
+    blurred = len(medians) == 2 and ENLARGED * min(medians) < data.load and data.resize != "none"
     if blurred and max(medians) >= UNLIKE * min(medians) and not survey.source.train.paired:
         what = (
             f"A and B differ in sharpness: short sides of {medians[0]:g} and {medians[1]:g} pixels become {data.load}"
