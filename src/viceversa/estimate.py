@@ -13,7 +13,9 @@ from viceversa import methods
 from viceversa.config import Config
 from viceversa.data import open_stream
 from viceversa.devices import pick_device
+from viceversa.engine.distributed import World
 from viceversa.engine.learner import Learner
+from viceversa.engine.settle import settled
 
 WARM, MEASURED = 2, 5  # steps
 
@@ -46,6 +48,7 @@ def estimate(config: Config) -> Estimate:
     config = methods.complete(config)
     methods.check(config)
     device = pick_device(config.train.device)
+    config, _ = settled(config, device, World())
     stream = open_stream(config)
     methods.check_pairs(config, stream.source.train.paired)
     epoch = stream.steps_per_epoch()
