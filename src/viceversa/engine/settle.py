@@ -111,8 +111,8 @@ def _chosen(config: Config, times: dict[Form, float]) -> tuple[Config, str]:
     form = min(fair, key=fair.__getitem__)
     layout = "channels_last" if form.channels_last else "contiguous"
     gained = max(times.values()) / times[form]
-    why = f"computing in {form.precision}, {layout}: the fastest of {len(times)} ways tried here, by up to {gained:.1f} times"
-    return _apply(config, form), why
+    tried = f"the fastest of {len(times)} ways tried here, by up to {gained:.1f} times"
+    return _apply(config, form), f"computing in {form.precision}, {layout}: {tried}"
 
 
 def _remembered(config: Config, device: torch.device, forms: list[Form]) -> dict[Form, float]:
