@@ -19,6 +19,7 @@ from safetensors.numpy import load_file
 
 import viceversa as package
 from support import Command, environment
+from viceversa.cli import main
 from viceversa.config import ConfigError, load_config, presets
 from viceversa.errors import one_line
 from viceversa.nets.build import build_generator
@@ -223,6 +224,18 @@ def test_info(viceversa: Command, lab: Path) -> None:
     assert "patches of 34 x 34 px" in run
     weights = viceversa("info", "run/weights/BtoA.safetensors", cwd=lab).stdout
     assert "BtoA" in weights.splitlines()[0]
+
+
+def test_ctrl_c_is_answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> dict[str, str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("viceversa.config.preset_titles", interrupted)
+    monkeypatch.setattr(sys, "argv", ["viceversa", "presets", "list"])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert (end.value.code, capsys.readouterr().err) == (130, "viceversa: interrupted\n")
 
 
 def test_ctrl_c_saves_and_continues(viceversa: Command, lab: Path) -> None:

@@ -13,6 +13,10 @@ import typer
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # click's, which typer does not hand on
 
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C: 128 and SIGINT's number."""
+
+
 @contextmanager
 def one_line() -> Iterator[None]:
     """End the program with one line for what the user can put right.
@@ -25,7 +29,7 @@ def one_line() -> Iterator[None]:
         yield
     except (typer.Abort, KeyboardInterrupt):
         typer.echo("viceversa: interrupted", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except (UsageError, ValueError, OSError) as error:
         if os.environ.get("VICEVERSA_DEBUG") or not _is_for_the_user(error):
             raise

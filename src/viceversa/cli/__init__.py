@@ -14,7 +14,7 @@ import typer
 
 from viceversa.cli import benchmarking, data, evaluating, presets, reporting, showing, training, translating, trusting
 from viceversa.cli.words import LAYOUT
-from viceversa.errors import one_line
+from viceversa.errors import INTERRUPTED, one_line
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=LAYOUT)
 
@@ -23,7 +23,10 @@ def main() -> None:
     """Run the command line."""
     sys.path.append(os.getcwd())  # as `python -m` does: generator.name=my_lab:Mine may lie beside the user's data
     with one_line():
-        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0)
+        status = app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0
+        if status == INTERRUPTED:  # so typer answers Ctrl-C, without a word
+            raise KeyboardInterrupt
+        sys.exit(status)
 
 
 def _version(wanted: bool) -> None:
