@@ -19,7 +19,7 @@ from viceversa.config import ConfigError, TrainConfig
 from viceversa.engine.average import Average
 from viceversa.engine.interrupt import listening
 from viceversa.engine.learner import Learner
-from viceversa.engine.optimizers import make_optimizer
+from viceversa.engine.optimizers import make_optimizer, remembers_what_it_must
 from viceversa.engine.report import Meter, rewind
 from viceversa.engine.schedule import Plateau, rate
 from viceversa.methods import METHODS
@@ -52,6 +52,19 @@ def test_other_schedules() -> None:
     again = train_config(schedule="step", step_every="2 steps", **length)
     assert [rate(again, step, 1) for step in range(6)] == pytest.approx([1, 1, 1, 0.1, 0.1, 0.01])
     assert rate(train_config(schedule="constant", **length), 5, 1) == 1
+
+
+def test_a_memory_that_lacks_a_part_is_told() -> None:
+    weights = [nn.Parameter(torch.ones(2, 3))]
+    optimizer = make_optimizer(train_config(), weights, torch.device("cpu"))
+    assert remembers_what_it_must(optimizer), "nothing yet"
+    weights[0].grad = torch.ones(2, 3)
+    optimizer.step()
+    assert remembers_what_it_must(optimizer)
+    moment = optimizer.state[weights[0]].pop("exp_avg_sq")
+    assert not remembers_what_it_must(optimizer)
+    optimizer.state[weights[0]]["exp_avg_sq"] = moment.t()
+    assert not remembers_what_it_must(optimizer)
 
 
 def test_a_plateau_lowers_the_rate_when_losses_stop_falling() -> None:

@@ -20,7 +20,7 @@ from viceversa.engine.compiling import compile_blocks
 from viceversa.engine.distributed import World
 from viceversa.engine.guard import Guard
 from viceversa.engine.mishaps import Mishaps
-from viceversa.engine.optimizers import make_optimizer
+from viceversa.engine.optimizers import make_optimizer, remembers_what_it_must
 from viceversa.engine.schedule import Plateau, rate
 from viceversa.methods.base import Batch, Update
 from viceversa.methods.pool import ImagePool
@@ -169,9 +169,8 @@ class Learner:
                 optimizer.load_state_dict(state["optimizers"][name])
                 for group in optimizer.param_groups:
                     group.update(optimizer.defaults)  # the memory is the checkpoint's, the rule is the configuration's
-                for parameter, moments in optimizer.state.items():
-                    if any(moment.shape not in ((), parameter.shape) for moment in moments.values()):
-                        raise ValueError(f"optimizers.{name}: of other shapes")
+                if not remembers_what_it_must(optimizer):
+                    raise ValueError(f"optimizers.{name}: not such a memory as it has")
             if state["scaler"]:  # empty where another precision was used
                 self.scaler.load_state_dict(state["scaler"])
             self.plateau.load_state_dict(state["plateau"])

@@ -61,3 +61,12 @@ def make_optimizer(train: TrainConfig, parameters: list[nn.Parameter], device: t
         case "adam":
             fused = device.type in ("cpu", "cuda")
             return Adam(parameters, train.lr, train.betas, fused=fused)
+
+
+def remembers_what_it_must(optimizer: Optimizer) -> bool:
+    """Whether an optimiser's memory is such as it makes itself; one from a file might lack a part, or be of another."""
+    needed = {"step", "exp_avg", "exp_avg_sq"} if isinstance(optimizer, Adam) else set()
+    return all(
+        needed <= moments.keys() and all(moment.shape in ((), parameter.shape) for moment in moments.values())
+        for parameter, moments in optimizer.state.items()
+    )
