@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import pickle
+import struct
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -145,6 +147,16 @@ def test_mistakes_are_one_line(tmp_path: Path, rows: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message) as raised:
         find(DataConfig(root=str(tmp_path)))
     assert "\n" not in str(raised.value)
+
+
+def test_pictures_beyond_the_end_of_an_arrow_file_are_refused(tmp_path: Path) -> None:
+    offsets, bytes_there = pa.py_buffer(struct.pack("<3i", 0, 2**30, 6)), pa.py_buffer(b"abcdef")
+    b = pa.Array.from_buffers(pa.binary(), 2, [None, offsets, bytes_there])
+    table = pa.table({"a": pa.array([b"x", b"y"]), "b": b})
+    with pa.OSFile(str(tmp_path / "train.arrow"), "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+    with pytest.raises(ConfigError, match=r"shards that cannot be read \(.*offset for slot 1 out of bounds"):
+        find(DataConfig(root=str(tmp_path)))
 
 
 def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
