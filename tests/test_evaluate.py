@@ -68,10 +68,10 @@ def test_a_run_scores_what_its_translated_files_score(run: Path, translated: Pat
         ours = named(found, direction)
         assert ours.keys() == files.keys() | {"cycle"}
         for name, line in files.items():
-            assert ours[name]["value"] == pytest.approx(line["value"], rel=1e-6)
-            assert ours[name]["spread"] == pytest.approx(line["spread"], rel=1e-6)
+            assert ours[name]["value"] == pytest.approx(line["value"], rel=1e-4)
+            assert ours[name]["spread"] == pytest.approx(line["spread"], rel=1e-4)
             if line["baseline"]:
-                assert ours[name]["baseline"]["mean"] == pytest.approx(line["baseline"]["mean"], rel=1e-6)
+                assert ours[name]["baseline"]["mean"] == pytest.approx(line["baseline"]["mean"], rel=1e-4)
 
 
 def test_baselines_are_the_input_and_the_mean_answer(run: Path) -> None:

@@ -23,3 +23,8 @@ def pick_device(name: str = "auto", local_rank: int = 0) -> torch.device:
         return device
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(f"device {name}: not usable here ({str(error).splitlines()[0]})") from None
+
+
+def layout_of(device: torch.device) -> torch.memory_format:
+    """Return in which layout pictures are translated: the fastest, and one for all, since last digits follow it."""
+    return torch.channels_last if device.type == "cpu" else torch.contiguous_format

@@ -16,6 +16,7 @@ from torch import Tensor
 from viceversa.config import Direction
 from viceversa.data.images import Picture, Pixels, from_tensor, resize, to_tensor, with_channels
 from viceversa.data.pil import Shown, as_picture, as_pil, eight_bits, off_white
+from viceversa.devices import layout_of
 from viceversa.nets import GENERATORS, Generator, VariationalGenerator
 from viceversa.nets.weights import Card, load_generator, weights_file
 from viceversa.routes import Run, Source, open_route
@@ -177,8 +178,7 @@ class Translator:
         else:
             around = [margins(side, self.net.multiple) for side in pixels.shape[:2]]
             pixels = np.pad(pixels, (*around, (0, 0)), mode="reflect")
-        x = to_tensor(pixels)[None]
-        return x.contiguous(memory_format=torch.channels_last) if self.device.type == "cpu" else x
+        return to_tensor(pixels)[None].contiguous(memory_format=layout_of(self.device))
 
     def _cut(self, batch: Tensor, shape: Sequence[int], unrounded: bool = False) -> Pixels:
         """Return the picture of a batch at the size (height, width, ...) it had before `_fitted`."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from viceversa.config import Direction
 from viceversa.data.images import Picture, from_tensor, with_channels
 from viceversa.data.testset import TestSet
+from viceversa.devices import layout_of
 from viceversa.engine import distributed
 from viceversa.engine.distributed import World
 from viceversa.methods.base import Translators
@@ -66,7 +67,8 @@ class Evaluation:
             if images is None:
                 continue
             with repeatable(self.device):
-                fake = net(images[0][None].to(self.device, _dtype(net)))
+                x = images[0][None].to(self.device, _dtype(net))
+                fake = net(x.contiguous(memory_format=layout_of(self.device)))
                 again = way_back(fake) if way_back else None
             original = shown(images[0])
             candidates: dict[Candidate, Shown] = {"translation": shown(fake[0]), "input": original}
