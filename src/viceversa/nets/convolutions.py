@@ -98,15 +98,19 @@ class Conv3x3(nn.Conv2d):
 
 
 class NarrowConv(nn.Conv2d):
-    """A square convolution of stride 1 with few channels on one side, such as a network's first or last."""
+    """A square convolution of stride 1 with few channels on one side, such as a network's first or last.
+
+    Few on the way in are worth a form of their own with channels last only.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, K, H', W')."""
-        last = x.is_contiguous(memory_format=torch.channels_last)
-        if not on_cpu(x) or min(self.in_channels if last else FEW + 1, self.out_channels) > FEW:
+        into_few = self.out_channels <= FEW
+        out_of_few = self.in_channels <= FEW and x.is_contiguous(memory_format=torch.channels_last)
+        if not on_cpu(x) or not (into_few or out_of_few):
             return super().forward(x)
         edge, mode = int(self.padding[0]), cast(Edges, self.padding_mode)
-        convolve = to_few if self.out_channels <= FEW else from_few
+        convolve = to_few if into_few else from_few
         return convolve(surround(x.to(compute_type(x)), edge, mode), self.weight, self.bias)
 
 
