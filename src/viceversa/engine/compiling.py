@@ -20,7 +20,7 @@ SHORT = 2000  # steps; compiling takes about a minute, which fewer do not earn b
 def compile_blocks(net: nn.Module, device: torch.device) -> None:
     """Have the blocks of all generators compiled when they are first used; names and keys stay as they are.
 
-    Blocks of one kind and shape share their code, and inductor keeps it on disk, so that the second start is quick.
+    Blocks of one kind and shape share their code, and inductor keeps it on disk for the next start.
     Training pictures have one size, so nothing is compiled anew on the way. Discriminators are not compiled: gradient
     penalties differentiate them twice, which compiled code cannot. Raises ConfigError where the CPU's code cannot be
     made for want of a C++ compiler.
