@@ -16,7 +16,7 @@ from viceversa.config import ConfigError, load_config, to_yaml
 from viceversa.data import find_source, water2wine
 from viceversa.data.images import open_picture, save_picture
 from viceversa.data.testset import TestSet
-from viceversa.engine.evaluation import Evaluation
+from viceversa.engine.validation import Evaluation
 from viceversa.evaluate import Asked, evaluate_folders, evaluate_model
 from viceversa.metrics import Tools, l1, make, psnr, suited
 from viceversa.nets import ResNetGenerator

@@ -17,7 +17,7 @@ from viceversa.data.testset import TestSet
 from viceversa.devices import pick_device
 from viceversa.engine import distributed
 from viceversa.engine.distributed import World
-from viceversa.engine.evaluation import Evaluation, Line, lines
+from viceversa.engine.validation import Evaluation, Line, lines
 from viceversa.methods.base import Translators
 from viceversa.metrics import Picture as Shown
 from viceversa.metrics import Tools, make, suited

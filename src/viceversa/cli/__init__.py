@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from viceversa.cli import benchmarking, data, evaluating, presets, reporting, showing, training, translating, trusting
+from viceversa.cli import benchmarking, data, evaluate, presets, reporting, showing, training, translating, trusting
 from viceversa.cli.words import LAYOUT
 from viceversa.errors import INTERRUPTED, one_line
 
@@ -52,7 +52,7 @@ def options(
 
 app.command()(training.train)
 app.command()(translating.translate)
-app.command()(evaluating.evaluate)
+app.command()(evaluate.evaluate)
 app.command()(training.demo)
 app.command("import")(translating.import_weights)
 app.command()(reporting.report)

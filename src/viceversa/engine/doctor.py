@@ -18,8 +18,8 @@ from viceversa.config import Config, load_config
 from viceversa.data.grid import grid
 from viceversa.data.sheet import read_sheet
 from viceversa.engine.findings import PROBES, Case, Finding, of_gradients, of_losses
+from viceversa.engine.image_statistics import Pictures
 from viceversa.files import replacing
-from viceversa.metrics.signs import Pictures
 from viceversa.page.facts import sheets
 from viceversa.page.lines import Found, Losses, read_lines
 

@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from viceversa.config import Config
-from viceversa.metrics import signs
-from viceversa.metrics.signs import Pictures
+from viceversa.engine import image_statistics
+from viceversa.engine.image_statistics import Pictures
 
 Severity: TypeAlias = Literal["note", "warning", "error"]
 BLIND = {"lsgan": 0.25, "vanilla": math.log(2), "hinge": 1.0}
@@ -48,7 +48,7 @@ class Case:
 
 def inverted(case: Case) -> Finding | None:
     """Light became dark: the correlation of brightness is clearly negative."""
-    found = float(signs.likeness(case.inputs, case.outputs).mean())
+    found = float(image_statistics.likeness(case.inputs, case.outputs).mean())
     if found > -0.3:
         return None
     return Finding(
@@ -69,8 +69,8 @@ def copied(case: Case) -> Finding | None:
 
 def collapsed(case: Case) -> Finding | None:
     """All translations look the same."""
-    varied = signs.diversity(case.inputs if case.real is None else case.real)
-    found = signs.diversity(case.outputs)
+    varied = image_statistics.diversity(case.inputs if case.real is None else case.real)
+    found = image_statistics.diversity(case.outputs)
     if len(case.outputs) < 3 or found > 0.2 * varied:
         return None
     return Finding(
@@ -84,7 +84,7 @@ def tinted(case: Case) -> Finding | None:
     """Translations have a colour cast that the target world does not have."""
     if case.real is None or case.real.shape[-1] != case.outputs.shape[-1]:
         return None
-    found = signs.tint(case.outputs) - signs.tint(case.real)
+    found = image_statistics.tint(case.outputs) - image_statistics.tint(case.real)
     if np.abs(found).max() < 0.12:
         return None
     channel = int(np.abs(found).argmax())
@@ -97,8 +97,8 @@ def tinted(case: Case) -> Finding | None:
 
 def striped(case: Case) -> Finding | None:
     """A checkerboard or bar code lies over the translations."""
-    usual = max(signs.stripes(p) for p in (case.inputs, case.real) if p is not None)
-    found = signs.stripes(case.outputs)
+    usual = max(image_statistics.stripes(p) for p in (case.inputs, case.real) if p is not None)
+    found = image_statistics.stripes(case.outputs)
     if found - usual < 1.2:
         return None
     return Finding(
@@ -109,8 +109,8 @@ def striped(case: Case) -> Finding | None:
 
 def saturated(case: Case) -> Finding | None:
     """Much of the translations is pure black, white or colour."""
-    usual = max(signs.saturation(p) for p in (case.inputs, case.real) if p is not None)
-    found = signs.saturation(case.outputs)
+    usual = max(image_statistics.saturation(p) for p in (case.inputs, case.real) if p is not None)
+    found = image_statistics.saturation(case.outputs)
     if found - usual < 0.3:
         return None
     return Finding(

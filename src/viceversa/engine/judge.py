@@ -10,10 +10,10 @@ from viceversa.config import ConfigError, Direction
 from viceversa.data import Stream
 from viceversa.data.testset import TestSet
 from viceversa.engine.chores import Chore
-from viceversa.engine.evaluation import Evaluation, Line, lines
 from viceversa.engine.learner import Learner
 from viceversa.engine.report import Report
 from viceversa.engine.results import save_best
+from viceversa.engine.validation import Evaluation, Line, lines
 from viceversa.metrics import Metric, Tools, make
 
 
