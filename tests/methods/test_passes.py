@@ -46,7 +46,7 @@ def test_what_is_announced_is_computed_in_the_same_pass() -> None:
 def test_several_results_are_taken_apart() -> None:
     net = ResNetGenerator(3, 3, width=4, blocks=1).double()
     sizes, (x, y) = counted(net), pictures(16, 16)
-    passes = Passes(net, lambda picture: net.translate_seen(picture, ("down1", "block1")))
+    passes = Passes(net, lambda picture: net.translate_with_features(picture, ("down1", "block1")))
     for (translation, features), picture in ((passes(x, later=y), x), (passes(y), y)):
         torch.testing.assert_close(translation, net(picture), rtol=0, atol=1e-12)
         torch.testing.assert_close(list(features), net.features(picture, ("down1", "block1")), rtol=0, atol=1e-12)

@@ -51,7 +51,7 @@ def learn(net: Generator, dtype: torch.dtype, seen: list[int]) -> tuple[list[Ten
         torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16),
     ):
         y = net(x)
-        back, features = net.translate_seen(y, net.feature_names[:3])
+        back, features = net.translate_with_features(y, net.feature_names[:3])
         loss = back.double().square().mean() + sum(feature.double().abs().mean() for feature in features)
     loss.backward()
     return [p.grad for p in net.parameters() if p.grad is not None], net.state_dict()

@@ -74,7 +74,7 @@ class CUT(Method):
     def translate(self, source: Tensor, flipped: bool) -> tuple[Tensor, list[Tensor]]:
         """Return the translation of a picture, or of its mirror image, and the features of the picture itself."""
         if not flipped:
-            return self.G.translate_seen(source, self.layers)
+            return self.G.translate_with_features(source, self.layers)
         return self.G(source.flip(-1)), self.G.features(source, self.layers)
 
     def patch_nce(self, keys: Sequence[Tensor], translation: Tensor, flipped: bool) -> Tensor:

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
+import torch
 from torch import Tensor, nn
+
+BATCH_PIXELS = 2**16
+"""Pixels that share a batch on a CPU, at most: larger maps are fetched from the system page by page, each time."""
 
 
 class Generator(nn.Module):
@@ -19,12 +23,33 @@ class Generator(nn.Module):
     size: int | None = None
     """The only height and width it takes, for networks that are tied to one."""
     each_alone: bool = False
-    """Whether it treats each picture of a batch as if that were alone, and draws no random numbers."""
+    """Whether it treats each image of a batch as if that were alone, and draws no random numbers."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """Translate; declared here so that callers know the type."""
         result: Tensor = super().__call__(x)
         return result
+
+    def each(self, *images: Tensor) -> tuple[Tensor, ...]:
+        """Return the translation of each image (or batch): in one batch where that is exact and faster, else in turn."""
+        if not self._share_a_batch(images):
+            return tuple(self(x) for x in images)
+        return tuple(self(torch.cat(images)).chunk(len(images)))
+
+    def each_with_features(self, names: Sequence[str], *images: Tensor) -> list[tuple[Tensor, list[Tensor]]]:
+        """Return the translation and the named feature maps of each image, computed as in `each`."""
+        if not self._share_a_batch(images):
+            return [self.translate_with_features(x, names) for x in images]
+        translations, features = self.translate_with_features(torch.cat(images), names)
+        parts = [tensor.chunk(len(images)) for tensor in (translations, *features)]
+        return [(translation, list(found)) for translation, *found in zip(*parts, strict=True)]
+
+    def _share_a_batch(self, images: Sequence[Tensor]) -> bool:
+        """Whether one batch of all these images gives the same results, and sooner."""
+        first = images[0]
+        pixels = len(images) * len(first) * first.shape[2] * first.shape[3]
+        sooner = first.device.type != "cpu" or pixels <= BATCH_PIXELS
+        return len(images) > 1 and self.each_alone and sooner and all(x.shape == first.shape for x in images)
 
     def attention(self, x: Tensor) -> Tensor | None:
         """Return where the network paints, (B, 1, H, W) in [0, 1], or None if it paints everywhere."""
@@ -34,7 +59,7 @@ class Generator(nn.Module):
         """Compute the network stage by stage and yield each named feature map as soon as it is known."""
         return iter(())
 
-    def translate_seen(self, x: Tensor, names: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
+    def translate_with_features(self, x: Tensor, names: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
         """Return the translation of x and its named feature maps, in one pass where the network can do that."""
         return self(x), self.features(x, names)
 

@@ -83,10 +83,10 @@ class ResNetGenerator(Generator):
         """(B, in, H, W) to (B, out, H, W) in [-1, 1]; H and W multiples of `multiple`."""
         return self._painted(x, self._inner(x))
 
-    def translate_seen(self, x: Tensor, names: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
+    def translate_with_features(self, x: Tensor, names: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
         """Return the translation of x and its named feature maps; one pass does for both, unless there is dropout."""
         if not self.blocks or self.dropout:
-            return super().translate_seen(x, names)
+            return super().translate_with_features(x, names)
         seen = dict(self.taps(x))
         return self._painted(x, seen[f"block{len(self.blocks)}"]), [seen[name] for name in names]
 
