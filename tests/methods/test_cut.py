@@ -15,7 +15,7 @@ from viceversa.methods import cut
 from viceversa.methods.base import Batch
 from viceversa.methods.cut import CUT
 from viceversa.nets import Generator
-from viceversa.nets.projector import Projector
+from viceversa.nets.heads import Projector
 from viceversa.seeds import seed_everything
 
 SMALL = ["generator.width=4", "generator.blocks=1", "discriminator.width=4", "discriminator.layers=2"]

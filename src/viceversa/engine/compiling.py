@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from viceversa.config import Config, ConfigError
-from viceversa.nets.recompute import blocks
+from viceversa.nets.checkpointing import blocks
 
 BACKEND = "inductor"
 COMPILERS = ("g++", "clang++", "c++", "cl")

@@ -24,8 +24,8 @@ from viceversa.engine.optimizers import make_optimizer, remembers_what_it_must
 from viceversa.engine.schedule import Plateau, rate
 from viceversa.methods.base import Batch, Update
 from viceversa.methods.pool import ImagePool
+from viceversa.nets.checkpointing import enable_checkpointing
 from viceversa.nets.convolutions import choose_winograd, fixed_weights
-from viceversa.nets.recompute import forget
 from viceversa.seeds import altered, seed_everything
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -53,7 +53,7 @@ class Learner:
         if self.train.channels_last:
             self.method.to(memory_format=torch.channels_last)
         if self.train.checkpointing:
-            forget(self.method)
+            enable_checkpointing(self.method)
         distributed.broadcast(self.method, world)
         self.average = Average(self.method.translators(), self.train.ema, config.inference)
         if self.train.compile:  # not the averages, which only sample

@@ -13,8 +13,8 @@ from viceversa.config import Config, ConfigError, Direction
 from viceversa.losses import OBJECTIVES, Objective
 from viceversa.nets.base import Discriminator, Generator
 from viceversa.nets.build import build_discriminator, build_generator
+from viceversa.nets.heads import Projector
 from viceversa.nets.layers import init_weights
-from viceversa.nets.projector import Projector
 
 Batch: TypeAlias = dict[str, Tensor]
 Translators: TypeAlias = dict[Direction, Generator]

@@ -31,7 +31,7 @@ class Generator(nn.Module):
         return result
 
     def each(self, *images: Tensor) -> tuple[Tensor, ...]:
-        """Return the translation of each image (or batch): in one batch where that is exact and faster, else in turn."""
+        """Return the translation of each image, all in one batch where that is exact and faster, else one by one."""
         if not self._share_a_batch(images):
             return tuple(self(x) for x in images)
         return tuple(self(torch.cat(images)).chunk(len(images)))

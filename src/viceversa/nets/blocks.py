@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from .base import one_of
+from .checkpointing import Block
 from .convolutions import Conv3x3, NarrowConv
 from .layers import BlurDown, BlurUp, Norm, make_norm
-from .recompute import Block
 
 Padding: TypeAlias = Literal["reflect", "replicate", "zeros"]
 Upsample: TypeAlias = Literal["transposed", "resize", "blur", "pixelshuffle"]

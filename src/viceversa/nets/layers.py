@@ -13,8 +13,8 @@ from torch.nn.utils.parametrize import is_parametrized
 from viceversa.config import Inference
 
 from .base import one_of
+from .checkpointing import again
 from .convolutions import compute_type, on_cpu
-from .recompute import again
 
 Norm: TypeAlias = Literal["instance", "instance_affine", "batch", "none"]
 Scheme: TypeAlias = Literal["normal", "xavier", "kaiming", "orthogonal"]

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, relu
 
 from .base import Generator, at_least, probability
+from .checkpointing import Block
 from .convolutions import Doubling, Halving
 from .layers import Norm, make_norm
-from .recompute import Block
 
 
 class Level(Block):

@@ -12,8 +12,8 @@ from torch.nn.functional import elu, interpolate
 
 from .base import at_least, one_of, probability
 from .blocks import ResidualBlock, Upsample, make_down, make_stem, make_up
+from .checkpointing import Block
 from .layers import BatchNorm, Norm
-from .recompute import Block
 from .vae import Layers, VariationalGenerator
 
 ResNorm: TypeAlias = Literal["batch", "group"]

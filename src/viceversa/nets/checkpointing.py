@@ -21,12 +21,12 @@ class Block(nn.Module):
     What it computes the second time is bitwise the same, random numbers and autocast included.
     """
 
-    forgets = False
+    checkpointed = False
 
     def __call__(self, x: Tensor) -> Tensor:
         """Compute, and forget all between input and result if a gradient will be asked for and it was told to."""
         result: Tensor
-        if not (self.forgets and torch.is_grad_enabled()):
+        if not (self.checkpointed and torch.is_grad_enabled()):
             result = super().__call__(x)
             return result
         from torch.utils.checkpoint import checkpoint  # here, as it imports torch's compiler
@@ -37,13 +37,13 @@ class Block(nn.Module):
         return result
 
 
-def forget(net: nn.Module) -> None:
-    """Have the blocks of all generators in a network forget.
+def enable_checkpointing(net: nn.Module) -> None:
+    """Turn activation checkpointing on in the blocks of all generators in a network.
 
     Discriminators keep what they compute: it is little, and their spectral norm changes with every forward pass.
     """
     for block in blocks(net):
-        block.forgets = True
+        block.checkpointed = True
 
 
 def blocks(net: nn.Module) -> list[Block]:

@@ -1,4 +1,4 @@
-"""Blocks that forget compute the very same, and keep less."""
+"""Activation checkpointing computes the very same, and keeps less."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from viceversa.nets import GENERATORS, Generator, convolutions
-from viceversa.nets.recompute import forget
+from viceversa.nets.checkpointing import enable_checkpointing
 
 SIDE = 32
 SMALL: dict[str, Any] = {
@@ -65,7 +65,7 @@ def test_the_same_bitwise_with_less_kept(
     monkeypatch.setattr(convolutions, "ENOUGH", 16)  # so that small networks, too, go by Winograd's algorithm
     options = {"norm": "instance", "dropout": 0.0, "width": 16} if name == "wide resnet" else {}
     plain, forgetful = build(cls, **options), build(cls, **options)
-    forget(forgetful)
+    enable_checkpointing(forgetful)
     kept: tuple[list[int], list[int]] = ([], [])
     wanted, found = learn(plain, dtype, kept[0]), learn(forgetful, dtype, kept[1])
     assert len(wanted[0]) == len(found[0]) > 0
@@ -76,11 +76,11 @@ def test_the_same_bitwise_with_less_kept(
 
 def test_only_generators_forget_and_only_where_gradients_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     from viceversa.nets import DISCRIMINATORS
-    from viceversa.nets.recompute import Block
+    from viceversa.nets.checkpointing import Block
 
     both = nn.ModuleDict({"G": build(GENERATORS["resnet"]), "D": DISCRIMINATORS["patchgan"](3, width=8)})
-    forget(both)
-    telling = {name: [m.forgets for m in net.modules() if isinstance(m, Block)] for name, net in both.items()}
+    enable_checkpointing(both)
+    telling = {name: [m.checkpointed for m in net.modules() if isinstance(m, Block)] for name, net in both.items()}
     assert telling["G"]
     assert all(telling["G"])
     assert not any(telling["D"])
