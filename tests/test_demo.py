@@ -15,7 +15,7 @@ TINY = ["data.load=32", "data.crop=32", "generator.width=4", "generator.blocks=1
 SHORT = ["data.workers=0", "train.length=2 steps", "train.decay=1 steps", "train.samples=1"]
 
 
-def test_worlds_that_were_half_drawn_are_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_data_set_half_drawn_is_drawn_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = load_config(demo.PRESET, TINY)
     make = water2wine.make
 
@@ -25,10 +25,10 @@ def test_worlds_that_were_half_drawn_are_drawn_again(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(water2wine, "make", killed)
     with pytest.raises(KeyboardInterrupt):
-        demo.make_worlds(tmp_path / "data", config)
+        demo.make_data(tmp_path / "data", config)
     monkeypatch.setattr(water2wine, "make", make)
     assert not (tmp_path / "data").exists()
-    demo.make_worlds(tmp_path / "data", config)
+    demo.make_data(tmp_path / "data", config)
     assert len(list((tmp_path / "data" / "testB").iterdir())) == 40
 
 

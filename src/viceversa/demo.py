@@ -23,15 +23,15 @@ SHOWN = 6  # rows of the before / after / truth picture
 
 
 def run(out: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, float]]:
-    """Make the worlds, train, translate the test set; everything lands in `out`. Return the figures.
+    """Draw the data set, train, translate the test set; everything lands in `out`. Return the figures.
 
     `out/metrics.json` holds {"AtoB": {"psnr": dB, "psnr_input": dB}, "BtoA": ...}: how close the translation, and the
     untouched input, come to the true answer, as a mean over the test pictures. The same call again continues.
     """
     config = load_config(PRESET, [f"data.root={out / 'data'}", f"run={out / 'run'}", *overrides])
     console = Console(highlight=False, soft_wrap=True)
-    make_worlds(out / "data", config)
-    console.print(f"{out}: two worlds drawn; training on them for a few minutes")
+    make_data(out / "data", config)
+    console.print(f"{out}: data set drawn; training on them for a few minutes")
     engine.train(config)
     figures: dict[str, dict[str, float]] = {}
     columns: dict[str, list[Pixels]] = {}
@@ -56,7 +56,7 @@ def run(out: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, float]]
     return figures
 
 
-def make_worlds(root: Path, config: Config) -> None:
+def make_data(root: Path, config: Config) -> None:
     """Draw the data set, unless an earlier call did; it appears at once and whole."""
     if root.is_dir():
         return
@@ -66,7 +66,7 @@ def make_worlds(root: Path, config: Config) -> None:
 
 
 def translate_test_set(out: Path, direction: str) -> tuple[list[Pixels], list[Pixels], list[Pixels]]:
-    """Translate the test pictures of one world; return inputs, translations and true answers."""
+    """Translate the test pictures of one domain; return inputs, translations and true answers."""
     translator = Translator.load(out / "run", direction)  # type: ignore[arg-type]
     source, target = direction.split("to")
     inputs, results, truths = [], [], []

@@ -1,4 +1,4 @@
-"""The built-in worlds: deterministic, paired in truth, unpaired in training, and not to be told apart by background."""
+"""The built-in data set: deterministic, paired in truth, unpaired in training, no background tells A from B."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from viceversa.data.drawing.glassware import BACKDROPS, SHAPES, render
+from viceversa.data.toy.glassware import BACKDROPS, SHAPES, render
 from viceversa.data.water2wine import make, scene
 
 SCENES = [scene(0, i) for i in range(40)]
 
 
-def pictures(world: str, size: int = 32) -> np.ndarray:
-    return np.stack([render(s, world, size) for s in SCENES]).astype(np.float64)
+def pictures(domain: str, size: int = 32) -> np.ndarray:
+    return np.stack([render(s, domain, size) for s in SCENES]).astype(np.float64)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -41,8 +41,8 @@ def test_any_size_shows_the_same_picture(size: int) -> None:
         assert np.abs(small - large).mean() < 4
 
 
-def test_unknown_world_is_refused() -> None:
-    with pytest.raises(ValueError, match="world must be"):
+def test_an_unknown_domain_is_refused() -> None:
+    with pytest.raises(ValueError, match="domain must be"):
         render(SCENES[0], "C", 32)
 
 
@@ -91,17 +91,17 @@ def test_input_is_visibly_not_the_truth() -> None:
     assert psnr.max() < 30
 
 
-def test_dark_and_light_occur_in_both_worlds_alike() -> None:
-    corner = {world: pictures(world)[:, :6, :6].mean((1, 2, 3)) for world in "AB"}
-    for world in "AB":
-        assert corner[world].min() < 70
-        assert corner[world].max() > 190
+def test_dark_and_light_occur_in_both_domains_alike() -> None:
+    corner = {domain: pictures(domain)[:, :6, :6].mean((1, 2, 3)) for domain in "AB"}
+    for domain in "AB":
+        assert corner[domain].min() < 70
+        assert corner[domain].max() > 190
     assert np.abs(corner["A"] - corner["B"]).max() < 8
 
 
-def test_noise_belongs_to_the_scene_not_to_the_world() -> None:
+def test_noise_belongs_to_the_scene_not_to_the_domain() -> None:
     other = dataclasses.replace(SCENES[0], noise=SCENES[0].noise + 1)
-    corners = [render(s, world, 64)[:8, :8] for s, world in ((SCENES[0], "A"), (SCENES[0], "B"), (other, "A"))]
+    corners = [render(s, domain, 64)[:8, :8] for s, domain in ((SCENES[0], "A"), (SCENES[0], "B"), (other, "A"))]
     assert np.array_equal(corners[0], corners[1])
     assert not np.array_equal(corners[0], corners[2])
 
@@ -111,7 +111,7 @@ def test_make_writes_unpaired_training_halves_and_true_tests(tmp_path: Path) -> 
     files = contents(tmp_path / "a")
     numbers = {"trainA": 6, "trainB": 6, "testA": 3, "testB": 3}
     assert set(files) == {f"{folder}/{i:05d}.png" for folder, n in numbers.items() for i in range(n)}
-    drawn = {world: [Image.fromarray(render(scene(7, i), world, 16)).tobytes() for i in range(60)] for world in "AB"}
+    drawn = {domain: [Image.fromarray(render(scene(7, i), domain, 16)).tobytes() for i in range(60)] for domain in "AB"}
     index = {
         (folder, i): drawn[folder[-1]].index(Image.open(tmp_path / "a" / folder / f"{i:05d}.png").tobytes())
         for folder, n in numbers.items()

@@ -20,20 +20,20 @@ app.command("get")(getting.get_data)
 
 @app.command("make")
 def make_data(
-    name: Annotated[Literal["water2wine", "stripes"], argument("water2wine|stripes")],
+    name: Annotated[Literal["water2wine"], argument("water2wine")],
     out: Annotated[Path, argument("OUT")],
     size: Annotated[int, option(metavar="PIXELS", help="Side of a picture.", show=True)] = 64,
-    count: Annotated[int, option(metavar="N", help="Training pictures of each world.", show=True)] = 400,
-    test: Annotated[int, option(metavar="N", help="Test pictures of each, with the true answer.", show=True)] = 40,
+    count: Annotated[int, option(metavar="N", help="Training pictures of each domain.", show=True)] = 400,
+    test: Annotated[int, option(metavar="N", help="Test pictures of each domain, as pairs.", show=True)] = 40,
     seed: Annotated[int, option(metavar="N", help="Another seed draws other scenes.", show=True)] = 0,
 ) -> None:
-    """Draw the built-in worlds into a folder.
+    """Draw the built-in data set into a folder.
 
-    water2wine: glasses of water, and of wine. stripes: plain creatures, and striped ones, horse2zebra in small.
-    World A goes to trainA and testA, the same scenes in world B to testB, others to trainB.
+    water2wine: glasses of water (domain A) and of wine (domain B). Training pictures show different scenes in A and B,
+    test pictures the same scenes in both.
     """
-    from viceversa.data import stripes, water2wine
+    from viceversa.data import water2wine
 
-    make = {"water2wine": water2wine.make, "stripes": stripes.make}[name]
-    make(out, size=size, count=count, test=test, seed=seed)
-    typer.echo(f"{out}: {name}, {count} + {count} to train, {test} + {test} to test; paired_test=true knows the answer")
+    water2wine.make(out, size=size, count=count, test=test, seed=seed)
+    pairs = "test pictures are pairs: data.paired_test=true" if test else "no test pictures"
+    typer.echo(f"{out}: {name}, {count} + {count} to train, {test} + {test} to test; {pairs}")

@@ -1,16 +1,16 @@
-"""Water into wine: the built-in pair of worlds, whose true answer is known.
+"""Water into wine: the built-in pair of domains, whose true answer is known.
 
-World A holds glasses of water, world B the same glasses of red wine.
+Domain A holds glasses of water, domain B the same glasses of red wine.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from viceversa.data.drawing.glassware import BACKDROPS, SHAPES, Scene, render
-from viceversa.data.drawing.painting import numbers, write_worlds
+from viceversa.data.toy.glassware import BACKDROPS, SHAPES, Scene, render
+from viceversa.data.toy.painting import numbers, write_domains
 
-# Wall and table, sRGB. Light and dark alike, and none as red as wine: colour must not tell the worlds apart.
+# Wall and table, sRGB. Light and dark alike, and none as red as wine: colour must not tell the domains apart.
 PALETTES = (
     ((0.90, 0.88, 0.84), (0.66, 0.50, 0.36)),
     ((0.80, 0.85, 0.88), (0.88, 0.87, 0.85)),
@@ -58,4 +58,4 @@ def make(out: Path, *, size: int = 64, count: int = 400, test: int = 40, seed: i
 
     Raises ValueError for a size below 16 or a count below 1, FileExistsError where other files are in the way.
     """
-    write_worlds(Path(out), lambda i, world: render(scene(seed, i), world, size), size=size, count=count, test=test)
+    write_domains(Path(out), lambda i, domain: render(scene(seed, i), domain, size), size=size, count=count, test=test)

@@ -1,4 +1,4 @@
-"""What the built-in worlds are painted with: smooth steps, smooth noise, colours as planes, and the folders they go to.
+"""What the built-in data set is painted with: smooth steps, smooth noise, colours as planes, and folders.
 
 Pictures are drawn as planes (3, n, n) of linear light, n a few times the size wanted, and brought to sRGB at the end.
 """
@@ -62,10 +62,12 @@ def develop(light: Array, size: int, rng: np.random.Generator) -> NDArray[np.uin
     return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
-def write_worlds(out: Path, draw: Callable[[int, str], NDArray[np.uint8]], *, size: int, count: int, test: int) -> None:
+def write_domains(
+    out: Path, draw: Callable[[int, str], NDArray[np.uint8]], *, size: int, count: int, test: int
+) -> None:
     """Write trainA, trainB (`count` pictures each, of different scenes) and testA, testB (the same `test` scenes).
 
-    `draw(i, world)` paints scene number i in world "A" or "B". Raises ValueError for a size below 16 or a count below
+    `draw(i, domain)` paints scene number i in domain "A" or "B". Raises ValueError for a size below 16 or a count below
     1, FileExistsError where other files are in the way.
     """
     if size < 16 or count < 1 or test < 0:
@@ -77,7 +79,7 @@ def write_worlds(out: Path, draw: Callable[[int, str], NDArray[np.uint8]], *, si
         strange = sorted(p.name for p in (out / folder).glob("*") if p.name not in ours)
         if strange:
             raise FileExistsError(f"{out / folder} already holds {strange[0]}: choose another folder, or delete it")
-    for folder, (world, number, family) in plan.items():
+    for folder, (domain, number, family) in plan.items():
         (out / folder).mkdir(parents=True, exist_ok=True)
         for i in range(number):
-            Image.fromarray(draw(3 * i + family, world)).save(out / folder / f"{i:05d}.png")
+            Image.fromarray(draw(3 * i + family, domain)).save(out / folder / f"{i:05d}.png")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from viceversa.data.drawing.painting import Array, Colour, clouds, develop, grid_of, planes, samples, step
+from viceversa.data.toy.painting import Array, Colour, clouds, develop, grid_of, planes, samples, step
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def backdrop(s: Scene, n: int, x: Array, y: Array, rng: np.random.Generator) -> 
     return wall + (table - wall) * edge
 
 
-def shadow(s: Scene, world: str, u: Array, v: Array) -> Array:
+def shadow(s: Scene, domain: str, u: Array, v: Array) -> Array:
     """What the glass and its liquid do to the light on the table: a factor, (3, n, n)."""
     foot = (FOOT if s.shape == "wineglass" else 0.78) * s.width
     along, across = math.copysign(1, -s.light) * u, -v / s.tilt  # away from the light; towards the viewer
@@ -141,7 +141,7 @@ def shadow(s: Scene, world: str, u: Array, v: Array) -> Array:
     table = step(-v, -0.5 * s.tilt, 0)
     cast = np.exp(-((along / 0.48) ** 2) - (across / (0.8 * s.width)) ** 2) * table
     focus = np.exp(-(((along + 0.06) / 0.2) ** 2) - (across / (0.25 * s.width)) ** 2) * table
-    return (1 - planes(SHADOW[world]) * cast) * (1 - 0.45 * contact) + planes(FOCUS[world]) * focus
+    return (1 - planes(SHADOW[domain]) * cast) * (1 - 0.45 * contact) + planes(FOCUS[domain]) * focus
 
 
 @dataclass(frozen=True)
@@ -191,16 +191,16 @@ def refracted(s: Scene, light: Array, u: Array, wet: Array, edge: Array) -> Arra
     return np.take_along_axis(light, np.broadcast_to(columns, light.shape), axis=2)
 
 
-def drink(s: Scene, world: str, light: Array, u: Array, sight: Sight) -> Array:
+def drink(s: Scene, domain: str, light: Array, u: Array, sight: Sight) -> Array:
     """The light that comes through the liquid, and the light that comes out of it."""
     edge = np.abs(sight.across) ** 6 * sight.inside
     wet = step(sight.liquid + 4 * sight.stream + 2 * sight.bottom, 0, 0.1)
     length = sight.liquid + 3 * sight.stream
     # The liquid gathers the light on the side away from the lamp, at the cost of its outline.
     glow = np.exp(-(((sight.across + 0.5 * s.light) / 0.3) ** 2))
-    through = refracted(s, light, u, wet, edge) * np.exp(-planes(ABSORPTION[world]) * length)
+    through = refracted(s, light, u, wet, edge) * np.exp(-planes(ABSORPTION[domain]) * length)
     through = through * (1 + wet * (0.4 * glow - 0.12 - 0.4 * edge))
-    return through + planes(SCATTER[world]) * (0.5 + 3.0 * glow) * (1 - np.exp(-9 * length))
+    return through + planes(SCATTER[domain]) * (0.5 + 3.0 * glow) * (1 - np.exp(-9 * length))
 
 
 def shine(s: Scene, key: float, colour: Array, outer: Array, u: Array, v: Array, sight: Sight) -> Array:
@@ -228,10 +228,10 @@ def shine(s: Scene, key: float, colour: Array, outer: Array, u: Array, v: Array,
     return colour + (outline + 0.6 * lit - colour) * rim * 0.7
 
 
-def render(s: Scene, world: str, size: int) -> NDArray[np.uint8]:
-    """The scene with water ("A") or wine ("B"): (size, size, 3), sRGB. Only the liquid depends on the world."""
-    if world not in ABSORPTION:
-        raise ValueError(f'world must be "A" (water) or "B" (wine), not {world!r}')
+def render(s: Scene, domain: str, size: int) -> NDArray[np.uint8]:
+    """The scene with water ("A") or wine ("B"): (size, size, 3), sRGB. Only the liquid depends on the domain."""
+    if domain not in ABSORPTION:
+        raise ValueError(f'domain must be "A" (water) or "B" (wine), not {domain!r}')
     n = size * samples(size)
     rng = np.random.Generator(np.random.Philox(s.noise))
     x, y = grid_of(n)
@@ -239,5 +239,5 @@ def render(s: Scene, world: str, size: int) -> NDArray[np.uint8]:
     outer = profile(s.shape, s.width)
     sight = trace(s, outer, u, v)
     behind = backdrop(s, n, x, y, rng)
-    colour = drink(s, world, behind * shadow(s, world, u, v), u, sight)
+    colour = drink(s, domain, behind * shadow(s, domain, u, v), u, sight)
     return develop(shine(s, float(behind.mean()), colour, outer, u, v, sight), size, rng)

@@ -1,1 +1,0 @@
-"""How the built-in worlds are drawn: glasses and creatures by formula."""

@@ -1,0 +1,1 @@
+"""How the built-in data set, water into wine, is drawn: glasses by formula."""
