@@ -29,11 +29,11 @@ from torch import Tensor, nn
 from torchvision import transforms
 
 import viceversa
+from viceversa.backends import BACKENDS
 from viceversa.bench import reference_nets
 from viceversa.data import water2wine
 from viceversa.data.images import open_picture
 from viceversa.nets.convolutions import fixed_weights
-from viceversa.routes import ROUTES
 from viceversa.translate import How, translate_pictures
 from viceversa.translator import Translator
 
@@ -131,8 +131,8 @@ def routes(translator: Translator, files: list[Path], size: int, rounds: int, cl
     original = plain(translator)
     exact = original(inputs[0])
     contenders: dict[str, Callable[[], object]] = {"plain float32": lambda: original(inputs[0])}
-    for name in ROUTES:
-        run = translator.by_route(name, pictures[8:] if name == "int8" else ()).run
+    for name in BACKENDS:
+        run = translator.with_backend(name, pictures[8:] if name == "int8" else ()).run
         contenders[name] = lambda run=run: run(inputs[0])  # type: ignore[misc]
         worst = min(decibels(run(x), original(x)) for x in inputs[:3])
         print(f"  {name:22} {worst:6.1f} dB to plain float32, the worst of three pictures")

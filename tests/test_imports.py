@@ -16,7 +16,7 @@ LEVELS = [
     {"config", "files"},
     {"registry", "devices", "seeds"},
     {"losses", "nets", "data", "metrics"},
-    {"methods", "routes"},
+    {"methods", "backends"},
     {"page"},
     {"engine", "translator"},
     {"translate", "evaluate", "info", "demo", "interop", "bench", "estimate", "errors", "gallery"},

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from viceversa.backends import Backend, TrainedGenerator, open_backend
 from viceversa.config import Direction
 from viceversa.data.images import Picture, Pixels, from_tensor, resize, to_tensor, with_channels
 from viceversa.data.pil import Shown, as_picture, as_pil, eight_bits, off_white
 from viceversa.devices import layout_of
 from viceversa.nets import GENERATORS, Generator, VariationalGenerator
 from viceversa.nets.weights import Card, load_generator, weights_file
-from viceversa.routes import Run, Source, open_route
 
 SMALLEST = 32  # pixels of a side that the networks see, so that they have something to halve and to mirror
 
@@ -39,11 +39,13 @@ class Translator:
     >>> translate(Image.open("horse.jpg")).save("zebra.png")
     """
 
-    def __init__(self, net: Generator, card: Card, device: torch.device | str = "cpu", run: Run | None = None) -> None:
+    def __init__(
+        self, net: Generator, card: Card, device: torch.device | str = "cpu", run: Backend | None = None
+    ) -> None:
         self.net = net.to(device)
         self.card = card
         self.device = torch.device(device)
-        self.run: Run = run or open_route("eager", Source(self.net, card, self.device))
+        self.run: Backend = run or open_backend("eager", TrainedGenerator(self.net, card, self.device))
 
     @classmethod
     def load(
@@ -60,13 +62,13 @@ class Translator:
 
         Of a run with two directions, AtoB is taken unless `direction` says otherwise; `raw` takes the last weights
         instead of their moving average, `best` those that scored best in training; `route` computes in another way
-        (`by_route`). Raises FileNotFoundError or ValueError with the remedy.
+        (`with_backend`). Raises FileNotFoundError or ValueError with the remedy.
         """
         net, card = load_generator(weights_file(Path(path), direction, raw=raw, best=best))
         if direction not in (None, card.direction):
             raise ValueError(f"{path}: translates {card.direction}, not {direction}")
         translator = cls(net, card, device)
-        return translator if route == "eager" else translator.by_route(route)
+        return translator if route == "eager" else translator.with_backend(route)
 
     def __call__(self, image: Shown) -> Image.Image:
         """Return the translation of a PIL image, a uint8 array (H, W) or (H, W, 1, 3 or 4), or a `Picture`."""
@@ -97,13 +99,13 @@ class Translator:
             result = self.run(self._fitted(pixels).to(self.device))
             return self._cut(result, pixels.shape, unrounded=pixels.dtype != np.uint8)
 
-    def by_route(self, name: str, examples: Sequence[Picture] = ()) -> Translator:
-        """Return the same translator by another of `viceversa.routes.ROUTES`; `int8` is calibrated on the examples.
+    def with_backend(self, name: str, examples: Sequence[Picture] = ()) -> Translator:
+        """Return the same translator by another of `viceversa.backends.BACKENDS`; `int8` is calibrated on the examples.
 
         Translations go by it; masks, samples and walks are computed as ever. Raises ValueError with the remedy.
         """
         inputs = [self.fit(picture).x for picture in examples]
-        run = open_route(name, Source(self.net, self.card, self.device, inputs))
+        run = open_backend(name, TrainedGenerator(self.net, self.card, self.device, inputs))
         return Translator(self.net, self.card, self.device, run)
 
     def samples(self, image: Shown, count: int, seed: int = 0) -> list[Image.Image]:

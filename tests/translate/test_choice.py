@@ -164,13 +164,13 @@ def test_int8_sees_other_pictures_when_told(weights: Path, photos: Path, monkeyp
     for number in range(12, 20):
         save_picture(photos.parent / "more" / f"{number}.png", np.full((200, 300, 3), number, np.uint8))
     seen = {}
-    by_route = Translator.by_route
+    with_backend = Translator.with_backend
 
     def spied(self: Translator, name: str, examples: list) -> Translator:
         seen[name] = examples
-        return by_route(self, "eager", examples)
+        return with_backend(self, "eager", examples)
 
-    monkeypatch.setattr(Translator, "by_route", spied)
+    monkeypatch.setattr(Translator, "with_backend", spied)
     go(weights, photos, how=How("int8", photos.parent / "more"))
     assert [picture.pixels[0, 0, 0] for picture in seen["int8"]] == list(range(12, 20))
     assert {picture.pixels.shape for picture in seen["int8"]} == {(32, 32, 3)}, "no larger than a crop"

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from viceversa.cli import benchmarking, data, evaluate, presets, reporting, showing, training, translating, trusting
+from viceversa.cli import benchmarking, data, evaluate, presets, reporting, showing, training, translate, trusting
 from viceversa.cli.words import LAYOUT
 from viceversa.errors import INTERRUPTED, one_line
 
@@ -51,10 +51,10 @@ def options(
 
 
 app.command()(training.train)
-app.command()(translating.translate)
+app.command()(translate.translate)
 app.command()(evaluate.evaluate)
 app.command()(training.demo)
-app.command("import")(translating.import_weights)
+app.command("import")(translate.import_weights)
 app.command()(reporting.report)
 app.command()(showing.doctor)
 app.command()(reporting.compare)

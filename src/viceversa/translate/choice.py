@@ -13,10 +13,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from viceversa.backends import EXACT, Backend, TrainedGenerator, measurable, open_backend, psnr
 from viceversa.data.images import ImageError, Picture, open_picture
 from viceversa.engine.environment import environment
 from viceversa.files import cache_folder, replacing
-from viceversa.routes import EXACT, Run, Source, measurable, open_route, psnr
 from viceversa.translate.size import at_size
 from viceversa.translator import Translator
 
@@ -51,7 +51,7 @@ def routed(
         return translator, ""
     shown = _first(files, LOOKED_AT, size)
     inputs = [translator.fit(picture).x.to(translator.device) for picture in shown]
-    source = Source(translator.net, translator.card, translator.device)
+    source = TrainedGenerator(translator.net, translator.card, translator.device)
     tried: dict[str, Tried] = {}
     if route == "auto":
         tried = _remembered(source, inputs, enough=len(files) >= MANY) if inputs else {}
@@ -59,7 +59,7 @@ def routed(
         if route == "eager":
             return translator, f"route eager: {'the fastest' if tried else 'too few pictures for a trial'}"
     examples = _examples(calibrate or files, size, translator) if route == "int8" else []
-    quick = translator.by_route(route, examples)
+    quick = translator.with_backend(route, examples)
     found = psnr(quick.run, translator.run, inputs)
     faster = f", {tried['eager'].seconds / tried[route].seconds:.1f} x as fast as eager" if tried else ""
     return quick, f"route {route}: {found:.1f} dB to eager on the first {len(inputs)}{faster}"
@@ -74,7 +74,7 @@ def fastest(tried: dict[str, Tried]) -> str:
     return min(fair, key=fair.__getitem__, default="eager")
 
 
-def _remembered(source: Source, inputs: Sequence[Tensor], enough: bool) -> dict[str, Tried]:
+def _remembered(source: TrainedGenerator, inputs: Sequence[Tensor], enough: bool) -> dict[str, Tried]:
     """Return what was found for this network, size and machine before, or is now, if there is `enough` to translate."""
     names = measurable(source)
     facts = [environment(source.device), source.digest, [list(x.shape) for x in inputs], names]
@@ -84,14 +84,14 @@ def _remembered(source: Source, inputs: Sequence[Tensor], enough: bool) -> dict[
     except (OSError, ValueError, TypeError, AttributeError):
         if not enough or not names:
             return {}
-    runs = {name: open_route(name, source) for name in ("eager", *names)}
+    runs = {name: open_backend(name, source) for name in ("eager", *names)}
     tried = {name: Tried(_seconds(run, inputs), psnr(run, runs["eager"], inputs)) for name, run in runs.items()}
     with replacing(path, durable=False) as temporary:
         temporary.write_text(json.dumps(tried), "utf-8")
     return tried
 
 
-def _seconds(run: Run, inputs: Sequence[Tensor]) -> float:
+def _seconds(run: Backend, inputs: Sequence[Tensor]) -> float:
     """Return the least time of a picture, after one that is not counted."""
     times = []
     with torch.inference_mode():

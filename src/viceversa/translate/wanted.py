@@ -41,7 +41,7 @@ class How:
     """How to compute it."""
 
     route: str = "eager"
-    """One of `viceversa.routes.ROUTES`, or `auto`: the fastest that is exact enough."""
+    """One of `viceversa.backends.BACKENDS`, or `auto`: the fastest that is exact enough."""
     calibrate: Path | None = None
     """Pictures that the route `int8` is calibrated on; None: those to be translated."""
     batch: int | None = None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from viceversa.backends import random
 from viceversa.data.images import Picture, open_picture, save_picture
 from viceversa.data.pil import as_picture
-from viceversa.routes import random
 from viceversa.translate.pipeline import Pipeline
 from viceversa.translate.plan import Job
 from viceversa.translate.size import at_size

@@ -13,12 +13,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from viceversa.backends import BACKENDS, EXACT, TrainedGenerator, base, measurable, open_backend, psnr
 from viceversa.files import cache_folder
 from viceversa.nets.build import build_generator
 from viceversa.nets.convolutions import Conv3x3, winograd_pays
 from viceversa.nets.layers import set_inference
 from viceversa.nets.weights import Card
-from viceversa.routes import EXACT, ROUTES, Source, base, measurable, open_route, psnr
 
 CPU = torch.device("cpu")
 RESNET = {"name": "resnet", "width": 8, "blocks": 2}
@@ -32,7 +32,7 @@ NETS = {
 }
 
 
-def source(spec: dict, inference: str = "running", seed: int = 0) -> Source:
+def source(spec: dict, inference: str = "running", seed: int = 0) -> TrainedGenerator:
     """A generator whose weights are large enough that its results are no grey."""
     torch.manual_seed(seed)
     net = build_generator(spec, 3, 3, size=64)
@@ -41,7 +41,7 @@ def source(spec: dict, inference: str = "running", seed: int = 0) -> Source:
             torch.nn.init.kaiming_normal_(parameter, nonlinearity="linear")
     set_inference(net, inference)  # type: ignore[arg-type]
     card = Card(spec, 3, 3, 64, "AtoB", inference, {})  # type: ignore[arg-type]
-    return Source(net.requires_grad_(False), card, CPU)
+    return TrainedGenerator(net.requires_grad_(False), card, CPU)
 
 
 def pictures(*sizes: tuple[int, int], count: int = 1) -> list[Tensor]:
@@ -55,7 +55,7 @@ def test_onnx_computes_every_network_at_every_size(spec: dict) -> None:
     origin = source(spec, "image" if spec["name"] == "unet" else "running")
     inputs = pictures((64, 64)) if origin.net.size else pictures((64, 64), (96, 32), (64, 160))
     inputs += pictures((64, 64), count=3)
-    assert psnr(open_route("onnx", origin), origin.net, inputs) > 90
+    assert psnr(open_backend("onnx", origin), origin.net, inputs) > 90
 
 
 @pytest.mark.parametrize("name", ["bf16", "openvino"])
@@ -63,10 +63,10 @@ def test_other_routes_look_the_same(name: str) -> None:
     for spec in (NETS["resnet"], NETS["tied"]):
         origin = source(spec)
         assert (
-            psnr(open_route(name, origin), origin.net, pictures((64, 64))) > 35
+            psnr(open_backend(name, origin), origin.net, pictures((64, 64))) > 35
         )  # not trained: worse than any trained
     origin = source(RESNET)
-    run = open_route(name, origin)
+    run = open_backend(name, origin)
     (x,) = pictures((64, 96), count=2)
     assert run(x).shape == x.shape
     assert run(x).dtype == torch.float32
@@ -78,10 +78,10 @@ def test_eager_is_the_network_itself_and_bf16_hurries_where_it_is_wide() -> None
     (x,) = pictures((64, 64))
     plain = origin.net(x)
     last = x.contiguous(memory_format=torch.channels_last)
-    assert psnr(open_route("eager", origin), lambda _: plain, [last]) > 100
+    assert psnr(open_backend("eager", origin), lambda _: plain, [last]) > 100
     wide = [module for module in origin.net.modules() if isinstance(module, Conv3x3)]
     assert not any(module.hasty for module in wide), "another route leaves the network as it is"
-    hasty = open_route("bf16", origin)
+    hasty = open_backend("bf16", origin)
     assert psnr(hasty, origin.net, [x]) > 35
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("viceversa.nets.convolutions.winograd_pays", lambda _: False)  # as with matrix units
@@ -92,9 +92,9 @@ def test_eager_is_the_network_itself_and_bf16_hurries_where_it_is_wide() -> None
 
 
 def test_openvino_goes_on_when_sizes_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("viceversa.routes.openvino.SIZES", 1)
+    monkeypatch.setattr("viceversa.backends.openvino.SIZES", 1)
     origin = source(RESNET)
-    run = open_route("openvino", origin)
+    run = open_backend("openvino", origin)
     for x in pictures((64, 64), (32, 96), (96, 32)):
         assert psnr(run, origin.net, [x]) > 35
     assert list(run.forms) == [(1, 3, 64, 64)]  # type: ignore[attr-defined]
@@ -104,27 +104,27 @@ def test_openvino_goes_on_when_sizes_are_many(monkeypatch: pytest.MonkeyPatch) -
 def test_int8_is_calibrated_on_examples_and_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     origin = source(RESNET)
     with pytest.raises(ValueError, match=r"sets its ranges on 8 pictures or more, not 0; name some: --calibrate"):
-        open_route("int8", origin)
+        open_backend("int8", origin)
     shown = replace(origin, examples=[x[:, :, :32, :32] for x in pictures(*[(64, 64)] * 8)])
-    assert psnr(open_route("int8", shown), origin.net, pictures((64, 64))) > 25
-    monkeypatch.setattr("viceversa.routes.openvino.quantise", lambda *_: pytest.fail("it is in the cache"))
-    open_route("int8", shown)
+    assert psnr(open_backend("int8", shown), origin.net, pictures((64, 64))) > 25
+    monkeypatch.setattr("viceversa.backends.openvino.quantise", lambda *_: pytest.fail("it is in the cache"))
+    open_backend("int8", shown)
     other = replace(origin, examples=[-x for x in shown.examples])
     with pytest.raises(pytest.fail.Exception):
-        open_route("int8", other)
-    assert not [path for path in (cache_folder() / "routes").iterdir() if "partial" in path.name]
+        open_backend("int8", other)
+    assert not [path for path in (cache_folder() / "backends").iterdir() if "partial" in path.name]
 
 
 def test_exported_networks_are_remembered_by_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     origin = source(RESNET)
-    open_route("onnx", origin)
-    monkeypatch.setattr("viceversa.routes.exported.export", lambda *_: pytest.fail("it is in the cache"))
-    open_route("onnx", origin)
+    open_backend("onnx", origin)
+    monkeypatch.setattr("viceversa.backends.onnx.export", lambda *_: pytest.fail("it is in the cache"))
+    open_backend("onnx", origin)
     assert source(RESNET).digest == origin.digest
     for other in (source(RESNET, seed=1), source({**RESNET, "padding": "zeros"}), source(RESNET, "image")):
         assert other.digest != origin.digest
         with pytest.raises(pytest.fail.Exception):
-            open_route("onnx", other)
+            open_backend("onnx", other)
 
 
 class Stubborn(torch.nn.Conv2d):
@@ -138,21 +138,21 @@ def test_a_network_exported_for_one_size_only_is_refused() -> None:
     origin = source(RESNET, seed=3)
     origin.net.head = Stubborn(8, 3, 7, padding=3)
     with pytest.raises(ValueError, match="can be exported to ONNX for one size only; use route eager or bf16"):
-        open_route("onnx", origin)
-    assert not (cache_folder() / "routes" / f"{origin.digest}.onnx").exists()
+        open_backend("onnx", origin)
+    assert not (cache_folder() / "backends" / f"{origin.digest}.onnx").exists()
 
 
 def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     origin = source(RESNET)
     with pytest.raises(ValueError, match=r"route warp is not known: use one of eager, bf16, onnx, openvino, int8"):
-        open_route("warp", origin)
+        open_backend("warp", origin)
     with pytest.raises(ValueError, match="route onnx computes on the CPU: add --device cpu, or use route bf16"):
-        open_route("onnx", replace(origin, device=torch.device("meta")))
+        open_backend("onnx", replace(origin, device=torch.device("meta")))
     drawing = source({**RESNET, "dropout": 0.5}, "original")
-    for name in ROUTES.keys() - {"eager"}:
+    for name in BACKENDS.keys() - {"eager"}:
         with pytest.raises(ValueError, match=rf"route {name}: this generator draws random numbers.*; use route eager"):
-            open_route(name, drawing)
-    assert open_route("eager", drawing) is drawing.net
+            open_backend(name, drawing)
+    assert open_backend("eager", drawing) is drawing.net
     assert measurable(drawing) == []
     assert measurable(origin) == ["bf16", "openvino", "onnx"]
     monkeypatch.setattr(base, "installed", lambda *_: False)
@@ -160,7 +160,7 @@ def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(
             ValueError, match=rf'route {name}: \w+ is not installed; pip install "viceversa\[{extra}\]"'
         ):
-            open_route(name, origin)
+            open_backend(name, origin)
 
 
 def test_exactness_is_that_of_the_worst_picture() -> None:
@@ -171,7 +171,7 @@ def test_exactness_is_that_of_the_worst_picture() -> None:
 
 
 def test_nothing_is_sent_to_anybody(tmp_path: Path) -> None:
-    code = "import sys; from viceversa.routes.openvino import imported; imported('openvino'), imported('nncf'); "
+    code = "import sys; from viceversa.backends.openvino import imported; imported('openvino'), imported('nncf'); "
     code += "print([name for name in sys.modules if 'telemetry' in name and sys.modules[name] and 'stub' not in name])"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)}

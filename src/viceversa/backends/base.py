@@ -18,14 +18,14 @@ from viceversa import __version__
 from viceversa.nets import Generator
 from viceversa.nets.weights import Card
 
-Run: TypeAlias = Callable[[Tensor], Tensor]
+Backend: TypeAlias = Callable[[Tensor], Tensor]
 
 EXACT = 45.0
 """PSNR to the eager network, decibels, from which on nobody sees a difference."""
 
 
 @dataclass(frozen=True)
-class Source:
+class TrainedGenerator:
     """A trained generator, in its inference form, and what a route has to know of it."""
 
     net: Generator
@@ -51,7 +51,7 @@ def random(net: nn.Module) -> bool:
     return any(module.training and module.p > 0 for module in net.modules() if isinstance(module, nn.Dropout))
 
 
-def psnr(run: Run, exact: Run, inputs: Sequence[Tensor]) -> float:
+def psnr(run: Backend, exact: Backend, inputs: Sequence[Tensor]) -> float:
     """Return the lowest peak signal-to-noise ratio of a route's results to the exact ones, decibels."""
     worst = 0.0
     with torch.inference_mode():

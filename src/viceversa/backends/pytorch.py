@@ -6,19 +6,19 @@ import copy
 
 import torch
 
+from viceversa.backends.base import Backend, TrainedGenerator
 from viceversa.nets.convolutions import Conv3x3
-from viceversa.routes.base import Run, Source
 
 DEVICES = ("eager", "bf16")
 """Routes that go on every device; the others on the CPU."""
 
 
-def eager(source: Source) -> Run:
+def eager(source: TrainedGenerator) -> Backend:
     """Float32, as trained: what all other routes are measured by. On a CPU with channels last, which is faster."""
     return source.net.to(memory_format=torch.channels_last) if source.device.type == "cpu" else source.net
 
 
-def bf16(source: Source) -> Run:
+def bf16(source: TrainedGenerator) -> Backend:
     """All weights and values in bfloat16, channels last: for CPUs with AMX or AVX-512 bf16, and for GPUs."""
     net = copy.deepcopy(source.net).to(torch.bfloat16).to(memory_format=torch.channels_last)
     for module in net.modules():

@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from viceversa.backends.base import Backend, TrainedGenerator, installed, require
+from viceversa.backends.onnx import PACKAGES, onnx_file
 from viceversa.files import cache_folder, locked, replacing_folder
-from viceversa.routes.base import Run, Source, installed, require
-from viceversa.routes.exported import PACKAGES, onnx_file
 
 FEWEST = 8
 """Examples that 8-bit ranges must be seen on."""
@@ -28,18 +28,18 @@ SIZES = 8
 """Sizes of batches compiled for themselves, a tenth faster; further ones share a form for all sizes."""
 
 
-def there(source: Source) -> bool:
+def there(source: TrainedGenerator) -> bool:
     """Whether OpenVINO can go."""
     return source.device.type == "cpu" and installed("openvino", *PACKAGES)
 
 
-def openvino(source: Source) -> Run:
+def openvino(source: TrainedGenerator) -> Backend:
     """The network in the CPU's fastest floating-point type."""
     require("openvino", "openvino", "openvino", *PACKAGES)
     return Compiled(onnx_file(source))
 
 
-def int8(source: Source) -> Run:
+def int8(source: TrainedGenerator) -> Backend:
     """Convolutions in 8-bit integers, ranges as the examples have them; the rest in floating point."""
     require("int8", "openvino", "openvino", "nncf", *PACKAGES)
     if len(source.examples) < FEWEST:
@@ -50,12 +50,12 @@ def int8(source: Source) -> Run:
     return Compiled(quantised(source))
 
 
-def quantised(source: Source) -> Path:
+def quantised(source: TrainedGenerator) -> Path:
     """Return the network in 8 bits as these examples make it, from the cache if they did before."""
     seen = hashlib.sha256(source.digest.encode())
     for x in source.examples:
         seen.update(x.cpu().contiguous().numpy().tobytes())
-    folder = cache_folder() / "routes" / f"{source.digest}-int8-{seen.hexdigest()[:12]}"
+    folder = cache_folder() / "backends" / f"{source.digest}-int8-{seen.hexdigest()[:12]}"
     with locked(folder):
         if not folder.is_dir():
             ov = imported("openvino")

@@ -10,21 +10,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from viceversa.backends.base import Backend, TrainedGenerator, installed, require
 from viceversa.files import cache_folder, locked, replacing
 from viceversa.nets import Generator
-from viceversa.routes.base import Run, Source, installed, require
 
 PACKAGES = ("onnx", "onnxscript")
 LARGEST = 2**14
 """Pixels of a side that an exported network takes, at most."""
 
 
-def there(source: Source) -> bool:
+def there(source: TrainedGenerator) -> bool:
     """Whether ONNX Runtime can go."""
     return source.device.type == "cpu" and installed("onnxruntime", *PACKAGES)
 
 
-def onnx(source: Source) -> Run:
+def onnx(source: TrainedGenerator) -> Backend:
     """Float32 in ONNX Runtime, with as many threads as torch has."""
     require("onnx", "onnx", "onnxruntime", *PACKAGES)
     import onnxruntime
@@ -41,9 +41,9 @@ def onnx(source: Source) -> Run:
     return run
 
 
-def onnx_file(source: Source) -> Path:
+def onnx_file(source: TrainedGenerator) -> Path:
     """Return the exported network, from the cache if it was exported before."""
-    path = cache_folder() / "routes" / f"{source.digest}.onnx"
+    path = cache_folder() / "backends" / f"{source.digest}.onnx"
     with locked(path):
         if not path.is_file():
             with replacing(path, durable=False) as temporary:
