@@ -33,10 +33,10 @@ from viceversa import engine, page
 from viceversa.config import ConfigError, DataConfig, load_config
 from viceversa.config.load import load_words, parse_override
 from viceversa.data import ImageError, open_stream, water2wine
+from viceversa.data.archives import ArchiveError, Limits, unpack
 from viceversa.data.cache import open_cache
 from viceversa.data.card import CARD
 from viceversa.data.decode import open_picture, picture_size
-from viceversa.data.fetch.archives import ArchiveError, Limits, unpack
 from viceversa.data.manifest import open_manifest
 from viceversa.data.prepare.caching import make_cache
 from viceversa.data.shards import open_shards

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from viceversa.data.fetch.archives import ArchiveError, Limits, is_archive, safe_path, unpack
+from viceversa.data.archives import ArchiveError, Limits, is_archive, safe_path, unpack
 
 FILES = {"set/trainA/1.jpg": b"a" * 700, "set/trainA/ü 2.jpg": b"", "set/trainB/deep/1.jpg": os.urandom(600_000)}
 

@@ -15,9 +15,9 @@ from web import Site
 
 from support import Command
 from viceversa.config import load_config, load_words
-from viceversa.data.fetch import catalogue
-from viceversa.data.fetch.archives import ArchiveError
-from viceversa.data.fetch.catalogue import SETS, KnownSet
+from viceversa.data import catalogue
+from viceversa.data.archives import ArchiveError
+from viceversa.data.catalogue import SETS, KnownSet
 from viceversa.data.fetch.download import FetchError
 from viceversa.data.fetch.get import get_set, known
 

@@ -17,11 +17,10 @@ from test_archives import tree, zipped
 from web import Site
 
 from viceversa.config import ConfigError, DataConfig, load_words
-from viceversa.data import find_source
-from viceversa.data.fetch import remote
-from viceversa.data.fetch.archives import ArchiveError, Limits
+from viceversa.data import find_source, remote
+from viceversa.data.archives import ArchiveError, Limits
 from viceversa.data.fetch.download import FetchError
-from viceversa.data.fetch.remote import is_remote, local_folder
+from viceversa.data.remote import is_remote, local_folder
 
 pytestmark = pytest.mark.usefixtures("cache")
 

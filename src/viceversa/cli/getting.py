@@ -25,7 +25,7 @@ def get_data(
     viceversa data get horse2zebra
     viceversa data get facades datasets/facades
     """
-    from viceversa.data.fetch.catalogue import SETS
+    from viceversa.data.catalogue import SETS
     from viceversa.data.fetch.get import get_set, known
 
     if name is None or listing:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data import cache, folders, manifest, shards
-from viceversa.data.fetch.remote import is_remote, local_folder
+from viceversa.data.remote import is_remote, local_folder
 from viceversa.data.sources import Found, Source, completed
 
 

@@ -6,8 +6,8 @@ import shutil
 from difflib import get_close_matches
 from pathlib import Path
 
-from viceversa.data.fetch.archives import unpack
-from viceversa.data.fetch.catalogue import SETS, KnownSet
+from viceversa.data.archives import unpack
+from viceversa.data.catalogue import SETS, KnownSet
 from viceversa.data.fetch.download import FetchError, Wanted, download, silent
 from viceversa.data.fetch.transfer import Progress
 from viceversa.files import locked, replacing_folder

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from viceversa.config import ConfigError
-from viceversa.data.fetch.archives import DEFAULT, Limits, is_archive, safe_path, unpack
+from viceversa.data.archives import DEFAULT, Limits, is_archive, safe_path, unpack
 from viceversa.data.fetch.download import FetchError, Wanted, download
 from viceversa.data.fetch.transfer import Broken, Refused, megabytes, version_of
 from viceversa.data.images import EXTENSIONS
