@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from viceversa import engine, page
+from viceversa import engine, report
 from viceversa.config import ConfigError, DataConfig, load_config
 from viceversa.config.load import load_words, parse_override
 from viceversa.data import ImageError, open_stream, water2wine
@@ -519,7 +519,7 @@ def test_logs(run: Path, data: st.DataObject) -> None:
         text = "\n".join(map(json.dumps, data.draw(trees(lines)))).encode()
         nested = st.integers(1, 100_000).map(lambda n: b"[" * n)
         (run / name).write_bytes(data.draw(st.just(text) | mutations(text) | nested))
-    page.write(run)
+    report.write(run)
     diagnose(run)
     doctor = Doctor(run, load_config(run))
     doctor.recall()

@@ -17,9 +17,10 @@ LEVELS = [
     {"registry", "devices", "seeds"},
     {"losses", "nets", "data", "metrics"},
     {"methods", "backends"},
-    {"page"},
-    {"engine", "translator"},
-    {"translate", "evaluate", "info", "demo", "interop", "bench", "estimate", "errors", "gallery"},
+    {"translator"},
+    {"report"},
+    {"engine"},
+    {"translate", "evaluate", "info", "demo", "interop", "bench", "estimate", "errors"},
     {"cli"},
     {"__main__"},
 ]

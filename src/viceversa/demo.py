@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from viceversa import engine, page
+from viceversa import engine, report
 from viceversa.config import Config, load_config
 from viceversa.data import water2wine
 from viceversa.data.grid import grid
@@ -52,7 +52,7 @@ def run(out: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, float]]
         temporary.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
     with replacing(out / "before_after_truth.png") as temporary:
         grid(columns).save(temporary)
-    console.print(f"look: {out / 'before_after_truth.png'}, and the whole run as one page: {out / 'run' / page.NAME}")
+    console.print(f"look: {out / 'before_after_truth.png'}, and the whole run as one page: {out / 'run' / report.NAME}")
     return figures
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from viceversa import engine, page
+from viceversa import engine, report
 from viceversa.config import Config, load_config, to_yaml
 from viceversa.data import water2wine
 from viceversa.data.images import open_picture
@@ -124,7 +124,7 @@ def test_a_training_is_examined_as_it_goes(tiny: Any, capfd: pytest.CaptureFixtu
     assert {line["step"] for line in lines} == {8}
     assert {line["since"] for line in lines} <= {4, 8}
     assert capfd.readouterr().out.count("doctor: ") >= len(lines)
-    page.write(Path(config.run))
+    report.write(Path(config.run))
     assert lines[0]["remedy"].split(";")[0] in (Path(config.run) / "report.html").read_text("utf-8")
 
 

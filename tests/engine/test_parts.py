@@ -238,7 +238,7 @@ def test_a_training_writes_its_page_and_survives_one_that_cannot_be_written(
     assert "8 of 8 steps" in html
     assert ">finished<" in html
     assert f"<dd>{torch.__version__}</dd>" in html
-    monkeypatch.setattr("viceversa.page.write", lambda run: 1 / 0)
+    monkeypatch.setattr("viceversa.report.write", lambda run: 1 / 0)
     config = tiny("cyclegan", "train.report=true", run="pageless")
     engine.train(config)
     assert "report.html: not written (division by zero)" in capsys.readouterr().out.replace("\n", "")

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from viceversa.cli import benchmarking, data, evaluate, presets, reporting, showing, training, translate, trusting
+from viceversa.cli import benchmarking, data, evaluate, presets, report, showing, training, translate, trusting
 from viceversa.cli.words import LAYOUT
 from viceversa.errors import INTERRUPTED, one_line
 
@@ -55,11 +55,11 @@ app.command()(translate.translate)
 app.command()(evaluate.evaluate)
 app.command()(training.demo)
 app.command("import")(translate.import_weights)
-app.command()(reporting.report)
+app.command()(report.report)
 app.command()(showing.doctor)
-app.command()(reporting.compare)
-app.command()(reporting.sweep)
-app.command()(reporting.grid)
+app.command()(report.compare)
+app.command()(report.sweep)
+app.command()(report.grid)
 app.command()(showing.info)
 app.command("config")(showing.show_config)
 app.command()(benchmarking.bench)

@@ -20,8 +20,8 @@ from viceversa.data.sheet import read_sheet
 from viceversa.engine.findings import PROBES, Case, Finding, of_gradients, of_losses
 from viceversa.engine.image_statistics import Pictures
 from viceversa.files import replacing
-from viceversa.page.facts import sheets
-from viceversa.page.lines import Found, Losses, read_lines
+from viceversa.report.facts import sheets
+from viceversa.report.lines import Found, Losses, read_lines
 
 NAME = "doctor.jsonl"
 LINES = 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from viceversa import page
+from viceversa import report
 from viceversa.config import Config
 from viceversa.data import Stream
 from viceversa.data.sheet import write_sheet
@@ -47,6 +47,6 @@ class Show:
         if not (self.leads and self.train.report):
             return
         try:
-            page.write(self.run)
+            report.write(self.run)
         except Exception as error:
-            self.report.say(f"{self.run / page.NAME}: not written ({error})")
+            self.report.say(f"{self.run / report.NAME}: not written ({error})")

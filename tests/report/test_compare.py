@@ -13,9 +13,9 @@ from small import SMALL
 
 from viceversa import engine
 from viceversa.config import Config, ConfigError
-from viceversa.gallery import compare as page
-from viceversa.gallery.compare import compare
-from viceversa.gallery.sweep import sweep, variants
+from viceversa.report import compare as page
+from viceversa.report.compare import compare
+from viceversa.report.sweep import sweep, variants
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from viceversa.config import Config, load_config
-from viceversa.page.lines import Event, Found, Line, Losses, Metric, read_lines
+from viceversa.report.lines import Event, Found, Line, Losses, Metric, read_lines
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,22 @@
-"""Two small runs on the same data, of two steps each."""
+"""Runs to make pages of."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from runs import make_run
 from small import SMALL
 
 from viceversa import engine
 from viceversa.config import load_config
 from viceversa.data import water2wine
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A finished run with samples, losses and events, and nothing else."""
+    return make_run(tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from pathlib import Path
 from viceversa import engine, methods
 from viceversa.config import Config, ConfigError, load_words
 from viceversa.config.load import TEXTS
-from viceversa.gallery.compare import compare
+from viceversa.report.compare import compare
 
 
 @dataclass

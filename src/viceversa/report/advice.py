@@ -6,8 +6,8 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from viceversa.page.facts import Facts
-from viceversa.page.scores import Score, best
+from viceversa.report.facts import Facts
+from viceversa.report.scores import Score, best
 
 SLOPE = 0.02  # of its whole change; a score that moved more in the last quarter is not at its end yet
 

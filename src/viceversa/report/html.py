@@ -12,7 +12,7 @@ from viceversa import __version__
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-FOLDER = Path(__file__).parents[1] / "templates"
+FOLDER = Path(__file__).parent / "templates"
 
 
 def render(template: str, **values: Any) -> str:

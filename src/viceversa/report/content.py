@@ -9,14 +9,14 @@ from typing import Any
 
 from PIL import Image
 
-from viceversa.page.advice import advice
-from viceversa.page.curves import charts, mean_closeness
-from viceversa.page.facts import Facts
-from viceversa.page.films import Frame, Picture, embed, exhibits, frames, spread
-from viceversa.page.html import duration
-from viceversa.page.lines import Line
-from viceversa.page.scores import Score, best, histories
-from viceversa.page.settings import command, differences, nearest_preset
+from viceversa.report.advice import advice
+from viceversa.report.curves import charts, mean_closeness
+from viceversa.report.facts import Facts
+from viceversa.report.films import Frame, Picture, embed, exhibits, frames, spread
+from viceversa.report.html import duration
+from viceversa.report.lines import Line
+from viceversa.report.scores import Score, best, histories
+from viceversa.report.settings import command, differences, nearest_preset
 
 HEADLINES = 3  # pictures of each direction at the top
 PAIRS = "They learned from pairs: every picture came with its answer."

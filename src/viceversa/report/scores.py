@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from viceversa.page.facts import Facts
-from viceversa.page.lines import Line
+from viceversa.report.facts import Facts
+from viceversa.report.lines import Line
 
 
 @dataclass(frozen=True)

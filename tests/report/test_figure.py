@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from viceversa.data.images import open_picture
-from viceversa.gallery import figure
+from viceversa.report import figure
 from viceversa.translator import Translator
 
 Runs = tuple[Path, Path]

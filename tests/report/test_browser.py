@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from runs import lines, make_run, write_samples
 
-from viceversa import page
-from viceversa.page.serve import Server
+from viceversa import report
+from viceversa.report.serve import Server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -64,7 +64,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = make_run(tmp_path_factory.mktemp("browser"), "train.batch=4")
     finding = {"step": 300, "since": 100, "finding": "tint", "message": "reddish", "remedy": "method.identity=1"}
     lines(run / "doctor.jsonl", [{**finding, "severity": s, "picture": None} for s in ("note", "warning", "error")])
-    return page.write(run)
+    return report.write(run)
 
 
 @pytest.fixture(params=SCREENS, ids=lambda screen: f"{screen[0]}-{screen[1]}")
@@ -148,7 +148,7 @@ def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Br
             tab.clock.run_for(6_000)
         tab.wait_for_timeout(300)
         write_samples(run, 200, 0.4)
-        os.utime(run / page.NAME, (1, 1))
+        os.utime(run / report.NAME, (1, 1))
         with tab.expect_navigation():
             tab.clock.run_for(6_000)
             tab.wait_for_timeout(500)
@@ -157,7 +157,7 @@ def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Br
         server.shutdown()
     still = chromium.new_page()
     still.clock.install()
-    from_disk = Visit(still, (run / page.NAME).as_uri())
+    from_disk = Visit(still, (run / report.NAME).as_uri())
     still.clock.run_for(60_000)
     assert len([url for url in from_disk.requests if not url.startswith("data:")]) == 1
     assert from_disk.complaints == []
@@ -169,7 +169,7 @@ def test_the_server_gives_the_page_and_nothing_else(tmp_path: Path) -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         assert server.server_address[0] == "127.0.0.1"
         with urllib.request.urlopen(server.url) as answer:
-            assert answer.read() == (run / page.NAME).read_bytes()
+            assert answer.read() == (run / report.NAME).read_bytes()
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(server.url + "config.yaml")
         server.shutdown()

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from viceversa.config import Direction
 from viceversa.files import replacing
-from viceversa.gallery.outcome import OPPOSITE, Exam, Pixels, configuration, directions, exams, masks, translated
+from viceversa.report.outcome import OPPOSITE, Exam, Pixels, configuration, directions, exams, masks, translated
 
 COLUMNS = ("input", "AtoB", "BtoA", "cycle", "mask", "truth")
 POINT = 1 / 72  # inches

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from viceversa.files import replacing
-from viceversa.page.content import content
-from viceversa.page.facts import read_facts
-from viceversa.page.html import render
+from viceversa.report.content import content
+from viceversa.report.facts import read_facts
+from viceversa.report.html import render
 
 __all__ = ["NAME", "stale", "write"]
 

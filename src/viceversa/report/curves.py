@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from viceversa.page.facts import Facts
-from viceversa.page.films import Frame
-from viceversa.page.lines import Line
-from viceversa.page.scores import KINDS, arrow, base
+from viceversa.report.facts import Facts
+from viceversa.report.films import Frame
+from viceversa.report.lines import Line
+from viceversa.report.scores import KINDS, arrow, base
 
 POINTS = 600  # of a curve on the page; more are averaged together
 

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from viceversa import page
+from viceversa import report
 
 
 class Server(ThreadingHTTPServer):
@@ -30,7 +30,7 @@ class Server(ThreadingHTTPServer):
     def page(self) -> Path:
         """Return the page, up to date."""
         with self.writing:
-            return page.write(self.run) if page.stale(self.run) else self.run / page.NAME
+            return report.write(self.run) if report.stale(self.run) else self.run / report.NAME
 
 
 class Handler(BaseHTTPRequestHandler):

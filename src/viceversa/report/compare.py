@@ -14,14 +14,14 @@ from PIL import Image
 from viceversa.config import Config, Direction, flat, to_tree
 from viceversa.data.images import luminance
 from viceversa.files import replacing
-from viceversa.gallery.outcome import OPPOSITE, Exam, Pixels, configuration, directions, exams, translated
 from viceversa.metrics import l1, psnr
-from viceversa.page.curves import Chart, mean_closeness
-from viceversa.page.facts import Facts, read_facts
-from viceversa.page.films import Picture, embed, frames, spread
-from viceversa.page.html import render
-from viceversa.page.scores import histories
-from viceversa.page.settings import shown
+from viceversa.report.curves import Chart, mean_closeness
+from viceversa.report.facts import Facts, read_facts
+from viceversa.report.films import Picture, embed, frames, spread
+from viceversa.report.html import render
+from viceversa.report.outcome import OPPOSITE, Exam, Pixels, configuration, directions, exams, translated
+from viceversa.report.scores import histories
+from viceversa.report.settings import shown
 
 Values: TypeAlias = Mapping[str, float]
 SHOWN = 8  # inputs on the page; figures are of all test pictures, at most

@@ -25,13 +25,13 @@ def report(
     viceversa report runs/h2z
     viceversa report runs/h2z --serve
     """
-    from viceversa import page
+    from viceversa import report
 
-    path = page.write(run)
+    path = report.write(run)
     typer.echo(f"{path}: written, {path.stat().st_size / 1e6:.1f} MB")
     if not serve:
         return
-    from viceversa.page.serve import Server
+    from viceversa.report.serve import Server
 
     with Server(run, port) as server:
         typer.echo(f"serving {server.url} to this machine; Ctrl-C stops")
@@ -49,7 +49,7 @@ def compare(words: Annotated[list[Path], argument("RUN|OUT.html")]) -> None:
     \b
     viceversa compare runs/cyclegan runs/cut comparison.html
     """
-    from viceversa.gallery.compare import compare
+    from viceversa.report.compare import compare
 
     *runs, out = words
     compare(runs, out)
@@ -65,7 +65,7 @@ def sweep(preset: Preset, overrides: Overrides = None) -> None:
     \b
     viceversa sweep cyclegan data.root=h2z method.identity=0,0.5 seed=1,2
     """
-    from viceversa.gallery.sweep import sweep, variants
+    from viceversa.report.sweep import sweep, variants
 
     words = [preset, *(overrides or [])]
     folder = Path(next(iter(variants(words).values())).run).parent
@@ -98,7 +98,7 @@ def grid(
     viceversa grid runs/h2z --rows 4 --columns input,AtoB,cycle --out figure.png
     viceversa grid runs/h2z --pick 3,7 --labels Horse,Zebra --out figure.svg
     """
-    from viceversa.gallery import figure
+    from viceversa.report import figure
 
     names = [name.strip() for name in columns.split(",")]
     numbers = figure.numbers(pick) if pick else []

@@ -13,14 +13,14 @@ import pytest
 from PIL import Image
 from runs import lines, make_run, write_samples
 
-from viceversa import methods, page
+from viceversa import methods, report
 from viceversa.config import load_config, load_words, presets
-from viceversa.page import films
-from viceversa.page.settings import command, nearest_preset
+from viceversa.report import films
+from viceversa.report.settings import command, nearest_preset
 
 
 def text(run: Path) -> str:
-    return page.write(run).read_text("utf-8")
+    return report.write(run).read_text("utf-8")
 
 
 def words(run: Path) -> str:
@@ -116,7 +116,7 @@ def test_a_line_that_is_being_written_and_one_of_another_kind_are_passed_over(ru
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"not a run, it has no config\.yaml"):
-        page.write(tmp_path)
+        report.write(tmp_path)
 
 
 def test_what_a_run_contains_is_text_and_no_markup(tmp_path: Path) -> None:
