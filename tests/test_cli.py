@@ -39,7 +39,6 @@ COMMANDS = [
     "import",
     "report",
     "compare",
-    "sweep",
     "grid",
     "doctor",
     "info",

@@ -9,13 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from small import SMALL
 
-from viceversa import engine
-from viceversa.config import Config, ConfigError
 from viceversa.report import compare as page
 from viceversa.report.compare import compare
-from viceversa.report.sweep import sweep, variants
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -94,46 +90,3 @@ def test_a_comparison_in_a_browser(chromium: Browser, compared: Path, width: int
     assert complaints == []
     assert [url for url in asked if not url.startswith("data:")] == [compared.as_uri()]
     tab.close()
-
-
-def test_variants_are_all_combinations_in_folders_of_their_own() -> None:
-    found = variants(["cyclegan", "data.root=a,b", "method.identity=0,0.5", "train.betas=[0.5,0.9],[0,0.9]"])
-    assert list(found) == [
-        *("identity-0_betas-0.5-0.9", "identity-0_betas-0-0.9"),
-        *("identity-0.5_betas-0.5-0.9", "identity-0.5_betas-0-0.9"),
-    ]
-    last = list(found.values())[-1]
-    assert (last.method["identity"], last.train.betas, last.data.root) == (0.5, (0.0, 0.9), "a,b")
-    assert last.run == "runs/sweep-cyclegan-a,b/identity-0.5_betas-0-0.9"
-    assert next(iter(variants(["cut", "run=here", "seed=1,2"]).values())).run == "here/seed-1"
-
-
-@pytest.mark.parametrize(("word", "said"), [("seed=1", "nothing varies"), ("train.lr=1e-4,no", r"train\.lr")])
-def test_an_impossible_sweep_is_refused_before_anything_is_trained(word: str, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        variants(["cyclegan", word])
-
-
-def test_a_sweep_trains_each_goes_on_after_a_failure_and_compares(
-    worlds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command = ["cyclegan", f"data.root={worlds}", *SMALL, f"run={tmp_path}", "method.identity=0,0.5"]
-    train, asked = engine.train, list[str]()
-
-    def flaky(config: Config) -> Path:
-        asked.append(Path(config.run).name)
-        if asked == ["identity-0"]:
-            raise ValueError("not finite")
-        return train(config)
-
-    monkeypatch.setattr(engine, "train", flaky)
-    said: list[str] = []
-    outcome = sweep(command, said.append)
-    assert said == ["identity-0 (1 of 2)", "identity-0.5 (2 of 2)"]
-    assert outcome.failed == {tmp_path / "identity-0": "not finite"}
-    assert outcome.trained == [tmp_path / "identity-0.5"]
-    assert not outcome.page.exists(), "one run is no comparison"
-    assert not sweep(command, said.append).failed
-    log = (tmp_path / "identity-0.5" / "events.jsonl").read_text().splitlines()
-    assert [json.loads(line)["event"] for line in log].count("continued") == 1
-    assert "identity-0, identity-0.5: each translates the same" in words(outcome.page)

@@ -1,14 +1,12 @@
-"""`viceversa report`, `compare`, `sweep` and `grid`."""
+"""`viceversa report`, `compare` and `grid`."""
 
-import sys
 import webbrowser
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from viceversa.cli.words import Overrides, Preset, Run, argument, has_browser, option
-from viceversa.errors import saved_when_interrupted
+from viceversa.cli.words import Run, argument, has_browser, option
 
 
 def report(
@@ -54,28 +52,6 @@ def compare(words: Annotated[list[Path], argument("RUN|OUT.html")]) -> None:
     *runs, out = words
     compare(runs, out)
     typer.echo(f"{out}: written, {out.stat().st_size / 1e6:.1f} MB")
-
-
-def sweep(preset: Preset, overrides: Overrides = None) -> None:
-    """Train variants one after the other, and compare them.
-
-    Keys with several values, separated by commas, vary; every combination is trained, in a folder of its own within the
-    one that run= names. The same command again goes on where it stopped.
-
-    \b
-    viceversa sweep cyclegan data.root=h2z method.identity=0,0.5 seed=1,2
-    """
-    from viceversa.report.sweep import sweep, variants
-
-    words = [preset, *(overrides or [])]
-    folder = Path(next(iter(variants(words).values())).run).parent
-    with saved_when_interrupted(str(folder)):
-        outcome = sweep(words, typer.echo)
-    for run, reason in outcome.failed.items():
-        typer.echo(f"viceversa: {run}: {reason}", err=True)
-    if outcome.page.is_file():
-        typer.echo(f"look: {outcome.page}")
-    sys.exit(bool(outcome.failed))
 
 
 def grid(
