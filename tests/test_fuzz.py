@@ -42,7 +42,7 @@ from viceversa.data.prepare.caching import make_cache
 from viceversa.data.shards import open_shards
 from viceversa.data.sheet import CHUNK, read_sheet
 from viceversa.engine.checkpoint import Checkpoints
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.doctor import Doctor, diagnose
 from viceversa.engine.learner import Learner
 from viceversa.engine.report import rewind
@@ -222,7 +222,7 @@ def test_checkpoints(place: Path, data: bytes) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "step-00000004.pt").write_bytes(data)
     with refused_by(ValueError):
-        Checkpoints(folder, World(), keep=1, every=1).restore()
+        Checkpoints(folder, DistInfo(), keep=1, every=1).restore()
 
 
 @pytest.fixture(scope="module")

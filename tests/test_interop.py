@@ -145,10 +145,10 @@ def test_training_starts_from_imported_weights(direction: str, imported: Path) -
     weights = load_generator(imported)[0].state_dict()
     learner = Learner(tiny(f"init.{direction}={imported}", "generator.dropout=0.5"), 4)
     learner.start()
-    for translators in (learner.method.translators(), learner.average.translators()):
+    for translators in (learner.method.translators(), learner.ema.translators()):
         assert {way for way, net in translators.items() if equal(net.state_dict(), weights)} == {direction}
     x, wanted = golden(GENERATOR)
-    first_sample = learner.average.translators()[direction](x)  # type: ignore[index]
+    first_sample = learner.ema.translators()[direction](x)  # type: ignore[index]
     assert (first_sample - wanted).abs().max() <= 1e-5 * wanted.abs().max()
 
 

@@ -13,7 +13,7 @@ from viceversa import methods
 from viceversa.config import Config
 from viceversa.data import open_stream
 from viceversa.devices import pick_device
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
 from viceversa.engine.settle import settled
 
@@ -48,7 +48,7 @@ def estimate(config: Config) -> Estimate:
     config = methods.complete(config)
     methods.check(config)
     device = pick_device(config.train.device)
-    config, _ = settled(config, device, World())
+    config, _ = settled(config, device, DistInfo())
     stream = open_stream(config)
     methods.check_pairs(config, stream.source.train.paired)
     epoch = stream.steps_per_epoch()

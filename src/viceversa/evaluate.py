@@ -16,7 +16,7 @@ from viceversa.data.images import list_images, open_picture, with_channels
 from viceversa.data.testset import TestSet
 from viceversa.devices import pick_device
 from viceversa.engine import distributed
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.validation import Evaluation, Line, lines
 from viceversa.methods.base import Translators
 from viceversa.metrics import Picture as Shown
@@ -53,8 +53,8 @@ def evaluate_model(
     Under torchrun the processes share the work; the first returns the lines, the others none. Raises ConfigError,
     ValueError or OSError with the remedy.
     """
-    world = distributed.place()
-    device = pick_device(asked.device, world.local_rank)
+    dist = DistInfo.from_env()
+    device = pick_device(asked.device, dist.local_rank)
     loaded = _translators(model, raw, best)
     config = _config(model, next(iter(loaded.values()))[2], list(overrides))
     pictures = TestSet(find_source(config.data), config)
@@ -67,14 +67,14 @@ def evaluate_model(
             f"{', '.join(wanted)}: the data is not paired; ask for kid, or say data.paired_test=true if test pictures "
             "of the same name belong together"
         )
-    with distributed.joined(world, device):
-        found = Evaluation(pictures, metrics, world, device).scores(translators)
+    with distributed.process_group(dist, device):
+        found = Evaluation(pictures, metrics, dist, device).scores(translators)
     result = []
     for direction, scores in found.items():
         path, _, card = loaded[direction]
         weights = "ema" if card.trained.get("ema") and not card.trained.get("raw") else "raw"
         result += lines(direction, scores, card.trained.get("step"), weights, _protocol(path, card, pictures))
-    if model.is_dir() and world.leads:
+    if model.is_dir() and dist.is_main:
         append(model / "metrics.jsonl", result)
     return result
 
@@ -85,8 +85,8 @@ def evaluate_folders(images: Path, against: Path, asked: Asked = Asked(), *, hal
     Where all names of `images` are found in `against` (subfolders count, suffixes don't), each is also compared with
     its namesake. Under torchrun the processes share the work. Raises ValueError or OSError with the remedy.
     """
-    world = distributed.place()
-    device = pick_device(asked.device, world.local_rank)
+    dist = DistInfo.from_env()
+    device = pick_device(asked.device, dist.local_rank)
     fakes, reals = (_named(folder) for folder in (images, against))
     alone = [name for name in fakes if name not in reals]
     names = asked.metrics or suited(not alone, False, min(len(fakes), len(reals)))
@@ -95,8 +95,8 @@ def evaluate_folders(images: Path, against: Path, asked: Asked = Asked(), *, hal
         raise ValueError(f"{', '.join(wanted)}: needs a picture called {alone[0]} in {against}, to compare with")
     panel = Panel(metrics)
     mean = None if alone else _mean([reals[name] for name in fakes], half)
-    with distributed.joined(world, device):
-        for number, name in _share(fakes, world):
+    with distributed.process_group(dist, device):
+        for number, name in _share(fakes, dist):
             picture, truth = _read(fakes[name]), None if alone else _read(reals[name], half)
             candidates: dict[Candidate, Shown] = {"translation": picture}
             if truth is not None and picture.shape != truth.shape:
@@ -106,14 +106,14 @@ def evaluate_folders(images: Path, against: Path, asked: Asked = Asked(), *, hal
             if mean is not None and mean.shape == picture.shape:
                 candidates["mean"] = mean
             panel.show(number, candidates, truth)
-        for number, name in _share(reals, world):
+        for number, name in _share(reals, dist):
             panel.show_real(number, _read(reals[name], half))
-        shares = distributed.gathered(panel.notes, world)
+        shares = distributed.all_gather(panel.notes, dist)
     for notes in shares:
         panel.merge(notes)
     half_note = {"half": half} if half else {}
     protocol = {"by": "evaluate", "images": str(images), "against": str(against), **half_note}
-    return lines(None, panel.scores(), None, None, protocol) if world.leads else []
+    return lines(None, panel.scores(), None, None, protocol) if dist.is_main else []
 
 
 def append(path: Path, found: Sequence[Line]) -> None:
@@ -163,8 +163,8 @@ def _named(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _share(names: Mapping[str, Path], world: World) -> Iterable[tuple[int, str]]:
-    return list(enumerate(names))[world.rank :: world.size]
+def _share(names: Mapping[str, Path], dist: DistInfo) -> Iterable[tuple[int, str]]:
+    return list(enumerate(names))[dist.rank :: dist.world_size]
 
 
 def _read(path: Path, half: Half | None = None) -> Shown:

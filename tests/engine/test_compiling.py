@@ -10,7 +10,7 @@ import torch
 
 from viceversa.config import ConfigError, load_config
 from viceversa.engine import compiling, settle
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
 from viceversa.engine.settle import settled
 from viceversa.methods import METHODS
@@ -33,7 +33,7 @@ def agree(tiny: Any, method: str) -> None:
     )
     assert losses(compiled) == pytest.approx(losses(plain), rel=1e-4, abs=1e-5)
     assert list(compiled.method.state_dict()) == list(plain.method.state_dict())
-    assert list(compiled.average.state_dict()) == list(plain.average.state_dict())
+    assert list(compiled.ema.state_dict()) == list(plain.ema.state_dict())
 
 
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # the compiler's own, which it would not let through
@@ -79,7 +79,7 @@ def test_auto_compiles_where_it_pays(
 ) -> None:
     monkeypatch.setattr(settle, "seconds_per_step", lambda config, device: seconds if config.train.compile else 1.0)
     config = tiny("cyclegan", "train.compile=auto", f"train.length={length}", "train.decay=1 step")
-    assert settled(config, device, World())[0].train.compile is chosen
+    assert settled(config, device, DistInfo())[0].train.compile is chosen
 
 
 def test_a_run_keeps_what_was_chosen(tiny: Any) -> None:
@@ -87,4 +87,4 @@ def test_a_run_keeps_what_was_chosen(tiny: Any) -> None:
     Path(config.run).mkdir()
     (Path(config.run) / "config.yaml").write_text("train: {compile: true}\n")
     assert load_config(config.run).train.compile is True
-    assert settled(config, CPU, World())[0].train.compile is True
+    assert settled(config, CPU, DistInfo())[0].train.compile is True

@@ -18,7 +18,7 @@ from trees import assert_equal_runs
 from viceversa import engine
 from viceversa.engine import checkpoint, distributed, room
 from viceversa.engine.checkpoint import Checkpoints
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
 from viceversa.engine.room import needed
 from viceversa.files import sweep
@@ -90,8 +90,8 @@ def states(step: int) -> tuple[dict[str, Any], dict[str, Any]]:
 @pytest.fixture
 def pair(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes that never talk, one after the other."""
-    monkeypatch.setattr(distributed, "wait", lambda world: None)
-    monkeypatch.setattr(distributed, "gathered", lambda value, world: [value])
+    monkeypatch.setattr(distributed, "barrier", lambda dist: None)
+    monkeypatch.setattr(distributed, "all_gather", lambda value, dist: [value])
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -99,8 +99,8 @@ def pair(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("pair")
 def test_killed_at_any_write_there_is_a_whole_checkpoint(tmp_path: Path, processes: int, keep: int) -> None:
     def ranks(folder: Path) -> list[Checkpoints]:
-        worlds = [World(rank, processes) for rank in reversed(range(processes))]
-        return [Checkpoints(folder, world, keep=keep, every=1) for world in worlds]
+        everyone = [DistInfo(rank, processes) for rank in reversed(range(processes))]
+        return [Checkpoints(folder, dist, keep=keep, every=1) for dist in everyone]
 
     before = tmp_path / "before"
     for step in (1, 2):
@@ -155,7 +155,7 @@ def test_a_run_killed_at_any_write_continues_exactly(tiny: Any, failure: type[Ba
 
 @pytest.mark.usefixtures("pair")
 def test_on_a_full_disk_older_checkpoints_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = Checkpoints(tmp_path, World(), keep=3, every=1)
+    kept = Checkpoints(tmp_path, DistInfo(), keep=3, every=1)
     for step in (1, 2, 3):
         kept.save(step, *states(step))
     write = checkpoint._write

@@ -16,7 +16,7 @@ from viceversa import engine
 from viceversa.config import Config, ConfigError, to_yaml
 from viceversa.engine import checkpoint
 from viceversa.engine.checkpoint import deal
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.methods import METHODS
 
 EXACT = ["train.precision=fp64", "train.optimizer=sgd", "train.lr=0.01", "generator.norm=instance"]
@@ -53,7 +53,7 @@ def test_two_processes_equal_a_double_batch(tiny: Any, method: str) -> None:
         torch.load(checkpoint.found(Path(c.run) / "checkpoints")[0], weights_only=True)["shared"]
         for c in (double, pair)
     )
-    for part in ("method", "average"):
+    for part in ("method", "ema"):
         for name, value in one[part].items():
             if "pool" not in name and value.is_floating_point():
                 assert (value - two[part][name]).norm() <= 1e-8 * value.norm() + 1e-12, name
@@ -133,7 +133,7 @@ def test_another_number_of_processes_goes_on_with_the_same_pictures(tiny: Any) -
     for name, value in one["method"].items():
         if value.is_floating_point():
             assert (value - two["method"][name]).norm() <= 1e-8 * value.norm() + 1e-12, name
-    with pytest.raises(ConfigError, match=r"4 pictures of each world a step, and would take 1 "):
+    with pytest.raises(ConfigError, match=r"4 pictures of each domain a step, and would take 1 "):
         engine.train(tiny("cyclegan", *options, "train.length=8 steps", run="changed"))
 
 
@@ -146,11 +146,11 @@ def test_what_each_process_had_is_dealt_out_anew() -> None:
         }
 
     everyone = [own(1, 2, 3), own(4), own()]
-    two = [deal(everyone, World(rank, 2)) for rank in (0, 1)]
+    two = [deal(everyone, DistInfo(rank, 2)) for rank in (0, 1)]
     assert [part["pools"]["pool.images"].flatten().tolist() for part in two] == [[1, 2], [4, 3]]
     assert [float(part["meter"]["sums"]["gan"]) for part in two] == [40, 0]
     assert [float(part["meter"]["counts"]["gan"]) for part in two] == [4, 0]
-    assert deal([own(), own()], World())["pools"]["pool.images"].numel() == 0
+    assert deal([own(), own()], DistInfo())["pools"]["pool.images"].numel() == 0
 
 
 def test_all_processes_take_the_newest_checkpoint_that_all_can_read(tiny: Any) -> None:

@@ -15,7 +15,7 @@ from trees import assert_equal_runs, final_state
 from viceversa import engine
 from viceversa.config import ConfigError, load_config
 from viceversa.engine import checkpoint, folder
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.folder import locked
 
 CONSTANT = ["train.schedule=constant", "train.decay=0 steps"]
@@ -25,7 +25,7 @@ def test_two_processes_do_not_train_in_one_folder(tiny: Any, monkeypatch: pytest
     monkeypatch.setattr(folder, "PATIENCE", 0)
     config = tiny("pix2pix")
     with (
-        locked(Path(config.run), World()),
+        locked(Path(config.run), DistInfo()),
         pytest.raises(ConfigError, match=r"another process is training in it \(process \d+ on "),
     ):
         engine.train(config)
@@ -39,11 +39,11 @@ def test_the_lock_of_a_killed_process_is_no_obstacle(tmp_path: Path, monkeypatch
         assert other.stdout
         other.stdout.readline()
         monkeypatch.setattr(folder, "PATIENCE", 0)
-        with pytest.raises(ConfigError, match="another process"), locked(tmp_path, World()):
+        with pytest.raises(ConfigError, match="another process"), locked(tmp_path, DistInfo()):
             pass
         other.kill()
         other.wait()
-    with locked(tmp_path, World()):
+    with locked(tmp_path, DistInfo()):
         pass
 
 

@@ -73,7 +73,7 @@ def log(config: Config, kind: str) -> list[dict[str, Any]]:
 
 def assert_finite(run: str) -> None:
     state = final_state(run)
-    for part in ("method", "average"):
+    for part in ("method", "ema"):
         assert all(value.isfinite().all() for value in state[part].values())
     assert all(value.isfinite().all() for value in state["own"]["pools"].values())
 

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 from viceversa import engine
-from viceversa.engine.chores import Chore
+from viceversa.engine.callbacks import Callback
 from viceversa.engine.learner import Learner
 from viceversa.engine.pace import Pace
 from viceversa.engine.samples import thin_out
 
 
-def chore(name: str, every: int) -> Chore:
-    return Chore(name, every, lambda: None)
+def chore(name: str, every: int) -> Callback:
+    return Callback(name, every, lambda: None)
 
 
 @pytest.mark.parametrize(("every", "total"), [(3, 10), (5, 10), (20, 10), (1, 4)])

@@ -16,7 +16,7 @@ from torch import nn
 
 from viceversa import engine, methods
 from viceversa.config import ConfigError, TrainConfig
-from viceversa.engine.average import Average
+from viceversa.engine.ema import Ema
 from viceversa.engine.interrupt import listening
 from viceversa.engine.learner import Learner
 from viceversa.engine.optimizers import make_optimizer, remembers_what_it_must
@@ -93,7 +93,7 @@ def test_normalised_gradient_descent_takes_steps_of_one_length() -> None:
 
 def test_the_average_forgets_its_start_and_then_moves_slowly() -> None:
     net = ResNetGenerator(3, 3, width=4, blocks=1)
-    average = Average({"AtoB": net}, 0.9, "running")
+    average = Ema({"AtoB": net}, 0.9, "running")
     mine, theirs = average.translators()["AtoB"].head.bias, net.head.bias
     mine.data.zero_()
     theirs.data.fill_(1.0)
@@ -101,7 +101,7 @@ def test_the_average_forgets_its_start_and_then_moves_slowly() -> None:
     assert mine[0].item() == pytest.approx(0.9)  # decay 1/10
     average.update({"AtoB": net}, step=10_000)
     assert mine[0].item() == pytest.approx(0.91)  # decay 0.9
-    Average({"AtoB": net}, 0.0, "running").update({"AtoB": net}, step=5)
+    Ema({"AtoB": net}, 0.0, "running").update({"AtoB": net}, step=5)
 
 
 def test_an_update_touches_its_own_group_only(tiny: Any, worlds: Path) -> None:

@@ -21,7 +21,7 @@ from viceversa import engine
 from viceversa.config import Config, ConfigError, to_yaml
 from viceversa.engine import checkpoint
 from viceversa.engine.checkpoint import Checkpoints
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.interrupt import Interrupted
 from viceversa.engine.learner import Learner
 from viceversa.engine.schedule import Plateau
@@ -151,7 +151,7 @@ def test_a_damaged_checkpoint_does_not_pass_for_the_newest(tmp_path: Path) -> No
     """A signal may ask to save before the run is as far again; that must not be deleted as the older of the two."""
 
     def checkpoints() -> Checkpoints:
-        return Checkpoints(tmp_path, World(), keep=2, every=5)
+        return Checkpoints(tmp_path, DistInfo(), keep=2, every=5)
 
     for step in (5, 10):
         checkpoints().save(step, {"step": step}, {})
@@ -164,7 +164,7 @@ def test_a_damaged_checkpoint_does_not_pass_for_the_newest(tmp_path: Path) -> No
 
 
 def test_a_damaged_checkpoint_is_what_a_full_disk_costs_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    saved = Checkpoints(tmp_path, World(), keep=3, every=5)
+    saved = Checkpoints(tmp_path, DistInfo(), keep=3, every=5)
     for step in (5, 10):
         saved.save(step, {"step": step}, {})
     (tmp_path / "step-00000010.pt").write_bytes(b"")

@@ -11,7 +11,7 @@ import torch
 from viceversa import engine
 from viceversa.config import Config, load_config
 from viceversa.engine import settle
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
 from viceversa.engine.settle import settled
 from viceversa.nets.convolutions import Conv3x3
@@ -41,24 +41,24 @@ def form(config: Config) -> tuple[str, bool]:
 
 
 def test_the_fastest_form_is_taken_and_remembered(tiny: Any, trials: dict[Any, float]) -> None:
-    config, why = settled(tiny("cyclegan", *AUTO), CPU, World())
+    config, why = settled(tiny("cyclegan", *AUTO), CPU, DistInfo())
     assert form(config) == ("bf16", True)
     assert why == "computing in bf16, channels_last: the fastest of 4 ways tried here, by up to 3.0 times"
     assert trials["trials"] == 4
-    assert form(settled(tiny("cyclegan", *AUTO, run="other"), CPU, World())[0]) == ("bf16", True)
+    assert form(settled(tiny("cyclegan", *AUTO, run="other"), CPU, DistInfo())[0]) == ("bf16", True)
     assert trials["trials"] == 4, "a second run need not try again"
-    settled(tiny("cyclegan", *AUTO, "generator.width=5"), CPU, World())
+    settled(tiny("cyclegan", *AUTO, "generator.width=5"), CPU, DistInfo())
     assert trials["trials"] == 8, "another network must"
 
 
 def test_winograd_is_tried_in_bf16(tiny: Any, trials: dict[Any, float]) -> None:
-    assert settled(tiny("cyclegan", *AUTO), CPU, World())[0].train.winograd is True
+    assert settled(tiny("cyclegan", *AUTO), CPU, DistInfo())[0].train.winograd is True
     trials["direct"] = 0.5
-    faster = settled(tiny("cyclegan", *AUTO, "generator.width=5"), CPU, World())[0].train
+    faster = settled(tiny("cyclegan", *AUTO, "generator.width=5"), CPU, DistInfo())[0].train
     assert (faster.precision, faster.winograd) == ("bf16", False)
-    plain = settled(tiny("cyclegan", *AUTO, "train.winograd=true"), CPU, World())[0].train
+    plain = settled(tiny("cyclegan", *AUTO, "train.winograd=true"), CPU, DistInfo())[0].train
     assert (plain.precision, plain.winograd) == ("bf16", True)
-    direct = settled(tiny("cyclegan", *AUTO, "train.winograd=false", "train.precision=fp32"), CPU, World())[0].train
+    direct = settled(tiny("cyclegan", *AUTO, "train.winograd=false", "train.precision=fp32"), CPU, DistInfo())[0].train
     assert (direct.precision, direct.winograd) == ("fp32", False)
 
 
@@ -67,16 +67,16 @@ def test_winograd_follows_a_rule_where_nothing_is_tried(
     units: bool, tiny: Any, trials: dict[Any, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settle, "winograd_pays", lambda dtype: dtype != torch.bfloat16 or not units)
-    assert settled(tiny("cyclegan", "train.precision=bf16"), CPU, World())[0].train.winograd is not units
-    assert settled(tiny("cyclegan"), CPU, World())[0].train.winograd is True
-    assert settled(tiny("cyclegan", "train.winograd=false"), CPU, World())[0].train.winograd is False
+    assert settled(tiny("cyclegan", "train.precision=bf16"), CPU, DistInfo())[0].train.winograd is not units
+    assert settled(tiny("cyclegan"), CPU, DistInfo())[0].train.winograd is True
+    assert settled(tiny("cyclegan", "train.winograd=false"), CPU, DistInfo())[0].train.winograd is False
     assert trials["trials"] == 0
 
 
 def test_several_processes_follow_the_rule_too(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settle, "winograd_pays", lambda dtype: dtype != torch.bfloat16)
     config = tiny("cyclegan", "train.precision=bf16", "train.channels_last=auto")
-    chosen = settled(config, CPU, World(0, 2))[0].train
+    chosen = settled(config, CPU, DistInfo(0, 2))[0].train
     assert (chosen.precision, chosen.channels_last, chosen.winograd) == ("bf16", True, False)
 
 
@@ -101,7 +101,7 @@ def test_the_learner_computes_as_it_is_told(tiny: Any) -> None:
 
 def test_bf16_must_be_worth_its_rounding(tiny: Any, trials: dict[Any, float]) -> None:
     trials["bf16", True] = 1.9
-    assert form(settled(tiny("cyclegan", *AUTO), CPU, World())[0]) == ("fp32", True)
+    assert form(settled(tiny("cyclegan", *AUTO), CPU, DistInfo())[0]) == ("fp32", True)
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def test_bf16_must_be_worth_its_rounding(tiny: Any, trials: dict[Any, float]) ->
     ],
 )
 def test_what_is_named_is_kept(words: list[str], expected: object, tiny: Any, trials: dict[Any, float]) -> None:
-    assert form(settled(tiny("cyclegan", *words), CPU, World())[0]) == expected
+    assert form(settled(tiny("cyclegan", *words), CPU, DistInfo())[0]) == expected
 
 
 def test_several_processes_do_not_try(tiny: Any, trials: dict[Any, float]) -> None:
-    assert form(settled(tiny("cyclegan", *AUTO), CPU, World(0, 2))[0]) == ("fp32", False)
+    assert form(settled(tiny("cyclegan", *AUTO), CPU, DistInfo(0, 2))[0]) == ("fp32", False)
     assert trials["trials"] == 0
 
 

@@ -25,7 +25,7 @@ from viceversa.bench.watch import Watched
 from viceversa.config import Config, ConfigError
 from viceversa.data import open_stream
 from viceversa.devices import pick_device
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.settle import settled
 from viceversa.methods.base import Batch
 from viceversa.nets.convolutions import choose_winograd
@@ -44,7 +44,7 @@ def measure(config: Config, *, steps: int = 5, against: str | None = None) -> Fa
         torch.set_num_threads(config.train.threads)
     config = methods.complete(config)
     methods.check(config)
-    config, _ = settled(config, device, World())
+    config, _ = settled(config, device, DistInfo())
     started = start_up()
     with tempfile.TemporaryDirectory() as folder:
         if not (config.data.root or config.data.a):

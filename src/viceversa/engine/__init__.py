@@ -12,7 +12,7 @@ from viceversa.config import Config, default_run
 from viceversa.data import Stream, open_stream
 from viceversa.devices import pick_device
 from viceversa.engine import distributed
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.folder import locked
 from viceversa.engine.fork import forked
 from viceversa.engine.learner import Learner
@@ -29,21 +29,21 @@ def train(config: Config, fork: Path | None = None) -> Path:
     Raises ConfigError, ValueError or OSError with the remedy, and `engine.interrupt.Interrupted` when a signal asked to
     stop (everything is saved then).
     """
-    world = distributed.place()
-    device = pick_device(config.train.device, world.local_rank)
+    dist = DistInfo.from_env()
+    device = pick_device(config.train.device, dist.local_rank)
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
     config = methods.complete(default_run(config, config.method["name"]))
     methods.check(config)
     stream = open_stream(config)
     methods.check_pairs(config, stream.source.train.paired)
-    begun = forked(config, fork, world) if fork else nullcontext(config)
-    with distributed.joined(world, device), locked(fork or Path(config.run), world), begun as config:
-        return _train(config, stream, world, device)
+    begun = forked(config, fork, dist) if fork else nullcontext(config)
+    with distributed.process_group(dist, device), locked(fork or Path(config.run), dist), begun as config:
+        return _train(config, stream, dist, device)
 
 
-def _train(config: Config, stream: Stream, world: World, device: torch.device) -> Path:
-    config, choice = settled(config, device, world)
-    learner = Learner(config, stream.steps_per_epoch(world.size), world, device)
-    Trainer(config, stream, learner, world, choice).fit()
+def _train(config: Config, stream: Stream, dist: DistInfo, device: torch.device) -> Path:
+    config, choice = settled(config, device, dist)
+    learner = Learner(config, stream.steps_per_epoch(dist.world_size), dist, device)
+    Trainer(config, stream, learner, dist, choice).fit()
     return Path(config.run)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from viceversa.config import ConfigError
 from viceversa.engine import distributed
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.files import replacing
 
 State = dict[str, Any]
@@ -35,8 +35,8 @@ class Checkpoints:
     a run that was never interrupted.
     """
 
-    def __init__(self, folder: Path, world: World, *, keep: int, every: int) -> None:
-        self.folder, self.world, self.keep, self.every = folder, world, keep, every
+    def __init__(self, folder: Path, dist: DistInfo, *, keep: int, every: int) -> None:
+        self.folder, self.dist, self.keep, self.every = folder, dist, keep, every
         self.spoilt: set[int] = set()
         """Steps of checkpoints that cannot be read. They must not pass for the newest when others are deleted."""
 
@@ -46,11 +46,11 @@ class Checkpoints:
         `shared` is the same on every rank and written once; `own` is written by each.
         """
         path = self.folder / _name(step)
-        if not self.world.leads:
-            _write(_of_rank(path, self.world.rank), own)
-        distributed.wait(self.world)
-        if self.world.leads:
-            self._write(path, {"shared": shared, "own": own, "world": self.world.size})
+        if not self.dist.is_main:
+            _write(_of_rank(path, self.dist.rank), own)
+        distributed.barrier(self.dist)
+        if self.dist.is_main:
+            self._write(path, {"shared": shared, "own": own, "world_size": self.dist.world_size})
             self.spoilt.discard(step)
             self._prune(self.keep)
 
@@ -59,12 +59,12 @@ class Checkpoints:
 
         `choose` may leave out some of the steps, or order them anew. Raises ValueError when none can be read.
         """
-        if self.world.leads:
+        if self.dist.is_main:
             self._sweep()
-        steps = distributed.gathered([step_of(path) for path in found(self.folder)], self.world)[0]
+        steps = distributed.all_gather([step_of(path) for path in found(self.folder)], self.dist)[0]
         for step in choose(steps):
             state = self._read(self.folder / _name(step))
-            if all(distributed.gathered(state is not None, self.world)):
+            if all(distributed.all_gather(state is not None, self.dist)):
                 return state
             self.spoilt.add(step)
         if steps:
@@ -77,7 +77,7 @@ class Checkpoints:
 
     def drop_after(self, step: int) -> None:
         """Delete the checkpoints of steps that were undone."""
-        for path in found(self.folder) if self.world.leads else []:
+        for path in found(self.folder) if self.dist.is_main else []:
             if step_of(path) > step:
                 _delete(path)
 
@@ -85,11 +85,11 @@ class Checkpoints:
         """Return shared and own state, or None, with a warning, if they cannot be read here."""
         try:
             state = _load(path)
-            before, rank = state["world"], self.world.rank
-            if before == self.world.size:
+            before, rank = state["world_size"], self.dist.rank
+            if before == self.dist.world_size:
                 return state["shared"], _load(_of_rank(path, rank)) if rank else state["own"]
             everyone = [state["own"], *(_load(_of_rank(path, other)) for other in range(1, before))]
-            return state["shared"], deal(everyone, self.world)
+            return state["shared"], deal(everyone, self.dist)
         except Exception as error:  # torch reports damage in many ways: RuntimeError, EOFError, UnpicklingError, ...
             reason = str(error).partition("\n")[0] or type(error).__name__
             log.warning("%s cannot be read (%s); trying the one before", path, reason)
@@ -139,7 +139,7 @@ def copy_newest(old: Path, new: Path, changes: State) -> list[Path]:
     for path in found(old):
         try:
             state = _load(path)
-            parts = {rank: _load(_of_rank(path, rank)) for rank in range(1, state["world"])}
+            parts = {rank: _load(_of_rank(path, rank)) for rank in range(1, state["world_size"])}
         except Exception as error:  # as above
             log.warning("%s cannot be read (%s); trying the one before", path, error)
             continue
@@ -151,18 +151,18 @@ def copy_newest(old: Path, new: Path, changes: State) -> list[Path]:
     raise ConfigError(f"{old}: no checkpoint to go on from")
 
 
-def deal(everyone: list[State], world: World) -> State:
+def deal(everyone: list[State], dist: DistInfo) -> State:
     """Return this process's part of what another number of processes had each for itself.
 
     Their pools' images are dealt out in turn; rank 0 takes over all their sums of losses.
     """
     pools = {
-        key: _stacked(list(_in_turn([own["pools"][key] for own in everyone]))[world.rank :: world.size])
+        key: _stacked(list(_in_turn([own["pools"][key] for own in everyone]))[dist.rank :: dist.world_size])
         for key in everyone[0]["pools"]
     }
     parts = [own["meter"] for own in everyone]
     meter = {
-        part: {name: sum(p[part][name] for p in parts) * int(world.leads) for name in parts[0][part]}
+        part: {name: sum(p[part][name] for p in parts) * int(dist.is_main) for name in parts[0][part]}
         for part in parts[0]
     }
     return {"pools": pools, "meter": meter}

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
-import torch.distributed as dist
+import torch.distributed as torch_dist
 from torch import Tensor, nn
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch says so in its documentation only
 from torch.distributed.distributed_c10d import PrefixStore, Store
@@ -25,23 +25,23 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class World:
+class DistInfo:
     """This process's place among all: rank from 0, size of the group, rank on this machine."""
 
     rank: int = 0
-    size: int = 1
+    world_size: int = 1
     local_rank: int = 0
 
+    @classmethod
+    def from_env(cls) -> DistInfo:
+        """Return this process's place as torchrun announces it in the environment."""
+        env = os.environ
+        return cls(int(env.get("RANK", 0)), int(env.get("WORLD_SIZE", 1)), int(env.get("LOCAL_RANK", 0)))
+
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes files and speaks to the user."""
         return self.rank == 0
-
-
-def place() -> World:
-    """Return this process's place as torchrun announces it in the environment."""
-    env = os.environ
-    return World(int(env.get("RANK", 0)), int(env.get("WORLD_SIZE", 1)), int(env.get("LOCAL_RANK", 0)))
 
 
 class OtherFailed(ValueError):
@@ -53,30 +53,32 @@ class _Silence(RuntimeError):
 
 
 @contextmanager
-def joined(world: World, device: torch.device) -> Iterator[None]:
+def process_group(dist: DistInfo, device: torch.device) -> Iterator[None]:
     """Be a member of the process group while the block runs; a single process needs none.
 
     An error on one process ends the others, too: their next message fails, they look up what it told, and raise
     OtherFailed with that. Nobody waits for one that is gone.
     """
-    if world.size == 1:
+    if dist.world_size == 1:
         yield
         return
-    meeting, word = _stores(world)
+    meeting, word = _stores(dist)
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=PrefixStore("group", meeting), rank=world.rank, world_size=world.size)
+    torch_dist.init_process_group(
+        backend, store=PrefixStore("group", meeting), rank=dist.rank, world_size=dist.world_size
+    )
     try:
         yield
     except _Silence:
         raise OtherFailed(_heard(word)) from None
     except Exception as error:
-        word.set(FAILURE, f"process {world.rank}: {error or type(error).__name__}")
+        word.set(FAILURE, f"process {dist.rank}: {error or type(error).__name__}")
         raise
     finally:
-        dist.destroy_process_group()
+        torch_dist.destroy_process_group()
 
 
-def _stores(world: World) -> tuple[Store, Store]:
+def _stores(dist: DistInfo) -> tuple[Store, Store]:
     """Return where the processes find each other, and where one that fails leaves word.
 
     torchrun's own store outlives a restart, and so do the addresses in it: whoever reads one before it is written anew
@@ -86,7 +88,7 @@ def _stores(world: World) -> tuple[Store, Store]:
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return store, store
     host, deadline = os.environ["MASTER_ADDR"], time.monotonic() + ARRIVAL
-    if world.leads:
+    if dist.is_main:
         own = TCPStore(host, 0, is_master=True, wait_for_workers=False)
         store.set("port", str(own.port))
         return own, PrefixStore(str(own.port), store)
@@ -126,64 +128,64 @@ def _talking() -> Iterator[None]:
         raise _Silence from error
 
 
-def broadcast(net: nn.Module, world: World) -> None:
+def broadcast(net: nn.Module, dist: DistInfo) -> None:
     """Give every replica the weights and buffers of rank 0."""
-    if world.size > 1:
+    if dist.world_size > 1:
         for tensor in [*net.parameters(), *net.buffers()]:
             with _talking():
-                dist.broadcast(tensor.data, src=0)
+                torch_dist.broadcast(tensor.data, src=0)
 
 
-def average_gradients(gradients: list[Tensor], world: World, *riders: Tensor) -> list[Tensor]:
+def average_gradients(gradients: list[Tensor], dist: DistInfo, *riders: Tensor) -> list[Tensor]:
     """Replace every gradient by its mean over the processes, in one all-reduce.
 
     `riders` are a few scalars that travel along, so that they cost no message of their own; return their means.
     """
-    if world.size == 1:
+    if dist.world_size == 1:
         return list(riders)
     tensors = [*riders, *gradients]
     flat = torch.cat([tensor.flatten() for tensor in tensors])
     with _talking():
-        dist.all_reduce(flat)
-    flat /= world.size
+        torch_dist.all_reduce(flat)
+    flat /= dist.world_size
     means = [m.view_as(t) for m, t in zip(torch.split(flat, [t.numel() for t in tensors]), tensors, strict=True)]
     for gradient, mean in zip(gradients, means[len(riders) :], strict=True):
         gradient.copy_(mean)
     return means[: len(riders)]
 
 
-def mean(values: Tensor, world: World) -> Tensor:
+def all_mean(values: Tensor, dist: DistInfo) -> Tensor:
     """Return the mean of a tensor over the processes."""
-    return total(values, world) / world.size if world.size > 1 else values
+    return all_sum(values, dist) / dist.world_size if dist.world_size > 1 else values
 
 
-def total(values: Tensor, world: World) -> Tensor:
+def all_sum(values: Tensor, dist: DistInfo) -> Tensor:
     """Return the sum of a tensor over the processes."""
-    if world.size == 1:
+    if dist.world_size == 1:
         return values
     values = values.clone()
     with _talking():
-        dist.all_reduce(values)
+        torch_dist.all_reduce(values)
     return values
 
 
-def gathered(value: T, world: World) -> list[T]:
+def all_gather(value: T, dist: DistInfo) -> list[T]:
     """Return the values of all processes, in the order of their ranks."""
-    if world.size == 1:
+    if dist.world_size == 1:
         return [value]
-    found: list[Any] = [None] * world.size
+    found: list[Any] = [None] * dist.world_size
     with _talking():
-        dist.all_gather_object(found, value)
+        torch_dist.all_gather_object(found, value)
     return found
 
 
-def anywhere(flag: bool, world: World, device: torch.device) -> bool:
+def any_rank(flag: bool, dist: DistInfo, device: torch.device) -> bool:
     """Return whether the flag is set in any process; waits for all of them."""
-    return bool(mean(torch.tensor(float(flag), device=device), world) > 0)
+    return bool(all_mean(torch.tensor(float(flag), device=device), dist) > 0)
 
 
-def wait(world: World) -> None:
+def barrier(dist: DistInfo) -> None:
     """Wait until every process has come this far."""
-    if world.size > 1:
+    if dist.world_size > 1:
         with _talking():
-            dist.barrier()
+            torch_dist.barrier()

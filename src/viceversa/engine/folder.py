@@ -13,7 +13,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from viceversa.config import COMPONENTS, Config, ConfigError, flat, load_config, to_tree, to_yaml
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.files import replacing
 from viceversa.methods import complete, describe, same_networks
 from viceversa.registry.trust import trust
@@ -75,14 +75,14 @@ def refuse_other_pictures(run: Path, before: dict[str, Any] | None, now: dict[st
 
 
 @contextmanager
-def locked(run: Path, world: World) -> Iterator[None]:
+def locked(run: Path, dist: DistInfo) -> Iterator[None]:
     """Keep others from training in the same folder while the block runs.
 
     The lock goes with the process, however that ends; only its background workers may hold it some seconds longer, so
     it is waited for. On NFS it works between machines where the server supports flock (NFSv4 does). Raises ConfigError
     when the folder is taken.
     """
-    if not world.leads:
+    if not dist.is_main:
         yield
         return
     run.mkdir(parents=True, exist_ok=True)

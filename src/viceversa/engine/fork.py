@@ -12,12 +12,12 @@ from viceversa import methods
 from viceversa.config import Config, ConfigError, load_config
 from viceversa.engine import distributed
 from viceversa.engine.checkpoint import copy_newest
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.files import replacing
 
 
 @contextmanager
-def forked(config: Config, new: Path, world: World) -> Iterator[Config]:
+def forked(config: Config, new: Path, dist: DistInfo) -> Iterator[Config]:
     """Give the configuration of the run in folder `new`, which begins where the run of `config` stands now.
 
     What `new` already holds is left alone: the same call again continues it. If the new run does not come to begin,
@@ -27,10 +27,10 @@ def forked(config: Config, new: Path, world: World) -> Iterator[Config]:
     old = Path(config.run)
     if old.resolve() == new.resolve():
         raise ConfigError(f"--fork {new}: is the run itself; name a new folder")
-    begins = world.leads and not (new / "config.yaml").exists()
+    begins = dist.is_main and not (new / "config.yaml").exists()
     copied = _copy(config, old, new) if begins else []
     try:
-        distributed.wait(world)
+        distributed.barrier(dist)
         yield dataclasses.replace(config, run=str(new))
     finally:
         if not (new / "config.yaml").exists():

@@ -9,7 +9,7 @@ from typing import Any
 from viceversa.config import ConfigError, Direction
 from viceversa.data import Stream
 from viceversa.data.testset import TestSet
-from viceversa.engine.chores import Chore
+from viceversa.engine.callbacks import Callback
 from viceversa.engine.learner import Learner
 from viceversa.engine.report import Report
 from viceversa.engine.results import save_best
@@ -17,13 +17,13 @@ from viceversa.engine.validation import Evaluation, Line, lines
 from viceversa.metrics import Metric, Tools, make
 
 
-def judging(stream: Stream, learner: Learner, report: Report, per_epoch: int) -> list[Chore]:
+def judging(stream: Stream, learner: Learner, report: Report, per_epoch: int) -> list[Callback]:
     """Return the chore of measuring and reporting, if `train.evaluate_every` asks for it. Raises what `Judge` does."""
     every = learner.train.evaluate_every.steps(per_epoch)
     if not every:
         return []
     judge = Judge(stream, learner)
-    return [Chore("evaluate", every, lambda: report.scores(learner.step, per_epoch, judge.judge()))]
+    return [Callback("evaluate", every, lambda: report.scores(learner.step, per_epoch, judge.judge()))]
 
 
 class Judge:
@@ -47,7 +47,7 @@ class Judge:
         if fewest < 4 and any(metric.reference == "real" for metric in metrics):
             raise ConfigError(f"train.metrics: {fewest} test pictures are too few for KID or FID; it takes 4")
         self.by = _by(config.train.best_by, metrics)
-        self.evaluation = Evaluation(pictures, metrics, learner.world, learner.device)
+        self.evaluation = Evaluation(pictures, metrics, learner.dist, learner.device)
         self.protocol: dict[str, Any] = {
             "by": "training",
             "ema": config.train.ema,
@@ -59,7 +59,7 @@ class Judge:
     def judge(self) -> list[Line]:
         """Return the scores as lines of metrics.jsonl (on rank 0), and keep the weights that are better than ever."""
         found: list[Line] = []
-        for direction, scores in self.evaluation.scores(self.learner.average.translators()).items():
+        for direction, scores in self.evaluation.scores(self.learner.ema.translators()).items():
             new = lines(direction, scores, self.learner.step, self.weights, self.protocol)
             for line in new:
                 if line["metric"] == self.by.name and line["value"] is not None:

@@ -15,9 +15,9 @@ from viceversa import methods
 from viceversa.config import Config, ConfigError
 from viceversa.data import normalise
 from viceversa.engine import distributed
-from viceversa.engine.average import Average
 from viceversa.engine.compiling import compile_blocks
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
+from viceversa.engine.ema import Ema
 from viceversa.engine.guard import Guard
 from viceversa.engine.mishaps import Mishaps
 from viceversa.engine.optimizers import make_optimizer, remembers_what_it_must
@@ -38,11 +38,15 @@ class Learner:
     """
 
     def __init__(
-        self, config: Config, steps_per_epoch: int, world: World = World(), device: torch.device = torch.device("cpu")
+        self,
+        config: Config,
+        steps_per_epoch: int,
+        dist: DistInfo = DistInfo(),
+        device: torch.device = torch.device("cpu"),
     ) -> None:
         if "auto" in (config.train.precision, config.train.channels_last, config.train.compile):
             raise ValueError("train.precision=auto: only a run's start settles it; name fp32 or bf16")
-        self.config, self.train, self.world = config, config.train, world
+        self.config, self.train, self.dist = config, config.train, dist
         self.device = device
         self.steps_per_epoch = steps_per_epoch
         self.step, self.lr = 0, config.train.lr
@@ -54,8 +58,8 @@ class Learner:
             self.method.to(memory_format=torch.channels_last)
         if self.train.checkpointing:
             enable_checkpointing(self.method)
-        distributed.broadcast(self.method, world)
-        self.average = Average(self.method.translators(), self.train.ema, config.inference)
+        distributed.broadcast(self.method, dist)
+        self.ema = Ema(self.method.translators(), self.train.ema, config.inference)
         if self.train.compile:  # not the averages, which only sample
             compile_blocks(self.method, device)
         self.groups = {
@@ -71,14 +75,14 @@ class Learner:
     def start(self) -> None:
         """Begin a new run: take the weights that `init` names, if it names any."""
         methods.start_from(self.method, self.config)
-        self.average.restart(self.method.translators())
+        self.ema.restart(self.method.translators())
 
     def train_step(self, batch: Batch, stop: bool = False) -> dict[str, Tensor]:
         """Carry out one step of the method on "A" and "B", (B, C, H, W), uint8 or in [-1, 1]; return its losses.
 
         `stop` lets the guard of every process know that this one was asked to stop.
         """
-        seed_everything(self.seed, self.world.rank, self.step)
+        seed_everything(self.seed, self.dist.rank, self.step)
         self._set_rate()
         self.guard.begin()
         losses: dict[str, Tensor] = {}
@@ -87,10 +91,10 @@ class Learner:
             self._carry_out(update, stop)
             losses |= {name: loss.detach() for name, loss in update.losses.items()}
             if self.train.schedule == "plateau" and self._makes_translators(update.group):
-                self.plateau.watch(distributed.mean(update.total.detach(), self.world).item())
+                self.plateau.watch(distributed.all_mean(update.total.detach(), self.dist).item())
         self.scaler.update()
         self.guard.end(self.step + 1, losses)
-        self.average.update(self.method.translators(), self.step)
+        self.ema.update(self.method.translators(), self.step)
         self.step += 1
         return losses
 
@@ -108,7 +112,7 @@ class Learner:
         self.scaler.scale(total).backward(inputs=parameters)  # type: ignore[no-untyped-call]
         gradients = [p.grad for p in parameters if p.grad is not None]
         riders = total.detach(), torch.full_like(total, stop)
-        loss, asked = distributed.average_gradients(gradients, self.world, *riders)
+        loss, asked = distributed.average_gradients(gradients, self.dist, *riders)
         sound = self.guard.judge(update.group, loss, gradients, self.scaler.scale(torch.ones_like(loss)), asked)
         if self.scaler.is_enabled():
             gradients[0].masked_fill_(~loss.isfinite(), torch.nan)  # the scaler looks at gradients only
@@ -137,8 +141,8 @@ class Learner:
         layout = torch.channels_last if self.train.channels_last else torch.contiguous_format
         dtype = torch.float64 if self.train.precision == "fp64" else torch.float32
         return {
-            world: normalise(images.to(self.device, non_blocking=True)).to(dtype).contiguous(memory_format=layout)
-            for world, images in batch.items()
+            domain: normalise(images.to(self.device, non_blocking=True)).to(dtype).contiguous(memory_format=layout)
+            for domain, images in batch.items()
         }
 
     def pools_state_dict(self) -> dict[str, Tensor]:
@@ -153,7 +157,7 @@ class Learner:
         return {
             "step": self.step,
             "method": {k: v for k, v in self.method.state_dict().items() if k not in pools},
-            "average": self.average.state_dict(),
+            "ema": self.ema.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
             "scaler": self.scaler.state_dict(),
             "plateau": self.plateau.state_dict(),
@@ -164,7 +168,7 @@ class Learner:
         """Return to a saved state; raise ConfigError if it belongs to other networks."""
         try:
             self.method.load_state_dict({**state["method"], **pools})
-            self.average.load_state_dict(state["average"])
+            self.ema.load_state_dict(state["ema"])
             for name, optimizer in self.optimizers.items() if state["optimizers"] else ():
                 optimizer.load_state_dict(state["optimizers"][name])
                 for group in optimizer.param_groups:
@@ -196,5 +200,5 @@ class Learner:
     def finite(self) -> bool:
         """Return whether all weights, their averages and the optimisers' moments are finite numbers."""
         moments = [m for optimizer in self.optimizers.values() for s in optimizer.state.values() for m in s.values()]
-        tensors = [*self.method.state_dict().values(), *self.average.state_dict().values(), *moments]
+        tensors = [*self.method.state_dict().values(), *self.ema.state_dict().values(), *moments]
         return all(bool(tensor.isfinite().all()) for tensor in tensors)

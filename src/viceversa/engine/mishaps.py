@@ -6,11 +6,11 @@ from typing import Any, TypeAlias
 
 from viceversa.data import Stream
 from viceversa.engine import distributed
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.guard import Verdict
 
 Fault: TypeAlias = dict[str, Any]
-"""A skipped step in plain values: "step", "updates", "wrong" (what was not finite) and "pictures" by world."""
+"""A skipped step in plain values: "step", "updates", "wrong" (what was not finite) and "pictures" by domain."""
 
 
 class Mishaps:
@@ -51,15 +51,15 @@ class Mishaps:
         self.row, self.rollbacks = list(state["row"]), list(state["rollbacks"])
 
 
-def fault(verdict: Verdict, stream: Stream, world: World) -> Fault | None:
+def fault(verdict: Verdict, stream: Stream, dist: DistInfo) -> Fault | None:
     """Return what a step's verdict means, or None if it was sound; waits for all processes if it was not.
 
     The pictures are those of the processes whose own losses were not finite; of all, if only gradients were not.
     """
     if verdict.sound:
         return None
-    names = stream.names(verdict.step - 1, world.rank, world.size)
-    told = distributed.gathered((verdict.losses, names), world)
+    names = stream.names(verdict.step - 1, dist.rank, dist.world_size)
+    told = distributed.all_gather((verdict.losses, names), dist)
     guilty = [one for one in told if one[0]] or told
     losses = dict.fromkeys(name for wrong, _ in guilty for name in wrong)
     pictures = {letter: [name for _, names in guilty for name in names[letter]] for letter in names}

@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from viceversa.engine.chores import Chore
+from viceversa.engine.callbacks import Callback
 
 STEPS, TIMES = 200, 5  # how many of the last durations count
 
@@ -22,7 +22,7 @@ class Pace:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.clock = clock
         self.steps: deque[float] = deque(maxlen=STEPS)
-        self.chores: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=TIMES))
+        self.callbacks: defaultdict[str, deque[float]] = defaultdict(lambda: deque(maxlen=TIMES))
         self._since: float | None = None
 
     def step(self) -> None:
@@ -38,14 +38,14 @@ class Pace:
         begun = self.clock()
         yield
         self._since = self.clock()
-        self.chores[name].append(self._since - begun)
+        self.callbacks[name].append(self._since - begun)
 
-    def left(self, step: int, total: int, chores: Sequence[Chore]) -> float | None:
+    def left(self, step: int, total: int, chores: Sequence[Callback]) -> float | None:
         """Return the seconds that the steps after `step`, and all chores among them, will take; None: not known yet."""
         if not self.steps:
             return None
         seconds = (total - step) * statistics.median(self.steps)
         for chore in chores:
-            if done := self.chores.get(chore.name):
+            if done := self.callbacks.get(chore.name):
                 seconds += chore.times(step, total) * statistics.median(done)
         return seconds

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 from torch import Tensor
 
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.mishaps import Fault, blame
 from viceversa.files import replacing
 from viceversa.losses.adversarial import wide
@@ -63,9 +63,9 @@ class Meter:
 class Report:
     """Writes a run's facts and shows its progress; silent on all ranks but the first."""
 
-    def __init__(self, run: Path, total: int, images_per_step: int, world: World) -> None:
-        self.run, self.total, self.images_per_step, self.leads = run, total, images_per_step, world.leads
-        self.console = Console(quiet=not world.leads, highlight=False)
+    def __init__(self, run: Path, total: int, images_per_step: int, dist: DistInfo) -> None:
+        self.run, self.total, self.images_per_step, self.leads = run, total, images_per_step, dist.is_main
+        self.console = Console(quiet=not dist.is_main, highlight=False)
         self.bar = Progress(
             MofNCompleteColumn(),
             BarColumn(bar_width=None),

@@ -11,7 +11,7 @@ from viceversa.nets.weights import Card, save_generator
 
 def save_weights(run: Path, learner: Learner) -> None:
     """Write each translator, averaged and raw (`weights/AtoB.safetensors`, `weights/AtoB.raw.safetensors`)."""
-    networks = {"": learner.average.translators(), ".raw": learner.method.translators()}
+    networks = {"": learner.ema.translators(), ".raw": learner.method.translators()}
     for kind, translators in networks.items():
         for direction, net in translators.items():
             card = _card(learner.config, direction, learner.step, raw=bool(kind))
@@ -22,7 +22,7 @@ def save_best(run: Path, learner: Learner, direction: Direction, scores: dict[st
     """Write an averaged translator, with what it scored, to `weights/best-AtoB.safetensors` (or `best-BtoA`)."""
     card = _card(learner.config, direction, learner.step, raw=False)
     card.trained["scores"] = scores
-    save_generator(run / "weights" / f"best-{direction}.safetensors", learner.average.translators()[direction], card)
+    save_generator(run / "weights" / f"best-{direction}.safetensors", learner.ema.translators()[direction], card)
 
 
 def _card(config: Config, direction: Direction, step: int, *, raw: bool) -> Card:

@@ -34,7 +34,7 @@ def needed(config: Config, learner: Learner, total: int) -> int:
     train, epoch = config.train, learner.steps_per_epoch
     translators = sum(_bytes(net) for net in learner.method.translators().values())
     memory = sum(p.nbytes for parameters in learner.groups.values() for p in parameters) * MOMENTS[train.optimizer]
-    checkpoint = _bytes(learner.method) + translators + memory + _pools(config, learner) * learner.world.size
+    checkpoint = _bytes(learner.method) + translators + memory + _pools(config, learner) * learner.dist.world_size
     kept = min(train.keep, total // train.save_every.steps(epoch)) + 2  # the newest, and the next before that goes
     crop, channels = config.data.crop, max(config.data.channels_a, config.data.channels_b)
     sheet = train.samples * len(learner.method.translators()) * COLUMNS * max(crop, 128) ** 2 * channels * SHRUNK

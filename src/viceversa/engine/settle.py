@@ -13,7 +13,7 @@ import torch
 
 from viceversa.config import Config, load_config, to_tree
 from viceversa.engine.compiling import worth_trying
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.environment import environment
 from viceversa.engine.learner import Learner
 from viceversa.files import cache_folder, replacing
@@ -40,30 +40,30 @@ WORTH = 0.9
 STEPS = 3
 
 
-def settled(config: Config, device: torch.device, world: World) -> tuple[Config, str]:
+def settled(config: Config, device: torch.device, dist: DistInfo) -> tuple[Config, str]:
     """Return the configuration without `auto`, and a sentence that says what was chosen and why ("" if nothing was).
 
     A run that exists keeps what it has. Several processes do not try: they take bf16 on a GPU that has it.
     """
-    config, form = _settled_form(config, device, world)
-    config, compiled = _settled_compiler(config, device, world)
+    config, form = _settled_form(config, device, dist)
+    config, compiled = _settled_compiler(config, device, dist)
     return config, "; ".join(filter(None, [form, compiled]))
 
 
-def _settled_compiler(config: Config, device: torch.device, world: World) -> tuple[Config, str]:
+def _settled_compiler(config: Config, device: torch.device, dist: DistInfo) -> tuple[Config, str]:
     """Compile where that is faster by far."""
     if config.train.compile != "auto":
         return config, ""
     path = Path(config.run) / "config.yaml"
     if config.run and path.exists():
         return _with(config, compile=load_config(path).train.compile is True), ""
-    if not worth_trying(config, device, world.size):
+    if not worth_trying(config, device, dist.world_size):
         return _with(config, compile=False), ""
     plain, compiled = (seconds_per_step(_with(config, compile=choice), device) for choice in (False, True))
     return _with(config, compile=compiled < WORTH * plain), f"compiled, a step takes {compiled / plain:.2f} of the time"
 
 
-def _settled_form(config: Config, device: torch.device, world: World) -> tuple[Config, str]:
+def _settled_form(config: Config, device: torch.device, dist: DistInfo) -> tuple[Config, str]:
     wanted = {key: getattr(config.train, key) for key in Form._fields}
     if "auto" not in wanted.values():
         return config, ""
@@ -79,7 +79,7 @@ def _settled_form(config: Config, device: torch.device, world: World) -> tuple[C
         last = device.type == "cuda" and wanted["precision"] == "fp16"
         config = _with(config, channels_last=last)
         return (_with(config, winograd=_usually(config)) if wanted["winograd"] == "auto" else config), ""
-    if world.size > 1:
+    if dist.world_size > 1:
         form = forms[-1] if device.type == "cuda" else forms[0]
         config = _apply(config, form)
         config = _with(config, winograd=_usually(config)) if wanted["winograd"] == "auto" else config
@@ -136,8 +136,8 @@ def seconds_per_step(config: Config, device: torch.device) -> float:
     learner = Learner(config, steps_per_epoch=1, device=device)
     size = config.train.batch, config.data.crop, config.data.crop
     batch = {
-        world: torch.rand(size[0], channels, *size[1:]) * 2 - 1
-        for world, channels in (("A", config.data.channels_a), ("B", config.data.channels_b))
+        domain: torch.rand(size[0], channels, *size[1:]) * 2 - 1
+        for domain, channels in (("A", config.data.channels_a), ("B", config.data.channels_b))
     }
     times = []
     for _ in range(STEPS + 1):

@@ -20,7 +20,7 @@ class Show:
 
     def __init__(self, config: Config, stream: Stream, learner: Learner, report: Report) -> None:
         self.run, self.seed, self.train = Path(config.run), config.seed, config.train
-        self.learner, self.report, self.leads = learner, report, learner.world.leads
+        self.learner, self.report, self.leads = learner, report, learner.dist.is_main
         self.every = config.train.sample_every.steps(learner.steps_per_epoch)
         self.samples = stream.test_samples(config.train.samples) if self.leads else []
         self.doctor = Doctor(self.run, config)
@@ -29,7 +29,7 @@ class Show:
         """Write a sheet of samples."""
         if self.leads:
             seed_everything(self.seed, 0, self.learner.step)
-            columns = sample_columns(self.learner.average.translators(), self.samples)
+            columns = sample_columns(self.learner.ema.translators(), self.samples)
             write_sheet(self.run / "samples" / f"step-{self.learner.step:08d}.png", columns)
             thin_out(self.run / "samples", every=self.every, keep=self.train.keep_samples)
 

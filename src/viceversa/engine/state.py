@@ -51,7 +51,7 @@ class _Memory(_Form):
 class _Shared(_Form):
     step: Step
     method: dict[str, Tensor]
-    average: dict[str, Tensor]
+    ema: dict[str, Tensor]
     optimizers: dict[str, _Memory] | None
     scaler: dict[str, float]
     plateau: dict[str, float]

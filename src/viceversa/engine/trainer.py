@@ -11,9 +11,9 @@ from pathlib import Path
 from viceversa.config import Config, ConfigError, flat, to_tree
 from viceversa.data import Batch, Stream
 from viceversa.engine import distributed
+from viceversa.engine.callbacks import Callback
 from viceversa.engine.checkpoint import Checkpoints, Choose
-from viceversa.engine.chores import Chore
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.environment import environment
 from viceversa.engine.folder import keep_config, refuse_changes, refuse_other_pictures
 from viceversa.engine.interrupt import Interrupted, Request, listening
@@ -35,30 +35,30 @@ class Trainer:
     """Trains in a run folder: starts there, or goes on exactly where the last checkpoint stopped."""
 
     def __init__(
-        self, config: Config, stream: Stream, learner: Learner, world: World = World(), choice: str = ""
+        self, config: Config, stream: Stream, learner: Learner, dist: DistInfo = DistInfo(), choice: str = ""
     ) -> None:
-        self.config, self.train, self.world = config, config.train, world
+        self.config, self.train, self.dist = config, config.train, dist
         self.stream, self.learner, self.choice = stream, learner, choice
         self.run = Path(config.run)
-        self.epoch = stream.steps_per_epoch(world.size)
+        self.epoch = stream.steps_per_epoch(dist.world_size)
         self.total = total_steps(config.train, self.epoch)
         self.checkpoints = Checkpoints(
-            self.run / "checkpoints", world, keep=self.train.keep, every=self.train.save_every.steps(self.epoch)
+            self.run / "checkpoints", dist, keep=self.train.keep, every=self.train.save_every.steps(self.epoch)
         )
         self.meter, self.pace = Meter(), Pace()
-        self.images = config.train.batch * world.size
-        self.report = Report(self.run, self.total, self.images, world)
+        self.images = config.train.batch * dist.world_size
+        self.report = Report(self.run, self.total, self.images, dist)
         self.show = Show(config, stream, learner, self.report)
-        self.feed = feed(config, flat(to_tree(config)), world)
-        self.save = Chore("save", self.train.save_every.steps(self.epoch), self._save, early=0)
-        self.chores = [  # in this order; what the checkpoint shall know of comes before it
-            Chore("log", self.train.log_every.steps(self.epoch), self._log),
-            Chore("sample", self.train.sample_every.steps(self.epoch), self.show.sample, early=0),
+        self.feed = feed(config, flat(to_tree(config)), dist)
+        self.save = Callback("save", self.train.save_every.steps(self.epoch), self._save, early=0)
+        self.callbacks = [  # in this order; what the checkpoint shall know of comes before it
+            Callback("log", self.train.log_every.steps(self.epoch), self._log),
+            Callback("sample", self.train.sample_every.steps(self.epoch), self.show.sample, early=0),
             *judging(self.stream, self.learner, self.report, self.epoch),
-            Chore("tell", self.train.log_every.steps(self.epoch), self.feed.follow),
+            Callback("tell", self.train.log_every.steps(self.epoch), self.feed.follow),
             self.save,
-            Chore("doctor", self.train.sample_every.steps(self.epoch), self.show.examine),
-            Chore("page", self.train.sample_every.steps(self.epoch), self.show.page, early=1),
+            Callback("doctor", self.train.sample_every.steps(self.epoch), self.show.examine),
+            Callback("page", self.train.sample_every.steps(self.epoch), self.show.page, early=1),
         ]
 
     def fit(self) -> None:
@@ -67,13 +67,13 @@ class Trainer:
         with (
             self.report,
             self.feed,
-            listening(self.report.stopping, self.report.leaving if self.world.size == 1 else None) as request,
+            listening(self.report.stopping, self.report.leaving if self.dist.world_size == 1 else None) as request,
         ):
             if self.learner.step == 0:
                 self._do(self._due())
             while self.learner.step < self.total:
                 self._train_on(request)
-            if self.world.leads:
+            if self.dist.is_main:
                 save_weights(self.run, self.learner)
             self.report.event("finished", self.learner.step)
             self.show.page()
@@ -82,7 +82,7 @@ class Trainer:
         """Train to the end, or until the run had to go back to a checkpoint."""
         stream = Stream(self.stream.source, dataclasses.replace(self.config, seed=self.learner.seed))
         pinned = self.learner.device.type == "cuda"
-        with closing(stream.batches(self.learner.step, self.world.rank, self.world.size, pinned)) as batches:
+        with closing(stream.batches(self.learner.step, self.dist.rank, self.dist.world_size, pinned)) as batches:
             self._take_steps(stream, batches, request)
 
     def _take_steps(self, stream: Stream, batches: Iterator[Batch], request: Request) -> None:
@@ -91,7 +91,7 @@ class Trainer:
             self.report.advance(self.learner.step)
             self.pace.step()
             due = self._due()
-            stop = self._heed(stream, settle=bool(due)) or (bool(request) and self.world.size == 1)
+            stop = self._heed(stream, settle=bool(due)) or (bool(request) and self.dist.world_size == 1)
             if stop and self.save not in due:
                 self._heed(stream, settle=True)
                 due.append(self.save)
@@ -107,10 +107,10 @@ class Trainer:
             if back or self.learner.step == self.total:
                 return
 
-    def _due(self) -> list[Chore]:
-        return [chore for chore in self.chores if chore.due(self.learner.step, self.total)]
+    def _due(self) -> list[Callback]:
+        return [chore for chore in self.callbacks if chore.due(self.learner.step, self.total)]
 
-    def _do(self, chores: list[Chore]) -> None:
+    def _do(self, chores: list[Callback]) -> None:
         for chore in chores:
             with self.pace.chore(chore.name):
                 chore.do()
@@ -120,7 +120,7 @@ class Trainer:
         stop = False
         for verdict in self.learner.guard.read(settle=settle):
             stop = stop or verdict.stop
-            found = fault(verdict, stream, self.world)
+            found = fault(verdict, stream, self.dist)
             self.learner.mishaps.note(found)
             if found:
                 self.report.fault(found)
@@ -128,11 +128,11 @@ class Trainer:
                 break  # what came after will be undone
         return stop
 
-    def _must_go_back(self, due: list[Chore]) -> bool:
+    def _must_go_back(self, due: list[Callback]) -> bool:
         """Whether too many steps were skipped, or what is to be saved now must not be."""
         if len(self.learner.mishaps.row) == self.train.max_skips:
             return True
-        spoilt = self.save in due and distributed.anywhere(not self.learner.finite(), self.world, self.learner.device)
+        spoilt = self.save in due and distributed.any_rank(not self.learner.finite(), self.dist, self.learner.device)
         if spoilt:
             self.learner.mishaps.note({"step": self.learner.step, "updates": [], "wrong": ["a weight"], "pictures": {}})
         return spoilt
@@ -159,12 +159,16 @@ class Trainer:
         known = self._load()
         if not known:
             self.learner.start()
-        if self.world.leads:
+        if self.dist.is_main:
             sweep(self.run)
             keep_config(self.run, self.config)
-        distributed.wait(self.world)  # what another process writes meanwhile must not be swept away
+        distributed.barrier(self.dist)  # what another process writes meanwhile must not be swept away
         self.report.begin(self.learner.step, self.learner.mishaps.rollbacks)
-        facts = {"total": self.total, "processes": self.world.size, "environment": environment(self.learner.device)}
+        facts = {
+            "total": self.total,
+            "processes": self.dist.world_size,
+            "environment": environment(self.learner.device),
+        }
         self.show.doctor.recall()
         note = self.stream.source.note
         self.report.event("continued" if known else "started", self.learner.step, data=note, **facts)
@@ -177,7 +181,7 @@ class Trainer:
             self.report.say(f"{self.run}: {done or f'continues after step {step} of {self.total}'}")
 
     def _warning(self) -> str:
-        leads = self.world.leads and self.learner.step < self.total
+        leads = self.dist.is_main and self.learner.step < self.total
         return warning(self.run, needed(self.config, self.learner, self.total)) if leads else ""
 
     def _load(self, choose: Choose = lambda steps: steps) -> bool:
@@ -191,8 +195,8 @@ class Trainer:
             refuse_other_pictures(self.run, shared["pictures"], self.stream.fingerprint())
         if shared["images"] not in (None, self.images):
             raise ConfigError(
-                f"{self.run}: took {shared['images']} pictures of each world a step, and would take {self.images} "
-                f"with train.batch={self.train.batch} in {self.world.size} processes; their product must stay the same"
+                f"{self.run}: took {shared['images']} pictures of each domain a step, and would take {self.images} "
+                f"with train.batch={self.train.batch} in {self.dist.world_size} processes; the product must not change"
             )
         self.learner.load_state_dict(shared, own["pools"])
         self.meter.load_state_dict(own["meter"])
@@ -200,14 +204,14 @@ class Trainer:
 
     def _log(self) -> None:
         step = self.learner.step
-        losses = self.meter.means(distributed.mean(self.meter.stacked(), self.world))
+        losses = self.meter.means(distributed.all_mean(self.meter.stacked(), self.dist))
         self.meter = Meter()
-        left = self.pace.left(step, self.total, self.chores)
+        left = self.pace.left(step, self.total, self.callbacks)
         self.report.losses(step, (step - 1) // self.epoch, self.learner.lr, losses, left)
 
     def _save(self) -> None:
         shared = {**self.learner.state_dict(), "images": self.images, "pictures": self.stream.fingerprint()}
         own = {"pools": self.learner.pools_state_dict(), "meter": self.meter.state_dict()}
         self.checkpoints.save(self.learner.step, shared, own)
-        if self.world.leads:
+        if self.dist.is_main:
             save_weights(self.run, self.learner)

@@ -16,7 +16,7 @@ from viceversa.data.images import Picture, from_tensor, with_channels
 from viceversa.data.testset import TestSet
 from viceversa.devices import layout_of
 from viceversa.engine import distributed
-from viceversa.engine.distributed import World
+from viceversa.engine.distributed import DistInfo
 from viceversa.methods.base import Translators
 from viceversa.metrics import Metric
 from viceversa.metrics import Picture as Shown
@@ -37,10 +37,10 @@ class Evaluation:
         self,
         pictures: TestSet,
         metrics: Sequence[Metric],
-        world: World = World(),
+        dist: DistInfo = DistInfo(),
         device: torch.device = torch.device("cpu"),
     ) -> None:
-        self.pictures, self.metrics, self.world, self.device = pictures, metrics, world, device
+        self.pictures, self.metrics, self.dist, self.device = pictures, metrics, dist, device
         self.panels: dict[Direction, Panel] = {}
 
     def scores(self, translators: Translators) -> dict[Direction, list[Score]]:
@@ -93,17 +93,17 @@ class Evaluation:
             if images := self.pictures.read("B" if source == "A" else "A", number):
                 total += torch.from_numpy(shown(images[0]).astype(np.int64))
                 count += 1
-        total, count = (distributed.total(x.to(self.device), self.world).cpu() for x in (total, count))
+        total, count = (distributed.all_sum(x.to(self.device), self.dist).cpu() for x in (total, count))
         return (total / count).round().to(torch.uint8).numpy() if count else None
 
-    def _share(self, world: str) -> range:
-        return range(self.world.rank, self.pictures.count(world), self.world.size)
+    def _share(self, domain: str) -> range:
+        return range(self.dist.rank, self.pictures.count(domain), self.dist.world_size)
 
     def _together(self, panel: Panel) -> list[Score]:
         whole = Panel(self.metrics)
-        for notes in distributed.gathered(panel.notes, self.world):
+        for notes in distributed.all_gather(panel.notes, self.dist):
             whole.merge(notes)
-        return whole.scores() if self.world.leads else []
+        return whole.scores() if self.dist.is_main else []
 
 
 def _dtype(net: torch.nn.Module) -> torch.dtype:

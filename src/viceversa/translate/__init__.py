@@ -11,7 +11,7 @@ from typing import TypeAlias
 from viceversa.config import Direction
 from viceversa.data.images import EXTENSIONS, ImageError, list_images
 from viceversa.devices import pick_device
-from viceversa.engine import distributed
+from viceversa.engine.distributed import DistInfo
 from viceversa.nets.convolutions import fixed_weights
 from viceversa.translate.choice import routed
 from viceversa.translate.pipeline import Done
@@ -70,8 +70,8 @@ def translate_pictures(
     )
     jobs = [job for source in sources for job in plan(source, target)]
     check(wanted, how, jobs)
-    world = distributed.place()
-    placed = pick_device(device, world.local_rank)
+    dist = DistInfo.from_env()
+    placed = pick_device(device, dist.local_rank)
     translator = Translator.load(model, direction, raw=raw, best=best, device=placed)
     if wanted.save_mask and not translator.has_mask:
         raise ValueError(f"{model}: has no attention mask; train with generator.mask=true for --save-mask")
@@ -79,7 +79,7 @@ def translate_pictures(
         jobs = [
             (file, output if output.suffix.lower() in DEEP else output.with_suffix(".tiff")) for file, output in jobs
         ]
-    share = jobs[world.rank :: world.size]
+    share = jobs[dist.rank :: dist.world_size]
     todo, kept = list[Job](), list[Job]()
     for job in share:
         there = not overwrite and all(path.exists() for path in wanted.files(job[1]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Chore:
+class Callback:
     """Something to do after every `every` steps, and after the last; also after step `early`, 0 being the start.
 
     It is done on every rank, so it may talk to the others.

@@ -13,7 +13,7 @@ from viceversa.nets.base import Generator
 from viceversa.nets.layers import set_inference
 
 
-class Average(nn.Module):
+class Ema(nn.Module):
     """A copy of every translator, in inference form, whose weights follow the originals' slowly.
 
     After step t the average is d * average + (1 - d) * weights with d = min(decay, (1 + t) / (10 + t)), so that the
