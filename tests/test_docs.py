@@ -20,7 +20,6 @@ from test_imports import LEVELS
 from viceversa import methods
 from viceversa.cli import app
 from viceversa.config import COMPONENTS, Config, ConfigError, load_config, presets
-from viceversa.engine.folder import FREE
 from viceversa.registry import options
 
 ROOT = Path(__file__).parents[1]
@@ -199,18 +198,6 @@ def test_excerpts_are_in_the_source(page: str) -> None:
         assert any(line in known for known in source), line
 
 
-def test_the_tree_is_whole() -> None:
-    tree = re.search(r"^src/viceversa/\n.*?^tests/", PAGES["architecture.md"], re.M | re.S)
-    assert tree
-    package = ROOT / "src" / "viceversa"
-    named = set(re.findall(r"\w+\.py\b", tree[0]))
-    assert named >= {path.name for path in package.rglob("*.py")}
-    assert named <= {path.name for path in package.rglob("*.py")}
-    assert {path.name for path in package.iterdir() if path.is_dir() and path.name[0] != "_"} <= set(
-        re.findall(r"^  (\w+)/", tree[0], re.M)
-    )
-
-
 def test_the_staircase_is_the_one_that_is_enforced() -> None:
     steps = re.findall(r"^ (\d)  (\w+(?:  \w+)*)", PAGES["architecture.md"], re.M)
     drawn = {int(number): set(names.split()) for number, names in steps}
@@ -252,17 +239,3 @@ def test_the_generator_and_the_objective_of_the_docs_work() -> None:
     assert all(update.total.isfinite() for update in method.step({"A": x, "B": x}))
     with pytest.raises(ConfigError, match="layers=0 is too small"):
         methods.build(methods.complete(load_config("cyclegan", [*words, "generator.layers=0"])))
-
-
-def test_the_keys_that_may_change_are_those_that_may() -> None:
-    told = re.search(r"Free to change are(.*?)\n- ", PAGES["reliability.md"], re.S)
-    assert told
-    assert set(re.findall(r"`([\w.]+)`", told[1])) == FREE
-
-
-def test_every_promise_is_kept_by_a_test() -> None:
-    named = [span for span in spans("reliability.md") if span.startswith("tests/")]
-    assert len(named) > 30
-    for name in named:
-        path, _, function = name.partition("::")
-        assert f"\ndef {function}(" in (ROOT / path).read_text("utf-8"), name
