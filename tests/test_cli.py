@@ -43,7 +43,6 @@ COMMANDS = [
     "doctor",
     "info",
     "config",
-    "trust",
     "presets",
     "data",
 ]  # as --help lists them

@@ -30,7 +30,7 @@ WHOLE = {**{f.name: None for f in dataclasses.fields(Config)}}
 def fails(*overrides: str, source: str | None = None) -> str:
     """Return the message with which a configuration is refused, checked to be one line."""
     with pytest.raises(ConfigError) as caught:
-        methods.check(methods.complete(load_config(source, overrides)))
+        methods.check(methods.resolve(load_config(source, overrides)))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -217,7 +217,7 @@ def test_possible_neighbours_of_the_impossible_are_not_refused() -> None:
         ["generator=unet", "generator.width=2", "generator.depth=6", "data.load=128", "data.crop=64"],
         ["data.channels_a=1", "method.identity=0"],
     ):
-        methods.check(methods.complete(load_config(None, words)))
+        methods.check(methods.resolve(load_config(None, words)))
 
 
 def test_a_method_of_pairs_refuses_unpaired_data() -> None:
@@ -232,11 +232,11 @@ def test_a_method_of_pairs_refuses_unpaired_data() -> None:
 
 @pytest.mark.parametrize("name", presets())
 def test_the_written_configuration_is_whole_commented_and_equal(name: str, tmp_path) -> None:
-    config = methods.complete(load_config(name, ["data.root=x", "run=2024-01-31", 'train.log_every="1 epoch"']))
+    config = methods.resolve(load_config(name, ["data.root=x", "run=2024-01-31", 'train.log_every="1 epoch"']))
     (tmp_path / "config.yaml").write_text(to_yaml(config, methods.describe(config)), "utf-8")
     again = load_config(tmp_path / "config.yaml")
     assert again == config
-    assert methods.complete(again) == config
+    assert methods.resolve(again) == config
     lines = (tmp_path / "config.yaml").read_text("utf-8").splitlines()
     for above, line in zip(["", *lines], lines, strict=False):
         if re.match(r" *\w+:", line) and not line.startswith("  name:"):
@@ -284,7 +284,7 @@ soup = st.lists(
 
 
 def survives(config: Config) -> None:
-    complete = methods.complete(config)
+    complete = methods.resolve(config)
     assert validate(to_tree(complete)) == complete
 
 

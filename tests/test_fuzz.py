@@ -49,7 +49,7 @@ from viceversa.engine.report import rewind
 from viceversa.engine.trainer import Trainer
 from viceversa.errors import _is_for_the_user
 from viceversa.interop import read_original
-from viceversa.methods import complete
+from viceversa.methods import resolve
 from viceversa.nets.build import build_generator
 from viceversa.nets.weights import FORMAT, Card, load_generator, save_generator
 
@@ -198,13 +198,13 @@ def test_configurations(place: Path, text: str, key: str) -> None:
     path = place / "config.yaml"
     path.write_text(text, "utf-8", errors="surrogatepass")
     with refused_by(ConfigError):
-        complete(load_config(path))
+        resolve(load_config(path))
     with refused_by(ConfigError):
         parse_override(text)
     with refused_by(ConfigError):
         load_words([f"data.{text}"])
     with refused_by(ConfigError):
-        complete(load_config(None, [f"{key}={text}"]))
+        resolve(load_config(None, [f"{key}={text}"]))
 
 
 def checkpoint_file() -> bytes:

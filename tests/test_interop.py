@@ -126,7 +126,7 @@ def test_what_is_not_a_network_is_refused_in_one_line(tmp_path: Path) -> None:
 
 def tiny(*words: str) -> Config:
     small = ["generator.width=8", "discriminator.width=4", "data.load=32", "data.crop=32", "train.device=cpu"]
-    return methods.complete(load_config("cyclegan", [*small, *words]))
+    return methods.resolve(load_config("cyclegan", [*small, *words]))
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from viceversa.config import (
 
 @pytest.mark.parametrize("name", presets())
 def test_every_preset_can_be_built(name: str) -> None:
-    methods.check(methods.complete(load_config(name)))
+    methods.check(methods.resolve(load_config(name)))
 
 
 @pytest.mark.parametrize("name", presets())
@@ -29,7 +29,7 @@ def test_every_preset_says_what_it_is(name: str) -> None:
 
 
 def test_cyclegan_is_the_papers() -> None:
-    config = methods.complete(load_config("cyclegan"))
+    config = methods.resolve(load_config("cyclegan"))
     paper = {"name": "cyclegan", "cycle_x": 10, "cycle_y": 10, "identity": 0.5, "pool": 50}
     assert config.method == paper | {"content": 0, "content_blur": False, "content_pool": 1}
     generator = config.generator
@@ -46,7 +46,7 @@ def test_cyclegan_is_the_papers() -> None:
 
 
 def test_pix2pix_is_the_papers() -> None:
-    config = methods.complete(load_config("pix2pix"))
+    config = methods.resolve(load_config("pix2pix"))
     assert config.method == {"name": "pix2pix", "direction": "AtoB", "l1": 100}
     generator = {"name": "unet", "width": 64, "depth": 8, "norm": "batch", "dropout": 0.5}
     assert {key: config.generator[key] for key in generator} == generator

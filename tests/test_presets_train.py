@@ -28,7 +28,7 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def shrunk(name: str, worlds: Path, run: Path) -> Config:
     """The preset with two steps, two pictures a step at most, and small networks; nothing else differs."""
-    preset = methods.complete(load_config(name))
+    preset = methods.resolve(load_config(name))
     pairs = METHODS[preset.method["name"]].needs_pairs
     data = [f"data.a={worlds / 'testA'}", f"data.b={worlds / 'testB'}", "data.layout=paired", "data.paired_test=false"]
     words = data if pairs else [f"data.root={worlds}"]
@@ -57,7 +57,7 @@ def test_every_preset_trains_two_steps(name: str, worlds: Path, tmp_path: Path) 
 @pytest.mark.parametrize("name", presets())
 def test_only_sizes_were_made_smaller(name: str, worlds: Path, tmp_path: Path) -> None:
     def rest(config: Config) -> dict[str, Any]:
-        tree = dataclasses.asdict(methods.complete(config))
+        tree = dataclasses.asdict(methods.resolve(config))
         for section, keys in {
             "generator": (*SIZES, "blocks"),
             "discriminator": ("width",),
@@ -72,7 +72,7 @@ def test_only_sizes_were_made_smaller(name: str, worlds: Path, tmp_path: Path) -
 
 
 def resolved(name: str) -> Config:
-    return methods.complete(load_config(name))
+    return methods.resolve(load_config(name))
 
 
 @pytest.mark.parametrize("name", ["cut", "fastcut"])

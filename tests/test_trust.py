@@ -12,10 +12,9 @@ from PIL import Image
 
 from support import Command
 from viceversa import engine, methods
-from viceversa.config import ConfigError, load_config
+from viceversa.config import COMPONENTS, ConfigError, load_config
 from viceversa.data import water2wine
 from viceversa.nets.weights import Card, load_generator, save_generator
-from viceversa.registry.trust import notes, trust, trusted
 from viceversa.translator import Translator
 
 LAB = """
@@ -42,7 +41,6 @@ def diary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "secret_lab.py").write_text(LAB)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("LAB_DIARY", str(tmp_path / "diary"))
-    monkeypatch.setenv("VICEVERSA_CACHE", str(tmp_path / "cache"))
     yield tmp_path / "diary"
     sys.modules.pop("secret_lab", None)
 
@@ -57,76 +55,43 @@ def weights(diary: Path, tmp_path: Path) -> Path:
 
 
 def test_a_weights_file_imports_nothing(weights: Path, diary: Path) -> None:
-    with pytest.raises(ConfigError, match=r"G\.safetensors: .*secret_lab:Mirror: .*viceversa trust secret_lab"):
+    with pytest.raises(ConfigError, match=r"G\.safetensors: .*secret_lab:Mirror: .*viceversa --import secret_lab"):
         load_generator(weights)
     assert not diary.exists()
 
 
-def test_a_configuration_imports_nothing(diary: Path, tmp_path: Path) -> None:
-    for section in ("generator", "discriminator", "objective", "method"):
-        (tmp_path / "theirs.yaml").write_text(f"{section}: {NAME}\n")
-        with pytest.raises(ConfigError, match=rf"{section}\.name={NAME}: .*viceversa trust secret_lab"):
-            methods.complete(load_config(tmp_path / "theirs.yaml", ["generator.width=3", "data.crop=32"]))
+@pytest.mark.parametrize("section", COMPONENTS)
+def test_a_configuration_imports_nothing(section: str, diary: Path, tmp_path: Path) -> None:
+    (tmp_path / "theirs.yaml").write_text(f"{section}: {NAME}\n")
+    with pytest.raises(ConfigError, match=rf"{section}\.name={NAME}: .*viceversa --import secret_lab"):
+        methods.resolve(load_config(tmp_path / "theirs.yaml", ["generator.width=3", "data.crop=32"]))
     assert not diary.exists()
 
 
-def test_what_was_typed_is_imported_and_the_run_knows_it_from_then_on(diary: Path, tmp_path: Path) -> None:
+def test_what_was_typed_is_imported_and_only_then(diary: Path, tmp_path: Path) -> None:
     water2wine.make(tmp_path / "data", size=32, count=2, test=1)
     words = [f"data.root={tmp_path / 'data'}", "data.load=32", "data.crop=32", "data.workers=0", "train.report=false"]
     words += [f"run={tmp_path / 'run'}", "train.length=1 step", "train.decay=0 steps", "train.device=cpu"]
     words += ["discriminator.width=2", "discriminator.layers=1", "train.precision=fp32"]
     run = engine.train(load_config("cyclegan", [*words, f"generator={NAME}"]))
-    for load in (Translator.load, load_config):  # in a process that has not imported it
-        sys.modules.pop("secret_lab")
-        found = load(run)
-        config = found if not isinstance(found, Translator) else load_config(run)
-        assert methods.complete(config).generator == {"name": NAME}
-    assert diary.read_text() == "imported\n" * 3
-    notes().unlink()
-    sys.modules.pop("secret_lab")
-    with pytest.raises(ConfigError, match="viceversa trust secret_lab"):
-        Translator.load(run)
+    Translator.load(run)
+    assert diary.read_text() == "imported\n"
+    sys.modules.pop("secret_lab")  # as in the next process
+    for load in (Translator.load, lambda run: methods.resolve(load_config(run))):
+        with pytest.raises(ConfigError, match="viceversa --import secret_lab"):
+            load(run)
+    assert diary.read_text() == "imported\n"
 
 
-def test_what_is_imported_already_may_be_named(weights: Path, diary: Path) -> None:
-    __import__("secret_lab")
-    assert type(load_generator(weights)[0]).__name__ == "Mirror"
-
-
-def test_trust_means_the_code_in_one_place(
-    weights: Path, diary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_command_line_imports_what_it_is_told_to(
+    weights: Path, diary: Path, tmp_path: Path, viceversa: Command
 ) -> None:
-    trust("secret_lab")
-    trust("secret_lab.deep")
-    assert trusted() == [str(tmp_path / "secret_lab.py")]
-    assert not diary.exists()
-    theirs = tmp_path / "downloaded"
-    theirs.mkdir()
-    (theirs / "secret_lab.py").write_text(LAB)
-    with monkeypatch.context() as patch:
-        patch.syspath_prepend(str(theirs))
-        with pytest.raises(ConfigError, match="code from outside"):
-            load_generator(weights)
-    assert not diary.exists()
-    load_generator(weights)
-    assert diary.exists()
-
-
-@pytest.mark.parametrize("module", ["", ".", "no_such_lab", "a\0b", "sys", "x" * 5000])
-def test_only_what_is_there_can_be_trusted(module: str, diary: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no such module"):
-        trust(module)
-    assert trusted() == []
-
-
-def test_the_command_trusts(weights: Path, diary: Path, tmp_path: Path, viceversa: Command) -> None:
     Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
     words = ("translate", weights, tmp_path / "a.png", tmp_path / "out")
     refused = viceversa(*words, cwd=tmp_path)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert "viceversa trust secret_lab" in refused.stderr
-    assert viceversa("trust", "secret_lab", cwd=tmp_path).returncode == 0
     assert not diary.exists()
-    assert viceversa("trust").stdout == f"{tmp_path / 'secret_lab.py'}\n"
-    assert viceversa(*words, cwd=tmp_path).returncode == 0
+    assert viceversa("--import", "secret_lab", *words, cwd=tmp_path).returncode == 0
     assert (tmp_path / "out").exists()
+    missing = viceversa("--import", "no_such_lab", *words, cwd=tmp_path)
+    assert (missing.returncode, missing.stderr.count("\n")) == (2, 1)

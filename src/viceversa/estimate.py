@@ -45,7 +45,7 @@ def estimate(config: Config) -> Estimate:
 
     Raises ConfigError as training would.
     """
-    config = methods.complete(config)
+    config = methods.resolve(config)
     methods.check(config)
     device = pick_device(config.train.device)
     config, _ = settled(config, device, DistInfo())

@@ -32,7 +32,7 @@ def resolved(config: Config) -> str:
 
     Raises ConfigError for what cannot be built.
     """
-    config = methods.complete(config)
+    config = methods.resolve(config)
     methods.check(config)
     return to_yaml(config, methods.describe(config))
 

@@ -46,7 +46,7 @@ def test_every_preset_can_be_measured(preset: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         bench, "measure_peaks", lambda device: {kind: {"matmul": 1, "conv": 1} for kind in ("fp32", "bf16")}
     )
-    whole = methods.complete(load_config(preset))
+    whole = methods.resolve(load_config(preset))
     sizes = {"depth": 5, "blocks": 5 if whole.method["name"] == "cut" else 2, "latent": 4}
     words = [f"generator.{key}={value}" for key, value in sizes.items() if key in whole.generator]
     facts = measure(load_config(preset, [*words, *SMALL, f"train.batch={min(2, whole.train.batch)}"]), steps=1)

@@ -36,7 +36,7 @@ def in_order(net: nn.Module) -> list[Tensor]:
 
 def pair(preset: str) -> tuple[Learner, Reference]:
     """Our learner, and the reference with its weights."""
-    learner = Learner(methods.complete(load_config(preset, CASES[preset])), steps_per_epoch=100)
+    learner = Learner(methods.resolve(load_config(preset, CASES[preset])), steps_per_epoch=100)
     reference = REFERENCES[learner.config.method["name"]](learner.config)
     for name, net in reference.networks().items():
         net.double()

@@ -107,7 +107,7 @@ def test_a_step_that_is_not_finite_is_skipped(faulty: Any, lazy: bool, precision
 
 
 def test_a_skipped_update_changes_nothing(faulty: Any, lazy: bool) -> None:
-    learner = Learner(engine.methods.complete(faulty(at=(2,), what="data")), 6)
+    learner = Learner(engine.methods.resolve(faulty(at=(2,), what="data")), 6)
     batch = {world: torch.rand(1, 3, 32, 32) for world in "AB"}
     learner.train_step(batch)
     before = {name: value.clone() for name, value in learner.method.state_dict().items()}

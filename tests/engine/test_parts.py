@@ -105,7 +105,7 @@ def test_the_average_forgets_its_start_and_then_moves_slowly() -> None:
 
 
 def test_an_update_touches_its_own_group_only(tiny: Any, worlds: Path) -> None:
-    learner = Learner(methods.complete(tiny("cyclegan")), 6)
+    learner = Learner(methods.resolve(tiny("cyclegan")), 6)
     before = {name: value.clone() for name, value in learner.method.state_dict().items()}
     x = torch.rand(1, 3, 32, 32)
     update = next(learner.method.step({"A": x, "B": x}))

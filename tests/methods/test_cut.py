@@ -26,7 +26,7 @@ LAYERS = ["input", "down1", "block1"]
 def build(*overrides: str, layers: Sequence[str] = LAYERS) -> CUT:
     torch.manual_seed(0)
     config = load_config("cut", [*SMALL, f"method.layers=[{','.join(layers)}]", *overrides])
-    method = methods.build(methods.complete(config))
+    method = methods.build(methods.resolve(config))
     assert isinstance(method, CUT)
     return method
 

@@ -28,7 +28,7 @@ NAMES = {name for name, cls in GENERATORS.items() if issubclass(cls, Variational
 
 def configure(*overrides: str, generator: str = "resnet_vae") -> Config:
     sizes = [f"generator={generator}", *GENERATOR.get(generator, []), *SMALL]
-    return methods.complete(load_config("cyclegan-vae", [*sizes, "method.kl_warmup=0", *overrides]))
+    return methods.resolve(load_config("cyclegan-vae", [*sizes, "method.kl_warmup=0", *overrides]))
 
 
 def build(*overrides: str, generator: str = "resnet_vae") -> CycleGANVAE:

@@ -21,7 +21,7 @@ SIZES = {
 
 def build(name: str, *overrides: str) -> Method:
     sizes = [*SIZES[load_config(name).generator["name"]], *SIZES.get(name, [])]
-    return methods.build(methods.complete(load_config(name, [*SMALL, *sizes, *overrides])))
+    return methods.build(methods.resolve(load_config(name, [*SMALL, *sizes, *overrides])))
 
 
 def updates(method: Method, batch: Batch) -> dict[str, Update]:

@@ -97,7 +97,7 @@ def test_a_u_net_draws_and_mixes_unless_told_otherwise() -> None:
 @pytest.mark.parametrize("preset", CASES)
 def test_three_steps_are_those_of_separate_passes(preset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     exact = ["train.precision=fp64", "train.optimizer=sgd"]
-    config = methods.complete(load_config(preset, [*SMALL, *CASES[preset], *exact]))
+    config = methods.resolve(load_config(preset, [*SMALL, *CASES[preset], *exact]))
     found = []
     for alone in (True, False):
         learner = Learner(config, 10)

@@ -64,7 +64,7 @@ def learner_from(golden: dict[str, Any], preset: str, overrides: list[str], name
     side = golden["batches"][0]["A"].shape[-1]
     lr = f"train.lr={golden['sgd_learning_rate']}"
     config = load_config(preset, [*EXACT, *overrides, lr, f"data.load={side}", f"data.crop={side}"])
-    learner = Learner(methods.complete(config), steps_per_epoch=1)
+    learner = Learner(methods.resolve(config), steps_per_epoch=1)
     for theirs, ours in names.items():
         getattr(learner.method, ours).load_state_dict(network(golden["before"], theirs))
     return learner

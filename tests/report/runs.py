@@ -46,7 +46,7 @@ def make_run(
 ) -> Path:
     run = folder / "water-to-wine"
     words = ["data.root=glasses", f"run={run}", "train.length=400 steps", "train.decay=200 steps", *overrides]
-    config = methods.complete(load_config("water2wine-small", words))
+    config = methods.resolve(load_config("water2wine-small", words))
     for step in steps:
         write_samples(run, step, step / 400 * 0.9)
     (run / "config.yaml").write_text(to_yaml(config, methods.describe(config)), "utf-8")

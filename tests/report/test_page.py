@@ -82,16 +82,16 @@ def test_the_command_trains_the_same_again(preset: str) -> None:
         "train.decay=0 steps",
         "objective=hinge",
     ]
-    config = methods.complete(load_config(preset, [*odd, "data.workers=0", "init.AtoB="]))
+    config = methods.resolve(load_config(preset, [*odd, "data.workers=0", "init.AtoB="]))
     spoken = shlex.split(command(config, "runs/again"))
     assert spoken[:3] == ["viceversa", "train", nearest_preset(config)]
-    again = methods.complete(load_words(spoken[2:]))
-    assert again == methods.complete(load_config(preset, [*odd, "data.workers=0", "run=runs/again"]))
+    again = methods.resolve(load_words(spoken[2:]))
+    assert again == methods.resolve(load_config(preset, [*odd, "data.workers=0", "run=runs/again"]))
 
 
 def test_the_command_speaks_of_another_generator() -> None:
-    config = methods.complete(load_config("cut", ["generator=resnet_vae", "method.layers=[input]", "data.root=1e-4"]))
-    again = methods.complete(load_words(shlex.split(command(config, "r"))[2:]))
+    config = methods.resolve(load_config("cut", ["generator=resnet_vae", "method.layers=[input]", "data.root=1e-4"]))
+    again = methods.resolve(load_words(shlex.split(command(config, "r"))[2:]))
     assert again.generator == config.generator
     assert again.data.root == "1e-4"
 

@@ -42,7 +42,7 @@ def measure(config: Config, *, steps: int = 5, against: str | None = None) -> Fa
     device = pick_device(config.train.device)
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
-    config = methods.complete(config)
+    config = methods.resolve(config)
     methods.check(config)
     config, _ = settled(config, device, DistInfo())
     started = start_up()

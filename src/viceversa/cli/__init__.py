@@ -6,14 +6,15 @@ third of the time until a help text.
 Exit status: 0 done; 1 something could not be done; 2 wrong command or configuration; 130 interrupted.
 """
 
+import importlib
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
-from viceversa.cli import benchmarking, data, evaluate, presets, report, showing, training, translate, trusting
-from viceversa.cli.words import LAYOUT
+from viceversa.cli import benchmarking, config, data, evaluate, report, showing, train, translate
+from viceversa.cli.options import LAYOUT, option
 from viceversa.errors import INTERRUPTED, one_line
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=LAYOUT)
@@ -37,31 +38,43 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _import(modules: list[str]) -> None:
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except (ImportError, ValueError, TypeError) as error:
+            raise typer.BadParameter(f"{module}: cannot be imported ({error})") from None
+
+
 @app.callback()
 def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+    modules: Annotated[
+        Optional[list[str]],
+        option("--import", metavar="MODULE", help="Import your module, so that files may name its classes."),
+    ] = None,
 ) -> None:
-    """Learn to translate images from one world to another, and vice versa.
+    """Learn to translate images from one domain to another, and vice versa.
 
     \b
     See it work:  viceversa demo
     Train:        viceversa train cyclegan data.root=datasets/horse2zebra
     Use it:       viceversa translate runs/cyclegan-horse2zebra photos out
     """
+    _import(modules or [])
 
 
-app.command()(training.train)
+app.command()(train.train)
 app.command()(translate.translate)
 app.command()(evaluate.evaluate)
-app.command()(training.demo)
+app.command()(train.demo)
 app.command("import")(translate.import_weights)
 app.command()(report.report)
 app.command()(showing.doctor)
 app.command()(report.compare)
 app.command()(report.grid)
-app.command()(showing.info)
-app.command("config")(showing.show_config)
+app.command()(config.info)
+app.command("config")(config.show_config)
 app.command()(benchmarking.bench)
-app.command()(trusting.trust)
-app.add_typer(presets.app, name="presets")
+app.add_typer(config.presets, name="presets")
 app.add_typer(data.app, name="data")

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from viceversa.cli.words import Overrides, Source, option
+from viceversa.cli.options import Overrides, Source, option
 
 
 def bench(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from viceversa.cli.words import Overrides, argument, option, track
+from viceversa.cli.options import Overrides, argument, option, track
 
 if TYPE_CHECKING:
     from viceversa.config import Config

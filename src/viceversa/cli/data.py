@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from viceversa.cli import checking, getting, preparing
-from viceversa.cli.words import argument, group, option
+from viceversa.cli.options import argument, group, option
 
 app = group("Check, make, get and prepare data sets.")
 app.command("check")(checking.check_data)

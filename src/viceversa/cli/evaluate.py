@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Optional
 
 import typer
 
-from viceversa.cli.words import Overrides, argument, option
+from viceversa.cli.options import Overrides, argument, option
 
 
 def evaluate(

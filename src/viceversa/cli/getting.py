@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from viceversa.cli.words import argument, option, track, transfers
+from viceversa.cli.options import argument, option, track, transfers
 
 
 def get_data(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from viceversa.cli.words import Overrides, Source, argument, option, track
+from viceversa.cli.options import Overrides, Source, argument, option, track
 
 To = Annotated[
     Literal["trainA", "train/A", "paired", "aligned", "csv", "jsonl", "parquet"],

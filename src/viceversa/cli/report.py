@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from viceversa.cli.words import Run, argument, has_browser, option
+from viceversa.cli.options import Run, argument, has_browser, option
 
 
 def report(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from viceversa.cli.words import Model, argument, option, track
+from viceversa.cli.options import Model, argument, option, track
 
 
 def translate(

@@ -6,8 +6,7 @@ Values come, later ones winning, from the defaults in `schema`, a preset, a YAML
 from viceversa.config.augment import AugmentConfig
 from viceversa.config.check import explain, suggest, validate
 from viceversa.config.dump import flat, meanings, to_tree, to_yaml
-from viceversa.config.load import default_run, load_config, load_words, merge, parse_override, parse_yaml
-from viceversa.config.outside import import_class
+from viceversa.config.load import default_run, import_class, load_config, load_words, merge, parse_override, parse_yaml
 from viceversa.config.presets import copy_preset, preset_text, preset_titles, presets
 from viceversa.config.schema import (
     CLOSED,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,6 @@ from ruamel.yaml.constructor import SafeConstructor
 
 from viceversa.config.check import SECTIONS, suggest, validate
 from viceversa.config.dump import to_tree
-from viceversa.config.outside import import_class
 from viceversa.config.presets import presets
 from viceversa.config.schema import COMPONENTS, Config, ConfigError, as_component
 
@@ -139,6 +139,15 @@ def _read_source(source: str) -> dict[str, Any]:
     if "/" in source:
         raise ConfigError(f"{source}: there is no such YAML file or run; see the presets: viceversa presets list")
     raise ConfigError(f"{source}: neither a preset nor a YAML file{suggest(source, known)}")
+
+
+def import_class(key: str, name: str) -> Any:
+    """Import the class that `module:Class` names; raise ConfigError, which names the key, if that cannot be."""
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise ConfigError(f"{key}={name}: cannot be imported ({error})") from None
 
 
 class _Plain(SafeConstructor):

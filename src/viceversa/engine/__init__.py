@@ -33,7 +33,7 @@ def train(config: Config, fork: Path | None = None) -> Path:
     device = pick_device(config.train.device, dist.local_rank)
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
-    config = methods.complete(default_run(config, config.method["name"]))
+    config = methods.resolve(default_run(config, config.method["name"]))
     methods.check(config)
     stream = open_stream(config)
     methods.check_pairs(config, stream.source.train.paired)

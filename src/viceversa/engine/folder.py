@@ -6,17 +6,16 @@ import os
 import shlex
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from viceversa.config import COMPONENTS, Config, ConfigError, flat, load_config, to_tree, to_yaml
+from viceversa.config import Config, ConfigError, flat, load_config, to_tree, to_yaml
 from viceversa.engine.distributed import DistInfo
 from viceversa.files import replacing
-from viceversa.methods import complete, describe, same_networks
-from viceversa.registry.trust import trust
+from viceversa.methods import describe, resolve, same_networks
 
 FREE = {
     *("run", "inference", "train.length", "train.decay", "train.device", "train.batch", "train.checkpointing"),
@@ -43,7 +42,7 @@ def refuse_changes(run: Path, config: Config) -> None:
     path = run / "config.yaml"
     if not path.exists():
         return
-    earlier = complete(load_config(path))
+    earlier = resolve(load_config(path))
     before, now = flat(to_tree(earlier)), flat(to_tree(config))
     if before["train.winograd"] == "auto":  # of a time before there was a choice; since then, every run names its own
         before["train.winograd"] = True
@@ -106,11 +105,6 @@ def locked(run: Path, dist: DistInfo) -> Iterator[None]:
 
 
 def keep_config(run: Path, config: Config) -> None:
-    """Write the complete configuration into the run, and remember the code from outside that it names."""
-    for section in COMPONENTS:
-        module, colon, _ = str(getattr(config, section)["name"]).partition(":")
-        if colon:
-            with suppress(OSError, ConfigError):  # where nothing can be noted down, it will be asked for again
-                trust(module)
+    """Write the complete configuration into the run."""
     with replacing(run / "config.yaml") as temporary:
         temporary.write_text(to_yaml(config, describe(config)), "utf-8")

@@ -44,7 +44,7 @@ def _copy(config: Config, old: Path, new: Path) -> list[Path]:
     """Copy what the new run begins with, and return the files."""
     if not (old / "config.yaml").exists():
         raise ConfigError(f"{old}: no run that could be forked; the first word names one, or run=FOLDER does")
-    before = methods.complete(load_config(old))
+    before = methods.resolve(load_config(old))
     if not methods.same_networks(before, config):
         raise ConfigError(f"{old}: is of other networks, and a fork keeps them; train anew: run=FOLDER")
     forget = {"images": None, "pictures": None}

@@ -34,7 +34,7 @@ TABLES: dict[str, registry.Table[Any]] = {
 }
 
 
-def complete(config: Config) -> Config:
+def resolve(config: Config) -> Config:
     """Return the configuration with every option of every component checked and spelled out."""
     specs: dict[str, Any] = {
         section: registry.complete(table, section, getattr(config, section)) for section, table in TABLES.items()
@@ -74,11 +74,8 @@ def check_pairs(config: Config, paired: bool) -> None:
 
 
 def build(config: Config) -> Method:
-    """Return the configured method with freshly drawn weights; raise ConfigError for what cannot be built."""
-    cls = registry.find(METHODS, "method", config.method["name"])
-    options = registry.complete(METHODS, "method", config.method)
-    del options["name"]
-    return cls(Networks(config), **options)
+    """Return the method of a resolved configuration, its weights freshly drawn; ConfigError if it cannot be built."""
+    return registry.create(METHODS, "method", config.method, Networks(config))
 
 
 def start_from(method: Method, config: Config) -> None:
@@ -87,7 +84,6 @@ def start_from(method: Method, config: Config) -> None:
     Raises ConfigError, with the remedy, for those of another generator and for a direction that is not translated.
     """
     translators = method.translators()
-    wanted = registry.complete(GENERATORS, "generator", config.generator)
     for direction in get_args(Direction):
         path = getattr(config.init, direction)
         if path is None:
@@ -96,8 +92,8 @@ def start_from(method: Method, config: Config) -> None:
         if direction not in translators:
             raise ConfigError(f"{key}: this method only translates {' and '.join(translators)}; leave it away")
         trained, card = load_generator(weights_file(Path(path), direction))
-        found = registry.complete(GENERATORS, "generator", card.generator)
-        differs = [name for name in found if found[name] != wanted.get(name) and name != "dropout"]
+        found = card.generator
+        differs = [name for name in found if found[name] != config.generator.get(name) and name != "dropout"]
         if differs:
             remedy = " ".join(f"generator.{name}={found[name]}" for name in differs)
             raise ConfigError(f"{key}: is of another generator; set {remedy.replace('generator.name', 'generator')}")

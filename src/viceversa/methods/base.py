@@ -69,8 +69,7 @@ class Networks:
 
     def objective(self) -> Objective:
         """Return the adversarial objective."""
-        spec = registry.complete(OBJECTIVES, "objective", self.config.objective)
-        return registry.find(OBJECTIVES, "objective", spec.pop("name"))(**spec)
+        return registry.create(OBJECTIVES, "objective", self.config.objective)
 
     def require_same_channels(self, key: str, reason: str, off: str = "0") -> None:
         """Raise ConfigError unless worlds A and B have equally many channels; `off` is the value that avoids it."""

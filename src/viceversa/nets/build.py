@@ -15,9 +15,9 @@ Net = TypeVar("Net", Generator, Discriminator)
 
 
 def build_generator(spec: Mapping[str, Any], in_channels: int, out_channels: int, *, size: int) -> Generator:
-    """Return the generator that `spec` describes; `size` (pixels) is used by networks tied to one image size.
+    """Return the generator that `spec`, checked already, describes; `size` (pixels) is used by networks tied to one.
 
-    Raises ConfigError for options that do not fit.
+    Raises ConfigError for options that do not fit together.
     """
     cls, options = _resolved(GENERATORS, "generator", spec, size)
     try:
@@ -39,8 +39,8 @@ def _resolved(
     table: registry.Table[Net], section: str, spec: Mapping[str, Any], size: int
 ) -> tuple[type[Net], dict[str, Any]]:
     """Return a network's class and all its arguments; the image size among them if it wants to know."""
-    options = registry.complete(table, section, spec)
-    cls = registry.find(table, section, options.pop("name"))
+    options = {key: value for key, value in spec.items() if key != "name"}
+    cls = registry.find(table, section, spec["name"])
     if registry.CONTEXT in inspect.signature(cls).parameters:
         options[registry.CONTEXT] = size
     return cls, options

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, get_args
 
@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from viceversa import registry
 from viceversa.config import ConfigError, Direction, Inference, explain
 from viceversa.files import replacing
 from viceversa.nets import GENERATORS
@@ -67,13 +68,14 @@ def load_generator(path: Path) -> tuple[Generator, Card]:
     """Return the generator of a weights file, in its inference form on the CPU, and its card.
 
     Raises ValueError for a file that is not one of ours, or whose card asks for more than its weights need or for code
-    that its user does not know (see `registry.trust`).
+    that is not imported (see `registry.find`).
     """
     card = read_card(path)
     with safe_open(path, "pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
     try:
-        if str(card.generator.get("name")) in GENERATORS:
+        card = replace(card, generator=registry.complete(GENERATORS, "generator", card.generator))
+        if card.generator["name"] in GENERATORS:
             _refuse_others(card, state)
         net = build_generator(card.generator, card.in_channels, card.out_channels, size=card.size)
         net.load_state_dict(state)

@@ -25,7 +25,7 @@ class Difference:
 
 @lru_cache
 def _known() -> dict[str, dict[str, object]]:
-    return {name: flat(to_tree(methods.complete(load_config(name)))) for name in presets()}
+    return {name: flat(to_tree(methods.resolve(load_config(name)))) for name in presets()}
 
 
 def nearest_preset(config: Config) -> str:

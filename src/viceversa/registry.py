@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import pydantic
 
 from viceversa.config import ConfigError, explain, frozen, import_class, suggest
-from viceversa.registry.trust import may_import
 
 T = TypeVar("T")
 Table: TypeAlias = Mapping[str, type[T]]
@@ -25,18 +25,19 @@ CONTEXT = "size"  # keyword-only, but handed in by the code that builds, never a
 def find(table: Table[T], section: str, name: str) -> type[T]:
     """Return the class called `name` in `table`, or import it when the name is `module:Class`.
 
-    Raises ConfigError for an unknown name, and for code that only a file names (see `trust`); `section` is the
-    configuration key that the message names.
+    To import a module is to run it, so a file, perhaps a stranger's, cannot cause it: the module must be imported
+    already, which the command line does for the names typed on it. Raises ConfigError for an unknown name and for code
+    that only a file names; `section` is the configuration key that the message names.
     """
     if name in table:
         return table[name]
     if ":" not in name:
         raise ConfigError(f"{section}.name: there is no {section} {name!r}{suggest(name, table)}")
     module = name.partition(":")[0]
-    if not may_import(module):
+    if module not in sys.modules:
         raise ConfigError(
-            f"{section}.name={name}: is code from outside, and a file may not start it unless you have named it "
-            f"yourself; if you know it: viceversa trust {module} (in Python: import {module})"
+            f"{section}.name={name}: only a file names this code, so it is not run; "
+            f"if you trust it: viceversa --import {module} ... (in Python: import {module})"
         )
     found: type[T] = import_class(f"{section}.name", name)
     base = _base(table)
@@ -76,6 +77,12 @@ def complete(table: Table[T], section: str, spec: Mapping[str, Any]) -> dict[str
             raise ConfigError(f"{section}.{key}: {spec['name']} has no such option{suggest(str(key), known)}")
     values = {key: _value(f"{section}.{key}", kind, spec.get(key, default)) for key, (kind, default) in known.items()}
     return {"name": spec["name"], **values}
+
+
+def create(table: Table[T], section: str, spec: Mapping[str, Any], *args: Any) -> T:
+    """Return the component that a complete description stands for, made of `args` and its options."""
+    options = {key: value for key, value in spec.items() if key != "name"}
+    return find(table, section, spec["name"])(*args, **options)
 
 
 def _value(key: str, kind: Any, value: Any) -> Any:

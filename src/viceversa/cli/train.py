@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from viceversa.cli.words import Overrides, Source, argument, has_browser, option
+from viceversa.cli.options import Overrides, Source, argument, has_browser, option
 from viceversa.errors import saved_when_interrupted
 
 
