@@ -17,8 +17,8 @@ import torch
 from PIL import Image
 
 from viceversa.config import Config, DataConfig, TrainConfig
-from viceversa.data import find_source, normalise, open_stream
-from viceversa.data.prepare.caching import make_cache
+from viceversa.data import find_splits, normalise, open_loader
+from viceversa.data.cache import make_cache
 
 
 def photos(folder: Path, count: int, side: int) -> Path:
@@ -47,10 +47,10 @@ def main() -> None:
         data = DataConfig(root=str(root), load=wanted.load, crop=wanted.crop, workers=wanted.workers)
         start = time.perf_counter()
         made = make_cache(data, Path(name, "cache"))
-        print(f"{find_source(data).note}; cache: {made.bytes / 1e6:.0f} MB in {time.perf_counter() - start:.1f} s")
+        print(f"{find_splits(data).note}; cache: {made.bytes / 1e6:.0f} MB in {time.perf_counter() - start:.1f} s")
         cached = DataConfig(root=str(Path(name, "cache")), load=data.load, crop=data.crop, workers=data.workers)
         train = TrainConfig(batch=wanted.batch)
-        streams = [open_stream(Config(data=own, train=train)).batches(0) for own in (data, cached)]
+        streams = [open_loader(Config(data=own, train=train)).batches(0) for own in (data, cached)]
         pictures = max(1, 40 // wanted.batch) * wanted.batch * 2
         times: list[list[float]] = [[], []]
         for number in range(wanted.rounds + 1):  # the first warms up

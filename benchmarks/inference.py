@@ -32,7 +32,7 @@ import viceversa
 from viceversa.backends import BACKENDS
 from viceversa.bench import reference_nets
 from viceversa.data import water2wine
-from viceversa.data.images import open_picture
+from viceversa.data.image_io import read_image
 from viceversa.nets.convolutions import fixed_weights
 from viceversa.translate import How, translate_pictures
 from viceversa.translator import Translator
@@ -126,7 +126,7 @@ def in_turn(contenders: dict[str, Callable[[], object]], rounds: int, clock: Cal
 @torch.inference_mode()
 def routes(translator: Translator, files: list[Path], size: int, rounds: int, clock: Callable[[], float]) -> None:
     """Compare one picture's time by every route."""
-    pictures = [open_picture(file) for file in files[:40]]
+    pictures = [read_image(file) for file in files[:40]]
     inputs = [translator.fit(picture).x for picture in pictures]
     original = plain(translator)
     exact = original(inputs[0])
@@ -161,15 +161,15 @@ def end_to_end(
     contenders |= {f"translate, {name}": ours(name) for name in ("eager", "bf16", "openvino", "int8")}
     print(f"{len(files)} pictures of {size} px, from file to file:")
     # outputs are named as their inputs, JPEG; PNG is what the classic loop writes, and takes longer
-    with mock.patch("viceversa.translate.work.save_picture", as_png):
+    with mock.patch("viceversa.translate.work.write_image", as_png):
         in_turn(contenders, rounds, clock)
 
 
 def as_png(path: Path, *picture: object) -> None:
     """Write a PNG under a JPEG's name."""
-    from viceversa.data.images import save_picture
+    from viceversa.data.image_io import write_image
 
-    save_picture(path.with_suffix(".png"), *picture)  # type: ignore[arg-type]
+    write_image(path.with_suffix(".png"), *picture)  # type: ignore[arg-type]
 
 
 def main() -> None:

@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from viceversa.config import Config, DataConfig, TrainConfig
-from viceversa.data import find_source, normalise, open_stream
+from viceversa.data import find_splits, normalise, open_loader
 
 
 class Classic(Dataset[dict[str, torch.Tensor]]):
@@ -77,10 +77,10 @@ def seconds(batches: Iterator[dict[str, torch.Tensor]], count: int) -> float:
 def compare(root: Path, load: int, crop: int, batch: int, workers: int, rounds: int, each: int) -> None:
     """Print the median time of a batch of both, and the median of the ratios of neighbouring rounds."""
     data = DataConfig(root=str(root), load=load, crop=crop, workers=workers, test_fraction=0)
-    split = find_source(data).train
+    split = find_splits(data).train
     classic = Classic([str(item) for item in split.a], [str(item) for item in split.b], load, crop)
     theirs = iter(DataLoader(classic, batch_size=batch, num_workers=workers))
-    stream = open_stream(Config(data=data, train=TrainConfig(batch=batch)))
+    stream = open_loader(Config(data=data, train=TrainConfig(batch=batch)))
     ours = ({world: normalise(images) for world, images in found.items()} for found in stream.batches(0))
     times: dict[str, list[float]] = {"classic": [], "ours": []}
     for _ in range(rounds + 1):

@@ -22,9 +22,9 @@ from PIL import Image
 
 BEGIN = """
 from viceversa.config import load_config
-from viceversa.data import open_stream
+from viceversa.data import open_loader
 config = load_config("cyclegan", ["data.root={root}", "data.load=36", "data.crop=32", "data.workers=1"])
-batches = open_stream(config).batches(0)
+batches = open_loader(config).batches(0)
 print(next(batches)["A"].shape)
 batches.close()
 """

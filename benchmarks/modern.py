@@ -24,7 +24,7 @@ import torch
 
 from viceversa import engine, methods
 from viceversa.config import Config, load_config
-from viceversa.data import open_stream
+from viceversa.data import open_loader
 from viceversa.engine.learner import Learner
 
 SMALL = [
@@ -84,7 +84,7 @@ def costs(configs: dict[str, Config], rounds: int) -> dict[str, float]:
     """Return the processor seconds of a step of each configuration: the median of interleaved rounds."""
     learners = {}
     for name, config in configs.items():
-        stream = open_stream(config)
+        stream = open_loader(config)
         learners[name] = Learner(config, stream.steps_per_epoch()), stream.batches(0)
     times: dict[str, list[float]] = {name: [] for name in configs}
     for _ in range(rounds + 1):

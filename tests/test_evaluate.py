@@ -13,9 +13,9 @@ import torch
 
 from support import Command, environment
 from viceversa.config import ConfigError, load_config, to_yaml
-from viceversa.data import find_source, water2wine
-from viceversa.data.images import open_picture, save_picture
-from viceversa.data.testset import TestSet
+from viceversa.data import find_splits, water2wine
+from viceversa.data.image_io import read_image, write_image
+from viceversa.data.test_images import TestImages
 from viceversa.engine.validation import Evaluation
 from viceversa.evaluate import Asked, evaluate_folders, evaluate_model
 from viceversa.metrics import Tools, l1, make, psnr, suited
@@ -77,7 +77,7 @@ def test_a_run_scores_what_its_translated_files_score(run: Path, translated: Pat
 def test_baselines_are_the_input_and_the_mean_answer(run: Path) -> None:
     found = named(evaluate_model(run, asked=CHEAP))
     inputs, truths = (
-        [open_picture(p).pixels for p in sorted((run.parent / "data" / f"test{w}").iterdir())] for w in "AB"
+        [read_image(p).pixels for p in sorted((run.parent / "data" / f"test{w}").iterdir())] for w in "AB"
     )
     mean = np.mean(truths, axis=0).round().astype(np.uint8)
     pairs = list(zip(inputs, truths, strict=True))
@@ -114,7 +114,7 @@ def test_a_weights_file_is_told_its_data(run: Path) -> None:
 
 def test_an_identity_scores_as_the_input_and_comes_back_whole(run: Path) -> None:
     config = load_config(run)
-    pictures = TestSet(find_source(config.data), config)
+    pictures = TestImages(find_splits(config.data), config)
     metrics = make(suited(True, True, 6), Tools())
     same = torch.nn.Identity()
     for scores in Evaluation(pictures, metrics).scores({"AtoB": same, "BtoA": same}).values():
@@ -124,8 +124,8 @@ def test_an_identity_scores_as_the_input_and_comes_back_whole(run: Path) -> None
 
 def test_a_second_look_sees_new_translations(run: Path) -> None:
     config = load_config(run)
-    evaluation = Evaluation(TestSet(find_source(config.data), config), make(["l1", "kid"], Tools()))
-    fresh = Evaluation(TestSet(find_source(config.data), config), make(["l1", "kid"], Tools()))
+    evaluation = Evaluation(TestImages(find_splits(config.data), config), make(["l1", "kid"], Tools()))
+    fresh = Evaluation(TestImages(find_splits(config.data), config), make(["l1", "kid"], Tools()))
     before = torch.random.get_rng_state()
     evaluation.scores({"AtoB": torch.nn.Identity()})
     assert evaluation.scores({"AtoB": torch.nn.Hardtanh(-0.1, 0.1)}) == fresh.scores(
@@ -150,9 +150,9 @@ def test_shuffled_names_score_clearly_worse(translated: Path, tmp_path: Path) ->
     truth = translated / "data" / "testB"
     names = sorted(path.name for path in truth.iterdir())
     for name, other in zip(names, names[1:] + names[:1], strict=True):
-        dimmed = open_picture(truth / name).pixels // 8 * 7
-        save_picture(tmp_path / "right" / name, dimmed)
-        save_picture(tmp_path / "shuffled" / other, dimmed)
+        dimmed = read_image(truth / name).pixels // 8 * 7
+        write_image(tmp_path / "right" / name, dimmed)
+        write_image(tmp_path / "shuffled" / other, dimmed)
     asked = Asked(["kid", "psnr", "ssim", "l1"])
     right, shuffled = (named(evaluate_folders(tmp_path / x, truth, asked), None) for x in ("right", "shuffled"))
     assert right["psnr"]["value"] > shuffled["psnr"]["value"] + 3
@@ -163,8 +163,8 @@ def test_shuffled_names_score_clearly_worse(translated: Path, tmp_path: Path) ->
 
 def test_halves_of_side_by_side_files(translated: Path, tmp_path: Path) -> None:
     for path in (translated / "data" / "testA").iterdir():
-        halves = [open_picture(translated / "data" / f"test{world}" / path.name).pixels for world in "AB"]
-        save_picture(tmp_path / path.name, np.concatenate(halves, axis=1))
+        halves = [read_image(translated / "data" / f"test{world}" / path.name).pixels for world in "AB"]
+        write_image(tmp_path / path.name, np.concatenate(halves, axis=1))
     for half, world in (("left", "A"), ("right", "B")):
         asked = Asked(["l1"])
         whole = evaluate_folders(translated / "AtoB", translated / "data" / f"test{world}", asked)
@@ -174,7 +174,7 @@ def test_halves_of_side_by_side_files(translated: Path, tmp_path: Path) -> None:
 
 def test_folders_of_other_names_are_compared_as_sets_only(translated: Path, tmp_path: Path) -> None:
     for number, path in enumerate((translated / "AtoB").iterdir()):
-        save_picture(tmp_path / f"other{number}.png", open_picture(path).pixels)
+        write_image(tmp_path / f"other{number}.png", read_image(path).pixels)
     found = evaluate_folders(tmp_path, translated / "data" / "testB")
     assert [line["metric"].partition("[")[0] for line in found] == ["kid", "fid"]
     assert "fewer than 2048" in found[1]["protocol"]["caution"]
@@ -185,7 +185,7 @@ def test_folders_of_other_names_are_compared_as_sets_only(translated: Path, tmp_
 def test_what_cannot_be_compared_is_refused(run: Path, translated: Path, tmp_path: Path) -> None:
     truth = translated / "data" / "testB"
     name = next(truth.iterdir()).name
-    save_picture(tmp_path / name, np.zeros((8, 8, 3), np.uint8))
+    write_image(tmp_path / name, np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(ValueError, match=r"is 8 x 8, and .* 32 x 32; bring them to one size"):
         evaluate_folders(tmp_path, truth, CHEAP)
     with pytest.raises(FileNotFoundError, match="no such folder"):

@@ -32,13 +32,11 @@ from PIL.PngImagePlugin import PngInfo
 from viceversa import engine, report
 from viceversa.config import ConfigError, DataConfig, load_config
 from viceversa.config.load import load_words, parse_override
-from viceversa.data import ImageError, open_stream, water2wine
+from viceversa.data import ImageError, open_loader, water2wine
 from viceversa.data.archives import ArchiveError, Limits, unpack
-from viceversa.data.cache import open_cache
-from viceversa.data.card import CARD
-from viceversa.data.decode import open_picture, picture_size
+from viceversa.data.cache import CARD, make_cache, open_cache
+from viceversa.data.image_io import image_size, read_image
 from viceversa.data.manifest import open_manifest
-from viceversa.data.prepare.caching import make_cache
 from viceversa.data.shards import open_shards
 from viceversa.data.sheet import CHUNK, read_sheet
 from viceversa.engine.checkpoint import Checkpoints
@@ -238,7 +236,7 @@ def run(place: Path) -> Path:
 @pytest.fixture(scope="module")
 def trainer(run: Path) -> Trainer:
     config = load_config(run)
-    return Trainer(config, open_stream(config), Learner(config, 1))
+    return Trainer(config, open_loader(config), Learner(config, 1))
 
 
 class Saved:
@@ -428,8 +426,8 @@ def test_pictures(place: Path, data: bytes, suffix: str) -> None:
     path = place / f"picture{suffix}"
     path.write_bytes(data)
     with refused_by(ImageError):
-        assert open_picture(path).pixels.ndim == 3
-    picture_size(path)
+        assert read_image(path).pixels.ndim == 3
+    image_size(path)
 
 
 def archives() -> list[bytes]:

@@ -11,8 +11,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 from torch import Tensor
 
-from viceversa.data.images import Picture, from_tensor, on_white, open_picture, save_picture, to_tensor, with_channels
-from viceversa.data.pil import off_white
+from viceversa.data.image_data import ImageData, from_tensor, off_white, on_white, to_tensor, with_channels
+from viceversa.data.image_io import read_image, write_image
 from viceversa.nets.base import Generator
 from viceversa.nets.build import build_generator
 from viceversa.nets.layers import set_inference
@@ -134,15 +134,15 @@ def test_alpha_is_kept(translator: Translator) -> None:
 def test_the_network_sees_transparent_pictures_on_white(translator: Translator) -> None:
     rgba = noise(40, 40, 4)
     rgba[:, :, 3] = 255
-    solid = translator.picture(Picture(rgba[:, :, :3], rgba[:, :, 3]))
+    solid = translator.picture(ImageData(rgba[:, :, :3], rgba[:, :, 3]))
     assert (solid.pixels == translator.pixels(rgba[:, :, :3])).all()
-    nothing = Picture(rgba[:, :, :3], np.zeros((40, 40), np.uint8))
+    nothing = ImageData(rgba[:, :, :3], np.zeros((40, 40), np.uint8))
     assert (with_channels(nothing, 3) == 255).all()
 
 
 def test_alpha_through_networks_of_four_channels() -> None:
     rgba = noise(40, 40, 4)
-    picture = Picture(rgba[:, :, :3], rgba[:, :, 3])
+    picture = ImageData(rgba[:, :, :3], rgba[:, :, 3])
     both = same((4, 4)).picture(picture)
     assert (both.pixels == rgba[:, :, :3]).all()
     assert (both.alpha == rgba[:, :, 3]).all()
@@ -221,7 +221,7 @@ def test_translation_is_deterministic_and_leaves_the_random_numbers_alone() -> N
 def test_the_mask_says_where_it_paints(translator: Translator) -> None:
     pixels = noise(30, 41, 3)
     assert translator.has_mask
-    mask = translator.mask(Picture(pixels))
+    mask = translator.mask(ImageData(pixels))
     assert mask.shape == (30, 41, 1)
     (top, bottom), (left, right) = margins(30, 4), margins(41, 4)
     padded = np.pad(pixels, ((top, bottom), (left, right), (0, 0)), mode="reflect")
@@ -338,18 +338,18 @@ def test_generators_without_codes_say_so() -> None:
 def test_the_short_side_is_brought_to_a_size(shape: tuple[int, int], size: int, wanted: tuple[int, int]) -> None:
     stripes = np.zeros((*shape, 3), np.uint8)
     stripes[:, ::2] = 255
-    small = at_size(Picture(stripes), size)
+    small = at_size(ImageData(stripes), size)
     assert small.pixels.shape == (*wanted, 3)
     assert np.abs(small.pixels[4:-4, 4:-4].astype(int) - 127).max() < 20, "antialiased"
-    assert at_size(Picture(stripes), None).pixels is stripes
-    assert at_size(Picture(stripes), 80).pixels.shape[:2] == (wanted[0] * 4, wanted[1] * 4)
+    assert at_size(ImageData(stripes), None).pixels is stripes
+    assert at_size(ImageData(stripes), 80).pixels.shape[:2] == (wanted[0] * 4, wanted[1] * 4)
 
 
 @pytest.mark.parametrize(("dtype", "value", "within"), [(np.uint8, 200, 1), (np.float32, 0.8, 1e-5)])
 def test_the_size_of_transparent_pictures(dtype: type, value: float, within: float) -> None:
     alpha = np.zeros((40, 40), np.uint8)
     alpha[:, 20:] = 255
-    small = at_size(Picture(np.full((40, 40, 1), value, dtype), alpha, True), 10)
+    small = at_size(ImageData(np.full((40, 40, 1), value, dtype), alpha, True), 10)
     assert small.alpha is not None
     assert (small.pixels.dtype, small.alpha.dtype) == (dtype, np.uint8)
     assert (small.alpha[:, :3] == 0).all()
@@ -360,7 +360,7 @@ def test_the_size_of_transparent_pictures(dtype: type, value: float, within: flo
 def test_colours_that_are_not_seen_do_not_spread() -> None:
     pixels, alpha = np.full((40, 40, 3), 200, np.uint8), np.zeros((40, 40), np.uint8)
     pixels[:, :22], alpha[:, 22:] = 0, 255
-    small = at_size(Picture(pixels, alpha), 10)
+    small = at_size(ImageData(pixels, alpha), 10)
     assert small.alpha is not None
     assert 0 < small.alpha[0, 5] < 255
     assert np.abs(small.pixels[:, 5].astype(int) - 200).max() < 5
@@ -403,7 +403,7 @@ def test_a_weights_file_knows_its_direction(weights: Path, tmp_path: Path) -> No
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     for name in ("a.png", "2.jpg", "10.jpg", "deep/a.png", "deep/er/c.webp"):
-        save_picture(tmp_path / "photos" / name, noise(20, 24, 3))
+        write_image(tmp_path / "photos" / name, noise(20, 24, 3))
     (tmp_path / "photos" / "notes.txt").write_text("no picture")
     return tmp_path / "photos"
 
@@ -449,12 +449,12 @@ def test_plan_of_a_relative_glob(photos: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_name_with_brackets_is_a_name(photos: Path, tmp_path: Path) -> None:
-    save_picture(photos / "x[1].png", noise(20, 20, 3))
+    write_image(photos / "x[1].png", noise(20, 20, 3))
     assert plan(str(photos / "x[1].png"), tmp_path / "out")[0][1].name == "x[1].png"
 
 
 def test_earlier_outputs_below_the_input_are_no_inputs(photos: Path) -> None:
-    save_picture(photos / "out" / "a.png", noise(20, 24, 3))
+    write_image(photos / "out" / "a.png", noise(20, 24, 3))
     assert len(plan(str(photos), photos / "out")) == 5
     assert len(plan(str(photos / "**" / "*"), photos / "out")) == 5
     assert len(plan(str(photos), photos.parent)) == 6, "an output above the input leaves nothing out"
@@ -539,7 +539,7 @@ def test_masks_need_a_mask_and_a_name_of_their_own(weights: Path, photos: Path, 
     save_generator(tmp_path / "plain.safetensors", *make())
     with pytest.raises(ValueError, match=r"plain\.safetensors: has no attention mask; train with generator\.mask=true"):
         go(tmp_path / "plain.safetensors", photos, tmp_path / "out", wanted=Wanted(save_mask=True))
-    save_picture(photos / "a.jpg", noise(20, 20, 3))
+    write_image(photos / "a.jpg", noise(20, 20, 3))
     with pytest.raises(ValueError, match=r"a\.mask\.png: would be written for several"):
         go(weights, photos, tmp_path / "out", wanted=Wanted(save_mask=True))
     assert not (tmp_path / "out").exists()
@@ -576,7 +576,7 @@ def test_a_walk_in_files(vae: Path, photos: Path, tmp_path: Path) -> None:
     assert len(go(vae, photos / "2.jpg", out, wanted=wanted).written) == 1
     assert {path.name for path in out.iterdir()} == {f"2.{n}.png" for n in range(1, 9)}
     with Image.open(photos / "2.jpg") as image, Image.open(out / "2.1.png") as first:
-        small = at_size(Picture(np.asarray(image)), 32)
+        small = at_size(ImageData(np.asarray(image)), 32)
         assert same_image(first, Translator.load(vae)(small))
     go(vae, photos / "2.jpg", tmp_path / "three", wanted=Wanted(samples=3, walk_to=photos / "10.jpg"))
     assert len(list((tmp_path / "three").iterdir())) == 3
@@ -600,7 +600,7 @@ def test_pictures_are_translated_at_another_size(weights: Path, photos: Path, tm
 def test_what_does_not_go_together_is_refused(
     wanted: Wanted, message: str, vae: Path, photos: Path, tmp_path: Path
 ) -> None:
-    save_picture(photos / "a.jpg", noise(20, 24, 3))
+    write_image(photos / "a.jpg", noise(20, 24, 3))
     with pytest.raises(ValueError, match=message):
         go(vae, photos, tmp_path / "out", wanted=wanted)
     assert not (tmp_path / "out").exists()
@@ -625,12 +625,12 @@ def test_a_walk_that_cannot_be_is_refused(vae: Path, weights: Path, photos: Path
 
 def test_a_deep_picture_stays_deep(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((40, 33, 3), np.float32)
-    picture = same().picture(Picture(values))
+    picture = same().picture(ImageData(values))
     assert picture.pixels.dtype == np.float32
     assert np.abs(picture.pixels - values).max() < 1e-6
-    assert np.asarray(same()(Picture(values))).dtype == np.uint8
+    assert np.asarray(same()(ImageData(values))).dtype == np.uint8
     alpha = noise(40, 33)
-    seen = with_channels(Picture(values, alpha), 3)
+    seen = with_channels(ImageData(values, alpha), 3)
     restored = off_white(seen, alpha)
     assert np.abs(restored - values)[alpha > 60].max() < 1e-3
 
@@ -638,13 +638,13 @@ def test_a_deep_picture_stays_deep(tmp_path: Path) -> None:
 def test_any_number_of_channels_from_file_to_file(tmp_path: Path) -> None:
     weights = tmp_path / "AtoB.safetensors"
     save_generator(weights, *make(channels=(5, 2)))
-    save_picture(tmp_path / "in" / "x.npy", np.random.default_rng(0).random((40, 33, 5), np.float32))
-    save_picture(tmp_path / "in" / "y.tif", noise(40, 33, 5))
-    save_picture(tmp_path / "in" / "z.png", noise(40, 33, 3))
+    write_image(tmp_path / "in" / "x.npy", np.random.default_rng(0).random((40, 33, 5), np.float32))
+    write_image(tmp_path / "in" / "y.tif", noise(40, 33, 5))
+    write_image(tmp_path / "in" / "z.png", noise(40, 33, 3))
     outcome = translate_pictures(weights, [str(tmp_path / "in")], tmp_path / "out")
     assert [path.name for path in outcome.written] == ["x.npy", "y.tif"]
     assert "3 channels cannot be read as 5" in outcome.failed[tmp_path / "in" / "z.png"]
-    written = [open_picture(path).pixels for path in outcome.written]
+    written = [read_image(path).pixels for path in outcome.written]
     assert [(pixels.shape, pixels.dtype) for pixels in written] == [((40, 33, 2), np.float32), ((40, 33, 2), np.uint8)]
     one = translate_pictures(weights, [str(tmp_path / "in" / "y.tif")], tmp_path / "one.png")
     assert [path.name for path in one.written] == ["one.tiff"]

@@ -12,8 +12,10 @@ from rich.console import Console
 from viceversa import engine, report
 from viceversa.config import Config, load_config
 from viceversa.data import water2wine
+from viceversa.data.folders import list_images
 from viceversa.data.grid import grid
-from viceversa.data.images import Pixels, list_images, open_picture, save_picture
+from viceversa.data.image_data import Pixels
+from viceversa.data.image_io import read_image, write_image
 from viceversa.files import replacing
 from viceversa.metrics import psnr
 from viceversa.translator import Translator
@@ -71,10 +73,10 @@ def translate_test_set(out: Path, direction: str) -> tuple[list[Pixels], list[Pi
     source, target = direction.split("to")
     inputs, results, truths = [], [], []
     for path in list_images(out / "data" / f"test{source}"):
-        inputs.append(open_picture(path).pixels)
+        inputs.append(read_image(path).pixels)
         results.append(translator.pixels(inputs[-1]))
-        truths.append(open_picture(out / "data" / f"test{target}" / path.name).pixels)
-        save_picture(out / "translated" / direction / path.name, results[-1])
+        truths.append(read_image(out / "data" / f"test{target}" / path.name).pixels)
+        write_image(out / "translated" / direction / path.name, results[-1])
     return inputs, results, truths
 
 

@@ -11,7 +11,7 @@ import torch
 
 from viceversa import methods
 from viceversa.config import Config
-from viceversa.data import open_stream
+from viceversa.data import open_loader
 from viceversa.devices import pick_device
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
@@ -49,8 +49,8 @@ def estimate(config: Config) -> Estimate:
     methods.check(config)
     device = pick_device(config.train.device)
     config, _ = settled(config, device, DistInfo())
-    stream = open_stream(config)
-    methods.check_pairs(config, stream.source.train.paired)
+    stream = open_loader(config)
+    methods.check_pairs(config, stream.splits.train.paired)
     epoch = stream.steps_per_epoch()
     learner = Learner(config, epoch, device=device)
     batches = stream.batches(0)

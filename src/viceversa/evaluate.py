@@ -11,9 +11,11 @@ from typing import Any, Literal
 import numpy as np
 
 from viceversa.config import Config, ConfigError, Direction, load_config
-from viceversa.data import find_source
-from viceversa.data.images import list_images, open_picture, with_channels
-from viceversa.data.testset import TestSet
+from viceversa.data import find_splits
+from viceversa.data.folders import list_images
+from viceversa.data.image_data import with_channels
+from viceversa.data.image_io import read_image
+from viceversa.data.test_images import TestImages
 from viceversa.devices import pick_device
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
@@ -57,7 +59,7 @@ def evaluate_model(
     device = pick_device(asked.device, dist.local_rank)
     loaded = _translators(model, raw, best)
     config = _config(model, next(iter(loaded.values()))[2], list(overrides))
-    pictures = TestSet(find_source(config.data), config)
+    pictures = TestImages(find_splits(config.data), config)
     translators: Translators = {direction: net.to(device) for direction, (_, net, _) in loaded.items()}
     fewest = min(pictures.count("A"), pictures.count("B"))
     names = asked.metrics or suited(pictures.paired, len(loaded) == 2, fewest)
@@ -142,7 +144,7 @@ def _config(model: Path, card: Card, overrides: Iterable[str]) -> Config:
     return load_config(None, [*size, *(f"data.channels_{w.lower()}={n}" for w, n in channels.items()), *overrides])
 
 
-def _protocol(path: Path, card: Card, pictures: TestSet) -> dict[str, Any]:
+def _protocol(path: Path, card: Card, pictures: TestImages) -> dict[str, Any]:
     return {
         "by": "evaluate",
         "checkpoint": str(path),
@@ -169,7 +171,7 @@ def _share(names: Mapping[str, Path], dist: DistInfo) -> Iterable[tuple[int, str
 
 def _read(path: Path, half: Half | None = None) -> Shown:
     """Return a file as the RGB picture that a metric sees."""
-    pixels = with_channels(open_picture(path), 3)
+    pixels = with_channels(read_image(path), 3)
     if half:
         width = pixels.shape[1] // 2
         pixels = pixels[:, :width] if half == "left" else pixels[:, -width:]

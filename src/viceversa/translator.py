@@ -15,8 +15,18 @@ from torch import Tensor
 
 from viceversa.backends import Backend, TrainedGenerator, open_backend
 from viceversa.config import Direction
-from viceversa.data.images import Picture, Pixels, from_tensor, resize, to_tensor, with_channels
-from viceversa.data.pil import Shown, as_picture, as_pil, eight_bits, off_white
+from viceversa.data.image_data import (
+    ImageData,
+    Pixels,
+    eight_bits,
+    from_tensor,
+    off_white,
+    resize,
+    to_pil,
+    to_tensor,
+    with_channels,
+)
+from viceversa.data.image_io import Shown, to_image_data
 from viceversa.devices import layout_of
 from viceversa.nets import GENERATORS, Generator, VariationalGenerator
 from viceversa.nets.weights import Card, load_generator, weights_file
@@ -28,7 +38,7 @@ SMALLEST = 32  # pixels of a side that the networks see, so that they have somet
 class Fitted:
     """A picture, and what a network sees of it: a batch (1, in, H, W)."""
 
-    picture: Picture
+    picture: ImageData
     x: Tensor
 
 
@@ -71,10 +81,10 @@ class Translator:
         return translator if route == "eager" else translator.with_backend(route)
 
     def __call__(self, image: Shown) -> Image.Image:
-        """Return the translation of a PIL image, a uint8 array (H, W) or (H, W, 1, 3 or 4), or a `Picture`."""
-        return as_pil(self.picture(as_picture(image)))
+        """Return the translation of a PIL image, a uint8 array (H, W) or (H, W, 1, 3 or 4), or a `ImageData`."""
+        return to_pil(self.picture(to_image_data(image)))
 
-    def picture(self, picture: Picture) -> Picture:
+    def picture(self, picture: ImageData) -> ImageData:
         """Return the translation of a decoded picture; what is transparent stays so.
 
         A generator without an alpha channel sees transparent pictures on white, as in training, and the white is
@@ -82,11 +92,11 @@ class Translator:
         """
         return self.together([self.fit(picture)])[0]
 
-    def fit(self, picture: Picture) -> Fitted:
+    def fit(self, picture: ImageData) -> Fitted:
         """Return a picture with what the network sees of it; ImageError if it has not the right channels."""
         return Fitted(picture, self._fitted(with_channels(picture, self.card.in_channels)))
 
-    def together(self, fitted: Sequence[Fitted]) -> list[Picture]:
+    def together(self, fitted: Sequence[Fitted]) -> list[ImageData]:
         """Translate pictures at once whose `x` have one shape; each becomes what it would alone, up to rounding."""
         with self._repeatable():
             batch = torch.cat([one.x for one in fitted]) if len(fitted) > 1 else fitted[0].x
@@ -99,7 +109,7 @@ class Translator:
             result = self.run(self._fitted(pixels).to(self.device))
             return self._cut(result, pixels.shape, unrounded=pixels.dtype != np.uint8)
 
-    def with_backend(self, name: str, examples: Sequence[Picture] = ()) -> Translator:
+    def with_backend(self, name: str, examples: Sequence[ImageData] = ()) -> Translator:
         """Return the same translator by another of `viceversa.backends.BACKENDS`; `int8` is calibrated on the examples.
 
         Translations go by it; masks, samples and walks are computed as ever. Raises ValueError with the remedy.
@@ -114,7 +124,7 @@ class Translator:
         Number n follows from the picture, `seed` and n: a larger `count` only adds to a smaller one. Raises ValueError
         if the generator is not variational.
         """
-        net, picture = self._variational(), as_picture(image)
+        net, picture = self._variational(), to_image_data(image)
         pixels = with_channels(picture, self.card.in_channels)
         with self._repeatable():
             mean, logvar = net.encode(self._fitted(pixels).to(self.device))
@@ -123,7 +133,7 @@ class Translator:
             own = np.random.SeedSequence((seed, number)).generate_state(1)[0]
             with self._repeatable():
                 drawn = net.decode(net.sample(mean, logvar, torch.Generator().manual_seed(int(own))))
-                results.append(as_pil(self._finished(self._cut(drawn, pixels.shape), picture.alpha)))
+                results.append(to_pil(self._finished(self._cut(drawn, pixels.shape), picture.alpha)))
         return results
 
     def interpolate(self, one: Shown, other: Shown, count: int = 8) -> list[Image.Image]:
@@ -134,12 +144,12 @@ class Translator:
         """
         if count < 2:
             raise ValueError(f"a walk has two ends, so it cannot have {count} pictures; ask for 2 or more")
-        net, size = self._variational(), as_picture(one).pixels.shape[:2]
-        ends = [resize(with_channels(as_picture(image), self.card.in_channels), size) for image in (one, other)]
+        net, size = self._variational(), to_image_data(one).pixels.shape[:2]
+        ends = [resize(with_channels(to_image_data(image), self.card.in_channels), size) for image in (one, other)]
         with self._repeatable():
             first, last = (net.encode(self._fitted(pixels).to(self.device))[0] for pixels in ends)
             walk = [net.decode(torch.lerp(first, last, n / (count - 1))) for n in range(count)]
-            return [as_pil(self._finished(self._cut(picture, size), None)) for picture in walk]
+            return [to_pil(self._finished(self._cut(picture, size), None)) for picture in walk]
 
     @property
     def has_mask(self) -> bool:
@@ -148,7 +158,7 @@ class Translator:
         with torch.inference_mode():
             return self.net.attention(torch.zeros(1, self.card.in_channels, side, side, device=self.device)) is not None
 
-    def mask(self, picture: Picture) -> NDArray[np.uint8]:
+    def mask(self, picture: ImageData) -> NDArray[np.uint8]:
         """Return where the generator paints, uint8 (H, W, 1); only for generators with an attention mask."""
         pixels = with_channels(picture, self.card.in_channels)
         with self._repeatable():
@@ -190,18 +200,18 @@ class Translator:
         top, left = (margins(side, self.net.multiple)[0] for side in (height, width))
         return from_tensor(batch[0, :, top : top + height, left : left + width], unrounded)
 
-    def _translated(self, picture: Picture, result: Tensor) -> Picture:
+    def _translated(self, picture: ImageData, result: Tensor) -> ImageData:
         """Return the picture that the network made, as deep as its input was."""
         unrounded = picture.pixels.dtype != np.uint8
         return self._finished(self._cut(result, picture.pixels.shape, unrounded), picture.alpha)
 
-    def _finished(self, result: Pixels, alpha: NDArray[np.uint8] | None) -> Picture:
+    def _finished(self, result: Pixels, alpha: NDArray[np.uint8] | None) -> ImageData:
         """Return what the network made of a picture that was transparent as `alpha` says."""
         if self.card.out_channels == 4:
-            return Picture(result[:, :, :3], eight_bits(result[:, :, 3]))
+            return ImageData(result[:, :, :3], eight_bits(result[:, :, 3]))
         if alpha is not None and self.card.in_channels != 4:
             result = off_white(result, alpha)
-        return Picture(result, alpha, result.shape[2] == 1)
+        return ImageData(result, alpha, result.shape[2] == 1)
 
 
 def margins(length: int, multiple: int) -> tuple[int, int]:

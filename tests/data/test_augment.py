@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from viceversa.config import AugmentConfig, Config, ConfigError, DataConfig, TrainConfig, load_config, to_yaml
-from viceversa.data import open_stream
-from viceversa.data.augment import Changes
-from viceversa.data.transforms import augment
+from viceversa.data import open_loader
+from viceversa.data.transforms import Changes, augment
 
 STRENGTHS = st.builds(
     AugmentConfig,
@@ -144,28 +143,28 @@ def config(root: Path, layout: Any, **strengths: Any) -> Config:
 
 
 def test_through_the_stream(root: Path) -> None:
-    stream = open_stream(config(root, "paired", rotate=20, scale=0.2, color=0.3, color_of="A", cutout=0.3))
-    plain = open_stream(config(root, "paired", rotate=20, scale=0.2, cutout=0.3))
+    stream = open_loader(config(root, "paired", rotate=20, scale=0.2, color=0.3, color_of="A", cutout=0.3))
+    plain = open_loader(config(root, "paired", rotate=20, scale=0.2, cutout=0.3))
     batch, expected = next(stream.batches(5)), next(plain.batches(5))
     assert torch.equal(batch["B"], expected["B"])
     assert torch.equal(expected["A"], expected["B"])
     assert not torch.equal(batch["A"], expected["A"])
-    unpaired = next(open_stream(config(root, "unpaired", color=0.3, color_of="B")).batches(5))
-    off = next(open_stream(config(root, "unpaired")).batches(5))
+    unpaired = next(open_loader(config(root, "unpaired", color=0.3, color_of="B")).batches(5))
+    off = next(open_loader(config(root, "unpaired")).batches(5))
     assert torch.equal(unpaired["A"], off["A"])
     assert not torch.equal(unpaired["B"], off["B"])
 
 
 def test_what_would_do_harm_is_refused(root: Path) -> None:
     with pytest.raises(ConfigError, match=r"true answer of a pair wrong; .*data\.augment\.color_of=A"):
-        open_stream(config(root, "paired", hue=0.1))
+        open_loader(config(root, "paired", hue=0.1))
 
 
 def test_torchvision_is_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchvision.transforms", None)
-    assert next(open_stream(config(root, "unpaired")).batches(0))
+    assert next(open_loader(config(root, "unpaired")).batches(0))
     with pytest.raises(ConfigError, match=r'needs torchvision; pip install "viceversa\[augment\]"'):
-        open_stream(config(root, "unpaired", rotate=5))
+        open_loader(config(root, "unpaired", rotate=5))
 
 
 def test_as_configuration() -> None:

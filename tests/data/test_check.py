@@ -16,7 +16,8 @@ from viceversa.data.check import CHECKS, Finding, Report, check
 from viceversa.data.check.contact import contact_sheet, spread
 from viceversa.data.check.copies import joined
 from viceversa.data.check.gap import separability
-from viceversa.data.images import open_picture, with_channels
+from viceversa.data.image_data import with_channels
+from viceversa.data.image_io import read_image
 
 SMALL = DataConfig(load=36, crop=32)
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -348,7 +349,7 @@ def test_right_pictures_come_out_the_right_way_up(wild: tuple[Path, list[hostile
     root, files = wild
     for file in files:
         if file.sound:
-            pixels = with_channels(open_picture(root / "A" / file.name), 3)
+            pixels = with_channels(read_image(root / "A" / file.name), 3)
             pixels = pixels if pixels.dtype == np.uint8 else (pixels * 255).astype(np.uint8)
             assert pixels.shape == (48, 64, 3), file.name
             assert hostile.upright(pixels, file.gray), file.name

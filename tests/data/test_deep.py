@@ -14,19 +14,10 @@ import torch
 from PIL import Image
 
 from viceversa.config import Config, DataConfig, TrainConfig
-from viceversa.data import FileItem, open_stream
+from viceversa.data import FileSample, open_loader
 from viceversa.data.grid import grid
-from viceversa.data.images import (
-    ImageError,
-    Picture,
-    from_tensor,
-    normalise,
-    open_picture,
-    resize,
-    save_picture,
-    to_tensor,
-    with_channels,
-)
+from viceversa.data.image_data import ImageData, ImageError, from_tensor, normalise, resize, to_tensor, with_channels
+from viceversa.data.image_io import read_image, write_image
 
 
 def deep(*shape: int, kind: Any = np.uint16, seed: int = 0) -> np.ndarray:
@@ -36,7 +27,7 @@ def deep(*shape: int, kind: Any = np.uint16, seed: int = 0) -> np.ndarray:
 def test_16_bit_colour_png_keeps_its_depth(tmp_path: Path) -> None:
     values = deep(5, 7, 3)
     (tmp_path / "x.png").write_bytes(imagecodecs.png_encode(values))
-    picture = open_picture(tmp_path / "x.png")
+    picture = read_image(tmp_path / "x.png")
     assert picture.pixels.dtype == np.float32
     assert np.array_equal(np.rint(picture.pixels * 65535), values)
     assert not picture.gray
@@ -47,7 +38,7 @@ def test_16_bit_colour_png_keeps_its_depth(tmp_path: Path) -> None:
 def test_16_bit_png_with_alpha(tmp_path: Path, colours: int) -> None:
     values = deep(5, 7, colours + 1)
     (tmp_path / "x.png").write_bytes(imagecodecs.png_encode(values))
-    picture = open_picture(tmp_path / "x.png")
+    picture = read_image(tmp_path / "x.png")
     assert np.array_equal(np.rint(picture.pixels * 65535), values[:, :, :-1])
     assert picture.alpha is not None
     assert np.array_equal(picture.alpha, np.rint(values[:, :, -1] / 257).astype(np.uint8))
@@ -63,12 +54,12 @@ def test_tiff_of_any_channels(tmp_path: Path, kind: Any, channels: int, planar: 
     colour = "rgb" if channels == 3 else "minisblack"
     path = tmp_path / "x.tif"
     tifffile.imwrite(path, stored, photometric=colour, planarconfig=planar, compression=compression)
-    picture = open_picture(path)
+    picture = read_image(path)
     top = {np.uint8: 1, np.uint16: 65535, np.float32: 1}[kind]
     assert picture.pixels.dtype == (np.uint8 if kind == np.uint8 else np.float32)
     assert picture.alpha is None
     assert np.allclose(picture.pixels * np.float32(top), values, atol=1e-2 if top > 1 else 0)
-    assert FileItem(tmp_path, "x.tif").size() == (9, 6)
+    assert FileSample(tmp_path, "x.tif").size() == (9, 6)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
@@ -76,20 +67,20 @@ def test_tiff_of_any_channels(tmp_path: Path, kind: Any, channels: int, planar: 
 def test_arrays(tmp_path: Path, kind: Any, shape: tuple[int, ...]) -> None:
     values = deep(*shape, kind=kind) if kind != np.float32 else deep(*shape).astype(np.float32) / 65535
     np.save(tmp_path / "x.npy", values)
-    picture = open_picture(tmp_path / "x.npy")
+    picture = read_image(tmp_path / "x.npy")
     channels = 1 if len(shape) == 2 else shape[2]
     assert picture.pixels.shape == (6, 9, channels)
     scale = {np.uint8: 255, np.uint16: 65535, np.float32: 1}[kind] if picture.pixels.dtype != np.uint8 else 1
     assert np.allclose(picture.pixels.reshape(shape) * np.float32(scale), values, atol=1e-2 if scale > 1 else 0)
     assert with_channels(picture, channels).shape == (6, 9, channels)
-    assert FileItem(tmp_path, "x.npy").size() == (9, 6)
+    assert FileSample(tmp_path, "x.npy").size() == (9, 6)
 
 
 def test_four_bands_of_eight_bits_are_not_taken_for_alpha(tmp_path: Path) -> None:
     values = deep(8, 8, 4, kind=np.uint8)
     values[:, :, 3] = 0
     np.save(tmp_path / "x.npy", values)
-    small = resize(with_channels(open_picture(tmp_path / "x.npy"), 4), (4, 4))
+    small = resize(with_channels(read_image(tmp_path / "x.npy"), 4), (4, 4))
     assert np.abs(small[:, :, 0].mean() * 255 - values[:, :, 0].mean()) < 8  # as RGBA it would be black
 
 
@@ -107,31 +98,31 @@ def test_four_bands_of_eight_bits_are_not_taken_for_alpha(tmp_path: Path) -> Non
 def test_arrays_that_are_no_pictures(tmp_path: Path, values: np.ndarray, match: str) -> None:
     np.save(tmp_path / "x.npy", values, allow_pickle=True)
     with pytest.raises(ImageError, match=rf"x\.npy: .*{match}"):
-        open_picture(tmp_path / "x.npy")
+        read_image(tmp_path / "x.npy")
 
 
 def test_a_stack_of_pages_is_no_picture_but_its_first_page_is(tmp_path: Path) -> None:
     pages = deep(5, 6, 9)
     tifffile.imwrite(tmp_path / "x.tif", pages)
-    assert np.array_equal(np.rint(open_picture(tmp_path / "x.tif").pixels[:, :, 0] * 65535), pages[0])
+    assert np.array_equal(np.rint(read_image(tmp_path / "x.tif").pixels[:, :, 0] * 65535), pages[0])
 
 
 @pytest.mark.parametrize(("package", "suffix"), [("imagecodecs", "png"), ("tifffile", "tif")])
 def test_packages_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, suffix: str) -> None:
     """Better no picture than half of one: what needs a package says so."""
     path = tmp_path / f"x.{suffix}"
-    save_picture(path, deep(4, 4, 3).astype(np.float32) / 65535)
+    write_image(path, deep(4, 4, 3).astype(np.float32) / 65535)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ImageError, match=rf'x\.{suffix}: .*{package}.*; pip install "viceversa\[data\]"'):
-        open_picture(path)
+        read_image(path)
     Image.new("RGB", (3, 3)).save(tmp_path / f"plain.{suffix}")
-    assert open_picture(tmp_path / f"plain.{suffix}").pixels.shape == (3, 3, 3)
+    assert read_image(tmp_path / f"plain.{suffix}").pixels.shape == (3, 3, 3)
 
 
 def test_channels_that_do_not_fit() -> None:
     for has, wanted in ((5, 3), (3, 5), (2, 1), (5, 4)):
         with pytest.raises(ImageError, match=f"a picture of {has} channels cannot be read as {wanted}"):
-            with_channels(Picture(deep(3, 3, has, kind=np.uint8)), wanted)
+            with_channels(ImageData(deep(3, 3, has, kind=np.uint8)), wanted)
 
 
 @pytest.mark.parametrize("suffix", [".tiff", ".npy", ".png"])
@@ -141,26 +132,26 @@ def test_written_as_deep_as_it_is(tmp_path: Path, suffix: str, channels: int) ->
     path = tmp_path / f"x{suffix}"
     if suffix == ".png" and channels not in (1, 3):
         with pytest.raises(ImageError, match=rf"x\.png: {channels} channels do not fit into \.png; name a \.tiff or"):
-            save_picture(path, pixels)
+            write_image(path, pixels)
         assert not list(tmp_path.iterdir())
         return
-    save_picture(path, pixels)
-    assert np.abs(open_picture(path).pixels - pixels).max() < 1e-6
+    write_image(path, pixels)
+    assert np.abs(read_image(path).pixels - pixels).max() < 1e-6
     eight = deep(5, 7, channels, kind=np.uint8)
-    save_picture(path, eight)
-    assert np.array_equal(open_picture(path).pixels, eight)
+    write_image(path, eight)
+    assert np.array_equal(read_image(path).pixels, eight)
 
 
 def test_written_with_alpha_and_without_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pixels, alpha = deep(5, 7, 3).astype(np.float32) / np.float32(65535), deep(5, 7, kind=np.uint8)
     for name in ("x.png", "x.tiff"):
-        save_picture(tmp_path / name, pixels, alpha)
-        picture = open_picture(tmp_path / name)
+        write_image(tmp_path / name, pixels, alpha)
+        picture = read_image(tmp_path / name)
         assert np.abs(picture.pixels - pixels).max() < 1e-6
         assert np.array_equal(picture.alpha, alpha)
     monkeypatch.setitem(sys.modules, "imagecodecs", None)
-    save_picture(tmp_path / "y.png", pixels)
-    assert np.array_equal(open_picture(tmp_path / "y.png").pixels, np.rint(pixels * 255).astype(np.uint8))
+    write_image(tmp_path / "y.png", pixels)
+    assert np.array_equal(read_image(tmp_path / "y.png").pixels, np.rint(pixels * 255).astype(np.uint8))
 
 
 def test_unrounded_tensors() -> None:
@@ -179,7 +170,7 @@ def test_through_the_stream(tmp_path: Path) -> None:
         )
         np.save(tmp_path / "B" / f"{i}.npy", np.stack([ramp * 5] * 2, 2).astype(np.uint8))
     data = DataConfig(str(tmp_path), layout="paired", channels_a=5, channels_b=2, load=24, crop=16, workers=0)
-    stream = open_stream(Config(data=data, train=TrainConfig(batch=2)))
+    stream = open_loader(Config(data=data, train=TrainConfig(batch=2)))
     batch = next(stream.batches(0))
     assert (batch["A"].shape, batch["A"].dtype) == ((2, 5, 16, 16), torch.float32)
     assert (batch["B"].shape, batch["B"].dtype) == ((2, 2, 16, 16), torch.uint8)
@@ -201,11 +192,11 @@ def test_wrong_channels_are_explained(tmp_path: Path) -> None:
     with pytest.raises(
         ImageError, match=r"a picture of 5 channels cannot be read as 3; only as 5 \(data\.channels_b\)"
     ):
-        next(open_stream(Config(data=data)).batches(0))
+        next(open_loader(Config(data=data)).batches(0))
 
 
 def test_no_memory_is_taken_because_a_file_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tifffile.imwrite(tmp_path / "x.tif", deep(5, 7, 3), photometric="rgb")
     monkeypatch.setattr("viceversa.data.deep.LARGEST", 104)
     with pytest.raises(ImageError, match="says that it holds 105 numbers"):
-        open_picture(tmp_path / "x.tif")
+        read_image(tmp_path / "x.tif")

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data import FileItem, Item, Split, find_source
+from viceversa.data import FileSample, Sample, Split, find_splits
+from viceversa.data.datasets import hold_out
 from viceversa.data.layouts import LAYOUTS, find
-from viceversa.data.sources import hold_out
 
 
 def fill(folder: Path, names: Iterable[object], size: tuple[int, int] = (4, 4)) -> None:
@@ -26,11 +26,11 @@ def fill(folder: Path, names: Iterable[object], size: tuple[int, int] = (4, 4)) 
         Image.new("L", size).save(path)
 
 
-def files(items: Iterable[Item], root: Path) -> list[str]:
+def files(items: Iterable[Sample], root: Path) -> list[str]:
     return [Path(str(item)).relative_to(root).as_posix() for item in items]
 
 
-def names(*worlds: Iterable[Item]) -> list[str]:
+def names(*worlds: Iterable[Sample]) -> list[str]:
     return [item.name for items in worlds for item in items]
 
 
@@ -51,7 +51,7 @@ def test_unpaired_with_test_split(tmp_path: Path, a: str, b: str) -> None:
     fill(tmp_path / b.replace("train", "test"), [8, 9])
     fill(tmp_path / a.replace("train", "val"), [5])
     fill(tmp_path / b.replace("train", "val"), [5])
-    source = find_source(DataConfig(root=str(tmp_path)))
+    source = find_splits(DataConfig(root=str(tmp_path)))
     assert source.layout == "unpaired"
     assert not source.train.paired
     assert files(source.train.a, tmp_path / a) == ["1/2.png", "1/10.png", "2/1.png"]
@@ -64,7 +64,7 @@ def test_val_stands_in_for_test(tmp_path: Path) -> None:
     for folder in ("trainA", "trainB", "valA", "valB"):
         fill(tmp_path / folder, [folder])
     (tmp_path / "testA").mkdir()  # empty
-    source = find_source(DataConfig(root=str(tmp_path)))
+    source = find_splits(DataConfig(root=str(tmp_path)))
     assert names(source.test.a, source.test.b) == ["valA", "valB"]
 
 
@@ -80,14 +80,14 @@ def test_validation_pictures_are_found_and_left_alone(tmp_path: Path, sub: str, 
     assert name == layout
     assert found.val
     assert [item.name for item in (*found.val.a, *found.val.b)] == ["val", "val"]
-    source = find_source(data)
+    source = find_splits(data)
     assert {item.name for split in (source.train, source.test) for item in (*split.a, *split.b)} == {"train", "test"}
 
 
 def test_two_folders_anywhere(tmp_path: Path) -> None:
     fill(tmp_path / "photos", range(60))
     fill(tmp_path / "drawings", range(40))
-    source = find_source(DataConfig(a=str(tmp_path / "photos"), b=str(tmp_path / "drawings"), test_fraction=0.1))
+    source = find_splits(DataConfig(a=str(tmp_path / "photos"), b=str(tmp_path / "drawings"), test_fraction=0.1))
     assert source.layout == "unpaired"  # although the names match
     for train, test, count in [(source.train.a, source.test.a, 60), (source.train.b, source.test.b, 40)]:
         assert len({*train, *test}) == len(train) + len(test) == count
@@ -106,7 +106,7 @@ def test_paired_by_stem(tmp_path: Path, sub: str) -> None:
     fill(tmp_path / f"{sub}A", ["1/x", "2/x", "only", *range(20)])
     fill(tmp_path / f"{sub}B", ["1/x", "2/x", *range(20)])
     (tmp_path / f"{sub}B/0.png").rename(tmp_path / f"{sub}B/0.jpg")
-    source = find_source(DataConfig(root=str(tmp_path), layout="paired", test_fraction=0.2))
+    source = find_splits(DataConfig(root=str(tmp_path), layout="paired", test_fraction=0.2))
     assert source.layout == "paired"
     assert source.train.paired
     assert source.test.paired
@@ -120,14 +120,14 @@ def test_paired_without_any_common_name(tmp_path: Path) -> None:
     fill(tmp_path / "A", ["one"])
     fill(tmp_path / "B", ["two"])
     with pytest.raises(ConfigError, match="no test or training pictures of the same name"):
-        find_source(DataConfig(root=str(tmp_path), layout="paired"))
+        find_splits(DataConfig(root=str(tmp_path), layout="paired"))
 
 
 def test_paired_test_split_is_matched_too(tmp_path: Path) -> None:
     for side, extra in [("A", ["p", "q"]), ("B", ["q", "r"])]:
         fill(tmp_path / f"train{side}", range(3))
         fill(tmp_path / f"test{side}", extra)
-    source = find_source(DataConfig(root=str(tmp_path), layout="paired"))
+    source = find_splits(DataConfig(root=str(tmp_path), layout="paired"))
     assert names(source.test.a, source.test.b) == ["q", "q"]
     assert source.note == "paired: 3 pairs; test split: 1 pairs; 2 files without a partner left out"
 
@@ -138,12 +138,12 @@ def test_unpaired_training_with_paired_test(tmp_path: Path) -> None:
     fill(tmp_path / "testA", ["p", "q"])
     fill(tmp_path / "testB", ["q"])
     data = DataConfig(root=str(tmp_path), paired_test=True)
-    source = find_source(data)
+    source = find_splits(data)
     assert (source.layout, source.train.paired, source.test.paired) == ("unpaired", False, True)
     assert names(source.test.a, source.test.b) == ["q", "q"]
     (tmp_path / "testB/q.png").rename(tmp_path / "testB/z.png")
     with pytest.raises(ConfigError, match=r"testA.* and .*testB.*: no .* of the same name"):
-        find_source(data)
+        find_splits(data)
 
 
 @pytest.mark.parametrize("held", ["test", "val"])
@@ -152,7 +152,7 @@ def test_aligned(tmp_path: Path, held: str) -> None:
     fill(tmp_path / "val", ["val"], size=(8, 4))
     if held == "test":
         fill(tmp_path / "test", ["test"], size=(8, 4))
-    source = find_source(DataConfig(root=str(tmp_path)))
+    source = find_splits(DataConfig(root=str(tmp_path)))
     assert source.layout == "aligned"
     assert files(source.train.a, tmp_path) == files(source.train.b, tmp_path)
     assert len(source.train.a) == 5
@@ -165,7 +165,7 @@ def test_aligned(tmp_path: Path, held: str) -> None:
 def test_aligned_flat_root_and_odd_shapes(tmp_path: Path) -> None:
     fill(tmp_path, range(30), size=(8, 4))
     (tmp_path / "30.png").write_text("<html>")
-    source = find_source(DataConfig(root=str(tmp_path)))
+    source = find_splits(DataConfig(root=str(tmp_path)))
     assert source.layout == "aligned"
     assert files(source.train.a, tmp_path) == files(source.train.b, tmp_path)
     assert files(source.test.a, tmp_path) == files(source.test.b, tmp_path)
@@ -174,8 +174,8 @@ def test_aligned_flat_root_and_odd_shapes(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"one folder of pictures, .*data\.a=FOLDER data\.b=OTHER, or insist: data\.layout=aligned"
     ):
-        find_source(DataConfig(root=str(tmp_path)))
-    assert len(find_source(DataConfig(root=str(tmp_path), layout="aligned", test_fraction=0)).train.a) == 31
+        find_splits(DataConfig(root=str(tmp_path)))
+    assert len(find_splits(DataConfig(root=str(tmp_path), layout="aligned", test_fraction=0)).train.a) == 31
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_mistakes_are_explained_in_one_line(
     (tmp_path / "hollow/trainA/readme.txt").touch()
     (tmp_path / "file").touch()
     with pytest.raises(error, match=match) as raised:
-        find_source(data)
+        find_splits(data)
     assert "\n" not in str(raised.value)
 
 
@@ -221,7 +221,7 @@ NAMES = st.lists(st.text("abcäß0123456789_ -", min_size=1, max_size=6), unique
 
 
 def unpaired(stems: Iterable[object], folder: str = "", suffix: str = ".png") -> Split:
-    return Split(tuple(FileItem(Path(folder), f"{stem}{suffix}") for stem in stems), ())
+    return Split(tuple(FileSample(Path(folder), f"{stem}{suffix}") for stem in stems), ())
 
 
 @given(NAMES, st.floats(0.001, 0.999))
@@ -263,31 +263,31 @@ def test_no_hold_out_on_request(tmp_path: Path) -> None:
     fill(tmp_path / "A", range(30))
     fill(tmp_path / "B", range(30))
     data = DataConfig(root=str(tmp_path), test_fraction=0)
-    assert len(find_source(data).train.a) == 30
-    assert find_source(data).note == "unpaired: 30 A, 30 B; no test split"
-    assert find_source(dataclasses.replace(data, test_fraction=0.5)).test.a
+    assert len(find_splits(data).train.a) == 30
+    assert find_splits(data).note == "unpaired: 30 A, 30 B; no test split"
+    assert find_splits(dataclasses.replace(data, test_fraction=0.5)).test.a
 
 
 def test_single_pictures(tmp_path: Path) -> None:
     fill(tmp_path, ["one", "other"])
     one, other = str(tmp_path / "one.png"), str(tmp_path / "other.png")
-    source = find_source(DataConfig(a=one, b=other))
+    source = find_splits(DataConfig(a=one, b=other))
     assert source.layout == "single"
     assert not source.train.paired
     assert [str(source.train.a[0]), str(source.train.b[0])] == [one, other]
     assert names(source.train.a, source.train.b) == ["one", "other"]
     assert source.note == "single: 1 A, 1 B; no test split"
-    pair = find_source(DataConfig(a=one, b=other, layout="paired"))
+    pair = find_splits(DataConfig(a=one, b=other, layout="paired"))
     assert pair.train.paired
     assert pair.note == "paired: 1 pairs; no test split"
     fill(tmp_path / "folder", range(3))
-    mixed = find_source(DataConfig(a=one, b=str(tmp_path / "folder"), test_fraction=0))
+    mixed = find_splits(DataConfig(a=one, b=str(tmp_path / "folder"), test_fraction=0))
     assert mixed.note == "unpaired: 1 A, 3 B; no test split"
     with pytest.raises(ConfigError, match=r"data\.layout=single is not what data.a and data.b are"):
-        find_source(DataConfig(a=one, b=str(tmp_path / "folder"), layout="single"))
+        find_splits(DataConfig(a=one, b=str(tmp_path / "folder"), layout="single"))
     (tmp_path / "notes.txt").touch()
     with pytest.raises(ConfigError, match=r"notes\.txt: not a picture, by its suffix"):
-        find_source(DataConfig(a=one, b=str(tmp_path / "notes.txt")))
+        find_splits(DataConfig(a=one, b=str(tmp_path / "notes.txt")))
 
 
 def test_every_layout_can_be_insisted_on() -> None:

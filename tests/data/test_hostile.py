@@ -12,7 +12,7 @@ import torch
 from viceversa.config import load_config
 from viceversa.data import ImageError
 from viceversa.data.check import check
-from viceversa.data.images import open_picture, save_picture
+from viceversa.data.image_io import read_image, write_image
 from viceversa.engine import train
 from viceversa.nets.build import build_generator
 from viceversa.nets.weights import Card, save_generator
@@ -26,7 +26,7 @@ TINY += ["data.load=36", "data.crop=32", "data.workers=0", "data.test_fraction=0
 def wild(tmp_path: Path) -> tuple[Path, list[hostile.Hostile]]:
     files = hostile.make(tmp_path / "A")
     for i in range(4):
-        save_picture(tmp_path / "B" / f"{i}.png", np.random.default_rng(i).integers(0, 256, (40, 40, 3), np.uint8))
+        write_image(tmp_path / "B" / f"{i}.png", np.random.default_rng(i).integers(0, 256, (40, 40, 3), np.uint8))
     return tmp_path, files
 
 
@@ -67,4 +67,4 @@ def test_translating_does_what_can_be_done_and_names_the_rest(
     assert failed <= unreadable
     assert len(outcome.written) == len(listed - failed)
     for orientation in range(1, 9):
-        assert open_picture(tmp_path / "out" / f"exif_{orientation}.jpg").pixels.shape == (48, 64, 3)
+        assert read_image(tmp_path / "out" / f"exif_{orientation}.jpg").pixels.shape == (48, 64, 3)

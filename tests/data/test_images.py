@@ -14,19 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from viceversa.data.images import (
-    EXTENSIONS,
-    ImageError,
-    Picture,
-    from_tensor,
-    list_images,
-    normalise,
-    open_picture,
-    resize,
-    save_picture,
-    to_tensor,
-    with_channels,
-)
+from viceversa.data.folders import list_images
+from viceversa.data.image_data import ImageData, ImageError, from_tensor, normalise, resize, to_tensor, with_channels
+from viceversa.data.image_io import EXTENSIONS, read_image, write_image
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:
@@ -69,7 +59,7 @@ def test_exif_orientation_is_applied(tmp_path: Path, orientation: int) -> None:
     image.save(tmp_path / "x.png", exif=exif)
     with Image.open(tmp_path / "x.png") as stored:
         expected = np.asarray(ImageOps.exif_transpose(stored))
-    picture = open_picture(tmp_path / "x.png")
+    picture = read_image(tmp_path / "x.png")
     assert np.array_equal(picture.pixels, expected[:, :, :3])
     assert picture.alpha is not None
     assert np.array_equal(picture.alpha, expected[:, :, 3])
@@ -83,7 +73,7 @@ def test_exif_orientation_in_other_formats(tmp_path: Path, suffix: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(pixels).save(tmp_path / f"x{suffix}", exif=exif)
-    turned = open_picture(tmp_path / f"x{suffix}").pixels
+    turned = read_image(tmp_path / f"x{suffix}").pixels
     assert turned.shape == (32, 16, 3)
     assert turned[:7].min() > 200
     assert turned[9:].max() < 50
@@ -95,7 +85,7 @@ def test_broken_exif_is_no_obstacle(tmp_path: Path) -> None:
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0" + text
     Image.fromarray(noise(8, 8, 3)).save(tmp_path / "y.jpg", exif=exif)
     for name in ("x.jpg", "y.jpg"):
-        assert open_picture(tmp_path / name).pixels.shape == (8, 8, 3)
+        assert read_image(tmp_path / name).pixels.shape == (8, 8, 3)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +113,7 @@ def test_every_mode_is_read(tmp_path: Path, mode: str, suffix: str, gray: bool, 
     else:
         source = source.convert("RGB" if mode in ("YCbCr", "CMYK", "1") else "RGBA").convert(mode)
     source.save(tmp_path / f"x{suffix}")
-    picture = open_picture(tmp_path / f"x{suffix}")
+    picture = read_image(tmp_path / f"x{suffix}")
     assert picture.gray is gray
     assert (picture.alpha is not None) is alpha
     assert picture.pixels.dtype == np.uint8
@@ -139,12 +129,12 @@ def test_palette_with_and_without_transparency(tmp_path: Path) -> None:
     image.save(tmp_path / "plain.png")
     image.save(tmp_path / "clear.png", transparency=1)
     image.save(tmp_path / "clear.gif", transparency=1)
-    plain = open_picture(tmp_path / "plain.png")
+    plain = read_image(tmp_path / "plain.png")
     assert plain.alpha is None
     assert not plain.gray
     assert plain.pixels[0, 0].tolist() == [200, 10, 30]
     for name in ("clear.png", "clear.gif"):
-        clear = open_picture(tmp_path / name)
+        clear = read_image(tmp_path / name)
         assert clear.alpha is not None
         assert clear.alpha[0].tolist() == [255, 0, 255, 255]
         assert clear.pixels[0, 2].tolist() == [9, 8, 7]
@@ -153,7 +143,7 @@ def test_palette_with_and_without_transparency(tmp_path: Path) -> None:
 def test_palette_of_grays_is_gray(tmp_path: Path) -> None:
     values = noise(5, 5)
     Image.fromarray(values).save(tmp_path / "x.gif")
-    picture = open_picture(tmp_path / "x.gif")
+    picture = read_image(tmp_path / "x.gif")
     assert picture.gray
     assert np.array_equal(picture.pixels[:, :, 0], values)
 
@@ -162,21 +152,21 @@ def test_colour_key_of_rgb_becomes_alpha(tmp_path: Path) -> None:
     pixels = np.full((2, 2, 3), 7, np.uint8)
     pixels[0, 0] = 99
     Image.fromarray(pixels).save(tmp_path / "x.png", transparency=(99, 99, 99))
-    assert open_picture(tmp_path / "x.png").alpha.tolist() == [[0, 255], [255, 255]]
+    assert read_image(tmp_path / "x.png").alpha.tolist() == [[0, 255], [255, 255]]
 
 
 def test_first_frame_of_animations(tmp_path: Path) -> None:
     frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
     for name in ("x.gif", "x.webp", "x.png"):
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], lossless=True)
-        assert open_picture(tmp_path / name).pixels[0, 0].tolist() == [255, 0, 0]
+        assert read_image(tmp_path / name).pixels[0, 0].tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff", ".pgm"])
 def test_16_bit_gray_keeps_its_depth(tmp_path: Path, suffix: str) -> None:
     values = np.array([[0, 1, 255], [256, 40000, 65535]], np.uint16)
     Image.fromarray(values).save(tmp_path / f"x{suffix}")
-    picture = open_picture(tmp_path / f"x{suffix}")
+    picture = read_image(tmp_path / f"x{suffix}")
     assert picture.gray
     assert picture.pixels.dtype == np.float32
     assert np.allclose(picture.pixels[:, :, 0], values / 65535, atol=1e-7)
@@ -200,13 +190,13 @@ def test_16_bit_gray_keeps_its_depth(tmp_path: Path, suffix: str) -> None:
 )
 def test_deep_gray_is_brought_into_range(tmp_path: Path, values: np.ndarray, expected: list[float]) -> None:
     Image.fromarray(values).save(tmp_path / "x.tiff")
-    assert np.allclose(open_picture(tmp_path / "x.tiff").pixels.ravel(), expected, atol=1e-6)
+    assert np.allclose(read_image(tmp_path / "x.tiff").pixels.ravel(), expected, atol=1e-6)
 
 
 def test_values_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, np.nan]], np.float32)).save(tmp_path / "x.tiff")
     with pytest.raises(ImageError, match=r"x\.tiff: holds values that are not finite"):
-        open_picture(tmp_path / "x.tiff")
+        read_image(tmp_path / "x.tiff")
 
 
 def foreign_profile() -> bytes:
@@ -219,14 +209,14 @@ def foreign_profile() -> bytes:
 def test_colour_profile_is_converted_to_srgb(tmp_path: Path) -> None:
     image = Image.new("RGBA", (2, 2), (250, 20, 10, 77))
     image.save(tmp_path / "foreign.png", icc_profile=foreign_profile())
-    picture = open_picture(tmp_path / "foreign.png")
+    picture = read_image(tmp_path / "foreign.png")
     assert np.abs(picture.pixels[0, 0].astype(int) - [10, 20, 250]).max() <= 2
     assert picture.alpha is not None
     assert picture.alpha[0, 0] == 77
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for name, profile in {"srgb": srgb, "broken": b"not a profile", "short": foreign_profile()[:200]}.items():
         image.save(tmp_path / f"{name}.png", icc_profile=profile)
-        assert open_picture(tmp_path / f"{name}.png").pixels[0, 0].tolist() == [250, 20, 10]
+        assert read_image(tmp_path / f"{name}.png").pixels[0, 0].tolist() == [250, 20, 10]
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -256,38 +246,38 @@ def test_broken_files_are_named(tmp_path: Path, kind: str) -> None:
     says = {"empty": "empty", "html": "web page", "garbage": "not a picture", "bomb": "too large"}
     says["postscript"] = "not a picture"
     with pytest.raises(ImageError, match=says.get(kind, "damaged|not a picture")) as raised:
-        open_picture(path)
+        read_image(path)
     assert str(raised.value).startswith(f"{path}: ")
     assert "\n" not in str(raised.value)
 
 
 def test_missing_and_forbidden_files(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"none\.png: cannot be read \(No such file"):
-        open_picture(tmp_path / "none.png")
+        read_image(tmp_path / "none.png")
     with pytest.raises(ImageError, match="cannot be read"):
-        open_picture(tmp_path)
+        read_image(tmp_path)
 
 
 def test_size_limit_refuses_without_warning_below(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(noise(10, 15, 3)).save(tmp_path / "x.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow warns up to twice that
-    assert open_picture(tmp_path / "x.png").pixels.shape == (10, 15, 3)
+    assert read_image(tmp_path / "x.png").pixels.shape == (10, 15, 3)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 70)
     with pytest.raises(ImageError, match="too large"):
-        open_picture(tmp_path / "x.png")
+        read_image(tmp_path / "x.png")
 
 
 def test_channels_asked_for() -> None:
     pixels, alpha = noise(4, 5, 3), noise(4, 5, seed=1)
-    picture = Picture(pixels, alpha)
+    picture = ImageData(pixels, alpha)
     blend = pixels * (alpha[:, :, None] / 255) + 255 * (1 - alpha[:, :, None] / 255)
     assert np.abs(with_channels(picture, 3) - blend).max() <= 0.501
     assert np.array_equal(with_channels(picture, 4), np.dstack([pixels, alpha]))
-    opaque = Picture(pixels)
+    opaque = ImageData(pixels)
     assert np.array_equal(with_channels(opaque, 3), pixels)
     assert np.array_equal(with_channels(opaque, 1)[:, :, 0], np.asarray(Image.fromarray(pixels).convert("L")))
     assert (with_channels(opaque, 4)[:, :, 3] == 255).all()
-    gray = Picture(pixels[:, :, :1], None, True)
+    gray = ImageData(pixels[:, :, :1], None, True)
     assert np.array_equal(with_channels(gray, 3), np.repeat(pixels[:, :, :1], 3, axis=2))
     assert np.array_equal(with_channels(gray, 1), pixels[:, :, :1])
     with pytest.raises(ImageError, match="4 channels cannot be read as 2"):
@@ -344,9 +334,9 @@ def test_resize_of_floats_stays_in_range() -> None:
 def test_saved_pictures_can_be_read(tmp_path: Path, suffix: str) -> None:
     pixels = resize(noise(3, 3, 3), (32, 32))
     path = tmp_path / "new" / "folder" / f"x{suffix}"
-    save_picture(path, pixels)
-    picture = open_picture(path)
-    expected = with_channels(Picture(pixels), picture.pixels.shape[2])
+    write_image(path, pixels)
+    picture = read_image(path)
+    expected = with_channels(ImageData(pixels), picture.pixels.shape[2])
     lossy = suffix in (".jpg", ".jpeg", ".webp", ".gif")
     assert np.abs(picture.pixels.astype(int) - expected).mean() <= (8 if lossy else 0)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
@@ -354,31 +344,31 @@ def test_saved_pictures_can_be_read(tmp_path: Path, suffix: str) -> None:
 
 def test_saved_alpha_and_gray(tmp_path: Path) -> None:
     pixels, alpha = noise(8, 8, 3), noise(8, 8, seed=1)
-    save_picture(tmp_path / "x.png", pixels, alpha)
-    save_picture(tmp_path / "four.png", np.dstack([pixels, alpha]))
+    write_image(tmp_path / "x.png", pixels, alpha)
+    write_image(tmp_path / "four.png", np.dstack([pixels, alpha]))
     for name in ("x.png", "four.png"):
-        picture = open_picture(tmp_path / name)
+        picture = read_image(tmp_path / name)
         assert np.array_equal(picture.pixels, pixels)
         assert np.array_equal(picture.alpha, alpha)
-    save_picture(tmp_path / "gray.png", pixels, alpha, gray=True)
+    write_image(tmp_path / "gray.png", pixels, alpha, gray=True)
     with Image.open(tmp_path / "gray.png") as image:
         assert image.mode == "LA"
-    save_picture(tmp_path / "clear.jpg", pixels, np.zeros_like(alpha))
-    assert open_picture(tmp_path / "clear.jpg").pixels.min() == 255
-    save_picture(tmp_path / "gray.jpg", pixels, gray=True)
+    write_image(tmp_path / "clear.jpg", pixels, np.zeros_like(alpha))
+    assert read_image(tmp_path / "clear.jpg").pixels.min() == 255
+    write_image(tmp_path / "gray.jpg", pixels, gray=True)
     with Image.open(tmp_path / "gray.jpg") as image:
         assert image.mode == "L"
 
 
 def test_jpeg_quality(tmp_path: Path) -> None:
     pixels = noise(64, 64, 3)
-    save_picture(tmp_path / "x.jpg", pixels)
+    write_image(tmp_path / "x.jpg", pixels)
     Image.fromarray(pixels).save(tmp_path / "y.jpg", quality=95)
     assert (tmp_path / "x.jpg").read_bytes() == (tmp_path / "y.jpg").read_bytes()
 
 
 def test_saving_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    save_picture(tmp_path / "x.png", noise(8, 8, 3))
+    write_image(tmp_path / "x.png", noise(8, 8, 3))
     before = (tmp_path / "x.png").read_bytes()
 
     def fail(*_: object) -> None:
@@ -386,8 +376,8 @@ def test_saving_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(OSError, match="disk full"):
-        save_picture(tmp_path / "x.png", noise(8, 8, 3, seed=1))
+        write_image(tmp_path / "x.png", noise(8, 8, 3, seed=1))
     assert (tmp_path / "x.png").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
     with pytest.raises(ImageError, match=r"x\.heic: cannot write this format; use one of \.bmp"):
-        save_picture(tmp_path / "x.heic", noise(8, 8, 3))
+        write_image(tmp_path / "x.heic", noise(8, 8, 3))

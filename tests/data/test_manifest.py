@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from viceversa.config import ConfigError, DataConfig, load_config
-from viceversa.data import Source, find_source
+from viceversa.data import DatasetSplits, find_splits
 from viceversa.data.manifest import _item
 
 
@@ -30,11 +30,11 @@ def write(folder: Path, text: str, name: str = "manifest.csv") -> Path:
     return folder / name
 
 
-def source_of(root: Path, **data: object) -> Source:
-    return find_source(DataConfig(root=str(root), test_fraction=0, **data))  # type: ignore[arg-type]
+def source_of(root: Path, **data: object) -> DatasetSplits:
+    return find_splits(DataConfig(root=str(root), test_fraction=0, **data))  # type: ignore[arg-type]
 
 
-def files(source: Source) -> list[list[str]]:
+def files(source: DatasetSplits) -> list[list[str]]:
     splits = (source.train, source.test)
     return [["/".join(Path(str(i)).parts[-2:]) for i in items] for split in splits for items in (split.a, split.b)]
 
@@ -85,9 +85,9 @@ def test_a_manifest_that_lies_elsewhere(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "lists").mkdir()
     file = write(tmp_path / "lists", PAIRS, "mine.csv")
     config = load_config(None, [f"data.manifest={file}", f"data.root={folder}"])
-    assert len(find_source(config.data).train.a) == 2
+    assert len(find_splits(config.data).train.a) == 2
     with pytest.raises(ConfigError, match=r"line 2: p/1\.png: no such file in .*lists"):
-        find_source(DataConfig(manifest=str(file)))
+        find_splits(DataConfig(manifest=str(file)))
 
 
 def test_a_manifest_goes_before_folders(folder: Path) -> None:
@@ -110,7 +110,7 @@ def test_paths_that_lead_out_are_refused(folder: Path, tmp_path: Path, path: str
 
 def test_paths_that_lead_out_are_meant_if_the_root_says_so(folder: Path, tmp_path: Path) -> None:
     file = write(folder, f"a,b\n{tmp_path}/secret.png,data/q/1.jpg\n", "x.csv")
-    source = find_source(DataConfig(manifest=str(file), root=str(tmp_path)))
+    source = find_splits(DataConfig(manifest=str(file), root=str(tmp_path)))
     assert source.train.a[0].name == "secret"
 
 
@@ -161,4 +161,4 @@ def test_what_excludes_each_other(folder: Path) -> None:
             load_config(None, [f"data.manifest={file}", *words])
     (folder / "list.txt").touch()
     with pytest.raises(ConfigError, match=r"list\.txt: should be a \.csv"):
-        find_source(DataConfig(manifest=str(folder / "list.txt")))
+        find_splits(DataConfig(manifest=str(folder / "list.txt")))

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from viceversa.config import Config, DataConfig, TrainConfig
-from viceversa.data import Item, Source, Split, Stream
-from viceversa.data.decode import Picture
+from viceversa.data import DatasetSplits, Sample, Split, TrainLoader
+from viceversa.data.image_data import ImageData
 
 
 @dataclass(frozen=True)
@@ -25,20 +25,20 @@ class Plain:
     def name(self) -> str:
         return str(self.number)
 
-    def open(self) -> Picture:
-        return Picture(np.full((2, 2, 3), (self.number, self.world, 0), np.uint8))
+    def open(self) -> ImageData:
+        return ImageData(np.full((2, 2, 3), (self.number, self.world, 0), np.uint8))
 
     def size(self) -> tuple[int, int]:
         return 2, 2
 
 
-def stream(a: int, b: int, paired: bool, batch: int, seed: int, workers: int = 0) -> Stream:
-    sides: list[list[Item]] = [[Plain(i, world) for i in range(count)] for world, count in enumerate((a, b))]
+def stream(a: int, b: int, paired: bool, batch: int, seed: int, workers: int = 0) -> TrainLoader:
+    sides: list[list[Sample]] = [[Plain(i, world) for i in range(count)] for world, count in enumerate((a, b))]
     config = Config(seed=seed, data=DataConfig(load=2, crop=2, workers=workers), train=TrainConfig(batch=batch))
-    return Stream(Source("plain", Split(*sides, paired), Split((), ()), "plain"), config)
+    return TrainLoader(DatasetSplits("plain", Split(*sides, paired), Split((), ()), "plain"), config)
 
 
-def drawn(source: Stream, steps: int, step: int = 0, rank: int = 0, world: int = 1) -> dict[str, list[int]]:
+def drawn(source: TrainLoader, steps: int, step: int = 0, rank: int = 0, world: int = 1) -> dict[str, list[int]]:
     batches = list(islice(source.batches(step, rank, world), steps))
     return {name: [int(x) for batch in batches for x in batch[name][:, 0, 0, 0]] for name in "AB"}
 

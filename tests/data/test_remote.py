@@ -17,7 +17,7 @@ from test_archives import tree, zipped
 from web import Site
 
 from viceversa.config import ConfigError, DataConfig, load_words
-from viceversa.data import find_source, remote
+from viceversa.data import find_splits, remote
 from viceversa.data.archives import ArchiveError, Limits
 from viceversa.data.fetch.download import FetchError
 from viceversa.data.remote import is_remote, local_folder
@@ -76,7 +76,7 @@ def test_a_folder_in_memory(memory: fsspec.AbstractFileSystem, cache: Path) -> N
     assert copies(folder) == FILES
     assert folder.parent == cache / "data"
     assert folder.name.startswith("h2z-")
-    assert find_source(DataConfig(root=url)).note == NOTE
+    assert find_splits(DataConfig(root=url)).note == NOTE
 
 
 def test_what_has_not_changed_is_not_fetched_again(
@@ -204,7 +204,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     for url, package in (("s3://bucket/h2z", "s3fs"), ("hf://datasets/a/b", "huggingface_hub")):
         with pytest.raises(ConfigError, match=rf"{url}: reading .* takes another package: pip install {package}"):
-            find_source(DataConfig(root=url))
+            find_splits(DataConfig(root=url))
     with pytest.raises(ConfigError, match="sftp2://x: not an address that can be read"):
         local_folder("sftp2://x")
 
@@ -218,7 +218,7 @@ def test_those_that_start_together_fetch_once(site: Site) -> None:
 
 def test_worlds_may_be_addresses_too(memory: fsspec.AbstractFileSystem) -> None:
     url = fill(memory)
-    assert find_source(DataConfig(a=f"{url}/trainA", b=f"{url}/trainB", test_fraction=0)).note.startswith("unpaired: 2")
+    assert find_splits(DataConfig(a=f"{url}/trainA", b=f"{url}/trainB", test_fraction=0)).note.startswith("unpaired: 2")
 
 
 def test_addresses_name_runs() -> None:

@@ -19,7 +19,7 @@ import torch
 from PIL import Image
 
 from viceversa.config import Config, ConfigError, DataConfig, TrainConfig
-from viceversa.data import ImageError, open_stream
+from viceversa.data import ImageError, open_loader
 from viceversa.data.layouts import find
 from viceversa.data.prepare import sharding
 from viceversa.data.prepare.convert import convert
@@ -51,7 +51,7 @@ def fill(root: Path, folders: tuple[str, ...], count: int = 6) -> None:
 def training(root: Path, rank: int = 0, world: int = 1, step: int = 0, **data: Any) -> list[dict[str, torch.Tensor]]:
     options: dict[str, Any] = {"load": 12, "crop": 7, "workers": 0, **data}
     config = Config(data=DataConfig(root=str(root), **options), train=TrainConfig(batch=2))
-    return list(itertools.islice(open_stream(config).batches(step, rank, world), 9))
+    return list(itertools.islice(open_loader(config).batches(step, rank, world), 9))
 
 
 def same(some: list[dict[str, torch.Tensor]], others: list[dict[str, torch.Tensor]]) -> bool:
@@ -75,7 +75,7 @@ def test_training_from_shards_is_training_from_folders(
     assert same(training(tmp_path / "out", step=4)[:5], expected[4:])
     ranks = [training(tmp_path / "out", rank=rank, world=2) for rank in (0, 1)]
     assert same(ranks[1], training(tmp_path / "in", rank=1, world=2, layout=layout))
-    assert open_stream(Config(data=DataConfig(root=str(tmp_path / "out")))).source.layout == "shards"
+    assert open_loader(Config(data=DataConfig(root=str(tmp_path / "out")))).splits.layout == "shards"
     convert(DataConfig(root=str(tmp_path / "out")), tmp_path / "back", "trainA")
     files = {path.relative_to(tmp_path / "in"): path.read_bytes() for path in (tmp_path / "in").rglob("*.png")}
     assert files == {

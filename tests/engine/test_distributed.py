@@ -80,14 +80,14 @@ def test_two_processes_continue_exactly(tiny: Any) -> None:
 def test_an_error_in_one_process_ends_all_with_its_message(tiny: Any) -> None:
     broken = """
 import os
-from viceversa.data import Stream
-batches = Stream.batches
+from viceversa.data import TrainLoader
+batches = TrainLoader.batches
 def breaking(self, *place):
     for number, batch in enumerate(batches(self, *place)):
         if number == 2 and os.environ["RANK"] == "1":
             self._note({f"{n}.png": "the dog ate it" for n in range(99)})
         yield batch
-Stream.batches = breaking
+TrainLoader.batches = breaking
 """
     done = launch(tiny("pix2pix"), preload=broken)
     assert done.returncode == 1

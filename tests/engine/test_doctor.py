@@ -13,7 +13,7 @@ import pytest
 from viceversa import engine, report
 from viceversa.config import Config, load_config, to_yaml
 from viceversa.data import water2wine
-from viceversa.data.images import open_picture
+from viceversa.data.image_io import read_image
 from viceversa.data.sheet import Column, write_sheet
 from viceversa.engine.doctor import Doctor, diagnose
 from viceversa.engine.findings import of_gradients, of_losses
@@ -26,7 +26,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[np.ndarra
     root = tmp_path_factory.mktemp("scenes")
     water2wine.make(root, size=64, count=1, test=6)
     files = {world: sorted((root / f"test{world}").iterdir()) for world in "AB"}
-    return {world: [open_picture(file).pixels for file in found] for world, found in files.items()}
+    return {world: [read_image(file).pixels for file in found] for world, found in files.items()}
 
 
 def run_of(folder: Path, translations: dict[int, list[np.ndarray]], scenes: Any, losses: Any = HEALTHY) -> Config:

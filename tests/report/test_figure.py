@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from viceversa.data.images import open_picture
+from viceversa.data.image_io import read_image
 from viceversa.report import figure
 from viceversa.translator import Translator
 
@@ -23,12 +23,12 @@ def test_columns_are_the_inputs_their_translations_and_the_truth(runs: Runs, wor
     assert [len(column) for column in shown.values()] == [2] * 5
     files = sorted((worlds / "testB").iterdir())
     for place, number in enumerate((1, 4)):
-        before = open_picture(files[number]).pixels
+        before = read_image(files[number]).pixels
         after = Translator.load(runs[0], "BtoA").pixels(before)
         assert np.array_equal(shown["input"][place], before)
         assert np.array_equal(shown["BtoA"][place], after)
         assert np.array_equal(shown["cycle"][place], Translator.load(runs[0], "AtoB").pixels(after))
-        assert np.array_equal(shown["truth"][place], open_picture(worlds / "testA" / files[number].name).pixels)
+        assert np.array_equal(shown["truth"][place], read_image(worlds / "testA" / files[number].name).pixels)
     assert shown["mask"][0].shape == (32, 32, 1)
     spread = figure.columns_of(runs[0], ["input"], 2)["input"]
     assert [picture.shape for picture in spread] == [(32, 32, 3)] * 2

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from viceversa.data.images import open_picture, save_picture
+from viceversa.data.image_io import read_image, write_image
 from viceversa.nets.build import build_generator
 from viceversa.nets.weights import Card, save_generator
 from viceversa.translate import How, Outcome, Wanted, choice, translate_pictures, work
@@ -32,7 +32,7 @@ def photos(tmp_path: Path) -> Path:
     """Twelve pictures of two sizes, in turns; the fourth is broken."""
     for number in range(12):
         pixels = np.random.default_rng(number).integers(0, 256, (32, 32 + 8 * (number % 2), 3), np.uint8)
-        save_picture(tmp_path / "in" / f"{number:02}.png", pixels)
+        write_image(tmp_path / "in" / f"{number:02}.png", pixels)
     (tmp_path / "in" / "03.png").write_bytes(b"no picture")
     return tmp_path / "in"
 
@@ -57,7 +57,7 @@ def test_a_picture_becomes_the_same_whatever_lies_beside_it(weights: Path, photo
     alone, together = go(weights, photos, how=How(batch=1)), go(weights, photos, f"b{batch}", how=How(batch=batch))
     assert [path.name for path in alone.written] == [path.name for path in together.written]
     for one, other in zip(alone.written, together.written, strict=True):
-        difference = open_picture(one).pixels.astype(int) - open_picture(other).pixels
+        difference = read_image(one).pixels.astype(int) - read_image(other).pixels
         assert np.abs(difference).max() <= 1, "up to rounding"
         assert np.mean(difference != 0) < 1e-3
 
@@ -84,9 +84,9 @@ def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half(
     def full(path: Path, *rest: object) -> None:
         if path.stem >= "06":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        save_picture(path, *rest)  # type: ignore[arg-type]
+        write_image(path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(work, "save_picture", full)
+    monkeypatch.setattr(work, "write_image", full)
     with pytest.raises(OSError, match="No space left on device"):
         go(weights, photos, how=How(batch=1))
     found = sorted(path.name for path in (photos.parent / "out").iterdir())
@@ -132,7 +132,7 @@ def test_a_route_is_taken_and_its_exactness_told(weights: Path, photos: Path) ->
     assert decibels.endswith("dB to eager on the first 2")
     eager = go(weights, photos, "eager")
     pairs = zip(outcome.written, eager.written, strict=True)
-    off = [open_picture(one).pixels.astype(int) - open_picture(other).pixels for one, other in pairs]
+    off = [read_image(one).pixels.astype(int) - read_image(other).pixels for one, other in pairs]
     assert 0 < max(np.abs(x).max() for x in off) < 30
     (photos / "03.png").unlink()
     assert go(weights, photos, how=How("bf16")).route == "", "nothing to do, nothing to choose"
@@ -162,7 +162,7 @@ def test_the_fastest_must_look_the_same_and_be_worth_it() -> None:
 
 def test_int8_sees_other_pictures_when_told(weights: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(12, 20):
-        save_picture(photos.parent / "more" / f"{number}.png", np.full((200, 300, 3), number, np.uint8))
+        write_image(photos.parent / "more" / f"{number}.png", np.full((200, 300, 3), number, np.uint8))
     seen = {}
     with_backend = Translator.with_backend
 

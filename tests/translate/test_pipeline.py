@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from viceversa.data.images import ImageError
+from viceversa.data.image_data import ImageError
 from viceversa.translate.pipeline import AHEAD, WRITERS, Pipeline
 
 

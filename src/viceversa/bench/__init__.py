@@ -23,7 +23,7 @@ from viceversa.bench.pictures import generated
 from viceversa.bench.reference import REFERENCES
 from viceversa.bench.watch import Watched
 from viceversa.config import Config, ConfigError
-from viceversa.data import open_stream
+from viceversa.data import open_loader
 from viceversa.devices import pick_device
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.settle import settled
@@ -84,8 +84,8 @@ def measure(config: Config, *, steps: int = 5, against: str | None = None) -> Fa
 def read(config: Config, count: int) -> tuple[float, list[Batch]]:
     """Return the seconds that a batch takes to read, in this process, and batches."""
     here = dataclasses.replace(config, data=dataclasses.replace(config.data, workers=0))
-    stream = open_stream(here)
-    methods.check_pairs(config, stream.source.train.paired)
+    stream = open_loader(here)
+    methods.check_pairs(config, stream.splits.train.paired)
     start = time.perf_counter()
     batches = list(islice(stream.batches(0), count))
     return (time.perf_counter() - start) / count, batches

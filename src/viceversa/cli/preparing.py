@@ -127,7 +127,7 @@ def cache(
     from viceversa.config import load_words
 
     config = load_words([*filter(None, [source]), *(overrides or []), f"data.root={root}"])
-    from viceversa.data.prepare.caching import make_cache
+    from viceversa.data.cache import make_cache
 
     made = make_cache(config.data, out, dtype=dtype, overwrite=overwrite, track=track)
     broken = f"; {len(made.broken)} broken" if made.broken else ""

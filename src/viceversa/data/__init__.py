@@ -1,27 +1,26 @@
-"""From folders of pictures to batches: `open_stream(config)` is all that training needs."""
+"""From folders of pictures to batches: `open_loader(config)` is all that training needs."""
 
 from viceversa.config import Config
-from viceversa.data.images import ImageError, normalise
-from viceversa.data.items import FileItem, Item
-from viceversa.data.layouts import find_source
-from viceversa.data.sources import Source, Split
-from viceversa.data.stream import Batch, Stream, TestSample
+from viceversa.data.datasets import DatasetSplits, FileSample, Sample, Split
+from viceversa.data.image_data import ImageError, normalise
+from viceversa.data.layouts import find_splits
+from viceversa.data.loader import Batch, TestSample, TrainLoader
 
 __all__ = [
     "Batch",
-    "FileItem",
+    "DatasetSplits",
+    "FileSample",
     "ImageError",
-    "Item",
-    "Source",
+    "Sample",
     "Split",
-    "Stream",
     "TestSample",
-    "find_source",
+    "TrainLoader",
+    "find_splits",
     "normalise",
-    "open_stream",
+    "open_loader",
 ]
 
 
-def open_stream(config: Config) -> Stream:
+def open_loader(config: Config) -> TrainLoader:
     """Find the pictures of a configuration; raise ConfigError or FileNotFoundError if they cannot be found."""
-    return Stream(find_source(config.data), config)
+    return TrainLoader(find_splits(config.data), config)

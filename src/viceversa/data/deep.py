@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from viceversa.data.picture import ImageError, Picture, Pixels
+from viceversa.data.image_data import ImageData, ImageError, Pixels
 
 CHANNELS_FIRST, CHANNELS_LAST = ("SYX", "CYX"), ("YXS", "YXC")  # as tifffile names the axes
 LARGEST = 2**30
@@ -21,13 +21,13 @@ LARGEST = 2**30
 ALPHA = (1, 2)  # TIFF: what an extra sample can be
 
 
-def read_array(path: Path) -> Picture:
+def read_array(path: Path) -> ImageData:
     """Read a .npy file, (H, W) or (H, W, C); raise ImageError for anything else. Pickled objects are never loaded."""
     values = np.load(path, mmap_mode="r", allow_pickle=False)
     return _picture(np.asarray(values), None)
 
 
-def read_png(path: Path) -> Picture:
+def read_png(path: Path) -> ImageData:
     """Read a PNG file of 16 bits a channel."""
     values: NDArray[Any] = _imagecodecs().png_decode(path.read_bytes())
     if values.ndim == 3 and values.shape[2] in (2, 4):
@@ -35,7 +35,7 @@ def read_png(path: Path) -> Picture:
     return _picture(values, None)
 
 
-def read_tiff(path: Path) -> Picture:
+def read_tiff(path: Path) -> ImageData:
     """Read the first picture of a TIFF file, with all its channels; raise ImageError for other kinds of stacks."""
     with _tifffile().TiffFile(path) as file:
         series = file.series[0]
@@ -102,7 +102,7 @@ def _like(alpha: NDArray[np.uint8], pixels: Pixels) -> Pixels:
     return alpha.astype(np.uint16) * 257 if pixels.dtype == np.uint16 else alpha.astype(np.float32) / 255
 
 
-def _picture(values: NDArray[Any], alpha: NDArray[Any] | None) -> Picture:
+def _picture(values: NDArray[Any], alpha: NDArray[Any] | None) -> ImageData:
     if values.ndim == 2:
         values = values[:, :, None]
     if values.ndim != 3 or 0 in values.shape:
@@ -111,7 +111,7 @@ def _picture(values: NDArray[Any], alpha: NDArray[Any] | None) -> Picture:
     if pixels.dtype == np.uint8 and pixels.shape[2] == 4:
         pixels = pixels.astype(np.float32) / 255  # bytes of four channels would be taken for RGB with alpha
     seen = None if alpha is None else np.rint(_unit(alpha) * (1 if alpha.dtype == np.uint8 else 255)).astype(np.uint8)
-    return Picture(np.ascontiguousarray(pixels), seen, pixels.shape[2] == 1)
+    return ImageData(np.ascontiguousarray(pixels), seen, pixels.shape[2] == 1)
 
 
 def _unit(values: NDArray[Any]) -> Pixels:

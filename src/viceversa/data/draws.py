@@ -19,10 +19,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from viceversa.config import Config
-from viceversa.data.decode import ImageError, Pixels
-from viceversa.data.images import to_tensor, with_channels
-from viceversa.data.items import open_each
-from viceversa.data.sources import Source, Split
+from viceversa.data.datasets import DatasetSplits, Split, open_each
+from viceversa.data.image_data import ImageError, Pixels, to_tensor, with_channels
 from viceversa.data.transforms import augment
 
 Batch: TypeAlias = dict[str, Tensor]
@@ -37,8 +35,8 @@ ORDER, CHANCE = 0, 2  # domains of random numbers; each world has its own: + 0 f
 class Draws(Dataset[Drawn]):
     """All draws there will ever be, by number. `tolerated`: after more broken files than this a draw gives up."""
 
-    def __init__(self, source: Source, config: Config, tolerated: int) -> None:
-        self.source = source
+    def __init__(self, splits: DatasetSplits, config: Config, tolerated: int) -> None:
+        self.splits = splits
         self.config = config
         self.tolerated = tolerated
         self.channels = {"A": config.data.channels_a, "B": config.data.channels_b}
@@ -51,7 +49,7 @@ class Draws(Dataset[Drawn]):
             data = dataclasses.replace(data, load=data.crop)
         broken: Broken = {}
         images: dict[str, Pixels] = {}
-        for worlds in ["AB"] if self.source.train.paired else ["A", "B"]:
+        for worlds in ["AB"] if self.splits.train.paired else ["A", "B"]:
             drawn = self._draw(worlds, number, broken)
             if drawn is None:
                 return None, broken
@@ -61,7 +59,7 @@ class Draws(Dataset[Drawn]):
 
     def _draw(self, worlds: str, number: int, broken: Broken) -> list[Pixels] | None:
         """Read the pictures of a draw; in place of broken ones, the next in the permutation that are sound."""
-        split = self.source.train
+        split = self.splits.train
         length = len(split.b if worlds == "B" else split.a)
         epoch, place = divmod(number, length)
         order = self._order(worlds, epoch, length)
@@ -73,7 +71,7 @@ class Draws(Dataset[Drawn]):
 
     def called(self, letter: str, number: int) -> str:
         """Return what the picture of world "A" or "B" in a draw is called, if it is sound."""
-        split = self.source.train
+        split = self.splits.train
         items = split.b if letter == "B" else split.a
         epoch, place = divmod(number, len(items))
         return str(items[int(self._order("AB" if split.paired else letter, epoch, len(items))[place])])
@@ -104,18 +102,18 @@ class Draws(Dataset[Drawn]):
 
 
 class Numbers:
-    """The endless batches of draws of process `rank` of `world` from `step` on; no number is left out."""
+    """The endless batches of draws of process `rank` of `world_size` from `step` on; no number is left out."""
 
-    def __init__(self, batch: int, decay_start: int, step: int, rank: int, world: int) -> None:
+    def __init__(self, batch: int, decay_start: int, step: int, rank: int, world_size: int) -> None:
         self.batch = batch
         self.decay_start = decay_start
         self.step = step
         self.rank = rank
-        self.world = world
+        self.world_size = world_size
 
     def __iter__(self) -> Iterator[list[Key]]:
         for step in count(self.step):
-            first = (step * self.world + self.rank) * self.batch
+            first = (step * self.world_size + self.rank) * self.batch
             yield [(number, step >= self.decay_start) for number in range(first, first + self.batch)]
 
 

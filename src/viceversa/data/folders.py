@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data.decode import picture_size
-from viceversa.data.images import EXTENSIONS, list_files
-from viceversa.data.items import FileItem
-from viceversa.data.sources import Found, Split, matched
+from viceversa.data.datasets import FileSample, Found, Split, matched
+from viceversa.data.image_io import EXTENSIONS, image_size
 
-Files: TypeAlias = tuple[FileItem, ...]
+log = logging.getLogger("viceversa")
+Files: TypeAlias = tuple[FileSample, ...]
 Places: TypeAlias = tuple[Path, Path]  # of worlds A and B: folders, or single pictures
-
 WORLDS = (("A", "B"), ("a", "b"), ("X", "Y"), ("x", "y"))
 TRAIN = ("train{}", "train_{}", "train/{}", "{}")
 REST = ("test", "val")
@@ -66,7 +67,7 @@ def open_single(data: DataConfig) -> Found | None:
 def are_side_by_side(data: DataConfig) -> bool:
     """Look at the headers of a few files: are most about twice as wide as high?"""
     files = _files(_side_by_side(data)[0]) if data.root else ()
-    sizes = [size for item in files[:: max(1, len(files) // 8)] if (size := picture_size(item.path))]
+    sizes = [size for item in files[:: max(1, len(files) // 8)] if (size := image_size(item.path))]
     return sum(1.9 <= width / height <= 2.1 for width, height in sizes) > len(sizes) / 2
 
 
@@ -116,15 +117,15 @@ def _side_by_side(data: DataConfig) -> tuple[Path, dict[str, Path]]:
 def _halves(folder: Path) -> Split:
     sides: tuple[Literal["left"], Literal["right"]] = ("left", "right")
     names = list_files(folder)
-    a, b = (tuple(FileItem(folder, name, side) for name in names) for side in sides)
+    a, b = (tuple(FileSample(folder, name, side) for name in names) for side in sides)
     return Split(a, b, paired=True)
 
 
 def _files(place: Path) -> Files:
     """Return the pictures in a folder (none if there is no such folder), or a single picture."""
     if place.is_file():
-        return (FileItem(place.parent, place.name),)
-    return tuple(FileItem(place, name) for name in list_files(place))
+        return (FileSample(place.parent, place.name),)
+    return tuple(FileSample(place, name) for name in list_files(place))
 
 
 def _pictures(place: Path) -> Files:
@@ -142,3 +143,44 @@ def _names(data: DataConfig) -> tuple[str, str]:
     names = tuple(Path(world).name for world in (data.a, data.b) if world)
     words = [name for name in names if re.fullmatch(r"[^\W\d_][^\W\d]*", name)]
     return (words[0], words[1]) if len(set(words)) == 2 else ("A", "B")
+
+
+DIGITS = re.compile("([0-9]+)")
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the pictures in a folder and its subfolders in natural order (2.png, 10.png), without hidden ones."""
+    return [folder / name for name in list_files(folder)]
+
+
+def list_files(folder: Path) -> list[str]:
+    """Return the same as paths within the folder, with forward slashes; none if there is no such folder."""
+    return list(_walk(folder, "", set())) if folder.is_dir() else []
+
+
+def _walk(folder: Path | str, inside: str, seen: set[str]) -> Iterator[str]:
+    real = os.path.realpath(folder)
+    if real in seen:  # class folders may be links, and a link to a parent must not send us round in circles
+        return
+    seen.add(real)
+    try:
+        with os.scandir(folder) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+    except PermissionError as error:
+        log.warning("skipped: %s: %s", folder, error.strerror)
+        return
+    for entry in sorted(visible, key=lambda entry: natural_key(entry.name)):
+        try:
+            if entry.is_dir():
+                yield from _walk(entry.path, f"{inside}{entry.name}/", seen)
+            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file():
+                yield inside + entry.name
+        except OSError:  # a link that leads to itself
+            log.warning("skipped: %s: a link that leads nowhere", entry.path)
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Return a sort key that compares the numbers within names as numbers."""
+    words: list[str | int] = [*DIGITS.split(name.casefold())]
+    words[1::2] = map(int, words[1::2])
+    return words, name

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data import cache, folders, manifest, shards
+from viceversa.data.datasets import DatasetSplits, Found, completed
 from viceversa.data.remote import is_remote, local_folder
-from viceversa.data.sources import Found, Source, completed
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ LAYOUTS = (
 )
 
 
-def find_source(data: DataConfig) -> Source:
+def find_splits(data: DataConfig) -> DatasetSplits:
     """Find the pictures that a configuration names, and hold out test pictures if there is no test split.
 
     Raises FileNotFoundError for a missing folder, ConfigError for one without pictures or of no known layout.
@@ -92,7 +92,7 @@ def find_source(data: DataConfig) -> Source:
 
 
 def find(data: DataConfig) -> tuple[str, Found]:
-    """Return the layout's name and all that lies there, nothing held out; raise as `find_source` does."""
+    """Return the layout's name and all that lies there, nothing held out; raise as `find_splits` does."""
     if data.root is None and data.manifest is None and (data.a is None or data.b is None):
         raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=OTHER")
     data = dataclasses.replace(

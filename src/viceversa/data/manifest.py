@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data.images import EXTENSIONS
-from viceversa.data.items import FileItem
-from viceversa.data.sources import Found, Split
+from viceversa.data.datasets import FileSample, Found, Split
+from viceversa.data.image_io import EXTENSIONS
 
 NAMES = ("manifest.csv", "manifest.tsv", "manifest.jsonl")  # looked for in data.root
 SUFFIXES = frozenset({".csv", ".tsv", ".jsonl"})
@@ -35,7 +34,7 @@ def open_manifest(data: DataConfig) -> Found | None:
     if place is None:
         return None
     file, folder = place
-    rows: dict[str, list[tuple[FileItem | None, FileItem | None]]] = {name: [] for name in SPLITS}
+    rows: dict[str, list[tuple[FileSample | None, FileSample | None]]] = {name: [] for name in SPLITS}
     for number, row in _rows(file):
         where = f"{file}, line {number}"
         a, b = (_item(row.get(world), folder, where) for world in "ab")
@@ -99,7 +98,7 @@ def _object(line: str, where: str) -> Mapping[str, Any]:
     return row
 
 
-def _item(text: str | None, folder: Path, where: str) -> FileItem | None:
+def _item(text: str | None, folder: Path, where: str) -> FileSample | None:
     """Return the picture of an entry; None if it is empty."""
     if not text:
         return None
@@ -113,9 +112,9 @@ def _item(text: str | None, folder: Path, where: str) -> FileItem | None:
         raise ConfigError(f"{where}: {text} is not a picture, by its suffix")
     if "\0" in path or not os.path.isfile(path):
         raise ConfigError(f"{where}: {text}: no such file in {folder}")
-    return FileItem(folder, path.removeprefix(base).replace(os.sep, "/"))
+    return FileSample(folder, path.removeprefix(base).replace(os.sep, "/"))
 
 
-def _split(rows: list[tuple[FileItem | None, FileItem | None]]) -> Split:
+def _split(rows: list[tuple[FileSample | None, FileSample | None]]) -> Split:
     a, b = (tuple(item for row in rows if (item := row[world])) for world in (0, 1))
     return Split(a, b, paired=bool(rows) and len(a) == len(b) == len(rows))

@@ -20,7 +20,7 @@ from viceversa.config import ConfigError
 from viceversa.data.archives import DEFAULT, Limits, is_archive, safe_path, unpack
 from viceversa.data.fetch.download import FetchError, Wanted, download
 from viceversa.data.fetch.transfer import Broken, Refused, megabytes, version_of
-from viceversa.data.images import EXTENSIONS
+from viceversa.data.image_io import EXTENSIONS
 from viceversa.files import cache_folder, locked, replacing
 
 LISTS = {".csv", ".tsv", ".jsonl", ".json"}

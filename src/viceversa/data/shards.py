@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data.decode import ImageError, Picture, open_picture
-from viceversa.data.items import Item
-from viceversa.data.sources import Found, Split
+from viceversa.data.datasets import Found, Sample, Split
+from viceversa.data.image_data import ImageData, ImageError
+from viceversa.data.image_io import read_image
 from viceversa.files import cache_folder
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ MAGIC |= {b"II": ".tiff", b"MM": ".tiff", b"P5": ".pgm", b"P6": ".ppm"}
 
 
 @dataclass(frozen=True, slots=True)
-class ShardItem:
+class ShardSample:
     """The picture in one cell of a table."""
 
     table: Dataset
@@ -66,14 +66,14 @@ class ShardItem:
             raise ImageError(f"{self}: column {self.column} holds no picture")
         return content, next((suffix for magic, suffix in MAGIC.items() if content.startswith(magic)), ".png")
 
-    def open(self) -> Picture:
+    def open(self) -> ImageData:
         """Decode the picture as if it were a file; raise ImageError if that cannot be done."""
         content, suffix = self.content()
         with tempfile.NamedTemporaryFile(suffix=suffix) as file:
             file.write(content)
             file.flush()
             try:
-                return open_picture(file.name)
+                return read_image(file.name)
             except ImageError as error:
                 raise ImageError(str(error).replace(file.name, str(self))) from None
 
@@ -83,7 +83,7 @@ class ShardItem:
 
 
 @dataclass(frozen=True)
-class ShardItems(Sequence[Item]):
+class ShardSamples(Sequence[Sample]):
     """The pictures in some rows of a column, made when they are asked for."""
 
     table: Dataset
@@ -95,14 +95,14 @@ class ShardItems(Sequence[Item]):
         return len(self.rows)
 
     @overload
-    def __getitem__(self, index: int) -> Item: ...
+    def __getitem__(self, index: int) -> Sample: ...
     @overload
-    def __getitem__(self, index: slice) -> Sequence[Item]: ...
-    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
+    def __getitem__(self, index: slice) -> Sequence[Sample]: ...
+    def __getitem__(self, index: int | slice) -> Sample | Sequence[Sample]:
         """Return one item, or some."""
         if isinstance(index, slice):
-            return ShardItems(self.table, self.label, self.column, self.rows[index])
-        return ShardItem(self.table, self.label, self.column, int(self.rows[index]))
+            return ShardSamples(self.table, self.label, self.column, self.rows[index])
+        return ShardSample(self.table, self.label, self.column, int(self.rows[index]))
 
 
 def is_sharded(data: DataConfig) -> bool:
@@ -175,12 +175,12 @@ def _by_split(table: Dataset, name: str) -> dict[str, NDArray[np.int64]]:
 def _split(table: Dataset, label: str, rows: NDArray[np.int64]) -> Split:
     columns = set(table.column_names)
     if {"a", "b"} <= columns:
-        return Split(ShardItems(table, label, "a", rows), ShardItems(table, label, "b", rows), paired=True)
+        return Split(ShardSamples(table, label, "a", rows), ShardSamples(table, label, "b", rows), paired=True)
     if not {"image", "world"} <= columns:
         names = ", ".join(table.column_names)
         raise ConfigError(f"{label}: columns {names}; expected a and b (pairs), or image and world (A or B)")
     worlds = np.array([str(value).upper() for value in table.data.column("world").to_pylist()])[rows]
-    a, b = (ShardItems(table, label, "image", rows[worlds == world]) for world in "AB")
+    a, b = (ShardSamples(table, label, "image", rows[worlds == world]) for world in "AB")
     if len(a) + len(b) < len(rows):
         raise ConfigError(f"{label}: column world holds more than A and B")
     return Split(a, b)

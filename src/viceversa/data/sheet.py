@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 from pydantic import BaseModel, Field
 
 from viceversa.data.grid import grid, places, side_of
-from viceversa.data.picture import ImageError
+from viceversa.data.image_data import ImageError
 from viceversa.files import replacing
 
 CHUNK = "viceversa-samples"

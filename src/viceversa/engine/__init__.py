@@ -9,7 +9,7 @@ import torch
 
 from viceversa import methods
 from viceversa.config import Config, default_run
-from viceversa.data import Stream, open_stream
+from viceversa.data import TrainLoader, open_loader
 from viceversa.devices import pick_device
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
@@ -35,14 +35,14 @@ def train(config: Config, fork: Path | None = None) -> Path:
         torch.set_num_threads(config.train.threads)
     config = methods.resolve(default_run(config, config.method["name"]))
     methods.check(config)
-    stream = open_stream(config)
-    methods.check_pairs(config, stream.source.train.paired)
+    stream = open_loader(config)
+    methods.check_pairs(config, stream.splits.train.paired)
     begun = forked(config, fork, dist) if fork else nullcontext(config)
     with distributed.process_group(dist, device), locked(fork or Path(config.run), dist), begun as config:
         return _train(config, stream, dist, device)
 
 
-def _train(config: Config, stream: Stream, dist: DistInfo, device: torch.device) -> Path:
+def _train(config: Config, stream: TrainLoader, dist: DistInfo, device: torch.device) -> Path:
     config, choice = settled(config, device, dist)
     learner = Learner(config, stream.steps_per_epoch(dist.world_size), dist, device)
     Trainer(config, stream, learner, dist, choice).fit()

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from viceversa.config import ConfigError, Direction
-from viceversa.data import Stream
-from viceversa.data.testset import TestSet
+from viceversa.data import TrainLoader
+from viceversa.data.test_images import TestImages
 from viceversa.engine.callbacks import Callback
 from viceversa.engine.learner import Learner
 from viceversa.engine.report import Report
@@ -17,7 +17,7 @@ from viceversa.engine.validation import Evaluation, Line, lines
 from viceversa.metrics import Metric, Tools, make
 
 
-def judging(stream: Stream, learner: Learner, report: Report, per_epoch: int) -> list[Callback]:
+def judging(stream: TrainLoader, learner: Learner, report: Report, per_epoch: int) -> list[Callback]:
     """Return the chore of measuring and reporting, if `train.evaluate_every` asks for it. Raises what `Judge` does."""
     every = learner.train.evaluate_every.steps(per_epoch)
     if not every:
@@ -34,11 +34,11 @@ class Judge:
     ConfigError or ValueError for what cannot be measured.
     """
 
-    def __init__(self, stream: Stream, learner: Learner) -> None:
+    def __init__(self, stream: TrainLoader, learner: Learner) -> None:
         config, self.learner = learner.config, learner
         self.run = Path(config.run)
         self.weights = "ema" if config.train.ema else "raw"
-        pictures = TestSet(stream.source, config)
+        pictures = TestImages(stream.splits, config)
         metrics = make(config.train.metrics, Tools(seed=config.seed, device=learner.device))
         wanted = {metric.name for metric in metrics if metric.reference == "truth"}
         if wanted and not pictures.paired:

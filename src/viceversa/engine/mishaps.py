@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from viceversa.data import Stream
+from viceversa.data import TrainLoader
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.guard import Verdict
@@ -51,7 +51,7 @@ class Mishaps:
         self.row, self.rollbacks = list(state["row"]), list(state["rollbacks"])
 
 
-def fault(verdict: Verdict, stream: Stream, dist: DistInfo) -> Fault | None:
+def fault(verdict: Verdict, stream: TrainLoader, dist: DistInfo) -> Fault | None:
     """Return what a step's verdict means, or None if it was sound; waits for all processes if it was not.
 
     The pictures are those of the processes whose own losses were not finite; of all, if only gradients were not.

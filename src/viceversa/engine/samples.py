@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from viceversa.data import TestSample
-from viceversa.data.images import from_tensor
+from viceversa.data.image_data import from_tensor
 from viceversa.data.sheet import Column
 from viceversa.methods.base import Translators
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from viceversa import report
 from viceversa.config import Config
-from viceversa.data import Stream
+from viceversa.data import TrainLoader
 from viceversa.data.sheet import write_sheet
 from viceversa.engine.doctor import Doctor
 from viceversa.engine.learner import Learner
@@ -18,7 +18,7 @@ from viceversa.seeds import seed_everything
 class Show:
     """Only the first rank shows anything. Nothing here changes a training."""
 
-    def __init__(self, config: Config, stream: Stream, learner: Learner, report: Report) -> None:
+    def __init__(self, config: Config, stream: TrainLoader, learner: Learner, report: Report) -> None:
         self.run, self.seed, self.train = Path(config.run), config.seed, config.train
         self.learner, self.report, self.leads = learner, report, learner.dist.is_main
         self.every = config.train.sample_every.steps(learner.steps_per_epoch)

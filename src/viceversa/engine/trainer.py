@@ -9,7 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from viceversa.config import Config, ConfigError, flat, to_tree
-from viceversa.data import Batch, Stream
+from viceversa.data import Batch, TrainLoader
 from viceversa.engine import distributed
 from viceversa.engine.callbacks import Callback
 from viceversa.engine.checkpoint import Checkpoints, Choose
@@ -35,7 +35,7 @@ class Trainer:
     """Trains in a run folder: starts there, or goes on exactly where the last checkpoint stopped."""
 
     def __init__(
-        self, config: Config, stream: Stream, learner: Learner, dist: DistInfo = DistInfo(), choice: str = ""
+        self, config: Config, stream: TrainLoader, learner: Learner, dist: DistInfo = DistInfo(), choice: str = ""
     ) -> None:
         self.config, self.train, self.dist = config, config.train, dist
         self.stream, self.learner, self.choice = stream, learner, choice
@@ -80,12 +80,12 @@ class Trainer:
 
     def _train_on(self, request: Request) -> None:
         """Train to the end, or until the run had to go back to a checkpoint."""
-        stream = Stream(self.stream.source, dataclasses.replace(self.config, seed=self.learner.seed))
+        stream = TrainLoader(self.stream.splits, dataclasses.replace(self.config, seed=self.learner.seed))
         pinned = self.learner.device.type == "cuda"
         with closing(stream.batches(self.learner.step, self.dist.rank, self.dist.world_size, pinned)) as batches:
             self._take_steps(stream, batches, request)
 
-    def _take_steps(self, stream: Stream, batches: Iterator[Batch], request: Request) -> None:
+    def _take_steps(self, stream: TrainLoader, batches: Iterator[Batch], request: Request) -> None:
         for batch in batches:
             self.meter.add(self.learner.train_step(batch, stop=bool(request)))
             self.report.advance(self.learner.step)
@@ -115,7 +115,7 @@ class Trainer:
             with self.pace.chore(chore.name):
                 chore.do()
 
-    def _heed(self, stream: Stream, *, settle: bool) -> bool:
+    def _heed(self, stream: TrainLoader, *, settle: bool) -> bool:
         """Note what the guard has found; return whether any process was asked to stop."""
         stop = False
         for verdict in self.learner.guard.read(settle=settle):
@@ -170,7 +170,7 @@ class Trainer:
             "environment": environment(self.learner.device),
         }
         self.show.doctor.recall()
-        note = self.stream.source.note
+        note = self.stream.splits.note
         self.report.event("continued" if known else "started", self.learner.step, data=note, **facts)
         self.report.say(note)
         for fact in filter(None, (self.choice, self._warning())):

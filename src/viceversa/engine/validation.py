@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from viceversa.config import Direction
-from viceversa.data.images import Picture, from_tensor, with_channels
-from viceversa.data.testset import TestSet
+from viceversa.data.image_data import ImageData, from_tensor, with_channels
+from viceversa.data.test_images import TestImages
 from viceversa.devices import layout_of
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
@@ -35,7 +35,7 @@ class Evaluation:
 
     def __init__(
         self,
-        pictures: TestSet,
+        pictures: TestImages,
         metrics: Sequence[Metric],
         dist: DistInfo = DistInfo(),
         device: torch.device = torch.device("cpu"),
@@ -123,7 +123,7 @@ def shown(image: Tensor) -> Shown:
     """Return a tensor (C, H, W) in [-1, 1] as the RGB picture that a metric sees: gray repeated, alpha on white."""
     pixels = from_tensor(image)
     alpha = pixels[:, :, 3] if pixels.shape[2] == 4 else None
-    return with_channels(Picture(pixels[:, :, :3], alpha, pixels.shape[2] == 1), 3).astype(np.uint8, copy=False)
+    return with_channels(ImageData(pixels[:, :, :3], alpha, pixels.shape[2] == 1), 3).astype(np.uint8, copy=False)
 
 
 def lines(

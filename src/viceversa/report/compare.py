@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from viceversa.config import Config, Direction, flat, to_tree
-from viceversa.data.images import luminance
+from viceversa.data.image_data import luminance
 from viceversa.files import replacing
 from viceversa.metrics import l1, psnr
 from viceversa.report.curves import Chart, mean_closeness

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from viceversa.config import Config, Direction, load_config
-from viceversa.data import open_stream
-from viceversa.data.images import from_tensor
-from viceversa.data.pil import as_picture
+from viceversa.data import open_loader
+from viceversa.data.image_data import from_tensor
+from viceversa.data.image_io import to_image_data
 from viceversa.nets.weights import weights_file
 from viceversa.translator import Translator
 
@@ -35,7 +35,7 @@ def exams(config: Config, limit: int | None) -> dict[Direction, Exam]:
 
     Raises ConfigError or FileNotFoundError when the data are not where the configuration says.
     """
-    samples = open_stream(config).test_samples(limit)
+    samples = open_loader(config).test_samples(limit)
     forth = [(s.a, s.b if s.paired else None) for s in samples]
     back = [(s.b, s.a if s.paired else None) for s in samples]
     return {"AtoB": _exam(forth), "BtoA": _exam(back)}
@@ -68,4 +68,4 @@ def masks(run: Path, direction: Direction, inputs: Sequence[Pixels]) -> list[Pix
     translator = Translator.load(run, direction)
     if not translator.has_mask:
         raise ValueError(f"{run}: its generator has no attention mask to show; leave the column mask away")
-    return [translator.mask(as_picture(picture)) for picture in inputs]
+    return [translator.mask(to_image_data(picture)) for picture in inputs]

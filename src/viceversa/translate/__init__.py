@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from viceversa.config import Direction
-from viceversa.data.images import EXTENSIONS, ImageError, list_images
+from viceversa.data.folders import list_images
+from viceversa.data.image_data import ImageError
+from viceversa.data.image_io import EXTENSIONS
 from viceversa.devices import pick_device
 from viceversa.engine.distributed import DistInfo
 from viceversa.nets.convolutions import fixed_weights

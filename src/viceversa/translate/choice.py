@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from viceversa.backends import EXACT, Backend, TrainedGenerator, measurable, open_backend, psnr
-from viceversa.data.images import ImageError, Picture, open_picture
+from viceversa.data.image_data import ImageData, ImageError
+from viceversa.data.image_io import read_image
 from viceversa.engine.environment import environment
 from viceversa.files import cache_folder, replacing
 from viceversa.translate.size import at_size
@@ -102,27 +103,27 @@ def _seconds(run: Backend, inputs: Sequence[Tensor]) -> float:
     return min(times[1:])
 
 
-def _first(files: Sequence[Path], count: int, size: int | None) -> list[Picture]:
+def _first(files: Sequence[Path], count: int, size: int | None) -> list[ImageData]:
     """Return the first pictures that can be read."""
-    found: list[Picture] = []
+    found: list[ImageData] = []
     for file in files:
         if len(found) == count:
             break
         try:
-            found.append(at_size(open_picture(file), size))
+            found.append(at_size(read_image(file), size))
         except ImageError:
             continue
     return found
 
 
-def _examples(files: Sequence[Path], size: int | None, translator: Translator) -> list[Picture]:
+def _examples(files: Sequence[Path], size: int | None, translator: Translator) -> list[ImageData]:
     """Return pictures to calibrate on, spread over the files; of those larger than crops in training, the middle."""
     spread = files[:: max(1, len(files) // CALIBRATED_ON)]
     return [_middle(picture, translator.card.size) for picture in _first(spread, CALIBRATED_ON, size)]
 
 
-def _middle(picture: Picture, most: int) -> Picture:
+def _middle(picture: ImageData, most: int) -> ImageData:
     """Return the middle of a picture, `most` pixels a side or less."""
     (top, left) = (max(0, math.ceil((side - most) / 2)) for side in picture.pixels.shape[:2])
     cut = slice(top, top + most), slice(left, left + most)
-    return Picture(picture.pixels[cut], None if picture.alpha is None else picture.alpha[cut], picture.gray)
+    return ImageData(picture.pixels[cut], None if picture.alpha is None else picture.alpha[cut], picture.gray)

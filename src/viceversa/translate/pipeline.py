@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Generic, TypeAlias, TypeVar
 
-from viceversa.data.images import ImageError
+from viceversa.data.image_data import ImageError
 
 Job = TypeVar("Job")
 Read = TypeVar("Read")

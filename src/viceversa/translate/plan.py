@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from viceversa.data.images import EXTENSIONS, list_images
+from viceversa.data.folders import list_images
+from viceversa.data.image_io import EXTENSIONS
 
 Job: TypeAlias = tuple[Path, Path]
 """A picture, and what its translation is to be called."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from viceversa.data.images import Picture, resize, with_channels
+from viceversa.data.image_data import ImageData, resize, with_channels
 
 
-def at_size(picture: Picture, size: int | None) -> Picture:
+def at_size(picture: ImageData, size: int | None) -> ImageData:
     """Return the picture with `size` pixels at its short side, antialiased; as it is for None."""
     if size is None:
         return picture
@@ -15,7 +15,7 @@ def at_size(picture: Picture, size: int | None) -> Picture:
     scale = size / min(height, width)
     shape = round(height * scale), round(width * scale)
     if picture.alpha is None:
-        return Picture(resize(picture.pixels, shape), None, picture.gray)
+        return ImageData(resize(picture.pixels, shape), None, picture.gray)
     small = resize(with_channels(picture, 4), shape)  # together, so that colours weigh as much as they are seen
     alpha = small[:, :, 3] if small.dtype == np.uint8 else np.rint(small[:, :, 3] * 255)
-    return Picture(small[:, :, :3], alpha.astype(np.uint8), picture.gray)
+    return ImageData(small[:, :, :3], alpha.astype(np.uint8), picture.gray)

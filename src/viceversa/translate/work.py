@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from viceversa.backends import random
-from viceversa.data.images import Picture, open_picture, save_picture
-from viceversa.data.pil import as_picture
+from viceversa.data.image_data import ImageData
+from viceversa.data.image_io import read_image, to_image_data, write_image
 from viceversa.translate.pipeline import Pipeline
 from viceversa.translate.plan import Job
 from viceversa.translate.size import at_size
@@ -23,9 +23,9 @@ class Work:
 
     def __init__(self, translator: Translator, wanted: Wanted, batch: int | None, overwrite: bool) -> None:
         self.translator, self.wanted, self.batch, self.overwrite = translator, wanted, batch, overwrite
-        self.end = open_picture(wanted.walk_to) if wanted.walk_to else None
+        self.end = read_image(wanted.walk_to) if wanted.walk_to else None
 
-    def pipeline(self) -> Pipeline[Job, Fitted, Sequence[Picture]]:
+    def pipeline(self) -> Pipeline[Job, Fitted, Sequence[ImageData]]:
         """Return these three steps, to be done at the same time."""
         return Pipeline(self.read, self.compute, self.write, shape=lambda one: one.x.shape, room=self.room)
 
@@ -40,15 +40,15 @@ class Work:
 
     def read(self, job: Job) -> Fitted:
         """Return a file's picture; ImageError if it cannot be translated."""
-        return self.translator.fit(at_size(open_picture(job[0]), self.wanted.size))
+        return self.translator.fit(at_size(read_image(job[0]), self.wanted.size))
 
-    def compute(self, batch: list[Fitted]) -> list[Sequence[Picture]]:
+    def compute(self, batch: list[Fitted]) -> list[Sequence[ImageData]]:
         """Return, for each picture, what `Wanted.files` are to hold, in their order."""
         if self.wanted.plain:
             return [[result] for result in self.translator.together(batch)]
         return [self._several(one) for one in batch]
 
-    def write(self, job: Job, results: Sequence[Picture]) -> int:
+    def write(self, job: Job, results: Sequence[ImageData]) -> int:
         """Write what is not there, or all with `overwrite`, and return how many files that were."""
         todo = [
             (path, result)
@@ -56,17 +56,17 @@ class Work:
             if self.overwrite or not path.exists()
         ]
         for path, result in todo:
-            save_picture(path, result.pixels, result.alpha, result.gray)
+            write_image(path, result.pixels, result.alpha, result.gray)
         return len(todo)
 
-    def _several(self, one: Fitted) -> list[Picture]:
+    def _several(self, one: Fitted) -> list[ImageData]:
         wanted, picture = self.wanted, one.picture
         if self.end is not None:
             walk = self.translator.interpolate(picture, self.end, wanted.samples or 8)
-            results = [as_picture(image) for image in walk]
+            results = [to_image_data(image) for image in walk]
         elif wanted.samples is not None:
             drawn = self.translator.samples(picture, wanted.samples, wanted.seed or 0)
-            results = [as_picture(image) for image in drawn]
+            results = [to_image_data(image) for image in drawn]
         else:
             results = self.translator.together([one])
-        return [*results, Picture(self.translator.mask(picture), None, True)] if wanted.save_mask else results
+        return [*results, ImageData(self.translator.mask(picture), None, True)] if wanted.save_mask else results

@@ -20,11 +20,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from viceversa.config import Config, ConfigError, DataConfig, TrainConfig
-from viceversa.data import ImageError, open_stream
-from viceversa.data.cache import FIELDS, PIXELS
-from viceversa.data.card import CARD
+from viceversa.data import ImageError, open_loader
+from viceversa.data.cache import CARD, FIELDS, PIXELS, make_cache
 from viceversa.data.layouts import find
-from viceversa.data.prepare.caching import make_cache
 
 
 def noise(seed: int, mode: str, size: tuple[int, int]) -> Image.Image:
@@ -51,7 +49,7 @@ def as_config(root: Path, **data: Any) -> Config:
 
 
 def training(config: Config, steps: int = 12) -> list[dict[str, torch.Tensor]]:
-    return list(itertools.islice(open_stream(config).batches(0), steps))
+    return list(itertools.islice(open_loader(config).batches(0), steps))
 
 
 def assert_same(with_cache: Config, without: Config, samples: bool = True) -> None:
@@ -60,7 +58,7 @@ def assert_same(with_cache: Config, without: Config, samples: bool = True) -> No
             assert one[world].dtype == other[world].dtype
             assert torch.equal(one[world], other[world])
     if samples:
-        for cached, fresh in zip(*(open_stream(c).test_samples() for c in (with_cache, without)), strict=True):
+        for cached, fresh in zip(*(open_loader(c).test_samples() for c in (with_cache, without)), strict=True):
             assert cached.name == fresh.name
             for a, b in ((cached.a, fresh.a), (cached.b, fresh.b)):
                 assert (a is None and b is None) or torch.equal(a, b)  # type: ignore[arg-type]
@@ -75,10 +73,10 @@ def test_training_from_the_cache_is_training_without(tmp_path: Path, resize: str
     made = make_cache(without.data, tmp_path / "cache")
     assert made.bytes == len(np.load(tmp_path / "cache" / PIXELS, mmap_mode="r"))
     assert_same(as_config(tmp_path / "cache", resize=resize), without)
-    stored = open_stream(as_config(tmp_path / "cache", resize=resize)).source.train.a[0]
+    stored = open_loader(as_config(tmp_path / "cache", resize=resize)).splits.train.a[0]
     whole = (4, 8) if layout == "aligned" else (9, 8)  # what fill() draws; short sides become 12
     assert resize == "none" or min(stored.size() or whole) == 12 != min(whole)  # resized already, once for all
-    assert open_stream(as_config(tmp_path / "cache", resize=resize)).source.note == made.note.replace(
+    assert open_loader(as_config(tmp_path / "cache", resize=resize)).splits.note == made.note.replace(
         layout, "cache", 1
     )
 
@@ -111,7 +109,7 @@ def test_broken_pictures_stay_broken_so_that_the_order_stays(tmp_path: Path) -> 
     (path,) = made.broken
     assert path == str(tmp_path / "in" / "trainA" / "3.png")
     assert_same(as_config(tmp_path / "cache"), as_config(tmp_path / "in"))
-    stream = open_stream(as_config(tmp_path / "cache"))
+    stream = open_loader(as_config(tmp_path / "cache"))
     next(stream.batches(3))
     assert all("web page" in reason for reason in stream.broken.values())
 
@@ -154,11 +152,11 @@ def test_a_stale_cache_is_noticed(tmp_path: Path) -> None:
     picture = tmp_path / "in" / "trainA" / "2.png"
 
     os.utime(picture, (1, 1))  # touched, and the same
-    open_stream(cached)
+    open_loader(cached)
 
     def message() -> str:
         with pytest.raises(ConfigError) as raised:
-            open_stream(cached)
+            open_loader(cached)
         assert "\n" not in str(raised.value)
         return str(raised.value)
 
@@ -195,7 +193,7 @@ def test_a_cache_for_other_settings_is_refused(tmp_path: Path, options: Any, mes
     fill(tmp_path / "in", ("trainA", "trainB"), 2)
     make_cache(as_config(tmp_path / "in").data, tmp_path / "cache")
     with pytest.raises(ConfigError, match=message):
-        open_stream(as_config(tmp_path / "cache", **options))
+        open_loader(as_config(tmp_path / "cache", **options))
 
 
 def test_what_cannot_be_cached(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data.images import with_channels
+from viceversa.data.image_data import with_channels
 from viceversa.data.layouts import find
 from viceversa.data.prepare.convert import TARGETS, convert, splits_of
 from viceversa.data.prepare.write import bare_name, checked_name

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from support import Command
-from viceversa.data.decode import open_picture
+from viceversa.data.image_io import read_image
 from viceversa.data.prepare.detect import Detector, Face, haar, yunet
 from viceversa.data.prepare.faces import Choice, crop_faces, square
 
@@ -103,7 +103,7 @@ def test_the_crop_is_the_square_around_the_face(photos: Path, tmp_path: Path) ->
     pixels = np.random.default_rng(0).integers(0, 255, (300, 400, 3), np.uint8)
     Image.fromarray(pixels).save(photos / "a.png")
     crop_faces(photos, tmp_path / "out", fixed(Face(100, 80, 60, 80, 0.9)), Choice(margin=0.25))
-    assert np.array_equal(open_picture(tmp_path / "out" / "a.png").pixels, pixels[60:180, 70:190])
+    assert np.array_equal(read_image(tmp_path / "out" / "a.png").pixels, pixels[60:180, 70:190])
     assert lines(tmp_path / "out") == {
         "a.png": {
             "faces": [{"box": [100, 80, 60, 80], "score": 0.9, "square": [70, 60, 120], "written": "a.png"}],
@@ -131,7 +131,7 @@ def test_photos_lying_on_their_side_are_turned_first(photos: Path, tmp_path: Pat
     exif[0x0112] = orientation
     Image.fromarray(ASTRONAUT).rotate(turned).save(photos / "a.jpg", exif=exif, quality=95)
     crop_faces(photos, tmp_path / "out", yunet())
-    face = open_picture(tmp_path / "out" / "a.png").pixels
+    face = read_image(tmp_path / "out" / "a.png").pixels
     left, top, side = lines(tmp_path / "out")["a.jpg"]["faces"][0]["square"]
     assert np.abs(face.astype(int) - ASTRONAUT[top : top + side, left : left + side]).mean() < 5
 
@@ -144,7 +144,7 @@ def test_alpha_gray_and_deep_pictures_stay_what_they_are(photos: Path, tmp_path:
     clear.putalpha(200)
     clear.save(photos / "clear.png")
     assert crop_faces(photos, tmp_path / "out", yunet()).written == 3
-    found = {name: open_picture(tmp_path / "out" / f"{name}.png") for name in ("gray", "deep", "clear")}
+    found = {name: read_image(tmp_path / "out" / f"{name}.png") for name in ("gray", "deep", "clear")}
     assert found["clear"].alpha is not None
     assert (found["clear"].alpha == 200).all()
     assert found["clear"].pixels.shape[2] == 3

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data import FileItem, find_source
+from viceversa.data import FileSample, find_splits
+from viceversa.data.datasets import Split
 from viceversa.data.layouts import find
 from viceversa.data.prepare.convert import splits_of
 from viceversa.data.prepare.split import divide, split_data
-from viceversa.data.sources import Split
 
 
 def fill(folder: Path, numbers: Any, start: int = 0, size: tuple[int, int] = (4, 4)) -> None:
@@ -51,9 +51,9 @@ def test_the_manifest_says_what_belongs_where_and_training_finds_it(tmp_path: Pa
         parts = [found[split][world] for split in ("train", "val", "test")]
         assert sorted(map(int, itertools.chain(*parts))) == list(range(count))
         assert all(parts)
-    held = find_source(DataConfig(root=str(tmp_path), layout="unpaired", test_fraction=0.2)).test
+    held = find_splits(DataConfig(root=str(tmp_path), layout="unpaired", test_fraction=0.2)).test
     assert [item.name for item in held.a] == found["test"][0]  # what training would hold out by itself
-    source = find_source(DataConfig(root=str(tmp_path)))
+    source = find_splits(DataConfig(root=str(tmp_path)))
     assert f"test split: {len(found['test'][0])} A, {len(found['test'][1])} B" in source.note
     with pytest.raises(FileExistsError, match=r"manifest\.csv: there is one already; --overwrite it"):
         split_data(DataConfig(root=str(tmp_path), layout="unpaired"), None)
@@ -72,7 +72,7 @@ def test_a_new_folder(tmp_path: Path, link: bool) -> None:
     for path in (tmp_path / "out").rglob("*.bmp"):
         assert path.read_bytes() == (tmp_path / "in" / path.name).read_bytes()
         assert path.samefile(tmp_path / "in" / path.name) == link
-    source = find_source(DataConfig(root=str(tmp_path / "in"), test_fraction=0.1))
+    source = find_splits(DataConfig(root=str(tmp_path / "in"), test_fraction=0.1))
     assert [item.name for item in source.test.a] == names(tmp_path / "out")["test"][0]
 
 
@@ -139,8 +139,8 @@ STEMS = st.lists(st.text("abcÄ1", min_size=1, max_size=3), unique=True, min_siz
 
 @given(STEMS, STEMS, st.floats(0.01, 0.98), st.booleans())
 def test_every_world_has_its_part_in_every_split(a: list[str], b: list[str], part: float, paired: bool) -> None:
-    def items(world: str, stems: list[str]) -> tuple[FileItem, ...]:
-        return tuple(FileItem(Path(__file__).parent / world, f"{stem}.png") for stem in stems)
+    def items(world: str, stems: list[str]) -> tuple[FileSample, ...]:
+        return tuple(FileSample(Path(__file__).parent / world, f"{stem}.png") for stem in stems)
 
     train = Split(items("A", a), items("B", a if paired else b), paired)
     with pytest.MonkeyPatch.context() as patch:
@@ -158,7 +158,7 @@ def test_every_world_has_its_part_in_every_split(a: list[str], b: list[str], par
 
 @given(st.integers(30, 60), st.integers(1, 30), st.floats(0.1, 0.5))
 def test_a_picture_stays_when_others_come(before: int, added: int, part: float) -> None:
-    items = tuple(FileItem(Path("A"), f"photo {i}.png") for i in range(before + added))
+    items = tuple(FileSample(Path("A"), f"photo {i}.png") for i in range(before + added))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("viceversa.data.prepare.split._by_content", lambda units: [])
         few = divide({"train": Split(items[:before], items[:before], True)}, {"test": part}).splits

@@ -6,7 +6,7 @@ from viceversa.config import DataConfig
 from viceversa.data.check import amounts, copies, gap, left_out, pairs, single, sizes
 from viceversa.data.check.findings import Finding, Report, World, ordered
 from viceversa.data.check.survey import Survey, Track, look_around
-from viceversa.data.layouts import find_source
+from viceversa.data.layouts import find_splits
 
 __all__ = ["Finding", "Report", "Survey", "World", "check"]
 
@@ -25,7 +25,7 @@ def check(data: DataConfig, *, quick: bool = False, track: Track = lambda items,
     `quick` reads headers only; what needs pixels is then not looked for. `track` wraps the work, for a progress bar.
     Raises ConfigError or FileNotFoundError if no pictures are found.
     """
-    source = find_source(data)
+    source = find_splits(data)
     seen = look_around(source, data, quick, track)
     found = [finding for each in CHECKS for finding in each(seen)]
     return Report(source.note, quick, amounts.facts(seen), ordered([*found, *left_out.left_out(source, data)]))

@@ -7,11 +7,10 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from viceversa.config import DataConfig
-from viceversa.data.decode import ImageError, Pixels
+from viceversa.data.datasets import Sample
 from viceversa.data.grid import INK, PAPER
-from viceversa.data.images import resize, with_channels
-from viceversa.data.items import Item
-from viceversa.data.layouts import find_source
+from viceversa.data.image_data import ImageError, Pixels, resize, with_channels
+from viceversa.data.layouts import find_splits
 
 ROWS = COLUMNS = 5
 CELL, GAP, APART, HEADER = 160, 4, 28, 44  # pixels
@@ -22,7 +21,7 @@ def contact_sheet(data: DataConfig) -> Image.Image:
 
     Pictures keep their shape. Those that cannot be read leave their place empty.
     """
-    source = find_source(data)
+    source = find_splits(data)
     block = COLUMNS * (CELL + GAP) - GAP
     sheet = Image.new("RGB", (2 * block + APART + 2 * GAP, HEADER + ROWS * (CELL + GAP)), PAPER)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=20)
@@ -48,7 +47,7 @@ def spread(length: int, wanted: int) -> list[int]:
     return [(2 * i + 1) * length // (2 * wanted) for i in range(wanted)]
 
 
-def _tile(item: Item, channels: int) -> Image.Image | None:
+def _tile(item: Sample, channels: int) -> Image.Image | None:
     try:
         pixels = with_channels(item.open(), channels)
     except ImageError:

@@ -8,9 +8,9 @@ from typing import Any
 
 from PIL import Image
 
-from viceversa.data.decode import EXIF_ORIENTATION, FORMATS, changes_colour
-from viceversa.data.images import FORMATS as SUFFIXES
-from viceversa.data.items import FileItem, Item
+from viceversa.data.datasets import FileSample, Sample
+from viceversa.data.image_io import EXIF_ORIENTATION, READABLE, changes_colour
+from viceversa.data.image_io import FORMATS as SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Header:
     traits: tuple[str, ...] = ()
 
 
-def read_header(item: Item) -> Header:
+def read_header(item: Sample) -> Header:
     """Read the header of an item that is a file; of others nothing is known."""
-    if not isinstance(item, FileItem):
+    if not isinstance(item, FileSample):
         return Header()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(item.path, formats=FORMATS) as image:
+            with Image.open(item.path, formats=READABLE) as image:
                 width, height = image.size
                 # Image's own getexif: PNG's decodes the whole picture to look for what may follow it.
                 orientation = Image.Image.getexif(image).get(EXIF_ORIENTATION, 1)
@@ -41,7 +41,7 @@ def read_header(item: Item) -> Header:
         return Header()
 
 
-def _traits(item: FileItem, image: Image.Image, orientation: object) -> tuple[str, ...]:
+def _traits(item: FileSample, image: Image.Image, orientation: object) -> tuple[str, ...]:
     photo = image.format == "MPO"  # a camera's JPEG with a preview or a depth map behind it
     found: dict[str, Any] = {
         "animated": getattr(image, "n_frames", 1) > 1 and not photo,

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from viceversa.config import DataConfig
 from viceversa.data.check.findings import Finding, counted
-from viceversa.data.images import EXTENSIONS
-from viceversa.data.items import FileItem, Item
-from viceversa.data.sources import Source
+from viceversa.data.datasets import DatasetSplits, FileSample, Sample
+from viceversa.data.image_io import EXTENSIONS
 
 FOREIGN = (
     frozenset(
@@ -22,12 +21,12 @@ FOREIGN = (
 )  # pictures, but not to us
 
 
-def left_out(source: Source, data: DataConfig) -> Iterator[Finding]:
+def left_out(source: DatasetSplits, data: DataConfig) -> Iterator[Finding]:
     """Compare the files in the folders with those that are used."""
     roots = [Path(root) for root in (data.root, data.a, data.b) if root and Path(root).is_dir()]
     splits = (source.train, source.test)
-    items: list[Item] = [item for split in splits for side in (split.a, split.b) for item in side]
-    if not roots or not all(isinstance(item, FileItem) for item in items):
+    items: list[Sample] = [item for split in splits for side in (split.a, split.b) for item in side]
+    if not roots or not all(isinstance(item, FileSample) for item in items):
         return
     used = {str(item) for item in items}
     unused: list[str] = []
@@ -64,7 +63,7 @@ def _broken_links(links: Sequence[str]) -> Iterator[Finding]:
         yield Finding("warning", "unused", what, "repair or remove them", tuple(links))
 
 
-def _unused(unused: Sequence[str], roots: Sequence[Path], source: Source) -> Iterator[Finding]:
+def _unused(unused: Sequence[str], roots: Sequence[Path], source: DatasetSplits) -> Iterator[Finding]:
     if unused:
         root = next((root for root in roots if len(roots) == 1), None)
         folders = Counter(os.path.relpath(os.path.dirname(path), root) for path in unused)

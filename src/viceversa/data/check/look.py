@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from viceversa.data.check.headers import read_header
-from viceversa.data.decode import Pixels
-from viceversa.data.images import ImageError, luminance, with_channels
-from viceversa.data.items import Item, open_each
+from viceversa.data.datasets import Sample, open_each
+from viceversa.data.image_data import ImageError, Pixels, luminance, with_channels
 
 THUMB = 16  # side of the small picture by which copies are compared
 EDGES = 128  # side of the picture whose outlines are compared with the partner's
@@ -71,7 +70,7 @@ class Match:
 class Unit:
     """What is decoded together: one item, or a pair. `channels`: as the networks will see each."""
 
-    items: tuple[Item, ...]
+    items: tuple[Sample, ...]
     channels: tuple[int, ...]
     quick: bool
 
@@ -94,7 +93,7 @@ def look_at(unit: Unit) -> tuple[list[Look], Match | None]:
     return looks, match(*grays) if len(grays) == 2 else None
 
 
-def _glance(item: Item) -> Look:
+def _glance(item: Sample) -> Look:
     """Only the header; what has none is opened to learn why."""
     header = read_header(item)
     size = header.size or item.size()
@@ -107,7 +106,7 @@ def _glance(item: Item) -> Look:
     return Look(str(item), None, (pixels.shape[1], pixels.shape[0]))
 
 
-def _look(item: Item, pixels: NDArray[np.uint8]) -> Look:
+def _look(item: Sample, pixels: NDArray[np.uint8]) -> Look:
     header = read_header(item)
     height, width = pixels.shape[:2]
     return Look(str(item), None, (width, height), header.mode, header.traits, sight_of(pixels))

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 from viceversa.config import DataConfig
 from viceversa.data.check.look import Look, Match, Unit, look_at
-from viceversa.data.sources import Source, Split
+from viceversa.data.datasets import DatasetSplits, Split
 
 Track: TypeAlias = Callable[[Iterable[Any], int], Iterable[Any]]
 Part: TypeAlias = Literal["train", "test"]
@@ -27,7 +27,7 @@ FEW = 64  # so many pictures are looked at before other processes have started
 class Survey:
     """A data set, and a look at each of its pictures. `looks` and `matches` go by split and world."""
 
-    source: Source
+    source: DatasetSplits
     data: DataConfig
     quick: bool
     looks: dict[tuple[Part, str], list[Look]]
@@ -46,7 +46,7 @@ class Survey:
         return [look for look in self.world(name) if look.error is None]
 
 
-def look_around(source: Source, data: DataConfig, quick: bool, track: Track) -> Survey:
+def look_around(source: DatasetSplits, data: DataConfig, quick: bool, track: Track) -> Survey:
     """Look at every item of a data set."""
     units: list[Unit] = []
     places: list[tuple[Part, str]] = []

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from viceversa.config import DataConfig
+from viceversa.data.datasets import Found, Split, matched
 from viceversa.data.layouts import find
 from viceversa.data.prepare.listing import MANIFEST, copy_and_list
 from viceversa.data.prepare.sharding import write_shards
 from viceversa.data.prepare.write import Splits, Track, Writer, in_worlds, side_by_side
-from viceversa.data.sources import Found, Split, matched
 from viceversa.files import replacing_folder
 
 

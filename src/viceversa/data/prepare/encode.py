@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from viceversa.data.decode import ImageError, Picture, Pixels
-from viceversa.data.items import FileItem, Item
-from viceversa.data.shards import ShardItem
+from viceversa.data.datasets import FileSample, Sample
+from viceversa.data.image_data import ImageData, ImageError, Pixels
+from viceversa.data.shards import ShardSample
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Encoded:
     content: bytes | Path
 
 
-def encode(item: Item) -> Encoded:
+def encode(item: Sample) -> Encoded:
     """Return an item as a file: the one it is, if it is one by itself, else a PNG of the same pixels.
 
     Raises ImageError if it has to be decoded and cannot be, or has more depth than a PNG.
     """
-    if isinstance(item, FileItem) and item.half is None:
+    if isinstance(item, FileSample) and item.half is None:
         return Encoded(item.path.suffix, item.path)
-    if isinstance(item, ShardItem):
+    if isinstance(item, ShardSample):
         content, suffix = item.content()
         return Encoded(suffix, content)
     try:
@@ -38,12 +38,12 @@ def encode(item: Item) -> Encoded:
         raise ImageError(f"{item}: {error}") if not isinstance(error, ImageError) else error from None
 
 
-def encode_pair(a: Item, b: Item) -> Encoded:
+def encode_pair(a: Sample, b: Sample) -> Encoded:
     """Return a file that holds A at the left and B at the right: the one they come from, or else a PNG.
 
     Raises ImageError if a picture cannot be decoded, or the two cannot be joined without loss.
     """
-    if isinstance(a, FileItem) and isinstance(b, FileItem) and a.path == b.path and (a.half, b.half) == HALVES:
+    if isinstance(a, FileSample) and isinstance(b, FileSample) and a.path == b.path and (a.half, b.half) == HALVES:
         return Encoded(a.path.suffix, a.path)
     one, other = a.open(), b.open()
     try:
@@ -55,7 +55,7 @@ def encode_pair(a: Item, b: Item) -> Encoded:
 HALVES = ("left", "right")
 
 
-def join(a: Picture, b: Picture) -> Picture:
+def join(a: ImageData, b: ImageData) -> ImageData:
     """Put two pictures side by side; raise ValueError, which says what to do, if that would change one of them."""
     sizes = [f"{picture.pixels.shape[1]} x {picture.pixels.shape[0]}" for picture in (a, b)]
     if sizes[0] != sizes[1]:
@@ -65,13 +65,13 @@ def join(a: Picture, b: Picture) -> Picture:
     gray = a.pixels.shape[2] == b.pixels.shape[2] == 1
     pixels = np.concatenate([picture.pixels if gray else _color(picture.pixels) for picture in (a, b)], axis=1)
     if a.alpha is None and b.alpha is None:
-        return Picture(pixels, None, gray)
+        return ImageData(pixels, None, gray)
     opaque = np.full(a.pixels.shape[:2], 255, np.uint8)
     alpha = np.concatenate([opaque if picture.alpha is None else picture.alpha for picture in (a, b)], axis=1)
-    return Picture(pixels, alpha, gray)
+    return ImageData(pixels, alpha, gray)
 
 
-def png(picture: Picture) -> bytes:
+def png(picture: ImageData) -> bytes:
     """Return a PNG that decodes to the same pixels; raise ValueError if none does."""
     pixels = picture.pixels
     if pixels.dtype != np.uint8:

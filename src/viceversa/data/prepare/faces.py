@@ -12,8 +12,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from viceversa.data.decode import ImageError, Picture, open_picture
-from viceversa.data.images import list_images, save_picture, with_channels
+from viceversa.data.folders import list_images
+from viceversa.data.image_data import ImageData, ImageError, with_channels
+from viceversa.data.image_io import read_image, write_image
 from viceversa.data.prepare.detect import Detector, Face
 from viceversa.files import replacing_folder
 
@@ -75,7 +76,7 @@ def crop_faces(
             bare = name.with_suffix("")
             line: dict[str, Any] = {"file": name.as_posix()}
             try:
-                line["faces"] = _crop(open_picture(file), folder, bare if stems[bare] == 1 else name, detect, choice)
+                line["faces"] = _crop(read_image(file), folder, bare if stems[bare] == 1 else name, detect, choice)
                 outcome.count(line["faces"])
             except ImageError as error:
                 line["failed"] = outcome.failed[file] = str(error).removeprefix(f"{file}: ")
@@ -83,7 +84,7 @@ def crop_faces(
     return outcome
 
 
-def _crop(picture: Picture, folder: Path, name: Path, detect: Detector, choice: Choice) -> list[dict[str, Any]]:
+def _crop(picture: ImageData, folder: Path, name: Path, detect: Detector, choice: Choice) -> list[dict[str, Any]]:
     """Write the faces of one picture, by a name without suffix; return what to note of each."""
     height, width = picture.pixels.shape[:2]
     found = detect(_eight_bits(with_channels(picture, 3)))
@@ -115,10 +116,10 @@ def square(face: Face, margin: float, height: int, width: int) -> tuple[int, int
     return min(max(left, 0), width - side), min(max(top, 0), height - side), side
 
 
-def _save(path: Path, picture: Picture, left: int, top: int, side: int) -> None:
+def _save(path: Path, picture: ImageData, left: int, top: int, side: int) -> None:
     rows, columns = slice(top, top + side), slice(left, left + side)
     alpha = None if picture.alpha is None else picture.alpha[rows, columns]
-    save_picture(path, _eight_bits(picture.pixels[rows, columns]), alpha, picture.gray)
+    write_image(path, _eight_bits(picture.pixels[rows, columns]), alpha, picture.gray)
 
 
 def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from viceversa.config import ConfigError
-from viceversa.data.items import FileItem, Item
+from viceversa.data.datasets import FileSample, Sample
 from viceversa.data.prepare.write import PICTURES, Splits, Writer, in_worlds
 from viceversa.files import replacing
 
@@ -48,7 +48,7 @@ def write_manifest(path: Path, rows: Iterable[Row]) -> None:
                 raise ValueError(f"{row!r}: a name that is not UTF-8; write .jsonl, or rename it") from None
 
 
-def _rows(splits: Splits, files: dict[Item, str]) -> Iterable[Row]:
+def _rows(splits: Splits, files: dict[Sample, str]) -> Iterable[Row]:
     for name, split in splits.items():
         if split.paired:
             both = ((files.get(a), files.get(b)) for a, b in zip(split.a, split.b, strict=True))
@@ -58,8 +58,8 @@ def _rows(splits: Splits, files: dict[Item, str]) -> Iterable[Row]:
             yield from (("", files[item], name) for item in split.b if item in files)
 
 
-def _relative(item: Item, root: Path) -> str:
-    if not isinstance(item, FileItem) or item.half:
+def _relative(item: Sample, root: Path) -> str:
+    if not isinstance(item, FileSample) or item.half:
         raise ConfigError(f"{item}: a manifest lists files of one picture each; write a new folder: --out FOLDER")
     path = os.path.relpath(item.path, root).replace(os.sep, "/")
     if path.startswith("../"):

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from viceversa.config import ConfigError
+from viceversa.data.datasets import Split
 from viceversa.data.prepare.encode import Encoded
 from viceversa.data.prepare.write import Job, Splits, Writer, bare_name
-from viceversa.data.sources import Split
 
 Row: TypeAlias = dict[str, Any]
 SHARD, GROUP = 500 * 10**6, 16 * 10**6  # bytes of pictures in a file, and in what is read at once

@@ -15,15 +15,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data.items import FileItem, Item
+from viceversa.data.datasets import FileSample, Sample, Split, place
 from viceversa.data.layouts import find
 from viceversa.data.prepare.convert import TARGETS, counted, rewrite, splits_of
 from viceversa.data.prepare.encode import encode
 from viceversa.data.prepare.listing import MANIFEST, list_in_place
 from viceversa.data.prepare.write import Splits, Track
-from viceversa.data.sources import Split, place
 
-Unit: TypeAlias = tuple[str, str, tuple[Item, ...]]  # the split it lies in now; "A", "B" or "AB"; its items
+Unit: TypeAlias = tuple[str, str, tuple[Sample, ...]]  # the split it lies in now; "A", "B" or "AB"; its items
 
 
 @dataclass(frozen=True)
@@ -137,11 +136,11 @@ def _by_name(units: list[Unit]) -> Iterable[list[int]]:
 
 def _by_content(units: list[Unit]) -> Iterable[list[int]]:
     """Return which units hold the same bytes. Files are only read if there are others of their length."""
-    lengths: defaultdict[int, set[Path | Item]] = defaultdict(set)
-    holders: defaultdict[Path | Item, set[int]] = defaultdict(set)
+    lengths: defaultdict[int, set[Path | Sample]] = defaultdict(set)
+    holders: defaultdict[Path | Sample, set[int]] = defaultdict(set)
     for number, (_, _, items) in enumerate(units):
         for item in items:
-            source = item.path if isinstance(item, FileItem) else item
+            source = item.path if isinstance(item, FileSample) else item
             holders[source].add(number)
             lengths[source.stat().st_size if isinstance(source, Path) else 0].add(source)
     same: defaultdict[bytes, set[int]] = defaultdict(set)

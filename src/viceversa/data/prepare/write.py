@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeAlias
 
-from viceversa.data.decode import ImageError
-from viceversa.data.items import Item
+from viceversa.data.datasets import Sample, Split
+from viceversa.data.image_data import ImageError
 from viceversa.data.prepare.encode import Encoded, encode, encode_pair
-from viceversa.data.sources import Split
 
 Splits: TypeAlias = Mapping[str, Split]  # by "train", "val", "test": those that hold pictures
 PICTURES = "pictures/{split}/{world}"  # where the pictures of a manifest go
@@ -24,7 +23,7 @@ class Job:
     """A file to write: the picture of one item, or of two side by side. `target` is its path without the suffix."""
 
     target: str
-    items: tuple[Item, ...]
+    items: tuple[Sample, ...]
 
     def encode(self) -> Encoded:
         """Return what to write; raise ImageError if it cannot be made."""
@@ -57,7 +56,7 @@ def side_by_side(splits: Splits) -> Jobs:
     ]
 
 
-def bare_name(item: Item, split: str, world: str) -> str:
+def bare_name(item: Sample, split: str, world: str) -> str:
     """Return an item's name, without the folders that a manifest of ours puts its pictures in."""
     return item.name.removeprefix(PICTURES.format(split=split, world=world) + "/")
 

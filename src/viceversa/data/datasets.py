@@ -1,22 +1,112 @@
-"""What a data set is: the items to train on, those to test on, and a sentence that says so."""
+"""Items: one picture of one world, wherever it lies. Training asks of them only what `Sample` promises."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data.items import Item
+from viceversa.data.image_data import ImageData, ImageError
+from viceversa.data.image_io import image_size, read_image
+
+
+class Sample(Protocol):
+    """One picture of one world. It is cheap to have, and does nothing before it is opened.
+
+    Background workers get their own copy, so an item is made of plain values. `str(item)` is what messages call it, and
+    what broken pictures are counted by: items that break together (the halves of one file) share it.
+    """
+
+    @property
+    def name(self) -> str:
+        """What samples and outputs are called: without suffix, with `/` where it lay in subfolders."""
+        ...
+
+    def open(self) -> ImageData:
+        """Return the decoded picture; raise ImageError, which names the item, if that cannot be done."""
+        ...
+
+    def size(self) -> tuple[int, int] | None:
+        """Return (width, height) without decoding the picture, or None if that is not known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FileSample:
+    """A picture file, or the left or right half of one; `file` is its path within `folder`, with forward slashes.
+
+    All items of a folder share one `folder`: a hundred thousand of them take some 15 MB.
+    """
+
+    folder: Path
+    file: str
+    half: Literal["left", "right"] | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self.folder / self.file
+
+    @property
+    def name(self) -> str:
+        """The path within the folder, without suffix."""
+        return os.path.splitext(self.file)[0]
+
+    def __str__(self) -> str:
+        return os.path.join(self.folder, self.file)
+
+    def open(self) -> ImageData:
+        """Decode the file, and take the half; raise ImageError for what cannot be read, or is too narrow to halve."""
+        return self.part(read_image(self.path))
+
+    def part(self, whole: ImageData) -> ImageData:
+        """Return this item's part of its decoded file; a middle column of an odd width belongs to neither half."""
+        if self.half is None:
+            return whole
+        middle = whole.pixels.shape[1] // 2
+        if not middle:
+            raise ImageError(f"{self}: too narrow to hold two pictures side by side")
+        columns = slice(None, middle) if self.half == "left" else slice(-middle, None)
+        alpha = None if whole.alpha is None else whole.alpha[:, columns]
+        return ImageData(whole.pixels[:, columns], alpha, whole.gray)
+
+    def size(self) -> tuple[int, int] | None:
+        """Return (width, height) as the file's header says, or None if it cannot be read."""
+        whole = image_size(self.path)
+        return whole if whole is None or self.half is None else (whole[0] // 2, whole[1])
+
+
+def open_each(items: Sequence[Sample]) -> list[ImageData | ImageError]:
+    """Open the items of one draw; where one cannot be opened, its error takes its place.
+
+    Halves of the same file share its decoding.
+    """
+    opened: list[ImageData | ImageError] = []
+    wholes: dict[Path, ImageData] = {}
+    for item in items:
+        try:
+            if isinstance(item, FileSample) and item.half is not None:
+                if item.path not in wholes:
+                    wholes[item.path] = read_image(item.path)
+                opened.append(item.part(wholes[item.path]))
+            else:
+                opened.append(item.open())
+        except ImageError as error:
+            opened.append(error)
+    return opened
 
 
 @dataclass(frozen=True)
 class Split:
     """Items of worlds A and B; `paired`: a[i] and b[i] show the same."""
 
-    a: Sequence[Item]
-    b: Sequence[Item]
+    a: Sequence[Sample]
+    b: Sequence[Sample]
     paired: bool = False
 
 
@@ -35,7 +125,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Source:
+class DatasetSplits:
     """A data set: how it was found (the name of a layout), its items, and a sentence that says so."""
 
     layout: str
@@ -44,7 +134,7 @@ class Source:
     note: str
 
 
-def completed(layout: str, found: Found, data: DataConfig) -> Source:
+def completed(layout: str, found: Found, data: DataConfig) -> DatasetSplits:
     """Make a data set of what was found: hold out test pictures if there are none, pair them if that is asked for.
 
     Raises ConfigError if `data.paired_test` is set and cannot be done.
@@ -58,7 +148,7 @@ def completed(layout: str, found: Found, data: DataConfig) -> Source:
         test, unmatched = matched(test)
         alone += unmatched
     note = f"{layout}: {_count(train, found.worlds)}; {_test_note(test, found, data)}"
-    return Source(layout, train, test, note + (f"; {alone} files without a partner left out" if alone else ""))
+    return DatasetSplits(layout, train, test, note + (f"; {alone} files without a partner left out" if alone else ""))
 
 
 def matched(split: Split) -> tuple[Split, int]:
@@ -84,7 +174,7 @@ def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
     return kept, held
 
 
-def _held(items: Sequence[Item], fraction: float) -> list[bool]:
+def _held(items: Sequence[Sample], fraction: float) -> list[bool]:
     if not fraction or len(items) < 2:
         return [False] * len(items)
     places = [place(item.name) for item in items]
@@ -96,7 +186,7 @@ def _held(items: Sequence[Item], fraction: float) -> list[bool]:
     return held
 
 
-def _where(items: Sequence[Item], held: list[bool], wanted: bool) -> tuple[Item, ...]:
+def _where(items: Sequence[Sample], held: list[bool], wanted: bool) -> tuple[Sample, ...]:
     return tuple(item for item, out in zip(items, held, strict=True) if out is wanted)
 
 

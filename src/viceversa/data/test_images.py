@@ -7,15 +7,15 @@ import logging
 from torch import Tensor
 
 from viceversa.config import Config
+from viceversa.data.datasets import DatasetSplits
 from viceversa.data.draws import Broken, Draws
-from viceversa.data.images import to_tensor
-from viceversa.data.sources import Source
+from viceversa.data.image_data import to_tensor
 from viceversa.data.transforms import prepared
 
 log = logging.getLogger("viceversa")
 
 
-class TestSet:
+class TestImages:
     """Test pictures, read when asked for, as networks see them: (C, crop, crop) in [-1, 1].
 
     If there are none, training pictures take their place, and `of_training` says so. `paired`: number n of A is the
@@ -24,13 +24,13 @@ class TestSet:
 
     __test__ = False  # tells pytest that the name is a coincidence
 
-    def __init__(self, source: Source, config: Config) -> None:
-        self.of_training = not (source.test.a or source.test.b)
-        self.split = source.train if self.of_training else source.test
+    def __init__(self, splits: DatasetSplits, config: Config) -> None:
+        self.of_training = not (splits.test.a or splits.test.b)
+        self.split = splits.train if self.of_training else splits.test
         self.paired = self.split.paired
         self.data = config.data
         self.broken: Broken = {}
-        self._draws = Draws(source, config, 0)
+        self._draws = Draws(splits, config, 0)
 
     def count(self, world: str) -> int:
         """Return how many pictures of "A" or "B" there are."""

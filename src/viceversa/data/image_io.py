@@ -11,7 +11,7 @@ import warnings
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,18 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from viceversa.data import deep
-from viceversa.data.picture import ImageError, Picture, Pixels
+from viceversa.data.image_data import ImageData, ImageError, Pixels, luminance, on_white, pil_image
+from viceversa.files import replacing
 
-__all__ = ["ImageError", "Picture", "Pixels", "open_picture", "picture_of", "picture_size"]
-
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # no EPS or PDF: those would start other programs
+READABLE = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # no EPS or PDF: those would start other programs
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 EXIF_ORIENTATION, SAMPLES_PER_PIXEL = 0x0112, 0x0115
 
 
-def open_picture(path: Path | str) -> Picture:
+Shown: TypeAlias = Image.Image | NDArray[np.uint8] | ImageData
+
+
+def read_image(path: Path | str) -> ImageData:
     """Read a picture of any kind: first frame, turned as its EXIF data say, ordinary ones converted to sRGB.
 
     Pictures with more than 8 bits become float32 in [0, 1] (see `_scale` for gray ones, `deep` for others).
@@ -44,13 +46,13 @@ def open_picture(path: Path | str) -> Picture:
         raise ImageError(f"{path}: {_reason(path, error)}") from None
 
 
-def _open(path: Path) -> Picture:
+def _open(path: Path) -> ImageData:
     if path.suffix.lower() == ".npy":
         return deep.read_array(path)
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(path, formats=READABLE) as image:
             if not _too_deep(image):
-                return picture_of(image)
+                return from_pil(image)
             read = deep.read_png if image.format == "PNG" else deep.read_tiff
             return _turn(read(path), _orientation(image))
     except UnidentifiedImageError:
@@ -68,7 +70,7 @@ def _too_deep(image: ImageFile) -> bool:
     return cut or bands != len(image.getbands())
 
 
-def picture_of(image: Image.Image) -> Picture:
+def from_pil(image: Image.Image) -> ImageData:
     """Turn a PIL image of any mode into a picture: as its EXIF data say, in sRGB.
 
     Raises whatever Pillow raises for damaged data, and ImageError for values that are not finite.
@@ -77,13 +79,20 @@ def picture_of(image: Image.Image) -> Picture:
     return _turn(_decode(image), _orientation(image))
 
 
-def picture_size(path: Path) -> tuple[int, int] | None:
+def to_image_data(image: Shown) -> ImageData:
+    """Return what can be translated as a decoded picture; ValueError for arrays that are no pictures."""
+    if isinstance(image, ImageData):
+        return image
+    return from_pil(image if isinstance(image, Image.Image) else pil_image(image))
+
+
+def image_size(path: Path) -> tuple[int, int] | None:
     """Return (width, height) as the file's header says, or None if it cannot be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                with Image.open(path, formats=FORMATS) as image:
+                with Image.open(path, formats=READABLE) as image:
                     width, height = image.size
                     return width, height
             except UnidentifiedImageError:
@@ -110,9 +119,9 @@ def _reason(path: Path, error: Exception) -> str:
     return f"damaged ({' '.join(str(error).split()) or type(error).__name__})"
 
 
-def _decode(image: Image.Image) -> Picture:
+def _decode(image: Image.Image) -> ImageData:
     if image.mode == "F" or image.mode.startswith("I"):
-        return Picture(_scale(np.asarray(image))[:, :, None], None, True)
+        return ImageData(_scale(np.asarray(image))[:, :, None], None, True)
     gray = image.mode in ("1", "L", "LA", "La")
     palette = image.mode in ("P", "PA")
     profile = image.info.get("icc_profile")
@@ -127,7 +136,7 @@ def _decode(image: Image.Image) -> Picture:
         gray = bool((pixels == pixels[:, :, :1]).all())
     if gray:
         pixels = pixels.reshape(*pixels.shape[:2], -1)[:, :, :1]
-    return Picture(pixels, alpha, gray)
+    return ImageData(pixels, alpha, gray)
 
 
 def _scale(values: NDArray[Any]) -> NDArray[np.float32]:
@@ -183,7 +192,7 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _turn(picture: Picture, orientation: int) -> Picture:
+def _turn(picture: ImageData, orientation: int) -> ImageData:
     def turn(pixels: Pixels) -> Pixels:
         if orientation in (5, 6, 7, 8):  # stored sideways
             pixels = pixels.swapaxes(0, 1)
@@ -194,4 +203,48 @@ def _turn(picture: Picture, orientation: int) -> Picture:
         return np.ascontiguousarray(pixels)
 
     alpha = None if picture.alpha is None else turn(picture.alpha)
-    return Picture(turn(picture.pixels), alpha, picture.gray)
+    return ImageData(turn(picture.pixels), alpha, picture.gray)
+
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF"}
+FORMATS |= {".tiff": "TIFF", ".gif": "GIF", ".ppm": "PPM", ".pgm": "PPM"}
+EXTENSIONS = frozenset(FORMATS) | {".npy"}
+OPAQUE = frozenset({".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"})  # formats without alpha
+
+
+def write_image(path: Path | str, pixels: Pixels, alpha: NDArray[np.uint8] | None = None, gray: bool = False) -> None:
+    """Write (H, W, C) in the format of the suffix, with `alpha` (H, W) if the format can hold it.
+
+    `gray` writes one channel. Floats in [0, 1] are written with 16 bits where format and installed packages can, else
+    with 8; in .npy as they are. The file appears at once and whole, in folders made as needed. Raises ImageError for an
+    unknown suffix, and for channels that do not fit into the format.
+    """
+    path = Path(path)
+    suffix = path.suffix.lower()
+    if suffix not in EXTENSIONS:
+        raise ImageError(f"{path}: cannot write this format; use one of {' '.join(sorted(EXTENSIONS))}")
+    if alpha is None and pixels.shape[2] == 4 and pixels.dtype == np.uint8:
+        pixels, alpha = pixels[:, :, :3], pixels[:, :, 3]
+    if alpha is not None and suffix in OPAQUE:
+        pixels, alpha = on_white(pixels, alpha), None
+    if (gray or suffix == ".pgm") and pixels.shape[2] == 3:
+        pixels = luminance(pixels)
+    known = pixels.shape[2] in (1, 3)
+    lasting = pixels.dtype != np.uint8 and suffix in (".png", ".tif", ".tiff") and deep.can_write_colour()
+    with replacing(path, durable=False) as partial:
+        if suffix == ".npy" or not known or lasting:
+            try:
+                deep.write(partial, suffix, pixels, alpha)
+            except ImageError as error:
+                raise ImageError(f"{path}: {error}") from None
+            return
+        image = _as_image(pixels)
+        if alpha is not None:
+            image.putalpha(Image.fromarray(alpha))
+        image.save(partial, format=FORMATS[suffix], quality=95)  # quality: of JPEG and WebP
+
+
+def _as_image(pixels: Pixels) -> Image.Image:
+    if pixels.dtype != np.uint8:
+        pixels = np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)

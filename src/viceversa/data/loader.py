@@ -19,13 +19,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from viceversa.config import Config
-from viceversa.data.augment import check
+from viceversa.data.datasets import DatasetSplits, Split
 from viceversa.data.draws import Batch, Broken, Drawn, Draws, Numbers, collate, start_worker
-from viceversa.data.images import ImageError, Pixels, to_tensor
-from viceversa.data.sources import Source, Split
-from viceversa.data.transforms import prepared
+from viceversa.data.image_data import ImageError, Pixels, to_tensor
+from viceversa.data.transforms import check, prepared
 
-__all__ = ["Batch", "Stream", "TestSample"]
+__all__ = ["Batch", "TestSample", "TrainLoader"]
 
 log = logging.getLogger("viceversa")
 
@@ -42,34 +41,36 @@ class TestSample:
     paired: bool
 
 
-class Stream:
+class TrainLoader:
     """The pictures of a run: endless training batches from any step on, and fixed test samples.
 
     `broken` names the files that could not be read so far, and why. They are skipped, until there are more than one in
     a hundred: then ImageError is raised.
     """
 
-    def __init__(self, source: Source, config: Config) -> None:
-        check(config.data.augment, source.train.paired, (config.data.channels_a, config.data.channels_b))
-        self.source = source
+    def __init__(self, splits: DatasetSplits, config: Config) -> None:
+        check(config.data.augment, splits.train.paired, (config.data.channels_a, config.data.channels_b))
+        self.splits = splits
         self.config = config
         self.broken: Broken = {}
-        splits = (source.train, source.test)
-        self._files = len({str(item) for split in splits for items in (split.a, split.b) for item in items})
-        self._draws = Draws(source, config, self.tolerated)
+        both = (splits.train, splits.test)
+        self._files = len({str(item) for split in both for items in (split.a, split.b) for item in items})
+        self._draws = Draws(splits, config, self.tolerated)
 
     @property
     def tolerated(self) -> int:
         """How many files may be broken: one, or one in a hundred."""
         return max(1, self._files // 100)
 
-    def steps_per_epoch(self, world: int = 1) -> int:
-        """Return the steps in which `world` processes pass once over the larger world, rounded down, at least one."""
-        train = self.source.train
-        return max(1, max(len(train.a), len(train.b)) // (self.config.train.batch * world))
+    def steps_per_epoch(self, world_size: int = 1) -> int:
+        """Return the steps in which `world_size` processes pass once over the larger domain, at least one."""
+        train = self.splits.train
+        return max(1, max(len(train.a), len(train.b)) // (self.config.train.batch * world_size))
 
-    def batches(self, step: int, rank: int = 0, world: int = 1, pinned: bool = False) -> Generator[Batch, None, None]:
-        """Yield the batches of process `rank` of `world` from `step` on: "A" and "B", (B, C, crop, crop).
+    def batches(
+        self, step: int, rank: int = 0, world_size: int = 1, pinned: bool = False
+    ) -> Generator[Batch, None, None]:
+        """Yield the batches of process `rank` of `world_size` from `step` on: "A" and "B", (B, C, crop, crop).
 
         They are uint8, so that little has to travel to the device, or float32 in [-1, 1] if a picture has more than 8
         bits; `normalise` makes either what networks see. `pinned` memory is copied to a GPU in the background.
@@ -78,8 +79,8 @@ class Stream:
             # Forking beside the threads of a progress bar, or more workers than cores: known, and harmless here.
             warnings.simplefilter("ignore")
             train = self.config.train
-            decay_start = train.decay_start(self.steps_per_epoch(world))
-            loader = self._loader(Numbers(train.batch, decay_start, step, rank, world), pinned)
+            decay_start = train.decay_start(self.steps_per_epoch(world_size))
+            loader = self._loader(Numbers(train.batch, decay_start, step, rank, world_size), pinned)
             drawn = iter(loader)
         for batch, broken in drawn:
             self._note(broken)
@@ -89,14 +90,14 @@ class Stream:
 
     def fingerprint(self) -> dict[str, int | str]:
         """Return how many pictures there are to train on, and a hash of their names: with others, draws are others."""
-        train, names = self.source.train, hashlib.sha256()
+        train, names = self.splits.train, hashlib.sha256()
         for item in (*train.a, *train.b):
             names.update(item.name.encode("utf-8", "surrogateescape") + b"\0")
         return {"A": len(train.a), "B": len(train.b), "names": names.hexdigest()[:32]}
 
-    def names(self, step: int, rank: int = 0, world: int = 1) -> dict[str, list[str]]:
+    def names(self, step: int, rank: int = 0, world_size: int = 1) -> dict[str, list[str]]:
         """Return what the pictures of a batch are called, by world (where one is broken, another takes its place)."""
-        (keys,) = islice(Numbers(self.config.train.batch, 0, step, rank, world), 1)
+        (keys,) = islice(Numbers(self.config.train.batch, 0, step, rank, world_size), 1)
         return {letter: [self._draws.called(letter, number) for number, _ in keys] for letter in "AB"}
 
     def _loader(self, numbers: Numbers, pinned: bool) -> DataLoader[Drawn]:
@@ -120,8 +121,8 @@ class Stream:
         If there are none, training pictures take their place. Unpaired worlds stand side by side, the shorter one
         filled up with training pictures if there is a limit, else with None. Files that cannot be read are left out.
         """
-        test = self.source.test
-        split = test if test.a or test.b else self.source.train
+        test = self.splits.test
+        split = test if test.a or test.b else self.splits.train
         broken: Broken = {}
         samples = []
         if split.paired:
@@ -133,7 +134,7 @@ class Stream:
             sides = [self._side(split, world, limit, broken) for world in "AB"]
             rows = max(map(len, sides)) if limit else 0
             for side, world in zip(sides, "AB", strict=True):  # few test pictures must not leave a grid half empty
-                side += self._side(self.source.train, world, max(0, rows - len(side)), broken)
+                side += self._side(self.splits.train, world, max(0, rows - len(side)), broken)
             for one, other in zip_longest(*sides):
                 samples.append(TestSample((one or other)[0], one and one[1], other and other[1], False))
         self._note(broken)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from viceversa.data import FileItem, ImageError, Item, items
-from viceversa.data.decode import Picture, open_picture
-from viceversa.data.items import open_each
+from viceversa.data import FileSample, ImageError, Sample, datasets
+from viceversa.data.datasets import open_each
+from viceversa.data.image_data import ImageData
+from viceversa.data.image_io import read_image
 
 
 @pytest.fixture
@@ -25,21 +26,21 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_file(folder: Path) -> None:
-    item: Item = FileItem(folder, "class/x.old.png")
+    item: Sample = FileSample(folder, "class/x.old.png")
     assert item.name == "class/x.old"
     assert str(item) == str(folder / "class" / "x.old.png")
     assert item.size() == (9, 4)
     assert item.open().pixels.shape == (4, 9, 3)
     assert pickle.loads(pickle.dumps(item)) == item
-    text = FileItem(folder, "text.png")
+    text = FileSample(folder, "text.png")
     assert text.size() is None
     with pytest.raises(ImageError, match=r"text\.png: a web page"):
         text.open()
 
 
 def test_halves(folder: Path) -> None:
-    whole = FileItem(folder, "class/x.old.png").open()
-    left, right = (FileItem(folder, "class/x.old.png", side) for side in ("left", "right"))
+    whole = FileSample(folder, "class/x.old.png").open()
+    left, right = (FileSample(folder, "class/x.old.png", side) for side in ("left", "right"))
     assert left.size() == right.size() == (4, 4)
     assert left.name == right.name
     assert str(left) == str(right)
@@ -50,31 +51,31 @@ def test_halves(folder: Path) -> None:
         assert picture.alpha is not None
         assert np.array_equal(picture.alpha, whole.alpha[:, columns])
     with pytest.raises(ImageError, match=r"thin\.png: too narrow to hold two pictures"):
-        FileItem(folder, "thin.png", "left").open()
+        FileSample(folder, "thin.png", "left").open()
 
 
 def test_halves_share_a_decoding(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = []
 
-    def counting(path: Path) -> Picture:
+    def counting(path: Path) -> ImageData:
         opened.append(path.name)
-        return open_picture(path)
+        return read_image(path)
 
-    monkeypatch.setattr(items, "open_picture", counting)
-    halves = [FileItem(folder, "class/x.old.png", side) for side in ("left", "right")]
+    monkeypatch.setattr(datasets, "read_image", counting)
+    halves = [FileSample(folder, "class/x.old.png", side) for side in ("left", "right")]
     left, right = open_each(halves)
     assert opened == ["x.old.png"]
-    assert isinstance(left, Picture)
-    assert isinstance(right, Picture)
+    assert isinstance(left, ImageData)
+    assert isinstance(right, ImageData)
     assert np.array_equal(right.pixels, halves[1].open().pixels)
 
 
 def test_each_broken_item_has_its_own_reason(folder: Path) -> None:
     found = open_each(
-        [FileItem(folder, "text.png"), FileItem(folder, "class/x.old.png"), FileItem(folder, "thin.png", "left")]
+        [FileSample(folder, "text.png"), FileSample(folder, "class/x.old.png"), FileSample(folder, "thin.png", "left")]
     )
     assert [str(one).partition(": ")[2] for one in (found[0], found[2])] == [
         "a web page or other text, not a picture",
         "too narrow to hold two pictures side by side",
     ]
-    assert isinstance(found[1], Picture)
+    assert isinstance(found[1], ImageData)

@@ -18,9 +18,10 @@ import torch
 from PIL import Image
 
 from viceversa.config import Config, DataConfig, TrainConfig, load_config
-from viceversa.data import ImageError, Stream, open_stream
-from viceversa.data.images import normalise, resize, save_picture, to_tensor
-from viceversa.data.stream import Batch
+from viceversa.data import ImageError, TrainLoader, open_loader
+from viceversa.data.image_data import normalise, resize, to_tensor
+from viceversa.data.image_io import write_image
+from viceversa.data.loader import Batch
 
 SIZE = 8
 
@@ -44,8 +45,8 @@ def config(root: Path, batch: int = 1, seed: int = 0, **data: Any) -> Config:
     return Config(seed=seed, data=DataConfig(root=str(root), **options), train=TrainConfig(batch=batch))
 
 
-def stream_of(root: Path, batch: int = 1, seed: int = 0, **data: Any) -> Stream:
-    return open_stream(config(root, batch, seed, **data))
+def stream_of(root: Path, batch: int = 1, seed: int = 0, **data: Any) -> TrainLoader:
+    return open_loader(config(root, batch, seed, **data))
 
 
 def numbers(batches: list[Batch], world: str) -> list[int]:
@@ -53,7 +54,7 @@ def numbers(batches: list[Batch], world: str) -> list[int]:
     return [round(float(x[0].mean() + 1) * 12.75) for batch in batches for x in batch[world]]
 
 
-def take(stream: Stream, count: int, step: int = 0, rank: int = 0, world: int = 1) -> list[Batch]:
+def take(stream: TrainLoader, count: int, step: int = 0, rank: int = 0, world: int = 1) -> list[Batch]:
     return [seen(batch) for batch in islice(stream.batches(step, rank, world), count)]
 
 
@@ -197,7 +198,7 @@ def test_pairs_stay_together(paired: Path, aligned: Path) -> None:
 def test_steps_per_epoch(unpaired: Path) -> None:
     assert stream_of(unpaired).steps_per_epoch() == 7
     assert stream_of(unpaired, batch=2).steps_per_epoch() == 3
-    assert stream_of(unpaired).steps_per_epoch(world=3) == 2
+    assert stream_of(unpaired).steps_per_epoch(world_size=3) == 2
     assert stream_of(unpaired, batch=50).steps_per_epoch() == 1
 
 
@@ -358,10 +359,10 @@ def test_crops_can_end_when_the_learning_rate_falls(tmp_path: Path) -> None:
     """CUT's code shows whole pictures during decay: load = crop."""
     for world in ("trainA", "trainB"):
         for i in range(2):
-            save_picture(tmp_path / world / f"{i}.png", np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3))
+            write_image(tmp_path / world / f"{i}.png", np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3))
     options = [f"data.root={tmp_path}", "data.load=16", "data.crop=8", "data.flip=false", "data.workers=0"]
     lengths = ["train.length=6 steps", "train.decay=3 steps", "data.test_fraction=0"]
-    stream = open_stream(load_config(None, [*options, *lengths, "data.decay_crop=false"]))
+    stream = open_loader(load_config(None, [*options, *lengths, "data.decay_crop=false"]))
     whole = to_tensor(resize(np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3), (8, 8)))
     shown = [
         torch.equal(normalise(batch["A"][0]), whole) for _, batch in zip(range(6), stream.batches(0), strict=False)

@@ -1,0 +1,134 @@
+"""What a decoded picture is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+Pixels: TypeAlias = NDArray[Any]  # uint8, or float32 in [0, 1]
+
+
+class ImageError(ValueError):
+    """A picture that cannot be used; the message is one line that names the file and what is wrong."""
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """A decoded picture. `pixels`: (H, W, C) uint8, or float32 in [0, 1]; `alpha`: (H, W) uint8, 0 transparent."""
+
+    pixels: Pixels
+    alpha: NDArray[np.uint8] | None = None
+    gray: bool = False
+    """The source had no colour."""
+
+
+def with_channels(picture: ImageData, channels: int) -> Pixels:
+    """Return (H, W, channels): 1 luminance, 3 RGB, 4 RGB and alpha; with 1 and 3, what is transparent turns white.
+
+    A picture of any other number of channels is only read as what it is. Raises ImageError for what does not fit.
+    """
+    pixels, alpha = picture.pixels, picture.alpha
+    has = pixels.shape[2] + (alpha is not None)
+    if alpha is None and has == channels:
+        return pixels
+    if channels not in (1, 3, 4) or pixels.shape[2] not in (1, 3):
+        possible = "1, 3 and 4 are possible" if pixels.shape[2] in (1, 3) else f"only as {has}"
+        raise ImageError(f"a picture of {has} channels cannot be read as {channels}; {possible}")
+    if channels == 4:
+        color = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+        opaque: Pixels = np.full(pixels.shape[:2], 255, np.uint8) if alpha is None else alpha
+        if pixels.dtype != np.uint8:
+            opaque = opaque.astype(np.float32) / 255
+        return np.concatenate([color, opaque[:, :, None]], axis=2)
+    if alpha is not None:
+        pixels = on_white(pixels, alpha)
+    if channels == 1:
+        return luminance(pixels)
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
+def on_white(pixels: Pixels, alpha: NDArray[np.uint8]) -> Pixels:
+    """Return (H, W, C) as it looks on white paper; `alpha` (H, W) is 0 where it is transparent."""
+    white = 255.0 if pixels.dtype == np.uint8 else 1.0
+    blend: Pixels = white + (pixels - np.float32(white)) * (alpha[:, :, None] / np.float32(255))
+    return np.rint(blend).astype(np.uint8) if pixels.dtype == np.uint8 else blend
+
+
+def luminance(pixels: Pixels) -> Pixels:
+    """Return (H, W, 1): the brightness of RGB pixels as Pillow's mode L has it; gray ones stay as they are."""
+    if pixels.shape[2] == 1:
+        return pixels
+    weighed: Pixels
+    if pixels.dtype == np.uint8:  # Pillow's own fixed-point weights
+        weighed = ((pixels @ np.array([[19595], [38470], [7471]]) + 0x8000) >> 16).astype(np.uint8)
+    else:
+        weighed = pixels @ np.array([[0.299], [0.587], [0.114]], np.float32)
+    return weighed
+
+
+def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """Return the picture at `size` (height, width): bicubic, antialiased when it shrinks, in the range it had."""
+    height, width = size
+    if pixels.shape[:2] == (height, width):
+        return pixels
+    if pixels.dtype == np.uint8 and pixels.shape[2] in (3, 4):  # Pillow weighs RGBA's colours by their alpha
+        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.BICUBIC))
+    planes = [Image.fromarray(pixels[:, :, i]) for i in range(pixels.shape[2])]  # mode L, or F for floats
+    result = np.stack([np.asarray(p.resize((width, height), Image.Resampling.BICUBIC)) for p in planes], axis=2)
+    return result if result.dtype == np.uint8 else result.clip(0, 1)
+
+
+def to_tensor(pixels: Pixels) -> Tensor:
+    """Turn a picture (H, W, C) into a float32 tensor (C, H, W) in [-1, 1]."""
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
+    return torch.from_numpy(planes / np.float32(127.5 if pixels.dtype == np.uint8 else 0.5) - np.float32(1))
+
+
+def normalise(batch: Tensor) -> Tensor:
+    """Return what networks see: of uint8, float32 in [-1, 1], exactly as `to_tensor` would; floats as they are."""
+    return batch.float() / 127.5 - 1 if batch.dtype == torch.uint8 else batch
+
+
+def from_tensor(tensor: Tensor, unrounded: bool = False) -> Pixels:
+    """Turn a tensor (C, H, W) in [-1, 1] into a picture (H, W, C): clamped, and rounded to the nearest uint8.
+
+    `unrounded`: nothing is rounded, and the picture is float32 in [0, 1].
+    """
+    values = tensor.detach().to("cpu", torch.float32).clamp(-1, 1).add(1).permute(1, 2, 0)
+    values = values.div(2) if unrounded else values.mul(127.5).round().to(torch.uint8)
+    return np.ascontiguousarray(values.numpy())
+
+
+def to_pil(picture: ImageData) -> Image.Image:
+    """Return a picture as a PIL image of 8 bits, with its alpha."""
+    image = pil_image(eight_bits(picture.pixels))
+    if picture.alpha is not None:
+        image.putalpha(pil_image(picture.alpha))
+    return image
+
+
+def pil_image(pixels: NDArray[np.uint8]) -> Image.Image:
+    """Return uint8 pixels (H, W) or (H, W, 1, 3 or 4) as a PIL image; raise ValueError for anything else."""
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (1,), (3,), (4,)):
+        kind = f"{pixels.dtype} {pixels.shape}"
+        raise ValueError(f"a picture is uint8 (height, width, 1, 3 or 4), this is {kind}; scale it to 0..255")
+    return Image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels)
+
+
+def eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
+    """Return uint8 pixels as they are, and round floats in [0, 1]."""
+    return pixels if pixels.dtype == np.uint8 else np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
+
+
+def off_white(pixels: Pixels, alpha: NDArray[np.uint8]) -> Pixels:
+    """Undo the blending of pixels (H, W, C) with white, so that edges show no white rim on other grounds."""
+    share = np.maximum(alpha, 1)[:, :, None] / np.float32(255)
+    white = np.float32(255 if pixels.dtype == np.uint8 else 1)
+    result: Pixels = (white - (white - pixels) / share).clip(0, white)
+    return np.rint(result).astype(np.uint8) if pixels.dtype == np.uint8 else result
