@@ -3,14 +3,25 @@
 Values come, later ones winning, from the defaults in `schema`, a preset, a YAML 1.2 file, and `key=value` overrides.
 """
 
-from viceversa.config.augment import AugmentConfig
 from viceversa.config.check import explain, suggest, validate
 from viceversa.config.dump import flat, meanings, to_tree, to_yaml
-from viceversa.config.load import default_run, import_class, load_config, load_words, merge, parse_override, parse_yaml
-from viceversa.config.presets import copy_preset, preset_text, preset_titles, presets
+from viceversa.config.load import (
+    copy_preset,
+    default_run,
+    import_class,
+    load_config,
+    load_words,
+    merge,
+    parse_override,
+    parse_yaml,
+    preset_text,
+    preset_titles,
+    presets,
+)
 from viceversa.config.schema import (
     CLOSED,
     COMPONENTS,
+    AugmentConfig,
     Config,
     ConfigError,
     DataConfig,
@@ -20,6 +31,7 @@ from viceversa.config.schema import (
     InitConfig,
     TrainConfig,
     frozen,
+    may_change,
 )
 
 __all__ = [
@@ -42,6 +54,7 @@ __all__ = [
     "import_class",
     "load_config",
     "load_words",
+    "may_change",
     "meanings",
     "merge",
     "parse_override",

@@ -9,15 +9,8 @@ from typing import Any
 
 import pydantic
 
-from viceversa.config.augment import AugmentConfig
-from viceversa.config.schema import COMPONENTS, Config, ConfigError, DataConfig, InitConfig, TrainConfig, adapter
+from viceversa.config.schema import COMPONENTS, SECTIONS, Config, ConfigError, DataConfig, TrainConfig, adapter, keys
 
-SECTIONS: dict[str, type[InitConfig | DataConfig | TrainConfig | AugmentConfig]] = {
-    "init": InitConfig,
-    "data": DataConfig,
-    "data.augment": AugmentConfig,
-    "train": TrainConfig,
-}
 SHOWN = 60  # characters of a wrong value
 WORDS = {
     "dataclass_type": "a section of keys",
@@ -56,15 +49,12 @@ def explain(error: Any, *prefix: str) -> str:
 
 def _neighbours(place: list[str]) -> str:
     """Suggest a key of the same section, or the same key of another section."""
-    section = SECTIONS.get(".".join(place[:-1])) if len(place) > 1 else Config
-    elsewhere = [f"{name}.{place[-1]}" for name, other in SECTIONS.items() if place[-1] in _names(other)]
-    if section is Config and elsewhere:
+    *section, name = place
+    elsewhere = [key for key in keys() if key.endswith(f".{name}")]
+    if not section and elsewhere:
         return f"; did you mean {elsewhere[0]}?"
-    return suggest(place[-1], _names(section or Config))
-
-
-def _names(section: type[Config | InitConfig | DataConfig | TrainConfig | AugmentConfig]) -> list[str]:
-    return [field.name for field in dataclasses.fields(section)]
+    known = SECTIONS.get(".".join(section), Config)
+    return suggest(name, [field.name for field in dataclasses.fields(known)])
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -75,23 +65,32 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 
 def _check(config: Config) -> None:
-    """Refuse values that are each fine and together impossible."""
-    data, train = config.data, config.train
+    """Refuse values that are each valid and together impossible."""
     for section in COMPONENTS:
         name = getattr(config, section).get("name")
         if not isinstance(name, str):
             raise ConfigError(f"{section}.name: should be a name, not {name!r}")
+    _check_data(config.data)
+    _check_train(config.train)
+    if config.train.schedule == "plateau" and not config.data.decay_crop:
+        raise ConfigError("train.schedule=plateau has no last part for data.decay_crop=false; set data.decay_crop=true")
+
+
+def _check_data(data: DataConfig) -> None:
     if data.resize != "none" and data.crop > data.load:
         raise ConfigError(f"data.crop={data.crop} is larger than data.load={data.load}; raise load or lower crop")
     if (data.a is None) != (data.b is None):
         raise ConfigError("data.a and data.b go together: give both folders, or data.root alone")
     if data.a is not None and data.a == data.b:
-        raise ConfigError(f"data.a and data.b are the same folder, {data.a}; give one for each world")
+        raise ConfigError(f"data.a and data.b are the same folder, {data.a}; give one for each domain")
     if data.a is not None and (data.root is not None or data.manifest is not None):
         other = "data.root" if data.root is not None else "data.manifest"
         raise ConfigError(f"{other} and data.a/data.b exclude each other: give one or the other")
     if data.manifest is not None and data.layout not in ("auto", "manifest"):
-        raise ConfigError(f"data.manifest and data.layout={data.layout} exclude each other; drop data.layout")
+        raise ConfigError(f"data.manifest and data.layout={data.layout} exclude each other; omit data.layout")
+
+
+def _check_train(train: TrainConfig) -> None:
     if not all(0 <= beta < 1 for beta in train.betas):
         raise ConfigError(f"train.betas={list(train.betas)}: both must lie in [0, 1)")
     for key in ("length", "save_every", "sample_every", "log_every"):
@@ -100,8 +99,6 @@ def _check(config: Config) -> None:
     if train.step_every and (train.schedule != "step" or train.step_every.amount == 0):
         raise ConfigError(f'train.step_every="{train.step_every}": needs train.schedule=step and 1 step or more')
     if train.compile is True and train.checkpointing:
-        raise ConfigError("train.compile and train.checkpointing exclude each other; set one of them false")
-    if train.schedule == "plateau" and not data.decay_crop:
-        raise ConfigError("train.schedule=plateau: knows no last part for data.decay_crop=false; set it true")
+        raise ConfigError("train.compile and train.checkpointing exclude each other; set one of them to false")
     if train.decay.unit == train.length.unit and train.decay.amount > train.length.amount:
         raise ConfigError(f'train.decay="{train.decay}" is longer than train.length="{train.length}"; lower decay')

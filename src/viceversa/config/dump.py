@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import inspect
 import io
 import textwrap
@@ -15,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from viceversa.config.schema import COMPONENTS, Config, adapter
+from viceversa.config.schema import SECTIONS, Config, adapter
 
 
 def to_tree(config: Config) -> dict[str, Any]:
@@ -29,25 +28,19 @@ def to_yaml(config: Config, options: Mapping[str, Mapping[str, str]] | None = No
 
     `options` describes the components' options: {"generator": {"blocks": "Number of residual blocks."}}.
     """
-    tree = CommentedMap()
-    for key, value in to_tree(config).items():
-        tree[key] = _quoted(value)
-        tree.yaml_set_comment_before_after_key(key, before="\n" + _docs(Config)[key])
-        if not isinstance(value, dict):
-            continue
-        section = getattr(config, key)
-        docs = (options or {}).get(key, {}) if key in COMPONENTS else _section_docs(section)
-        for name, inner in value.items():
-            if name in docs:
-                tree[key].yaml_set_comment_before_after_key(name, before=docs[name], indent=2)
-            if isinstance(inner, dict) and key not in COMPONENTS:
-                for option, doc in _section_docs(getattr(section, name)).items():
-                    tree[key][name].yaml_set_comment_before_after_key(option, before=doc, indent=4)
     yaml, text = YAML(), io.StringIO()
     yaml.default_flow_style = False
     yaml.width = 10_000
-    yaml.dump(tree, text)
+    yaml.dump(_commented(to_tree(config), meanings(options or {})), text)
     return text.getvalue().lstrip("\n")
+
+
+def meanings(options: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return what every key means, by dotted key; `options` describes the components', as in `to_yaml`."""
+    found = {f"{section}.{key}": text for section, texts in options.items() for key, text in texts.items()}
+    for section, cls in SECTIONS.items():
+        found |= {f"{section}.{name}".lstrip("."): text for name, text in _docs(cls).items()}
+    return found
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
@@ -58,26 +51,19 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
     return found
 
 
-def meanings(config: Config, options: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """Return what every key means, by dotted key; `options` describes the components', as in `to_yaml`."""
-    found = dict(_docs(Config))
-    for section in _docs(Config):
-        inner = options[section] if section in COMPONENTS else _section_docs(getattr(config, section))
-        for name, doc in inner.items():
-            nested = {} if section in COMPONENTS else _section_docs(getattr(getattr(config, section), name))
-            found |= {f"{section}.{name}": doc} | {f"{section}.{name}.{key}": text for key, text in nested.items()}
+def _commented(tree: Mapping[str, Any], meaning: Mapping[str, str], prefix: str = "") -> CommentedMap:
+    found = CommentedMap()
+    for name, value in tree.items():
+        key = prefix + name
+        found[name] = _commented(value, meaning, f"{key}.") if isinstance(value, dict) else _quoted(value)
+        if key in meaning:
+            comment = meaning[key] if prefix else "\n" + meaning[key]
+            found.yaml_set_comment_before_after_key(name, before=comment, indent=2 * prefix.count("."))
     return found
-
-
-def _section_docs(section: object) -> dict[str, str]:
-    kind: type = type(section)
-    return _docs(kind) if dataclasses.is_dataclass(section) else {}
 
 
 def _quoted(value: Any) -> Any:
     """Ask for quotes around text with odd characters, some of which ruamel would otherwise write as plain line ends."""
-    if isinstance(value, dict):
-        return CommentedMap({key: _quoted(inner) for key, inner in value.items()})
     if isinstance(value, list):
         return [_quoted(inner) for inner in value]
     return DoubleQuotedScalarString(value) if isinstance(value, str) and not value.isprintable() else value

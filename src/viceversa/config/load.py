@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,18 +14,12 @@ from urllib.parse import urlsplit
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
 
-from viceversa.config.check import SECTIONS, suggest, validate
-from viceversa.config.dump import to_tree
-from viceversa.config.presets import presets
-from viceversa.config.schema import COMPONENTS, Config, ConfigError, as_component
+from viceversa.config.check import suggest, validate
+from viceversa.config.dump import flat, to_tree
+from viceversa.config.schema import COMPONENTS, Config, ConfigError, as_component, is_text
 
 DEFAULT_PRESET = "modern"
-TEXTS = {  # keys whose value is text as it was typed: a folder may well be called 001, no, or C:\data
-    f"{section}{field.name}": field.type
-    for section, cls in {"": Config, **{f"{name}.": cls for name, cls in SECTIONS.items()}}.items()
-    for field in dataclasses.fields(cls)
-    if field.type in ("str", "str | None")
-}
+PRESETS = Path(__file__).parents[1] / "presets"
 
 
 def load_config(source: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
@@ -49,8 +44,11 @@ def load_config(source: str | Path | None = None, overrides: Iterable[str] = ())
 
 
 def load_words(words: Sequence[str]) -> Config:
-    """Read what was typed after a command: a preset or file, unless the first word is an override, then overrides."""
-    named = bool(words) and "=" not in words[0]
+    """Read what was typed after a command: a preset or a file, unless the first word is an override; then overrides.
+
+    What exists is a file, or a run, whatever it is called: runs/lr=0.1.
+    """
+    named = bool(words) and ("=" not in words[0] or "/" in words[0].partition("=")[0] or os.path.exists(words[0]))
     source = words[0] if named else DEFAULT_PRESET
     return default_run(load_config(source, words[named:]), Path(source).stem)
 
@@ -68,7 +66,7 @@ def _name(place: str) -> str:
         parts = urlsplit(place)
         name = f"{parts.netloc}{parts.path}".rstrip("/").rpartition("/")[2]
         return re.sub(r"(\.tar)?\.(zip|tar|gz|tgz|bz2|xz)$", "", name)
-    path = Path(place).resolve()
+    path = Path(os.path.abspath(place))  # not resolved: a link is called what its owner called it
     return path.stem if path.is_file() else path.name
 
 
@@ -88,15 +86,15 @@ def parse_yaml(text: str, name: str) -> dict[str, Any]:
 
 
 def parse_override(word: str) -> dict[str, Any]:
-    """Turn `data.crop=128` into {"data": {"crop": 128}}; nothing after the = means null."""
+    """Turn `data.crop=128` into {"data": {"crop": 128}}; nothing after the = means null, for text its default."""
     key, equals, text = word.partition("=")
     if word.rstrip("s") in ("step", "epoch"):
         raise ConfigError(f'{word}: a duration has a space in it; quote it: "train.length=5000 {word}"')
     if not equals or not all(key.split(".")):
         raise ConfigError(f"{word}: expected key=value, such as data.root=datasets/horse2zebra")
     value: Any
-    if key in TEXTS:
-        value = text or (None if "None" in TEXTS[key] else "")
+    if is_text(key):
+        value = text or flat(to_tree(Config()))[key]
     else:
         try:
             value = _yaml(text)
@@ -161,3 +159,32 @@ def _yaml(text: str) -> Any:
     yaml = YAML(typ="safe", pure=True)
     yaml.Constructor = _Plain
     return yaml.load(text)
+
+
+def presets() -> dict[str, Path]:
+    """Return the files of the presets by name."""
+    return {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
+
+
+def preset_text(name: str) -> str:
+    """Return a preset as it stands; raise ConfigError for an unknown name."""
+    known = presets()
+    if name not in known:
+        raise ConfigError(f"{name}: there is no such preset{suggest(name, known)}")
+    return known[name].read_text("utf-8")
+
+
+def preset_titles() -> dict[str, str]:
+    """Return what each preset is, in a line: its first comment."""
+    return {name: preset_text(name).splitlines()[0].lstrip("# ") for name in presets()}
+
+
+def copy_preset(name: str, target: Path) -> Path:
+    """Copy a preset to a file, or into a folder, and return the file; what is there is never overwritten."""
+    text = preset_text(name)
+    path = target / f"{name}.yaml" if target.is_dir() else target
+    if path.exists():
+        raise FileExistsError(f"{path}: exists already; choose another name")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, "utf-8")
+    return path

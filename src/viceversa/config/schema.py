@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_origin, get_type_hints
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer, TypeAdapter
-
-from viceversa.config.augment import AugmentConfig
 
 Direction: TypeAlias = Literal["AtoB", "BtoA"]
 Inference: TypeAlias = Literal["running", "image", "original"]
@@ -67,24 +66,61 @@ def as_names(value: object) -> object:
     return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
 
 
+T = TypeVar("T")
+MAY_CHANGE = "may change when a run continues"
+MayChange = Annotated[T, MAY_CHANGE]
+"""A key whose value may differ when a run is continued: no step's result depends on it, or only its length does."""
+Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Names = Annotated[tuple[T, ...], BeforeValidator(as_names), PlainSerializer(list)]
 Span = Annotated[Duration, BeforeValidator(Duration.parse), PlainSerializer(str)]
 Component = Annotated[dict[str, Any], BeforeValidator(as_component), AfterValidator(frozen)]
 
 
 @dataclass(frozen=True)
 class InitConfig:
-    """How weights are drawn before training."""
+    """How weights are initialised."""
 
     __pydantic_config__ = CLOSED
 
     scheme: Literal["normal", "xavier", "kaiming", "orthogonal"] = "normal"
-    """Distribution of the convolutions' first weights."""
+    """Distribution of the convolutions' initial weights."""
     gain: Annotated[float, Field(gt=0)] = 0.02
     """Standard deviation (normal) or gain (xavier, orthogonal); kaiming does not use it."""
     AtoB: str | None = None
-    """Weights file (.safetensors), or run, from which the translator A to B starts instead, for fine-tuning."""
+    """For fine-tuning: a weights file (.safetensors) or a run that the translator A to B starts from."""
     BtoA: str | None = None
     """The same for the translator B to A."""
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes of the training pictures beyond crop and flip; 0 turns one off. Pairs get the same geometry."""
+
+    __pydantic_config__ = CLOSED
+
+    rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
+    """Turn by up to so many degrees either way; corners are filled by mirroring."""
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Enlarge or shrink by up to this share: 0.1 is 0.9 to 1.1 times."""
+    color: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Change brightness, contrast and saturation by up to this share, each on its own."""
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """Turn the colours by up to this share of the colour circle."""
+    color_of: Literal["both", "A", "B"] = "both"
+    """Domains that color and hue change. With pairs name one: changing both would make the true answer wrong."""
+    cutout: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Blank a square of up to this share of the crop's side."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is changed at all."""
+        return any(value for value in dataclasses.astuple(self) if not isinstance(value, str))
+
+    @property
+    def recolors(self) -> bool:
+        """Whether colours are changed."""
+        return bool(self.color or self.hue)
 
 
 @dataclass(frozen=True)
@@ -93,41 +129,41 @@ class DataConfig:
 
     __pydantic_config__ = CLOSED
 
-    root: str | None = None
+    root: MayChange[str | None] = None
     """Folder of the data set, or its address (https://, s3://, hf://, ...). Its layout is recognised (docs/data.md)."""
     manifest: str | None = None
     """List of pictures (.csv, .tsv or .jsonl: a, b, split) with paths relative to root, or to its own folder."""
-    a: str | None = None
-    """Any folder with the pictures of world A, or one picture (instead of root)."""
-    b: str | None = None
-    """The same for world B."""
+    a: MayChange[str | None] = None
+    """Any folder with the pictures of domain A, or one picture (instead of root)."""
+    b: MayChange[str | None] = None
+    """The same for domain B."""
     layout: Literal["auto", "cache", "manifest", "shards", "single", "unpaired", "paired", "aligned"] = "auto"
-    """auto says what it finds. To insist: unpaired folders, paired (two folders, same names), aligned (A|B side by side
-    in a file), single (one picture a world), manifest (a list of pictures)."""
+    """auto recognises it. To insist: unpaired folders, paired (two folders, same names), aligned (A|B side by side
+    in one file), single (one picture per domain), manifest (a list of pictures)."""
     paired_test: bool = False
-    """Unpaired data only: testA and testB show the same scenes under the same names, so the true answer is known."""
+    """Unpaired data only: testA and testB show the same scenes under the same names, so the true answers are known."""
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Part of the pictures held out for testing (by a hash of the name) when the data has no test split."""
     resize: Literal["stretch", "short_side", "none"] = "stretch"
     """stretch to load x load as the originals do, bring the short side to load, or leave the size alone."""
-    load: Annotated[int, Field(ge=1)] = 286
+    load: Count = 286
     """Pixels that pictures are resized to before the crop."""
-    crop: Annotated[int, Field(ge=1)] = 256
+    crop: Count = 256
     """Pixels of the random square crop that the networks see."""
     flip: bool = True
     """Mirror left and right at random, half of the time."""
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     """Further random changes of the training pictures."""
     decay_crop: bool = True
-    """Go on with random crops while the learning rate falls; CUT's code shows whole pictures then (load = crop)."""
-    channels_a: Annotated[int, Field(ge=1)] = 3
-    """Channels of world A: 1 gray, 3 RGB, 4 RGBA, or as many as its files have."""
-    channels_b: Annotated[int, Field(ge=1)] = 3
-    """Channels of world B."""
-    workers: Annotated[int, Field(ge=0)] = 1
-    """Background processes that read pictures; 0 reads in the training process. Never changes a result."""
-    may_change: bool = False
-    """Continue a run although training pictures came, went or were renamed. It then goes on, but not exactly."""
+    """Keep cropping at random while the learning rate falls; CUT's code shows whole pictures then (load = crop)."""
+    channels_a: Count = 3
+    """Channels of domain A: 1 gray, 3 RGB, 4 RGBA, or as many as its files have."""
+    channels_b: Count = 3
+    """Channels of domain B."""
+    workers: MayChange[Natural] = 1
+    """Processes that read pictures; 0 reads in the training process. Never affects a result."""
+    may_change: MayChange[bool] = False
+    """Continue a run although its training pictures have changed. It then continues, but not exactly."""
 
 
 @dataclass(frozen=True)
@@ -136,19 +172,18 @@ class TrainConfig:
 
     __pydantic_config__ = CLOSED
 
-    length: Span = Duration(200, "epochs")
-    """All of the training. An epoch passes once over the larger world."""
-    decay: Span = Duration(100, "epochs")
-    """The last part of it, during which the learning rate falls."""
-    batch: Annotated[int, Field(ge=1)] = 1
-    """Pictures of each world per step and process."""
+    length: MayChange[Span] = Duration(200, "epochs")
+    """Length of the training. An epoch is one pass over the larger domain."""
+    decay: MayChange[Span] = Duration(100, "epochs")
+    """The last part of the training, in which the learning rate falls."""
+    batch: MayChange[Count] = 1
+    """Pictures of each domain per step and process. Times the number of processes, it must not change in a run."""
     optimizer: Literal["adam", "sgd", "ngd"] = "adam"
-    """adam as in the papers; plain sgd serves proofs of parity; ngd is normalised gradient descent, which goes with
-    method.contrast=ence."""
+    """adam as in the papers; plain sgd for parity tests; ngd, normalised gradient descent, for method.contrast=ence."""
     lr: Annotated[float, Field(gt=0)] = 2e-4
     """Learning rate."""
     betas: Annotated[tuple[float, float], PlainSerializer(list)] = (0.5, 0.999)
-    """Adam's decay rates of the first and second moment."""
+    """Adam's decay rates of the first and second moments."""
     schedule: Literal["linear", "cosine", "step", "plateau", "constant"] = "linear"
     """How the learning rate falls during decay: linear or cosine to zero, step to a tenth, or not. plateau: to a fifth
     whenever the generator's losses have not fallen for as long as decay says."""
@@ -166,43 +201,41 @@ class TrainConfig:
     compile: Literal["auto"] | bool = False
     """Let torch's compiler fuse the blocks of the generators: the same mathematics, after minutes of compiling.
     auto tries it on a GPU, for long trainings; on the CPU it takes false, as Winograd's algorithm is faster there."""
-    checkpointing: bool = False
-    """Keep of each block of the generators only its input, and compute the rest again for the gradients: the same
-    results with less memory, in more time (activation checkpointing)."""
+    checkpointing: MayChange[bool] = False
+    """Activation checkpointing: keep only the input of each generator block and recompute the rest for the gradients:
+    the same results with less memory, in more time."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
     """Decay of the exponential moving average of the translators; 0 turns it off."""
-    threads: Annotated[int, Field(ge=0)] = 0
-    """CPU threads for computing; 0 leaves it to torch. Small networks on a busy machine are fastest with 1."""
-    device: str = "auto"
-    """auto takes the first of cuda, mps, cpu that is there."""
-    save_every: Span = Duration(500, "steps")
+    threads: Natural = 0
+    """CPU threads; 0 leaves the number to torch. Small networks on a busy machine are fastest with 1."""
+    device: MayChange[str] = "auto"
+    """auto takes the first available of cuda, mps, cpu."""
+    save_every: MayChange[Span] = Duration(500, "steps")
     """Time between checkpoints."""
-    keep: Annotated[int, Field(ge=1)] = 3
+    keep: MayChange[Count] = 3
     """Checkpoints kept; older ones are deleted."""
-    sample_every: Span = Duration(500, "steps")
+    sample_every: MayChange[Span] = Duration(500, "steps")
     """Time between sample grids."""
-    samples: Annotated[int, Field(ge=1)] = 6
+    samples: MayChange[Count] = 6
     """Test pictures shown in a sample grid."""
-    keep_samples: Annotated[int, Field(ge=2)] = 200
+    keep_samples: MayChange[Annotated[int, Field(ge=2)]] = 200
     """Sample grids kept; when there are more, every second one is deleted."""
-    evaluate_every: Span = Duration(0, "steps")
-    """Time between measurements on the test pictures; 0 steps measures nothing. Changes nothing in the training."""
-    metrics: Annotated[tuple[str, ...], BeforeValidator(as_names), PlainSerializer(list)] = ("kid",)
-    """What to measure then: kid, fid, cycle, target_class[zebra]; with paired test pictures psnr, ssim, lpips, l1."""
-    best_by: str = ""
-    """Metric whose best value decides which weights are kept as weights/best-AtoB.safetensors; empty: the first."""
-    log_to: Annotated[
-        tuple[Literal["tensorboard", "wandb", "mlflow"], ...], BeforeValidator(as_names), PlainSerializer(list)
-    ] = ()
-    """Where to show losses, scores and samples besides the run's folder: tensorboard, wandb, mlflow."""
-    report: bool = True
-    """Write report.html, the run as one page, with every sample grid."""
-    log_every: Span = Duration(50, "steps")
+    evaluate_every: MayChange[Span] = Duration(0, "steps")
+    """Time between evaluations on the test pictures; 0 steps: none. Does not affect the training."""
+    metrics: MayChange[Names[str]] = ("kid",)
+    """What to compute then: kid, fid, cycle, target_class[zebra]; with paired test pictures psnr, ssim, lpips, l1."""
+    best_by: MayChange[str] = ""
+    """Metric by which the best weights are kept, as weights/best-AtoB.safetensors; empty: the first of metrics."""
+    log_to: MayChange[Names[Literal["tensorboard", "wandb", "mlflow"]]] = ()
+    """Also log losses, scores and samples to: tensorboard, wandb, mlflow."""
+    report: MayChange[bool] = True
+    """Write report.html, the run on one page, with every sample grid."""
+    log_every: MayChange[Span] = Duration(50, "steps")
     """Time between lines of log.jsonl; losses are averaged over it."""
-    max_skips: Annotated[int, Field(ge=1)] = 5
-    """Steps in a row that are skipped because a loss or gradient is not finite, before the run goes back."""
-    max_rollbacks: Annotated[int, Field(ge=0)] = 3
-    """Times the run may go back to its last checkpoint, with other draws of data, before it gives up."""
+    max_skips: MayChange[Count] = 5
+    """Consecutive steps skipped for a loss or gradient that is not finite, before the run goes back to a checkpoint."""
+    max_rollbacks: MayChange[Natural] = 3
+    """Times the run may go back to its last checkpoint, with other random numbers, before it gives up."""
 
     def decay_start(self, steps_per_epoch: int) -> int:
         """Return the step, counted from 0, at which the last part of the training begins; never, with a plateau."""
@@ -217,27 +250,57 @@ class Config:
 
     __pydantic_config__ = CLOSED
 
-    run: str = ""
-    """Folder of the run; empty makes it runs/METHOD-DATA."""
+    run: MayChange[str] = ""
+    """Folder of the run; empty: runs/METHOD-DATA."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    """Decides first weights, order of the data, crops, flips, dropout and pools."""
+    """Determines the first weights, order of the data, crops, flips, dropout and pools."""
     method: Component = field(default_factory=lambda: {"name": "cyclegan"})
     """The training method and its options."""
     generator: Component = field(default_factory=lambda: {"name": "resnet"})
     """The network that translates, and its options."""
     discriminator: Component = field(default_factory=lambda: {"name": "patchgan"})
-    """The network that judges, and its options."""
+    """The network that tells real from translated, and its options."""
     objective: Component = field(default_factory=lambda: {"name": "lsgan"})
     """The adversarial loss and its options."""
     init: InitConfig = InitConfig()
-    """First weights."""
-    inference: Inference = "running"
+    """Initial weights."""
+    inference: MayChange[Inference] = "running"
     """How networks with batch norm or dropout translate. running: with the statistics gathered in training; image: each
     picture with its own statistics; original: as image, with dropout on, as the pix2pix authors test."""
     data: DataConfig = DataConfig()
     """The pictures."""
     train: TrainConfig = TrainConfig()
     """The training."""
+
+
+SECTIONS: dict[str, type] = {
+    "": Config,
+    "init": InitConfig,
+    "data": DataConfig,
+    "data.augment": AugmentConfig,
+    "train": TrainConfig,
+}
+
+
+@cache
+def keys() -> dict[str, Any]:
+    """Return the type of every key, by dotted key; the components' options are their classes' business."""
+    return {
+        f"{section}.{name}".lstrip("."): kind
+        for section, cls in SECTIONS.items()
+        for name, kind in get_type_hints(cls, include_extras=True).items()
+    }
+
+
+def may_change(key: str) -> bool:
+    """Return whether the value of a key may differ when a run is continued."""
+    return MAY_CHANGE in getattr(keys().get(key), "__metadata__", ())
+
+
+def is_text(key: str) -> bool:
+    """Return whether the value of a key is text as it was typed: a folder may be called 001, no, or C:\\data."""
+    kind: Any = keys().get(key)
+    return (kind.__origin__ if get_origin(kind) is Annotated else kind) in (str, str | None)
 
 
 @cache

@@ -12,23 +12,10 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from viceversa.config import Config, ConfigError, flat, load_config, to_tree, to_yaml
+from viceversa.config import Config, ConfigError, flat, load_config, may_change, to_tree, to_yaml
 from viceversa.engine.distributed import DistInfo
 from viceversa.files import replacing
 from viceversa.methods import describe, resolve, same_networks
-
-FREE = {
-    *("run", "inference", "train.length", "train.decay", "train.device", "train.batch", "train.checkpointing"),
-    *("data.root", "data.a", "data.b", "data.workers", "data.may_change"),
-    *("train.save_every", "train.keep", "train.sample_every", "train.samples", "train.keep_samples", "train.log_every"),
-    *("train.report", "train.max_skips", "train.max_rollbacks"),
-    *("train.evaluate_every", "train.metrics", "train.best_by", "train.log_to"),
-}
-"""Keys that may differ when a run is continued.
-
-Of `train.batch`, the product with the number of processes may not. Data may have moved: they are known by their names.
-"""
-
 
 PATIENCE = 15.0
 """Seconds to wait for the lock: a killed process's data workers notice within five that it has gone."""
@@ -46,7 +33,7 @@ def refuse_changes(run: Path, config: Config) -> None:
     before, now = flat(to_tree(earlier)), flat(to_tree(config))
     if before["train.winograd"] == "auto":  # of a time before there was a choice; since then, every run names its own
         before["train.winograd"] = True
-    changed = sorted(key for key in now if now[key] != before.get(key) and key not in FREE)
+    changed = sorted(key for key in now if now[key] != before.get(key) and not may_change(key))
     if changed:
         differing = ", ".join(f"{key} {before.get(key)} -> {now[key]}" for key in changed)
         fork = f", or go on from there in a new one: viceversa train {run} {words(changed, now)} --fork NEW_RUN"

@@ -37,7 +37,7 @@ def nearest_preset(config: Config) -> str:
 
 def differences(config: Config, preset: str) -> list[Difference]:
     """Return what is not as in the preset, in the order of the configuration; not where the run lies."""
-    meaning = meanings(config, methods.describe(config))
+    meaning = meanings(methods.describe(config))
     there = _known()[preset]
     own = flat(to_tree(config))
     return [
