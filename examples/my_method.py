@@ -25,7 +25,7 @@ class OneWay(Method):
     def __init__(self, make: Networks, *, content: float = 10.0, shrink: int = 8) -> None:
         super().__init__()
         self.content, self.shrink = content, shrink
-        make.require_same_channels("method.content", "the input is compared with its translation")
+        make.require_same_channels(content=content)
         self.G, self.D = make.generator("A", "B"), make.discriminator("B")
         self.gan = make.objective()
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from viceversa.losses.content import Content, gaussian
+from viceversa.losses.content import ContentLoss, gaussian
 
 
 def images(seed: int, side: int = 12, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -37,27 +37,27 @@ def test_blurs_with_a_gaussian_of_seven_pixels_and_reflected_edges() -> None:
 
 def test_is_the_l1_distance_of_what_is_left() -> None:
     x, y = images(0), images(1)
-    assert Content(1.0)(x, y).item() == pytest.approx((x - y).abs().mean().item())
+    assert ContentLoss(1.0)(x, y).item() == pytest.approx((x - y).abs().mean().item())
     pooled = (avg_pool2d(x, 4) - avg_pool2d(y, 4)).abs().mean()
-    assert Content(1.0, pool=4)(x, y).item() == pytest.approx(pooled.item())
+    assert ContentLoss(1.0, pool=4)(x, y).item() == pytest.approx(pooled.item())
     blurred = by_definition(x) - by_definition(y)
-    assert Content(1.0, blur=True)(x, y).item() == pytest.approx(blurred.abs().mean().item())
+    assert ContentLoss(1.0, blur=True)(x, y).item() == pytest.approx(blurred.abs().mean().item())
     both = avg_pool2d(blurred, 4).abs().mean()
-    assert Content(5.0, blur=True, pool=4)(x, y).item() == pytest.approx(5 * both.item())
+    assert ContentLoss(5.0, blur=True, pool=4)(x, y).item() == pytest.approx(5 * both.item())
 
 
 def test_details_are_free_when_blurred_and_brightness_never() -> None:
     x = images(0, side=16)
     stripes = 0.5 * torch.tensor([1.0, -1.0]).repeat(8).expand_as(x)
-    assert Content(1.0)(x + stripes, x).item() == pytest.approx(0.5)
-    assert Content(1.0, blur=True)(x + stripes, x).item() < 0.06
-    assert Content(1.0, pool=2)(x + stripes, x).item() == pytest.approx(0, abs=1e-9)
-    assert Content(1.0, blur=True, pool=2)(x + 0.5, x).item() == pytest.approx(0.5)
+    assert ContentLoss(1.0)(x + stripes, x).item() == pytest.approx(0.5)
+    assert ContentLoss(1.0, blur=True)(x + stripes, x).item() < 0.06
+    assert ContentLoss(1.0, pool=2)(x + stripes, x).item() == pytest.approx(0, abs=1e-9)
+    assert ContentLoss(1.0, blur=True, pool=2)(x + 0.5, x).item() == pytest.approx(0.5)
 
 
 def test_is_computed_in_float32_and_trains_the_translation() -> None:
     fake, x = images(0, dtype=torch.float32).bfloat16().requires_grad_(), images(1, dtype=torch.float32)
-    loss = Content(1.0, blur=True, pool=2)(fake, x)
+    loss = ContentLoss(1.0, blur=True, pool=2)(fake, x)
     assert loss.dtype == torch.float32
     loss.backward()
     assert fake.grad is not None
@@ -66,5 +66,5 @@ def test_is_computed_in_float32_and_trains_the_translation() -> None:
 
 def test_squares_larger_than_the_picture_are_refused() -> None:
     with pytest.raises(ValueError, match="content_pool=13 is larger than pictures of 12x12; lower it"):
-        Content(1.0, pool=13)(images(0), images(1))
-    Content(1.0, pool=12)(images(0), images(1))
+        ContentLoss(1.0, pool=13)(images(0), images(1))
+    ContentLoss(1.0, pool=12)(images(0), images(1))

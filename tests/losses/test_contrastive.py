@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from viceversa.losses.contrastive import SELF, choose, patch_nce, take
+from viceversa.losses import contrastive
+from viceversa.losses.contrastive import SELF, attend, draw_positions, patch_nce, take
 
 HALF = math.sqrt(0.5)
 QUERY = torch.tensor([[[1.0, 0.0], [0.0, 1.0]]])  # one image, two patches, two numbers
@@ -72,14 +73,14 @@ def test_low_precision_is_widened() -> None:
 def test_random_patches_are_different_positions_the_same_for_all_images() -> None:
     torch.manual_seed(0)
     feature = torch.arange(2 * 3 * 4 * 5, dtype=torch.float32).view(2, 3, 4, 5)
-    chosen = choose(feature, 7, "random")
+    chosen = draw_positions(feature, 7)
     assert len(set(chosen.tolist())) == 7
     assert max(chosen.tolist()) < 20
     patches = take(feature, chosen)
     assert patches.shape == (2, 7, 3)
     for n, place in enumerate(chosen.tolist()):
         assert torch.equal(patches[:, n], feature[:, :, place // 5, place % 5])
-    assert len(choose(feature, 256, "random")) == 20
+    assert len(draw_positions(feature, 256)) == 20
 
 
 def sharp_and_dull() -> tuple[Tensor, Tensor]:
@@ -96,16 +97,25 @@ def test_attention_chooses_the_sharpest_rows_and_routes_by_them() -> None:
     entropy = [-sum(p * math.log(p) for p in row) for row in attention.tolist()]
     order = sorted(range(4), key=entropy.__getitem__)
     assert order[:2] == [0, 2]
-    chosen = choose(feature, 2, "attention")
+    chosen = attend(feature, 2)
     assert torch.allclose(chosen, attention[[0, 2]][None], atol=1e-6)
     rows = feature.flatten(2).transpose(1, 2)[0]
     assert torch.allclose(take(feature, chosen), (attention[[0, 2]] @ rows)[None], atol=1e-6)
 
 
-def test_attention_is_each_images_own_and_large_maps_stay_random() -> None:
+def test_attention_is_each_images_own() -> None:
     feature, _ = sharp_and_dull()
-    both = torch.cat([feature, feature.flip(-1)])
-    chosen = choose(both, 1, "attention")
+    chosen = attend(torch.cat([feature, feature.flip(-1)]), 1)
     assert chosen[0, 0].argmax() == 0
     assert chosen[1, 0].argmax() == 1
-    assert choose(torch.zeros(1, 2, 65, 64), 3, "attention").dim() == 1
+
+
+def test_attention_in_parts_is_attention_and_passes_a_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
+    feature = torch.randn(2, 3, 8, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    whole = attend(feature, 5)
+    monkeypatch.setattr(contrastive, "ROWS", 7)
+    assert torch.equal(attend(feature, 5), whole)
+    whole[0, 0, 0].backward()
+    assert feature.grad is not None
+    assert feature.grad[0].abs().sum() > 0
+    assert feature.grad[1].abs().sum() == 0

@@ -28,7 +28,7 @@ def test_kl_is_that_of_two_gaussians(shape: tuple[int, ...]) -> None:
     assert kl(mean, logvar, reduction="mean").item() == pytest.approx(wanted.mean().item())
 
 
-def test_the_mean_is_source_000s_loss() -> None:
+def test_the_mean_is_the_originals_loss() -> None:
     mean, logvar = code(2, 4, 3, 6)
     theirs = -0.5 * (1 + logvar - mean.square() - logvar.exp()).mean(dim=1).mean()
     assert kl(mean, logvar).item() == pytest.approx(theirs.item())
@@ -77,10 +77,11 @@ def make(**changes: Any) -> KL:
     return KL(**{"weight": 2.0, "on": "all", "reduction": "mean", "warmup": 0, "free_bits": 0.0, **changes})
 
 
-def test_the_weight_counts_the_translation_or_the_mean_over_all_passes() -> None:
+def test_which_passes_pay() -> None:
     codes = [(torch.full((1, 2), value), torch.zeros(1, 2)) for value in (1.0, 2.0, 3.0)]  # 1/2, 2, 9/2 nats
     assert [loss.item() for loss in make(on="translation")(codes, codes[1:])] == pytest.approx([1, 4])
     assert [loss.item() for loss in make(on="all")(codes, codes[1:])] == pytest.approx([2 * 7 / 3, 6.5])
+    assert [loss.item() for loss in make(on="last")(codes, codes[1:])] == pytest.approx([4, 4])
 
 
 def test_the_weight_rises_to_its_full_value_and_its_progress_is_saved() -> None:
@@ -88,14 +89,14 @@ def test_the_weight_rises_to_its_full_value_and_its_progress_is_saved() -> None:
     warm, other = make(warmup=4), make(warmup=4)
     assert [warm(codes, codes)[1].item() for _ in range(3)] == pytest.approx([0.25, 0.5, 0.75])
     other.load_state_dict(warm.state_dict())
-    assert [other(codes)[0].item() for _ in range(3)] == pytest.approx([1, 1, 1])
-    assert make(warmup=0)(codes)[0].item() == pytest.approx(1)
+    assert [other(codes, codes)[0].item() for _ in range(3)] == pytest.approx([1, 1, 1])
+    assert make(warmup=0)(codes, codes)[0].item() == pytest.approx(1)
 
 
 def test_the_count_survives_a_change_of_precision() -> None:
     for dtype in (torch.float64, torch.bfloat16):
         warm = make(warmup=1000).to(dtype)
         for _ in range(300):
-            (loss,) = warm([code(1, 2)])
+            loss, _ = warm([code(1, 2)], [code(1, 2)])
         assert int(warm.steps) == 300
         assert loss.item() == pytest.approx(0.6 * kl(*code(1, 2)).item())

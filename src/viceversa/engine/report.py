@@ -24,7 +24,7 @@ from torch import Tensor
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.mishaps import Fault, blame
 from viceversa.files import replacing
-from viceversa.losses.adversarial import wide
+from viceversa.losses.adversarial import to_float32
 
 
 class Meter:
@@ -37,7 +37,7 @@ class Meter:
     def add(self, losses: dict[str, Tensor]) -> None:
         """Add one step's losses, without waiting for the device."""
         for name, loss in losses.items():
-            loss, finite = wide(loss), loss.isfinite()
+            loss, finite = to_float32(loss), loss.isfinite()
             self.sums[name] = self.sums.get(name, 0) + torch.where(finite, loss, 0)
             self.counts[name] = self.counts.get(name, 0) + finite.to(loss.dtype)
 

@@ -45,7 +45,7 @@ class Objective:
         """Return D's loss; no gradient flows into `fake`."""
         loss_fake = self.fake(D(fake.detach()))  # first, as in the originals: batch norm keeps count of the order
         loss = 0.5 * (loss_fake + self.real(D(real)))
-        return loss + 0.5 * self.r1 * slopes(D, real).square().mean() if self.r1 else loss
+        return loss + 0.5 * self.r1 * gradient_norms(D, real).square().mean() if self.r1 else loss
 
 
 class LSGAN(Objective):
@@ -53,11 +53,11 @@ class LSGAN(Objective):
 
     def real(self, logits: Tensor) -> Tensor:
         """Return mean (logits - 1)^2."""
-        return mse_loss(wide(logits), torch.ones_like(wide(logits)))
+        return mse_loss(to_float32(logits), torch.ones_like(to_float32(logits)))
 
     def fake(self, logits: Tensor) -> Tensor:
         """Return mean logits^2."""
-        return wide(logits).square().mean()
+        return to_float32(logits).square().mean()
 
 
 class Vanilla(Objective):
@@ -65,11 +65,11 @@ class Vanilla(Objective):
 
     def real(self, logits: Tensor) -> Tensor:
         """Return the cross entropy of "real"."""
-        return binary_cross_entropy_with_logits(wide(logits), torch.ones_like(wide(logits)))
+        return binary_cross_entropy_with_logits(to_float32(logits), torch.ones_like(to_float32(logits)))
 
     def fake(self, logits: Tensor) -> Tensor:
         """Return the cross entropy of "fake"."""
-        return binary_cross_entropy_with_logits(wide(logits), torch.zeros_like(wide(logits)))
+        return binary_cross_entropy_with_logits(to_float32(logits), torch.zeros_like(to_float32(logits)))
 
 
 class Hinge(Objective):
@@ -77,15 +77,15 @@ class Hinge(Objective):
 
     def real(self, logits: Tensor) -> Tensor:
         """Return mean max(0, 1 - logits)."""
-        return relu(1 - wide(logits)).mean()
+        return relu(1 - to_float32(logits)).mean()
 
     def fake(self, logits: Tensor) -> Tensor:
         """Return mean max(0, 1 + logits)."""
-        return relu(1 + wide(logits)).mean()
+        return relu(1 + to_float32(logits)).mean()
 
     def generator(self, logits: Tensor) -> Tensor:
         """Return -mean logits."""
-        return -wide(logits).mean()
+        return -to_float32(logits).mean()
 
 
 class WGANGP(Objective):
@@ -103,11 +103,11 @@ class WGANGP(Objective):
 
     def real(self, logits: Tensor) -> Tensor:
         """Return -mean logits."""
-        return -wide(logits).mean()
+        return -to_float32(logits).mean()
 
     def fake(self, logits: Tensor) -> Tensor:
         """Return mean logits."""
-        return wide(logits).mean()
+        return to_float32(logits).mean()
 
     def discriminator(self, D: Critic, *, real: Tensor, fake: Tensor) -> Tensor:
         """Return D's halved loss plus the weighted gradient penalty; no gradient flows into `fake`."""
@@ -117,17 +117,17 @@ class WGANGP(Objective):
     def gradient_penalty(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """Return mean (|grad D(x)| - 1)^2 at random x between `real` and `fake`, one draw for each image."""
         share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
-        return (slopes(D, share * real + (1 - share) * fake) - 1).square().mean()
+        return (gradient_norms(D, share * real + (1 - share) * fake) - 1).square().mean()
 
 
-def slopes(D: Critic, images: Tensor) -> Tensor:
+def gradient_norms(D: Critic, images: Tensor) -> Tensor:
     """Return the norm of the gradient of D's summed logits at each image, (B,); it can be minimised itself."""
     images = images.detach().requires_grad_()
-    (slope,) = torch.autograd.grad(wide(D(images)).sum(), images, create_graph=True)
-    norms: Tensor = wide(slope).flatten(1).norm(dim=1)
+    (slope,) = torch.autograd.grad(to_float32(D(images)).sum(), images, create_graph=True)
+    norms: Tensor = to_float32(slope).flatten(1).norm(dim=1)
     return norms
 
 
-def wide(x: Tensor) -> Tensor:
+def to_float32(x: Tensor) -> Tensor:
     """Return `x` in float32, or as it is when it is float64."""
     return x if x.dtype == torch.float64 else x.float()

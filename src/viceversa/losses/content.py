@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import torch
-from pydantic import PositiveInt
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, pad
 
-from viceversa.losses.adversarial import wide
-
-Pixels: TypeAlias = PositiveInt
+from viceversa.losses.adversarial import to_float32
 
 RADIUS, SIGMA = 3, 3.0  # a Gaussian of 7 pixels
 
 
-class Content:
-    """The weighted distance L1(down(G(x)), down(x)) of a translation to its own input: source 001's pixel loss.
+class ContentLoss:
+    """The weighted distance L1(down(G(x)), down(x)) of a translation to its own input.
 
     It asks to change little. The paper's identity loss is another one: it compares G(y) with y, a picture that is in
-    the target world already and needs no change.
+    the target domain already and needs no change.
 
     `down` blurs with a Gaussian (7 pixels, sigma 3, edges reflected) if `blur`, then averages over squares of `pool`
     pixels a side; what it leaves out is free. It is linear, so the difference is taken first.
     """
 
-    def __init__(self, weight: float, *, blur: bool = False, pool: Pixels = 1) -> None:
+    def __init__(self, weight: float, *, blur: bool = False, pool: int = 1) -> None:
         self.weight, self.blur, self.pool = weight, blur, pool
 
     def __bool__(self) -> bool:
@@ -38,7 +33,7 @@ class Content:
         height, width = picture.shape[-2:]
         if self.pool > min(height, width):
             raise ValueError(f"method.content_pool={self.pool} is larger than pictures of {width}x{height}; lower it")
-        difference = wide(translation) - wide(picture)
+        difference = to_float32(translation) - to_float32(picture)
         return self.weight * avg_pool2d(gaussian(difference) if self.blur else difference, self.pool).abs().mean()
 
 

@@ -1,4 +1,4 @@
-"""Patchwise contrast: a patch of the translation should know which patch of the input it came from.
+"""Patchwise contrast: a patch of the translation should be recognisable as that of the input at the same place.
 
 PatchNCE of CUT (Park, Efros, Zhang, Zhu, 2020; arXiv 2007.15651, Eq. 3) and its exponential variant.
 """
@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from viceversa.losses.adversarial import wide
+from viceversa.losses.adversarial import to_float32
 from viceversa.seeds import SHARED
 
 Contrast: TypeAlias = Literal["infonce", "ence"]
 Negatives: TypeAlias = Literal["image", "batch"]
-Queries: TypeAlias = Literal["random", "attention"]
+Sampling: TypeAlias = Literal["random", "attention"]
 
 SELF = -10.0  # stands for a patch's similarity with itself among the negatives: never mistaken for one
-MOST = 4096  # positions; attention compares each with each
+ROWS = 1024  # positions whose attention is in memory at once while the sharpest are looked for
 
 
 def patch_nce(
@@ -38,7 +38,7 @@ def patch_nce(
     infonce: cross entropy of finding the own key (Oord et al., 2018). ence: the exponential loss of Liu et al. (2021,
     arXiv 2110.11271), 1/2 E_P exp(-f / 2) + 1/2 E_Q exp(f / 2), where f is the similarity over the temperature.
     """
-    query, key = wide(query), wide(key)
+    query, key = to_float32(query), to_float32(key)
     if negatives == "batch":
         query, key = query.flatten(0, 1)[None], key.flatten(0, 1)[None]
     own = (query * key).sum(-1, keepdim=True)
@@ -56,24 +56,32 @@ def draw_patches(positions: int, count: int) -> Tensor:
     return torch.randperm(positions, generator=SHARED)[:count]
 
 
-def choose(feature: Tensor, count: int, queries: Queries) -> Tensor:
-    """Return how patches are taken from a feature map (B, C, H, W): positions (N,), or weights (B, N, H * W).
+def draw_positions(feature: Tensor, count: int) -> Tensor:
+    """Return random positions (N,) in a feature map (B, C, H, W), the same for all images of the batch."""
+    return draw_patches(feature.shape[2] * feature.shape[3], count).to(feature.device)
 
-    random: positions, the same for all images of the batch, as the original CUT does. attention: query-selected
-    attention, global variant (Hu et al., 2022; arXiv 2203.08483): every position attends to all, and the N positions
-    with the sharpest attention (least entropy) route features by it. Maps of more than 4096 positions stay random.
+
+def attend(feature: Tensor, count: int) -> Tensor:
+    """Return the weights (B, N, H * W) by which the N sharpest positions of a feature map (B, C, H, W) attend to all.
+
+    Query-selected attention, global (Hu et al., 2022; arXiv 2203.08483): every position attends to all others, and
+    those of least entropy are selected. As in the authors' code, the weights pass a gradient to the feature map.
     """
-    positions = feature.shape[2] * feature.shape[3]
-    if queries == "random" or positions > MOST:
-        return draw_patches(positions, count).to(feature.device)
-    rows = wide(feature.detach()).flatten(2).transpose(1, 2)
-    attention = torch.softmax(rows @ rows.transpose(1, 2), dim=-1)
-    entropy = -(attention * attention.clamp_min(1e-12).log()).sum(-1)
+    rows = to_float32(feature).flatten(2).transpose(1, 2)
+    columns = rows.transpose(1, 2)
+    with torch.no_grad():
+        entropy = torch.cat([_entropy(part @ columns) for part in torch.split(rows, ROWS, dim=1)], dim=1)
     sharpest = entropy.argsort(dim=1)[:, :count]
-    return attention.gather(1, sharpest[..., None].expand(-1, -1, positions))
+    selected = rows.gather(1, sharpest[..., None].expand(-1, -1, rows.shape[2]))
+    return torch.softmax(selected @ columns, dim=-1)
 
 
 def take(feature: Tensor, chosen: Tensor) -> Tensor:
-    """Return the patches (B, N, C) of a feature map (B, C, H, W) that `choose` chose."""
+    """Return the patches (B, N, C) of a feature map (B, C, H, W) at positions (N,), or by weights (B, N, H * W)."""
     rows = feature.flatten(2).transpose(1, 2)
     return rows[:, chosen] if chosen.dim() == 1 else chosen.to(rows.dtype) @ rows
+
+
+def _entropy(logits: Tensor) -> Tensor:
+    logs = torch.log_softmax(logits, dim=-1)
+    return -(logs.exp() * logs).sum(-1)

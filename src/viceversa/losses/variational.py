@@ -6,32 +6,30 @@ from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import torch
-from pydantic import NonNegativeFloat, NonNegativeInt
 from torch import Tensor, nn
 
-from viceversa.losses.adversarial import wide
+from viceversa.losses.adversarial import to_float32
 
 Code: TypeAlias = tuple[Tensor, Tensor]
-Nats: TypeAlias = NonNegativeFloat
-Passes: TypeAlias = Literal["translation", "all"]
+"""Mean and log-variance."""
+PaidCodes: TypeAlias = Literal["all", "translation", "last"]
 Reduction: TypeAlias = Literal["sum", "mean"]
-Steps: TypeAlias = NonNegativeInt
 
 
-def kl(mean: Tensor, logvar: Tensor, *, reduction: Reduction = "mean", free_bits: Nats = 0.0) -> Tensor:
+def kl(mean: Tensor, logvar: Tensor, *, reduction: Reduction = "mean", free_bits: float = 0.0) -> Tensor:
     """Return the KL divergence of N(mean, exp(logvar)) from N(0, 1) in nats, a scalar in float32.
 
     `mean` and `logvar` are codes (B, C) or (B, C, h, w). Each of their numbers costs
     (mean^2 + exp(logvar) - 1 - logvar) / 2 (Kingma and Welling, 2014, Appendix B).
 
-    sum: over all numbers of a code, as in the textbook's bound. mean: over them, as in source 000, so that a weight
-    means the same for codes of any size. Both are a mean over the images.
+    sum: over all numbers of a code, as in the textbook's bound. mean: over them, so that a weight means the same for
+    codes of any size. Both are a mean over the images.
 
     The first `free_bits` nats of each channel of the code are free: where a channel, summed over its positions and
     averaged over the images, costs less, that much is charged and there is no gradient, so it need not be silenced
     (Kingma et al., 2016, arXiv 1606.04934, whose groups of a spatial code are its feature maps, too).
     """
-    mean, logvar = wide(mean), wide(logvar)
+    mean, logvar = to_float32(mean), to_float32(logvar)
     numbers = 0.5 * (mean.square() + torch.expm1(logvar) - logvar)
     channels = numbers.reshape(*numbers.shape[:2], -1).sum(-1).mean(0)
     total = channels.clamp_min(free_bits).sum()
@@ -49,20 +47,26 @@ class KL(nn.Module):
 
     steps: Tensor
 
-    def __init__(self, weight: float, *, on: Passes, reduction: Reduction, warmup: Steps, free_bits: Nats) -> None:
+    def __init__(self, weight: float, *, on: PaidCodes, reduction: Reduction, warmup: int, free_bits: float) -> None:
         super().__init__()
         self.weight, self.on, self.reduction, self.warmup, self.free_bits = weight, on, reduction, warmup, free_bits
         self.register_buffer("steps", torch.zeros((), dtype=torch.long))
 
-    def forward(self, *generators: Sequence[Code]) -> list[Tensor]:
-        """Take each generator's codes, its translation's first, and return its loss; to be called once a step.
+    def forward(self, codes_G: Sequence[Code], codes_F: Sequence[Code]) -> tuple[Tensor, Tensor]:
+        """Return the loss of each generator; to be called once a step.
 
-        translation: the first pass counts alone. all: the mean over the passes, so that the weight means the same.
+        The codes are those of the translation, the cycle and, if there was one, the identity. all: the mean over these
+        passes, so that the weight means the same. translation: the first alone. last: what remains when a generator
+        remembers its last code only and runs in the order G(x), F(G(x)), F(y), G(F(y)): G's is the cycle's, F's the
+        translation's.
         """
         self.steps += 1
         weight = self.weight * (self.steps / max(1, self.warmup)).clamp(max=1)
-        passes = [codes[:1] if self.on == "translation" else codes for codes in generators]
-        return [weight * torch.stack([self._cost(code) for code in codes]).mean() for codes in passes]
+        if self.on == "translation":
+            codes_G, codes_F = codes_G[:1], codes_F[:1]
+        elif self.on == "last":
+            codes_G, codes_F = codes_G[1:2], codes_F[:1]
+        return weight * self._mean(codes_G), weight * self._mean(codes_F)
 
-    def _cost(self, code: Code) -> Tensor:
-        return kl(*code, reduction=self.reduction, free_bits=self.free_bits)
+    def _mean(self, codes: Sequence[Code]) -> Tensor:
+        return torch.stack([kl(*code, reduction=self.reduction, free_bits=self.free_bits) for code in codes]).mean()

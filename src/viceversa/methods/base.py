@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from viceversa import registry
 from viceversa.config import Config, ConfigError, Direction
 from viceversa.losses import OBJECTIVES, Objective
+from viceversa.methods.pool import ImagePool
+from viceversa.nets import GENERATORS
 from viceversa.nets.base import Discriminator, Generator
 from viceversa.nets.build import build_discriminator, build_generator
 from viceversa.nets.heads import Projector
@@ -37,17 +39,22 @@ class Update:
 class Networks:
     """Builds a method's networks as the configuration describes them: `make.generator("A", "B")`.
 
-    Worlds are named by their letter, so that a method need not know how many channels each has.
+    Domains are named by their letter, so that a method need not know how many channels the images of each have.
     """
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.channels = {"A": config.data.channels_a, "B": config.data.channels_b}
 
-    def generator(self, source: str, target: str) -> Generator:
-        """Return a new generator from world `source` to world `target`."""
+    def generator(self, source: str, target: str, kind: type[Generator] = Generator) -> Generator:
+        """Return a new generator from domain `source` to domain `target`; ConfigError if it is not of that kind."""
         size = self.config.data.crop
         net = build_generator(self.config.generator, self.channels[source], self.channels[target], size=size)
+        if not isinstance(net, kind):
+            suited = ", ".join(name for name, cls in GENERATORS.items() if issubclass(cls, kind))
+            raise ConfigError(
+                f"generator.name: {type(net).__name__} is not what this method needs; use one of {suited}"
+            )
         if size % net.multiple:
             name = self.config.generator["name"]
             depth = (size & -size).bit_length() - 1  # how often the crop can be halved
@@ -55,9 +62,9 @@ class Networks:
             raise ConfigError(f"data.crop={size}: the {name} generator needs a multiple of {net.multiple}{other}")
         return self._initialised(net)
 
-    def discriminator(self, *worlds: str) -> Discriminator:
-        """Return a new discriminator of images of the given worlds, concatenated if there are several."""
-        channels = sum(self.channels[world] for world in worlds)
+    def discriminator(self, *domains: str) -> Discriminator:
+        """Return a new discriminator of images of the given domains, concatenated if there are several."""
+        channels = sum(self.channels[domain] for domain in domains)
         return self._initialised(build_discriminator(self.config.discriminator, channels, size=self.config.data.crop))
 
     def projector(self, net: Generator, layers: Sequence[str], width: int) -> Projector:
@@ -71,11 +78,15 @@ class Networks:
         """Return the adversarial objective."""
         return registry.create(OBJECTIVES, "objective", self.config.objective)
 
-    def require_same_channels(self, key: str, reason: str, off: str = "0") -> None:
-        """Raise ConfigError unless worlds A and B have equally many channels; `off` is the value that avoids it."""
-        if self.channels["A"] != self.channels["B"]:
-            a, b = self.channels.values()
-            raise ConfigError(f"{key}: {reason}, so it needs equal channels, not {a} and {b}; set {key}={off}")
+    def require_same_channels(self, **weights: float) -> None:
+        """Raise ConfigError if a weight is not 0 and A and B differ in channels.
+
+        Name so the options that weigh how far an image of one domain is from an image of the other.
+        """
+        a, b = self.channels.values()
+        for name in (name for name, weight in weights.items() if weight and a != b):
+            key = f"method.{name}"
+            raise ConfigError(f"{key}: compares images of A and B, which have {a} and {b} channels here; set {key}=0")
 
     def _initialised(self, net: Net) -> Net:
         init_weights(net, self.config.init.scheme, self.config.init.gain)
@@ -106,3 +117,25 @@ class Method(nn.Module):
     def translators(self) -> Translators:
         """The networks to keep after training, by direction."""
         raise NotImplementedError
+
+
+class TwoWayMethod(Method):
+    """Base of CycleGAN and its relatives: G: X -> Y and F: Y -> X, where X is domain A and Y is domain B.
+
+    D_Y judges translations into Y, D_X those into X; each also sees past translations, from a pool of its own.
+    """
+
+    def __init__(self, make: Networks, pool: int, kind: type[Generator] = Generator) -> None:
+        super().__init__()
+        self.G, self.F = make.generator("A", "B", kind), make.generator("B", "A", kind)
+        self.D_X, self.D_Y = make.discriminator("A"), make.discriminator("B")
+        self.pool_X, self.pool_Y = ImagePool(pool), ImagePool(pool)
+        self.gan = make.objective()
+
+    def groups(self) -> dict[str, list[nn.Module]]:
+        """Both generators learn together, and both discriminators."""
+        return {"G": [self.G, self.F], "D": [self.D_X, self.D_Y]}
+
+    def translators(self) -> Translators:
+        """Both generators."""
+        return {"AtoB": self.G, "BtoA": self.F}

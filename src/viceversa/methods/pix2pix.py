@@ -15,7 +15,7 @@ class Pix2Pix(Method):
     """A generator G: x -> y and a discriminator D(x, y) that sees both images of a pair.
 
     Args:
-        direction: Which world is x and which is y.
+        direction: Which domain is x and which is y.
         l1: Weight of the L1 distance between G(x) and y, lambda in the paper.
     """
 

@@ -50,6 +50,11 @@ class VariationalGenerator(Generator):
         """Turn codes into pictures (B, out, H, W) in [-1, 1]."""
         return torch.tanh(self.decoder(z))
 
+    def translate_with_code(self, x: Tensor, *, sample: bool) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return the translation of x through a drawn code or the mean, and the code's mean and log-variance."""
+        mean, logvar = self.encode(x)
+        return self.decode(self.sample(mean, logvar) if sample else mean), (mean, logvar)
+
     def forward(self, x: Tensor) -> Tensor:
         """Translate (B, in, H, W) to (B, out, H, W) with the most probable code: always the same answer."""
         self._check_size(x)
