@@ -23,6 +23,7 @@ from itertools import islice
 from pathlib import Path
 from unittest import mock
 
+import reference_nets
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -30,14 +31,13 @@ from torchvision import transforms
 
 import viceversa
 from viceversa.backends import BACKENDS
-from viceversa.bench import reference_nets
 from viceversa.data import water2wine
 from viceversa.data.image_io import read_image
-from viceversa.nets.convolutions import fixed_weights
+from viceversa.fast_cpu import fixed_weights
 from viceversa.translate import How, translate_pictures
 from viceversa.translator import Translator
 
-SHORT = ["data.load=140", "data.crop=128", "train.precision=bf16", "train.channels_last=true", "train.winograd=auto"]
+SHORT = ["data.load=140", "data.crop=128", "train.precision=bf16", "train.channels_last=true"]
 NET = ["generator.name=resnet", "generator.norm=instance", "generator.dropout=0", "method.l1=100"]
 
 

@@ -16,11 +16,12 @@ LEVELS = [
     {"config", "files"},
     {"registry", "devices", "seeds"},
     {"losses", "nets", "data", "metrics"},
+    {"fast_cpu"},
     {"methods", "backends"},
     {"translator"},
     {"report"},
     {"engine"},
-    {"translate", "evaluate", "info", "demo", "interop", "bench", "estimate", "errors"},
+    {"translate", "evaluate", "info", "demo", "interop", "estimate", "errors"},
     {"cli"},
     {"__main__"},
 ]

@@ -20,6 +20,7 @@ from viceversa.devices import pick_device
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.validation import Evaluation, Line, lines
+from viceversa.fast_cpu import accelerate
 from viceversa.methods.base import Translators
 from viceversa.metrics import Picture as Shown
 from viceversa.metrics import Tools, make, suited
@@ -127,9 +128,13 @@ def append(path: Path, found: Sequence[Line]) -> None:
 def _translators(model: Path, raw: bool, best: bool) -> dict[Direction, tuple[Path, Generator, Card]]:
     if model.is_file():
         net, card = load_generator(model)
-        return {card.direction: (model, net, card)}
-    files = {direction: weights_file(model, direction, raw=raw, best=best) for direction in directions(model)}
-    return {direction: (path, *load_generator(path)) for direction, path in files.items()}
+        found = {card.direction: (model, net, card)}
+    else:
+        files = {direction: weights_file(model, direction, raw=raw, best=best) for direction in directions(model)}
+        found = {direction: (path, *load_generator(path)) for direction, path in files.items()}
+    for _, net, _ in found.values():
+        accelerate(net)
+    return found
 
 
 def _config(model: Path, card: Card, overrides: Iterable[str]) -> Config:

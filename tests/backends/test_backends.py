@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from viceversa.backends import BACKENDS, EXACT, TrainedGenerator, base, measurable, open_backend, psnr
+from viceversa.fast_cpu.convolutions import WinogradConv2d, winograd_pays
 from viceversa.files import cache_folder
 from viceversa.nets.build import build_generator
-from viceversa.nets.convolutions import Conv3x3, winograd_pays
 from viceversa.nets.layers import set_inference
 from viceversa.nets.weights import Card
 
@@ -79,16 +79,16 @@ def test_eager_is_the_network_itself_and_bf16_hurries_where_it_is_wide() -> None
     plain = origin.net(x)
     last = x.contiguous(memory_format=torch.channels_last)
     assert psnr(open_backend("eager", origin), lambda _: plain, [last]) > 100
-    wide = [module for module in origin.net.modules() if isinstance(module, Conv3x3)]
-    assert not any(module.hasty for module in wide), "another route leaves the network as it is"
-    hasty = open_backend("bf16", origin)
-    assert psnr(hasty, origin.net, [x]) > 35
+    wide = [module for module in origin.net.modules() if isinstance(module, WinogradConv2d)]
+    assert not any(module.low_precision for module in wide), "another route leaves the network as it is"
+    fast = open_backend("bf16", origin)
+    assert psnr(fast, origin.net, [x]) > 35
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("viceversa.nets.convolutions.winograd_pays", lambda _: False)  # as with matrix units
-        direct = hasty(x)
+        patch.setattr("viceversa.fast_cpu.convolutions.winograd_pays", lambda _: False)  # as with matrix units
+        direct = fast(x)
     assert wide
     if winograd_pays(torch.bfloat16):
-        assert not torch.equal(direct, hasty(x))
+        assert not torch.equal(direct, fast(x))
 
 
 def test_openvino_goes_on_when_sizes_are_many(monkeypatch: pytest.MonkeyPatch) -> None:

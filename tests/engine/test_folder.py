@@ -57,7 +57,7 @@ def test_what_does_not_change_a_step_may_change(tiny: Any) -> None:
 def test_a_run_older_than_a_key_goes_on(tiny: Any) -> None:
     engine.train(tiny("cyclegan", *CONSTANT, "train.length=1 step"))
     path = Path(tiny("cyclegan").run) / "config.yaml"
-    young = ["  content_blur: false\n", "  augment: []\n", "  winograd: true\n"]
+    young = ["  content_blur: false\n", "  augment: []\n"]
     text = path.read_text("utf-8")
     for line in young:
         assert line in text

@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from viceversa.nets import GENERATORS, Generator, convolutions
+from viceversa.fast_cpu import accelerate, convolutions, fixed_weights
+from viceversa.nets import GENERATORS, Generator
 from viceversa.nets.checkpointing import enable_checkpointing
 
 SIDE = 32
@@ -47,7 +48,7 @@ def learn(net: Generator, dtype: torch.dtype, seen: list[int]) -> tuple[list[Ten
 
     with (
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
-        convolutions.fixed_weights(),
+        fixed_weights(),
         torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16),
     ):
         y = net(x)
@@ -62,9 +63,11 @@ def learn(net: Generator, dtype: torch.dtype, seen: list[int]) -> tuple[list[Ten
 def test_the_same_bitwise_with_less_kept(
     name: str, cls: type[Generator], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(convolutions, "ENOUGH", 16)  # so that small networks, too, go by Winograd's algorithm
+    monkeypatch.setattr(convolutions, "WINOGRAD_CHANNELS", 16)  # so that small networks, too, go by it
     options = {"norm": "instance", "dropout": 0.0, "width": 16} if name == "wide resnet" else {}
     plain, forgetful = build(cls, **options), build(cls, **options)
+    for net in (plain, forgetful):
+        accelerate(net)
     enable_checkpointing(forgetful)
     kept: tuple[list[int], list[int]] = ([], [])
     wanted, found = learn(plain, dtype, kept[0]), learn(forgetful, dtype, kept[1])

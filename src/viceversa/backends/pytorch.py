@@ -7,7 +7,7 @@ import copy
 import torch
 
 from viceversa.backends.base import Backend, TrainedGenerator
-from viceversa.nets.convolutions import Conv3x3
+from viceversa.fast_cpu import accelerate
 
 DEVICES = ("eager", "bf16")
 """Routes that go on every device; the others on the CPU."""
@@ -15,13 +15,12 @@ DEVICES = ("eager", "bf16")
 
 def eager(source: TrainedGenerator) -> Backend:
     """Float32, as trained: what all other routes are measured by. On a CPU with channels last, which is faster."""
+    accelerate(source.net)
     return source.net.to(memory_format=torch.channels_last) if source.device.type == "cpu" else source.net
 
 
 def bf16(source: TrainedGenerator) -> Backend:
     """All weights and values in bfloat16, channels last: for CPUs with AMX or AVX-512 bf16, and for GPUs."""
     net = copy.deepcopy(source.net).to(torch.bfloat16).to(memory_format=torch.channels_last)
-    for module in net.modules():
-        if isinstance(module, Conv3x3):
-            module.hasty = True
+    accelerate(net, low_precision=True)
     return lambda x: net(x.to(torch.bfloat16, memory_format=torch.channels_last)).float()

@@ -13,7 +13,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from viceversa.cli import benchmarking, config, data, evaluate, report, showing, train, translate
+from viceversa.cli import config, data, evaluate, report, showing, train, translate
 from viceversa.cli.options import LAYOUT, option
 from viceversa.errors import INTERRUPTED, one_line
 
@@ -75,6 +75,5 @@ app.command()(report.compare)
 app.command()(report.grid)
 app.command()(config.info)
 app.command("config")(config.show_config)
-app.command()(benchmarking.bench)
 app.add_typer(config.presets, name="presets")
 app.add_typer(data.app, name="data")

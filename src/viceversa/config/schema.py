@@ -194,10 +194,6 @@ class TrainConfig:
     whether bf16 is much faster on this machine, and the run keeps what it finds."""
     channels_last: Literal["auto"] | bool = False
     """Keep images as (B, H, W, C) in memory: faster with bf16 or fp16, the same mathematics. auto tries it."""
-    winograd: Literal["auto"] | bool = "auto"
-    """On the CPU, compute wide 3x3 convolutions (in bf16: their gradients) by Winograd's algorithm: fewer
-    multiplications, the same mathematics. auto: yes, but in bf16 not on processors with matrix units (AMX); where
-    precision or channels_last are tried, both are. The run keeps what is chosen."""
     compile: Literal["auto"] | bool = False
     """Let torch's compiler fuse the blocks of the generators: the same mathematics, after minutes of compiling.
     auto tries it on a GPU, for long trainings; on the CPU it takes false, as Winograd's algorithm is faster there."""

@@ -31,8 +31,6 @@ def refuse_changes(run: Path, config: Config) -> None:
         return
     earlier = resolve(load_config(path))
     before, now = flat(to_tree(earlier)), flat(to_tree(config))
-    if before["train.winograd"] == "auto":  # of a time before there was a choice; since then, every run names its own
-        before["train.winograd"] = True
     changed = sorted(key for key in now if now[key] != before.get(key) and not may_change(key))
     if changed:
         differing = ", ".join(f"{key} {before.get(key)} -> {now[key]}" for key in changed)

@@ -22,10 +22,10 @@ from viceversa.engine.guard import Guard
 from viceversa.engine.mishaps import Mishaps
 from viceversa.engine.optimizers import make_optimizer, remembers_what_it_must
 from viceversa.engine.schedule import Plateau, rate
+from viceversa.fast_cpu import accelerate, fixed_weights
 from viceversa.methods.base import Batch, Update
 from viceversa.methods.pool import ImagePool
 from viceversa.nets.checkpointing import enable_checkpointing
-from viceversa.nets.convolutions import choose_winograd, fixed_weights
 from viceversa.seeds import altered, seed_everything
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -53,7 +53,7 @@ class Learner:
         seed_everything(config.seed, rank=0, step=0)
         self.method = methods.build(config)
         self.method.to(self.device, torch.float64 if self.train.precision == "fp64" else torch.float32)
-        choose_winograd(self.method, None if self.train.winograd == "auto" else self.train.winograd)
+        accelerate(self.method)
         if self.train.channels_last:
             self.method.to(memory_format=torch.channels_last)
         if self.train.checkpointing:

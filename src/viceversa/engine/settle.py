@@ -17,7 +17,6 @@ from viceversa.engine.distributed import DistInfo
 from viceversa.engine.environment import environment
 from viceversa.engine.learner import Learner
 from viceversa.files import cache_folder, replacing
-from viceversa.nets.convolutions import winograd_pays
 
 
 class Form(NamedTuple):
@@ -25,16 +24,10 @@ class Form(NamedTuple):
 
     precision: Literal["fp32", "bf16"]
     channels_last: bool
-    winograd: bool
 
 
-FORMS = (
-    *(Form("fp32", False, False), Form("fp32", True, False), Form("fp32", False, True), Form("fp32", True, True)),
-    *(Form("bf16", True, True), Form("bf16", True, False)),
-)
+FORMS = (Form("fp32", False), Form("fp32", True), Form("bf16", True))
 """What may be tried. fp16 needs its gradients scaled, so nobody gets it without asking."""
-USUAL = FORMS[2:]
-"""Those of them where nobody says otherwise: in float32, Winograd's algorithm always pays."""
 WORTH = 0.9
 """bf16, and compiled code, must take less than this share of the time: a lesser gain is not worth the price."""
 STEPS = 3
@@ -71,37 +64,24 @@ def _settled_form(config: Config, device: torch.device, dist: DistInfo) -> tuple
     if config.run and path.exists():
         before = load_config(path).train
         kept = {key: getattr(before, key) for key in Form._fields if wanted[key] == "auto"}
-        return _with(config, **{key: True if value == "auto" else value for key, value in kept.items()}), ""
-    if "auto" not in (wanted["precision"], wanted["channels_last"]):
-        return _with(config, winograd=_usually(config)), ""
+        return _with(config, **kept), ""
     forms = _forms(wanted, device)
     if not forms:  # fp16 or fp64 asked for: both are as fast in either layout, but for GPUs
         last = device.type == "cuda" and wanted["precision"] == "fp16"
-        config = _with(config, channels_last=last)
-        return (_with(config, winograd=_usually(config)) if wanted["winograd"] == "auto" else config), ""
+        return _with(config, channels_last=last), ""
     if dist.world_size > 1:
         form = forms[-1] if device.type == "cuda" else forms[0]
-        config = _apply(config, form)
-        config = _with(config, winograd=_usually(config)) if wanted["winograd"] == "auto" else config
-        return config, f"train.precision={form.precision}: not tried, as there are several processes"
+        return _apply(config, form), f"train.precision={form.precision}: not tried, as there are several processes"
     times = _remembered(config, device, forms)
     return _chosen(config, times)
 
 
 def _forms(wanted: dict[str, object], device: torch.device) -> list[Form]:
     """Return the forms worth trying among those that have the values that are named."""
-    known = FORMS if wanted["winograd"] is False else USUAL
-    forms = [form for form in known if all(wanted[k] in ("auto", v) for k, v in form._asdict().items())]
-    if device.type != "cpu":  # where Winograd's algorithm is not used
-        forms = [form for form in forms if form.winograd] or forms
+    forms = [form for form in FORMS if all(wanted[k] in ("auto", v) for k, v in form._asdict().items())]
     if device.type == "mps" or not _has_bf16(device):
         forms = [form for form in forms if form.precision != "bf16"] or forms
     return forms
-
-
-def _usually(config: Config) -> bool:
-    """Whether Winograd's algorithm is likely to pay in the configured precision."""
-    return winograd_pays(torch.bfloat16 if config.train.precision == "bf16" else torch.float32)
 
 
 def _chosen(config: Config, times: dict[Form, float]) -> tuple[Config, str]:

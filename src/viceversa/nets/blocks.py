@@ -10,10 +10,8 @@ from torch.nn.functional import relu
 
 from .base import one_of
 from .checkpointing import Block
-from .convolutions import Conv3x3, NarrowConv
-from .layers import BlurDown, BlurUp, Norm, make_norm
+from .layers import BlurDown, BlurUp, Norm, Padding, make_norm
 
-Padding: TypeAlias = Literal["reflect", "replicate", "zeros"]
 Upsample: TypeAlias = Literal["transposed", "resize", "blur", "pixelshuffle"]
 
 
@@ -46,10 +44,10 @@ class ResidualBlock(Block):
         super().__init__()
         one_of("padding", padding, Padding)
         bias = norm != "batch"
-        self.conv1 = Conv3x3(channels, channels, padding_mode=padding, bias=bias)
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding, bias=bias)
         self.norm1 = make_norm(norm, channels)
         self.dropout = nn.Dropout(dropout)
-        self.conv2 = Conv3x3(channels, channels, padding_mode=padding, bias=bias)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding, bias=bias)
         self.norm2 = make_norm(norm, channels)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -61,7 +59,7 @@ class ResidualBlock(Block):
 
 def make_stem(in_channels: int, width: int, norm: Norm) -> Stage:
     """Return the 7x7 entrance of the ResNet generators, edges reflected."""
-    conv = NarrowConv(in_channels, width, 7, padding=3, padding_mode="reflect", bias=norm != "batch")
+    conv = nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect", bias=norm != "batch")
     return Stage(conv, make_norm(norm, width))
 
 
@@ -69,10 +67,10 @@ def make_down(in_channels: int, out_channels: int, norm: Norm, antialias: bool =
     """Return a stage that halves the image, by a stride or by a blur after the convolution."""
     bias = norm != "batch"
     if antialias:
-        return Stage(
-            Conv3x3(in_channels, out_channels, bias=bias), make_norm(norm, out_channels), None, BlurDown(out_channels)
-        )
-    return Stage(nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=bias), make_norm(norm, out_channels))
+        conv, blur = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias), BlurDown(out_channels)
+        return Stage(conv, make_norm(norm, out_channels), resample=blur)
+    conv = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=bias)
+    return Stage(conv, make_norm(norm, out_channels))
 
 
 def make_up(in_channels: int, out_channels: int, norm: Norm, kind: Upsample) -> Stage:
@@ -87,9 +85,9 @@ def make_upsample(kind: Upsample, in_channels: int, out_channels: int, *, bias: 
     if kind == "transposed":
         return nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1, bias=bias)
     if kind == "pixelshuffle":
-        return nn.Sequential(Conv3x3(in_channels, 4 * out_channels, bias=bias), nn.PixelShuffle(2))
+        return nn.Sequential(nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1, bias=bias), nn.PixelShuffle(2))
     larger = BlurUp(in_channels) if kind == "blur" else nn.Upsample(scale_factor=2.0, mode="nearest")
-    return nn.Sequential(larger, Conv3x3(in_channels, out_channels, bias=bias))
+    return nn.Sequential(larger, nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias))
 
 
 def walk(layers: Iterable[tuple[str, nn.Module]], x: Tensor) -> Iterator[tuple[str, Tensor]]:

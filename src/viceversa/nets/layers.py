@@ -14,8 +14,8 @@ from viceversa.config import Inference
 
 from .base import one_of
 from .checkpointing import again
-from .convolutions import compute_type, on_cpu
 
+Padding: TypeAlias = Literal["reflect", "replicate", "zeros"]
 Norm: TypeAlias = Literal["instance", "instance_affine", "batch", "none"]
 Scheme: TypeAlias = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
@@ -27,7 +27,7 @@ def normalise_each(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: f
     (torch 2.14.1), so there it is spelled as `batch_norm` of one image at a time: the same function, and faster than
     `group_norm`. A compiler that traces this gets the plain form, which it derives itself.
     """
-    if x.device.type != "cpu" or torch.compiler.is_compiling():
+    if not on_cpu(x):
         return functional.instance_norm(x, weight=weight, bias=bias, eps=eps)
     if len(x) == 1:
         return in_layout(functional.batch_norm(x, None, None, weight, bias, training=True, eps=eps))
@@ -44,6 +44,11 @@ def in_layout(y: Tensor) -> Tensor:
         layout = torch.contiguous_format if y.is_contiguous() else torch.channels_last
         y.register_hook(lambda gradient: gradient.contiguous(memory_format=layout))  # type: ignore[no-untyped-call]
     return y
+
+
+def on_cpu(x: Tensor) -> bool:
+    """Whether torch's CPU kernels compute this: not on a GPU, and not while a compiler traces."""
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 class InstanceNorm(nn.Module):
@@ -160,12 +165,7 @@ class BlurDown(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2)); H and W must be 2 or more."""
-        if not on_cpu(x):
-            return functional.conv2d(pad(x, [1, 1, 1, 1], mode="reflect"), self.filter, stride=2, groups=x.shape[1])
-        dtype = compute_type(x)
-        with torch.autocast(x.device.type, enabled=False):  # in bfloat16 the CPU takes four times as long back
-            wide = pad(x.to(dtype), [1, 1, 1, 1], mode="reflect").to(self.filter.dtype)
-            return functional.conv2d(wide, self.filter, stride=2, groups=x.shape[1]).to(dtype)
+        return functional.conv2d(pad(x, [1, 1, 1, 1], mode="reflect"), self.filter, stride=2, groups=x.shape[1])
 
 
 class BlurUp(nn.Module):
@@ -179,12 +179,8 @@ class BlurUp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, C, 2H, 2W)."""
-        if on_cpu(x) and not x.is_contiguous():  # channels_last: torch's own interpolation, the same, is faster there
-            x = x.to(compute_type(x))
-            with torch.autocast(x.device.type, enabled=False):  # which knows it as a matter of float32
-                return functional.interpolate(x, scale_factor=2.0, mode="bilinear")
-        wider = pad(x, [1, 1, 1, 1], mode="replicate")
-        return functional.conv_transpose2d(wider, self.filter, stride=2, padding=3, groups=x.shape[1])
+        padded = pad(x, [1, 1, 1, 1], mode="replicate")
+        return functional.conv_transpose2d(padded, self.filter, stride=2, padding=3, groups=x.shape[1])
 
 
 def _blur(row: list[float], channels: int, total: float = 1.0) -> Tensor:

@@ -12,7 +12,6 @@ from torch.nn.utils.parametrizations import spectral_norm
 from .augment import Alteration, Augment
 from .base import Discriminator, at_least
 from .blocks import Stage
-from .convolutions import NarrowConv
 from .layers import BlurDown, Norm, make_norm
 from .receptive import output_size
 
@@ -60,7 +59,7 @@ class PatchGAN(Discriminator):
             conv = nn.Conv2d(a, b, 4, stride=stride, padding=1, bias=kind != "batch")
             stack.append(Stage(conv, make_norm(kind, b), nn.LeakyReLU(0.2), blur))
         self.layers = nn.Sequential(*stack)
-        self.head = NarrowConv(widths[-1], 1, 4 if tail else 3, padding=1)
+        self.head = nn.Conv2d(widths[-1], 1, 4 if tail else 3, padding=1)
         if norm == "spectral":
             for conv in [module for module in self.modules() if isinstance(module, nn.Conv2d)]:
                 spectral_norm(conv)

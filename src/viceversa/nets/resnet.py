@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from .base import Generator, at_least, probability
-from .blocks import Padding, ResidualBlock, Upsample, channels_of, make_down, make_stem, make_up, walk
-from .convolutions import NarrowConv
-from .layers import InstanceNorm, Norm
+from .blocks import ResidualBlock, Upsample, channels_of, make_down, make_stem, make_up, walk
+from .layers import InstanceNorm, Norm, Padding
 
 OPEN = 2.0  # sigmoid(2) = 0.88: a mask that starts shut stays shut where the whole picture must change
 
@@ -76,7 +75,7 @@ class ResNetGenerator(Generator):
             *(ResidualBlock(inner, norm=norm, dropout=dropout, padding=padding) for _ in range(blocks))
         )
         self.ups = nn.Sequential(*(make_up(b, a, norm, upsample) for a, b in reversed(steps)))
-        self.head = NarrowConv(width, out_channels + mask, 7, padding=3, padding_mode="reflect")
+        self.head = nn.Conv2d(width, out_channels + mask, 7, padding=3, padding_mode="reflect")
         self.output_norm = InstanceNorm(out_channels) if output_norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from torch.nn.functional import leaky_relu, relu
 
 from .base import Generator, at_least, probability
 from .checkpointing import Block
-from .convolutions import Doubling, Halving
 from .layers import Norm, make_norm
 
 
@@ -63,17 +62,17 @@ class UNetGenerator(Generator):
 
         self.downs = nn.ModuleList()
         for i, channels in enumerate(widths):
-            conv = Halving(widths[i - 1] if i else in_channels, channels, bias=bias)
+            conv = nn.Conv2d(widths[i - 1] if i else in_channels, channels, 4, stride=2, padding=1, bias=bias)
             normed = 0 < i < depth - 1  # neither the pixels nor the single innermost value are normalised
             self.downs.append(Level(conv, make_norm(norm if normed else "none", channels)))
 
         self.ups = nn.ModuleList()
         for i in reversed(range(1, depth)):
             joined = widths[i] if i == depth - 1 else 2 * widths[i]
-            conv_up = Doubling(joined, widths[i - 1], bias=bias)
+            conv_up = nn.ConvTranspose2d(joined, widths[i - 1], 4, stride=2, padding=1, bias=bias)
             widest = i < depth - 1 and widths[i] == widths[i - 1]
             self.ups.append(Level(conv_up, make_norm(norm, widths[i - 1]), dropout if widest else 0.0))
-        self.head = Doubling(2 * width, out_channels)
+        self.head = nn.ConvTranspose2d(2 * width, out_channels, 4, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, H, W) to (B, out, H, W) in [-1, 1]; H and W multiples of `multiple`."""

@@ -68,7 +68,8 @@ class ResNetVAE(VariationalGenerator):
             decoder[f"block{i}"] = ResidualBlock(inner, norm=norm, dropout=dropout)
         for i, (a, b) in enumerate(reversed(steps), 1):
             decoder[f"up{i}"] = make_up(b, a, norm, upsample)
-        decoder["head"] = nn.Conv2d(width, out_channels, 7, padding=3, padding_mode="reflect")
+        decoder["pad"] = nn.ReflectionPad2d(3)
+        decoder["head"] = nn.Conv2d(width, out_channels, 7)
 
         self.encoder = nn.Sequential(encoder)
         self.mean = nn.Conv2d(inner, latent, 1)

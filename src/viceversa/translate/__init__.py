@@ -14,7 +14,7 @@ from viceversa.data.image_data import ImageError
 from viceversa.data.image_io import EXTENSIONS
 from viceversa.devices import pick_device
 from viceversa.engine.distributed import DistInfo
-from viceversa.nets.convolutions import fixed_weights
+from viceversa.fast_cpu import fixed_weights
 from viceversa.translate.choice import routed
 from viceversa.translate.pipeline import Done
 from viceversa.translate.plan import Job, plan, refuse

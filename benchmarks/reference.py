@@ -2,7 +2,7 @@
 
 Written from the papers and from what is known of their code: a pass of its own for every use of a network, a backward
 pass for every discriminator, D frozen and thawed by `requires_grad`, Adam parameter by parameter, contiguous memory.
-It shares neither networks nor losses with the toolkit; `tests/bench` holds that both compute the same numbers.
+It shares neither networks nor losses with the toolkit; a test holds that both compute the same numbers.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import random
 from collections.abc import Callable, Iterable
 
 import torch
+from reference_nets import PatchHeads, UNet, patchgan, resnet
 from torch import Tensor, nn
 
-from viceversa.bench.reference_nets import PatchHeads, UNet, patchgan, resnet
 from viceversa.config import Config
 
 Losses = dict[str, Tensor]

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from viceversa import methods
-from viceversa.bench.reference import REFERENCES, Reference
-from viceversa.bench.reference_nets import UNet, UNetLevel
 from viceversa.config import load_config
 from viceversa.engine.learner import Learner
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+sys.path.insert(0, str(BENCHMARKS))
+from reference import REFERENCES, Reference  # noqa: E402
+from reference_nets import UNet, UNetLevel  # noqa: E402
 
 SMALL = ["generator.width=4", "discriminator.width=4", "data.crop=32", "train.precision=fp64"]
 RESNET = ["generator.blocks=6", *SMALL]
@@ -60,3 +67,10 @@ def test_both_steps_have_the_same_losses(preset: str) -> None:
         assert set(found) == set(wanted)
         for name in wanted:
             assert found[name].item() == pytest.approx(wanted[name].item(), rel=1e-7 if step == 0 else 1e-3), name
+
+
+def test_a_step_is_measured() -> None:
+    words = ["--preset", "fastcut", "--size", "32", "--steps", "1", "generator.width=4", "discriminator.width=4"]
+    command = [sys.executable, BENCHMARKS / "step.py", *words, "--precision", "bf16", "--channels-last"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert [line.split()[0] for line in said.splitlines()] == ["fastcut,", "step", "times", "memory"]
