@@ -1,4 +1,4 @@
-"""Unpacking archives of strangers: zip and tar, nothing outside the folder, no links, no bombs, all or nothing."""
+"""Unpacking archives from elsewhere: nothing outside the folder, no links, no bombs; all of it or nothing."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import bz2
 import errno
 import gzip
 import lzma
-import os
 import re
 import stat
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, cast
+from typing import IO, Any, TypeAlias
 
-from viceversa.data.fetch.download import silent
-from viceversa.data.fetch.transfer import Progress, megabytes
 from viceversa.files import replacing_folder
 
+Progress: TypeAlias = Callable[[int, "int | None"], None]
+"""Called with the bytes done and the bytes to do (None: not known)."""
+Member: TypeAlias = tuple[str, int, IO[bytes]]  # path, declared size, content
+
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+COMPRESSED: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 CHUNK = 1 << 18
-DEPTH = 32  # folders in each other
-OURS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)  # no fault of the archive
+NOT_THE_ARCHIVE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
 
 
 class ArchiveError(ValueError):
@@ -38,23 +39,10 @@ class Limits:
     size: int = 200 * 10**9
     """Bytes, unpacked."""
     ratio: int = 200
-    """Bytes unpacked for a byte packed. Pictures hardly shrink; even flat label maps stay below."""
-
-    def bytes_for(self, archive: Path) -> int:
-        """Return how many bytes may come out of an archive."""
-        return min(self.size, self.ratio * archive.stat().st_size + 10**6)
+    """Bytes unpacked for a byte packed. Images hardly shrink; even flat label maps stay below."""
 
 
 DEFAULT = Limits()
-
-
-@dataclass(frozen=True)
-class _Member:
-    """A file in an archive, by its path in it."""
-
-    name: str
-    size: int
-    content: IO[bytes]
 
 
 def is_archive(name: str) -> bool:
@@ -62,11 +50,16 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def unpack(archive: Path, folder: Path, limits: Limits = DEFAULT, progress: Progress = silent) -> None:
+def megabytes(size: int) -> str:
+    """Return a size in bytes as "12.5 MB" or "1.3 GB"."""
+    return f"{size / 1e9:.1f} GB" if size >= 10**9 else f"{max(size / 1e6, 0.1):.3g} MB"
+
+
+def unpack(archive: Path, folder: Path, limits: Limits = DEFAULT, progress: Progress = lambda *_: None) -> None:
     """Unpack an archive into `folder`, which appears at once and whole; a single folder at its top is left out.
 
-    `progress` is given the bytes of the archive that are read. Raises ArchiveError for an archive that is damaged, too
-    large, or holds anything but files and folders inside itself; `folder` then does not appear.
+    Raises ArchiveError for an archive that is damaged, too large, or holds anything but files and folders inside
+    itself; `folder` then does not appear.
     """
     try:
         with replacing_folder(folder) as partial:
@@ -75,13 +68,41 @@ def unpack(archive: Path, folder: Path, limits: Limits = DEFAULT, progress: Prog
     except ArchiveError as error:
         raise ArchiveError(f"{archive}: {error}; not unpacked") from None
     except (FileExistsError, NotADirectoryError, IsADirectoryError):
-        raise ArchiveError(f"{archive}: holds files in each other's way; not unpacked") from None
-    except OSError as error:
-        if error.errno in OURS:
-            raise
-        raise ArchiveError(f"{archive}: damaged ({_words(error)}); not unpacked") from None
+        raise ArchiveError(f"{archive}: holds two files of one name; not unpacked") from None
     except Exception as error:  # on damaged archives the library raises nearly anything
-        raise ArchiveError(f"{archive}: damaged ({_words(error)}); not unpacked") from None
+        if isinstance(error, OSError) and error.errno in NOT_THE_ARCHIVE:
+            raise
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise ArchiveError(f"{archive}: damaged ({reason}); not unpacked") from None
+
+
+def safe_path(name: str) -> Path:
+    """Return a name from elsewhere as a path that stays within the folder it is put in, or raise ArchiveError."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
+        raise ArchiveError(f"holds a path that leads outside of it, {name[:80]!r}")
+    if not path.parts or re.search(r"[\x00-\x1f\x7f]", name):
+        raise ArchiveError(f"holds a file without a proper name, {name[:80]!r}")
+    return Path(path)
+
+
+def _fill(folder: Path, archive: Path, limits: Limits, progress: Progress) -> None:
+    packed = archive.stat().st_size
+    allowed = min(limits.size, limits.ratio * packed + 10**6)
+    written = 0
+    with archive.open("rb") as file:
+        for name, size, content in _members(file, folder, limits.entries):
+            path = folder / safe_path(name)
+            written += size  # what is declared: neither zipfile nor tarfile gives more
+            if written > allowed:
+                raise ArchiveError(f"unpacks to more than {megabytes(allowed)}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as target:
+                while chunk := content.read(CHUNK):
+                    target.write(chunk)
+            progress(min(file.tell(), packed), packed)
+    if not any(folder.iterdir()):
+        raise ArchiveError("holds no files")
 
 
 def _without_top(folder: Path) -> None:
@@ -94,59 +115,21 @@ def _without_top(folder: Path) -> None:
         top.rmdir()
 
 
-def _fill(folder: Path, archive: Path, limits: Limits, progress: Progress) -> None:
-    allowed, packed = limits.bytes_for(archive), archive.stat().st_size
-    written = files = 0
-    with archive.open("rb") as file:
-        for member in _members(file, folder, limits.entries, allowed):
-            path = folder / safe_path(member.name)
-            if written + member.size > allowed:
-                raise ArchiveError(f"unpacks to more than {megabytes(allowed)}")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as target:
-                while chunk := member.content.read(CHUNK):
-                    written += len(chunk)
-                    if written > allowed:  # whatever was declared
-                        raise ArchiveError(f"unpacks to more than {megabytes(allowed)}")
-                    target.write(chunk)
-            files += 1
-            progress(min(file.tell(), packed), packed)
-    if not files:
-        raise ArchiveError("holds no files")
-
-
-def safe_path(name: str) -> Path:
-    """Return a name from elsewhere as a path that stays within the folder it is put in, or raise ArchiveError."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    shown = repr(name[:80])
-    if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
-        raise ArchiveError(f"holds a path that leads outside of it, {shown}")
-    if not path.parts or re.search(r"[\x00-\x1f\x7f]", name):
-        raise ArchiveError(f"holds a file without a proper name, {shown}")
-    if len(path.parts) > DEPTH or len(os.fsencode(name)) > 1000 or max(len(os.fsencode(p)) for p in path.parts) > 240:
-        raise ArchiveError(f"holds a path that is too long, {shown}")
-    return Path(path)
-
-
-def _members(file: IO[bytes], folder: Path, entries: int, allowed: int) -> Iterator[_Member]:
-    """Yield the files of an archive; its first bytes tell which kind it is. Each must be read before the next."""
+def _members(file: IO[bytes], folder: Path, entries: int) -> Iterator[Member]:
+    """Yield the files of an archive; its first bytes tell its kind. Each must be read before the next."""
     head = file.read(6)
     file.seek(0)
+    if head.lstrip().startswith(b"<"):
+        raise ArchiveError("a web page, not an archive")
     if head.startswith(b"PK"):
         return _zip_members(file, entries)
-    if head.startswith(b"\x1f\x8b"):
-        return _tar_members(cast(IO[bytes], gzip.GzipFile(fileobj=file)), folder, entries, allowed)
-    if head.startswith(b"BZh"):
-        return _tar_members(cast(IO[bytes], bz2.BZ2File(file)), folder, entries, allowed)
-    if head.startswith(b"\xfd7zXZ\x00"):
-        return _tar_members(cast(IO[bytes], lzma.LZMAFile(file)), folder, entries, allowed)
-    return _tar_members(file, folder, entries, allowed)
+    opener = next((opener for magic, opener in COMPRESSED.items() if head.startswith(magic)), lambda plain: plain)
+    return _tar_members(opener(file), folder, entries)
 
 
-def _zip_members(file: IO[bytes], entries: int) -> Iterator[_Member]:
-    # The table of contents is read in one piece, with 46 bytes and the name for each entry.
-    bounded = cast(IO[bytes], _Bounded(file, piece=128 * entries, total=1 << 62))
-    with zipfile.ZipFile(bounded) as archive:
+def _zip_members(file: IO[bytes], entries: int) -> Iterator[Member]:
+    table: Any = _Frugal(file, 128 * entries)  # the table of contents is read in one piece
+    with zipfile.ZipFile(table) as archive:
         if len(archive.filelist) > entries:
             raise ArchiveError(f"holds more than {entries} entries")
         for info in archive.filelist:
@@ -156,12 +139,12 @@ def _zip_members(file: IO[bytes], entries: int) -> Iterator[_Member]:
                 raise ArchiveError("is encrypted")
             if not info.is_dir():
                 with archive.open(info) as content:
-                    yield _Member(info.filename, info.file_size, content)
+                    yield info.filename, info.file_size, content
 
 
-def _tar_members(file: IO[bytes], folder: Path, entries: int, allowed: int) -> Iterator[_Member]:
-    bounded = _Bounded(file, piece=1 << 20, total=allowed + 1024 * entries)  # headers and padding come on top
-    with tarfile.open(fileobj=cast(Any, bounded), mode="r:") as archive:
+def _tar_members(file: Any, folder: Path, entries: int) -> Iterator[Member]:
+    headers: Any = _Frugal(file, 1 << 20)
+    with tarfile.open(fileobj=headers, mode="r:") as archive:
         count = 0
         while (info := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined]  # or it would remember all
@@ -170,50 +153,27 @@ def _tar_members(file: IO[bytes], folder: Path, entries: int, allowed: int) -> I
                 raise ArchiveError(f"holds more than {entries} entries")
             if not info.isfile() and not info.isdir():
                 raise ArchiveError(f"holds a link or a device, {info.name[:80]!r}")
-            if info.issparse():
-                raise ArchiveError(f"holds a file with holes, {info.name[:80]!r}")
             if info.isfile():
                 safe_path(info.name)
-                tarfile.data_filter(info, str(folder))  # a second pair of eyes: Python's own rules for strangers
-                with cast(IO[bytes], archive.extractfile(info)) as content:
-                    yield _Member(info.name, info.size, content)
-        if bounded.last.strip(b"\0"):  # tarfile takes a header that is cut or no header for the end
+                tarfile.data_filter(info, str(folder))  # Python's own rules come on top
+                content = archive.extractfile(info)
+                assert content is not None  # of a file there is one
+                yield info.name, info.size, content
+        if headers.last.strip(b"\0"):  # tarfile takes a header that is cut, or none, for the end
             raise ArchiveError("is damaged (it ends in the middle)")
 
 
-class _Bounded:
-    """A file that gives no more than `piece` bytes at once and `total` bytes altogether, as a table or header may ask.
+class _Frugal:
+    """A file that gives no more than `piece` bytes at once, whatever a header may ask for; `last` is the last piece."""
 
-    `last` is what was read last.
-    """
+    def __init__(self, file: IO[bytes], piece: int) -> None:
+        self.file, self.piece, self.last = file, piece, b""
+        self.seek, self.tell, self.seekable, self.close = file.seek, file.tell, file.seekable, file.close
 
-    def __init__(self, file: IO[bytes], piece: int, total: int) -> None:
-        self.file, self.piece, self.total = file, piece, total
-        self.last = b""
-
-    def read(self, size: int | None = -1) -> bytes:
-        wanted = self.piece + 1 if size is None or size < 0 else size
-        if wanted > self.piece + 1:
-            raise ArchiveError(f"asks for {megabytes(wanted)} of memory")
-        self.last = self.file.read(wanted)
-        if len(self.last) > self.piece or self.file.tell() > self.total:
-            raise ArchiveError("is larger inside than it may be")
+    def read(self, size: int = -1) -> bytes:
+        if size > self.piece:
+            raise ArchiveError(f"asks for {megabytes(size)} of memory")
+        self.last = self.file.read(self.piece + 1 if size < 0 else size)
+        if len(self.last) > self.piece:
+            raise ArchiveError(f"asks for more than {megabytes(self.piece)} of memory")
         return self.last
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        if whence == os.SEEK_SET and offset > self.total:
-            raise ArchiveError("is larger inside than it may be")
-        return self.file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self.file.tell()
-
-    def seekable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self.file.close()
-
-
-def _words(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

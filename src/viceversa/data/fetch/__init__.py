@@ -1,1 +1,0 @@
-"""Data sets from elsewhere: known ones, addresses, archives of strangers."""
