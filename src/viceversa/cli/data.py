@@ -1,39 +1,292 @@
-"""`viceversa data`."""
+"""`viceversa data`: get, make, check and prepare data sets."""
 
+import json
+import os
+import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import typer
 
-from viceversa.cli import checking, getting, preparing
-from viceversa.cli.options import argument, group, option
+from viceversa.cli.options import Overrides, Source, argument, group, option, track, transfers
 
-app = group("Check, make, get and prepare data sets.")
-app.command("check")(checking.check_data)
-app.command()(preparing.convert)
-app.command()(preparing.pair)
-app.command()(preparing.split)
-app.command()(preparing.cache)
-app.command("faces")(getting.crop_faces)
-app.command("get")(getting.get_data)
+if TYPE_CHECKING:
+    from viceversa.config import Config, DataConfig
+
+To = Annotated[
+    Literal["trainA", "train/A", "paired", "aligned", "csv", "jsonl"],
+    option(metavar="LAYOUT", help="trainA, train/A, paired, aligned, csv, jsonl."),
+]
+Layout = Annotated[str, option(metavar="LAYOUT", help="Insist on what lies there, as data.layout.")]
+Link = Annotated[bool, option("--link", help="Hard links instead of copies: no space, same disk.")]
+Overwrite = Annotated[bool, option("--overwrite", help="Delete what OUT holds.")]
+SHOWN = 10  # names in a message
+
+app = group("Get, make, check and prepare data sets.")
+
+
+@app.command("check")
+def check_data(
+    place: Annotated[Optional[str], argument("ROOT|PRESET")] = None,
+    overrides: Overrides = None,
+    quick: Annotated[bool, option("--quick", help="Read headers only: seconds for a hundred thousand files.")] = False,
+    as_json: Annotated[bool, option("--json", help="Print the report as JSON.")] = False,
+    time: Annotated[bool, option("--time", help="Also measure how long training would take here.")] = False,
+    sheet: Annotated[Optional[Path], option(metavar="FILE.png", help="Write 5 x 5 images of each domain.")] = None,
+) -> None:
+    """Find what is wrong with a data set before training does.
+
+    Broken and flat images, copies, test images that training sees, sizes, pairs that do not match, domains that differ
+    in more than they should. Exit status 1 if there are errors. Takes a folder, or what `viceversa train` takes.
+
+    \b
+    viceversa data check datasets/horse2zebra
+    viceversa data check datasets/facades data.crop=128 --sheet facades.png
+    viceversa data check data.a=photos data.b=drawings --json
+    viceversa data check pix2pix data.root=datasets/facades --quick --time
+    """
+    config = _configured(place, overrides or [])
+    from viceversa.data import check
+
+    report = check.check(config.data, quick=quick, track=track)
+    if sheet:
+        check.write_contact_sheet(config.data, sheet)
+    measured = None
+    if time:
+        from viceversa.estimate import estimate
+
+        measured = estimate(config)
+    if as_json:
+        typer.echo(json.dumps({**report.tree(), **({"time": vars(measured)} if measured else {})}, indent=2))
+    else:
+        report.show(os.path.expanduser(config.data.root or ""))
+        if measured:
+            typer.echo(f"\ntime: {measured}")
+    sys.exit(bool(report.errors))
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, argument("ROOT")],
+    out: Annotated[Path, argument("OUT")],
+    to: To,
+    layout: Layout = "auto",
+    link: Link = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a data set in another layout.
+
+    Files are copied byte for byte. Only cutting and joining side-by-side files makes new ones, as PNG, so no pixel
+    changes. OUT appears when it is whole.
+
+    \b
+    trainA     trainA/ trainB/ testA/ testB/   paired   the same, pairs only
+    train/A    train/A/ train/B/ test/A/ ...   aligned  train/, side by side
+    csv jsonl  a manifest, and the images
+
+    \b
+    viceversa data convert datasets/facades facades-folders --to paired
+    """
+    from viceversa.data.prepare.convert import convert as write
+
+    done = write(_data(root=source, layout=layout), out, to, link=link, overwrite=overwrite, track=track)
+    _conclude(f"{out}: {to}: {done.counts}", done.alone, done.failed)
+
+
+@app.command()
+def pair(
+    a: Annotated[Path, argument("A")],
+    b: Annotated[Path, argument("B")],
+    out: Annotated[Path, argument("OUT")],
+    to: To = "aligned",
+    link: Link = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Join two folders of images of the same names.
+
+    A/cat/7.png belongs to B/cat/7.jpg. What has no partner is named, and left out. Side by side (aligned, unless told
+    otherwise), or in another layout.
+
+    \b
+    viceversa data pair labels photos facades
+    viceversa data pair labels photos facades --to csv
+    """
+    from viceversa.data.prepare.convert import convert as write
+
+    done = write(_data(a=a, b=b, layout="paired"), out, to, link=link, overwrite=overwrite, track=track)
+    _conclude(f"{out}: {to}: {done.counts}", done.alone, done.failed)
+
+
+@app.command()
+def split(
+    source: Annotated[Path, argument("ROOT")],
+    test: Annotated[
+        Optional[float], option(metavar="PART", help="For testing (0.1 if there is no test split).")
+    ] = None,
+    val: Annotated[Optional[float], option(metavar="PART", help="For validation.")] = None,
+    out: Annotated[Optional[Path], option(metavar="FOLDER", help="Write a new data set there.")] = None,
+    layout: Layout = "auto",
+    link: Link = False,
+    overwrite: Annotated[bool, option("--overwrite", help="Replace the manifest, or what FOLDER holds.")] = False,
+) -> None:
+    """Divide a data set into training, validation and test images.
+
+    A hash of the name decides, so an image stays on its side when others come or go. Copies of the same image stay
+    together, and so do both domains of a scene. Nothing is moved: ROOT/manifest.csv says what belongs where, and
+    training finds it. With --out a new folder is written instead.
+
+    \b
+    viceversa data split datasets/mine --test 0.1 --val 0.05
+    viceversa data split datasets/mine --out datasets/mine-split --link
+    """
+    from viceversa.data.prepare.split import split_data
+
+    data = _data(root=source, layout=layout)
+    done = split_data(data, out, test=test, val=val, link=link, overwrite=overwrite, track=track)
+    copies = f"; {done.duplicates} copies of others, kept with them" if done.duplicates else ""
+    _conclude(f"{done.place}: {done.counts}{copies}", [], done.failed)
+
+
+@app.command()
+def cache(
+    root: Annotated[Path, argument("ROOT")],
+    out: Annotated[Path, argument("OUT")],
+    source: Source = None,
+    overrides: Overrides = None,
+    dtype: Annotated[
+        Literal["exact", "float16", "uint8"], option(help="Of images with more than 8 bits.", show=True)
+    ] = "exact",
+    overwrite: Overwrite = False,
+) -> None:
+    """Decode and resize every image once, for training.
+
+    Crops, flips and all else that is random stay with the training, which is bitwise the same as without. Takes a
+    preset and KEY=VALUE as train does, for the keys that decide how images are resized. A cache whose files or keys
+    have changed is refused, with the command that renews it.
+
+    \b
+    viceversa data cache datasets/h2z h2z-cache
+    viceversa train cyclegan data.root=h2z-cache
+    viceversa data cache datasets/h2z h2z-small data.load=72 data.crop=64
+    """
+    from viceversa.config import load_words
+
+    config = load_words([*filter(None, [source]), *(overrides or []), f"data.root={root}"])
+    from viceversa.data.cache import make_cache
+
+    made = make_cache(config.data, out, dtype=dtype, overwrite=overwrite, track=track)
+    broken = f"; {len(made.broken)} broken" if made.broken else ""
+    typer.echo(f"{out}: {made.note}{broken}; {made.bytes / 1e6:.0f} MB; try: viceversa train data.root={out}")
+
+
+@app.command("faces")
+def crop_faces(
+    source: Annotated[Path, argument("IN")],
+    out: Annotated[Path, argument("OUT")],
+    faces: Annotated[
+        Literal["largest", "all"], option(help="Of several faces: largest or all.", show=True)
+    ] = "largest",
+    margin: Annotated[float, option(metavar="PART", min=0, help="Around a face, of its side.", show=True)] = 0.5,
+    min_size: Annotated[int, option(metavar="PIXELS", min=1, help="Drop smaller faces.", show=True)] = 60,
+    min_score: Annotated[float, option(min=0, max=1, help="Drop less certain faces.", show=True)] = 0.6,
+    overwrite: Overwrite = False,
+) -> None:
+    """Cut out the faces in a folder of images, as squares.
+
+    OUT appears when all is done; its faces.jsonl says what was found in each image, what was dropped, and why.
+
+    \b
+    viceversa data faces photos faces
+    viceversa data faces frames faces --faces all --margin 0.3 --min-size 100
+    """
+    from viceversa.data.prepare import faces as found
+
+    choice = found.Choice(margin, min_size, largest=faces == "largest")
+    done = found.crop_faces(source, out, found.yunet(min_score), choice, overwrite=overwrite, track=track)
+    typer.echo(f"{out}: {done.written} faces of {done.images} images; {out / found.LIST} says where each is from")
+    if dropped := [f"{count} x {reason}" for reason, count in done.dropped.most_common() if count]:
+        typer.echo(f"dropped: {', '.join(dropped)}")
+    for file, reason in done.failed.items():
+        typer.echo(f"viceversa: {file}: {reason}", err=True)
+    sys.exit(bool(done.failed))
+
+
+@app.command("get")
+def get_data(
+    name: Annotated[Optional[str], argument("[NAME]")] = None,
+    out: Annotated[Optional[Path], argument("[OUT]")] = None,
+    keep: Annotated[bool, option("--keep-archive", help="Leave the archive beside OUT.")] = False,
+    listing: Annotated[bool, option("--list", help="List the data sets that are known, as without NAME.")] = False,
+) -> None:
+    """Download a data set that papers use.
+
+    OUT is datasets/NAME unless named, and appears when all is there. Archives are checked and unpacked safely.
+
+    \b
+    viceversa data get
+    viceversa data get horse2zebra
+    viceversa data get facades datasets/facades
+    """
+    from viceversa.data.catalogue import SETS
+    from viceversa.data.download import get_set, known
+
+    if name is None or listing:
+        for each in SETS:
+            size = f"{each.megabytes:,} MB" if each.megabytes else ""
+            typer.echo(f"{each.name:24}{size:>9}  {each.title}{'  (Kaggle)' if each.kaggle else ''}")
+        return
+    wanted, out = known(name), out or Path("datasets", name)
+    with transfers() as transfer:
+        root = get_set(wanted, out, keep=keep, downloading=transfer("downloading"), unpacking=transfer("unpacking"))
+    ready = f"try: viceversa train {wanted.train} data.root={root}" if wanted.train else wanted.note
+    typer.echo(f"{out}: {wanted.title}; {ready}")
 
 
 @app.command("make")
 def make_data(
     name: Annotated[Literal["water2wine"], argument("water2wine")],
     out: Annotated[Path, argument("OUT")],
-    size: Annotated[int, option(metavar="PIXELS", help="Side of a picture.", show=True)] = 64,
-    count: Annotated[int, option(metavar="N", help="Training pictures of each domain.", show=True)] = 400,
-    test: Annotated[int, option(metavar="N", help="Test pictures of each domain, as pairs.", show=True)] = 40,
+    size: Annotated[int, option(metavar="PIXELS", help="Side of an image.", show=True)] = 64,
+    count: Annotated[int, option(metavar="N", help="Training images of each domain.", show=True)] = 400,
+    test: Annotated[int, option(metavar="N", help="Test images of each domain, as pairs.", show=True)] = 40,
     seed: Annotated[int, option(metavar="N", help="Another seed draws other scenes.", show=True)] = 0,
 ) -> None:
     """Draw the built-in data set into a folder.
 
-    water2wine: glasses of water (domain A) and of wine (domain B). Training pictures show different scenes in A and B,
-    test pictures the same scenes in both.
+    water2wine: glasses of water (domain A) and of wine (domain B). Training images show different scenes in A and B,
+    test images the same scenes in both.
     """
     from viceversa.data import water2wine
 
     water2wine.make(out, size=size, count=count, test=test, seed=seed)
-    pairs = "test pictures are pairs: data.paired_test=true" if test else "no test pictures"
-    typer.echo(f"{out}: {name}, {count} + {count} to train, {test} + {test} to test; {pairs}")
+    pairs = "; the test images are pairs: data.paired_test=true" if test else ""
+    typer.echo(f"{out}: {name}, {count} + {count} to train, {test} + {test} to test{pairs}")
+
+
+def _configured(place: str | None, words: list[str]) -> "Config":
+    """Return the configuration that the words mean; a folder that is no run stands for data.root=FOLDER."""
+    from viceversa.config import load_words
+
+    first = [] if place is None else [place]
+    if place is not None and Path(place).is_dir() and not Path(place, "config.yaml").is_file():
+        first = [f"data.root={place}"]
+    return load_words([*first, *words])
+
+
+def _data(root: Path | None = None, a: Path | None = None, b: Path | None = None, layout: str = "auto") -> "DataConfig":
+    from viceversa.config import DataConfig
+
+    roots = {name: str(path) for name, path in (("root", root), ("a", a), ("b", b)) if path}
+    return DataConfig(**roots, layout=layout)  # type: ignore[arg-type]  # find() refuses what it does not know
+
+
+def _conclude(sentence: str, alone: list[str], failed: Mapping[str, str]) -> None:
+    """Say what was done, and name what was left out; exit status 1 if something failed."""
+    typer.echo(sentence)
+    if alone:
+        more = f" and {len(alone) - SHOWN} more" if len(alone) > SHOWN else ""
+        typer.echo(f"without a partner: {', '.join(alone[:SHOWN])}{more}")
+    for reason in failed.values():
+        typer.echo(f"viceversa: left out: {reason}", err=True)
+    sys.exit(bool(failed))

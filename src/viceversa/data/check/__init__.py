@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from viceversa.config import DataConfig
-from viceversa.data.check import amounts, copies, gap, left_out, pairs, single, sizes
-from viceversa.data.check.findings import Finding, Report, World, ordered
+from viceversa.data.check import copies, domains, files, images
+from viceversa.data.check.contact import write_contact_sheet
+from viceversa.data.check.report import Domain, Finding, Report, ordered
 from viceversa.data.check.survey import Survey, Track, look_around
 from viceversa.data.layouts import find_splits
 
-__all__ = ["Finding", "Report", "Survey", "World", "check"]
+__all__ = ["Domain", "Finding", "Report", "Survey", "check", "write_contact_sheet"]
 
 CHECKS = (
-    *(single.broken, single.flat, single.tiny, single.traits, single.strange),
-    *(copies.copies, pairs.shapes, pairs.alike),
-    *(amounts.enough, amounts.balance, sizes.enlarged, sizes.sharpness, sizes.squeezed),
-    *(gap.gray, gap.gap, gap.background),
+    *(images.broken, images.flat, images.tiny, images.traits, images.strange),
+    *(copies.copies, domains.shapes, domains.alike),
+    *(images.enough, images.balance, images.enlarged, images.sharpness, images.squeezed),
+    *(domains.gray, domains.gap, domains.background),
+    files.left_out,
 )
 """All that is looked for. Each takes a survey and yields findings; one that has nothing to say yields none."""
 
 
 def check(data: DataConfig, *, quick: bool = False, track: Track = lambda items, total: items) -> Report:
-    """Look at all pictures that a configuration names, and say what is wrong with them.
+    """Look at all images that a configuration names, and say what is wrong with them.
 
     `quick` reads headers only; what needs pixels is then not looked for. `track` wraps the work, for a progress bar.
-    Raises ConfigError or FileNotFoundError if no pictures are found.
+    Raises ConfigError or FileNotFoundError if no images are found.
     """
-    source = find_splits(data)
-    seen = look_around(source, data, quick, track)
-    found = [finding for each in CHECKS for finding in each(seen)]
-    return Report(source.note, quick, amounts.facts(seen), ordered([*found, *left_out.left_out(source, data)]))
+    splits = find_splits(data)
+    survey = look_around(splits, data, quick, track)
+    found = [finding for each in CHECKS for finding in each(survey)]
+    return Report(splits.note, quick, (domains.facts(survey, "A"), domains.facts(survey, "B")), ordered(found))

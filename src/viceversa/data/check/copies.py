@@ -1,6 +1,6 @@
-"""Findings about copies: the same picture twice, in both worlds, or in training and test.
+"""Findings about copies: the same image twice, in both domains, or in training and test.
 
-Equal pictures have equal pixels. Near copies, resized or saved again, are found by difference hashes (dHash: does it
+Equal images have equal pixels. Near copies, resized or saved again, are found by difference hashes (dHash: does it
 get brighter to the right, in 8 x 8 places?), and held to be copies only if their small versions agree in colour, too. A
 library for the hash would save five lines; what is long here is looking them up among a hundred thousand.
 """
@@ -14,32 +14,32 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from viceversa.data.check.findings import Finding, Severity, about, counted
-from viceversa.data.check.look import THUMB, Sight
+from viceversa.data.check.report import Finding, Severity, about, counted
+from viceversa.data.check.sight import THUMB, Sight
 from viceversa.data.check.survey import Part, Survey
 
 BANDS = (13, 13, 13, 13, 12)  # of the 64 bits: two hashes that differ in at most 4 agree in one of them
 MEAN, MOST = 2.5, 20  # how far the small versions of copies may differ, of 255
-WINDOW = 48  # neighbours in brightness, within a band, that a picture is compared with
+WINDOW = 48  # neighbours in brightness, within a band, that a image is compared with
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where one of the pictures lies."""
+    """Where one of the images lies."""
 
     name: str
     part: Part
-    world: str
+    domain: str
 
 
 def copies(survey: Survey) -> Iterator[Finding]:
-    """Find equal and nearly equal pictures, and say by where they lie what that means."""
+    """Find equal and nearly equal images, and say by where they lie what that means."""
     places: list[Place] = []
     seen: list[Sight] = []
-    for (part, world), looks in survey.looks.items():
+    for (part, domain), looks in survey.looks.items():
         for look in looks:
             if look.sight:
-                places.append(Place(look.name, part, world))
+                places.append(Place(look.name, part, domain))
                 seen.append(look.sight)
     equal = _equal(seen)
     near = joined(similar(seen))
@@ -56,10 +56,10 @@ def _equal(seen: Sequence[Sight]) -> list[list[int]]:
 
 
 def similar(seen: Sequence[Sight]) -> list[tuple[int, int]]:
-    """Return pairs of pictures that are copies or nearly so.
+    """Return pairs of images that are copies or nearly so.
 
     Those that agree in a band of their hashes are sorted by brightness and compared with their neighbours, so that a
-    hundred thousand white pictures take no longer than others.
+    hundred thousand white images take no longer than others.
     """
     if len(seen) < 2:
         return []
@@ -112,38 +112,38 @@ def joined(pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
 
 
 def _findings(survey: Survey, groups: list[list[Place]], exact: bool) -> Iterator[Finding]:
-    """Sort groups of copies by where they lie: across the splits, across the worlds, or within one world."""
+    """Sort groups of copies by where they lie: across the splits, across the domains, or within one domain."""
     how = "the same" if exact else "nearly the same"
     leaks, crossings, repeats = [], [], []
     for group in groups:
-        leaking = [w for w in "AB" if len({place.part for place in group if place.world == w}) == 2]
-        worlds = {place.world for place in group}
+        leaking = [w for w in "AB" if len({place.part for place in group if place.domain == w}) == 2]
+        domains = {place.domain for place in group}
         if leaking:
-            leaks.append(_both_sides([place for place in group if place.world in leaking]))
-        if len(worlds) == 2 and len({place.name for place in group}) > 1 and not survey.data.paired_test:
+            leaks.append(_both_sides([place for place in group if place.domain in leaking]))
+        if len(domains) == 2 and len({place.name for place in group}) > 1 and not survey.data.paired_test:
             crossings.append(tuple(place.name for place in group))
-        if not leaking and len(worlds) == 1:
+        if not leaking and len(domains) == 1:
             repeats.append(tuple(place.name for place in group))
     severity: Severity = "error" if exact else "warning"
     suffix = "" if exact else "-near"
     if leaks:
-        what = f"{_pictures(leaks)} {how} in training and test: scores on the test would flatter"
+        what = f"{_images(leaks)} {how} in training and test: scores on the test would flatter"
         remedy = "remove them from one side; `viceversa data split` keeps copies together"
         yield about(leaks, severity, f"leak{suffix}", what, remedy)
     if crossings:
-        what = f"{_pictures(crossings)} {how} in both worlds: they teach that nothing should change"
-        yield about(crossings, "warning", f"both-worlds{suffix}", what, "remove them from one world")
+        what = f"{_images(crossings)} {how} in both domains: they teach that nothing should change"
+        yield about(crossings, "warning", f"both-domains{suffix}", what, "remove them from one domain")
     if repeats:
-        what = f"{_pictures(repeats)} {how} as others of their world, in {counted(len(repeats), 'group')}"
+        what = f"{_images(repeats)} {how} as others of their domain, in {counted(len(repeats), 'group')}"
         remedy = "keep one of each, or it is seen more often than others"
         yield about(repeats, "warning" if exact else "note", f"copies{suffix}", what, remedy)
 
 
 def _both_sides(group: list[Place]) -> tuple[str, ...]:
-    """Return the names, with one of the training pictures and one of the test pictures first."""
+    """Return the names, with one of the training images and one of the test images first."""
     first = {place.part: place for place in reversed(group)}
     return tuple(dict.fromkeys(place.name for place in [first["train"], first["test"], *group]))
 
 
-def _pictures(groups: Sequence[Sequence[str]]) -> str:
+def _images(groups: Sequence[Sequence[str]]) -> str:
     return counted(len({name for group in groups for name in group}))

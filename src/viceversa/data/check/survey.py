@@ -1,4 +1,4 @@
-"""Looking at all pictures of a data set, in several processes."""
+"""Looking at all images of a data set, in several processes."""
 
 from __future__ import annotations
 
@@ -14,55 +14,90 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
 from viceversa.config import DataConfig
-from viceversa.data.check.look import Look, Match, Unit, look_at
-from viceversa.data.datasets import DatasetSplits, Split
+from viceversa.data.check.sight import Match, Sight, match, sight_of
+from viceversa.data.datasets import DatasetSplits, FileSample, Sample, Split, open_each
+from viceversa.data.image_data import ImageError, eight_bits, with_channels
+from viceversa.data.image_io import EXIF_ORIENTATION, READABLE, changes_colour
+from viceversa.data.image_io import FORMATS as SUFFIXES
 
 Track: TypeAlias = Callable[[Iterable[Any], int], Iterable[Any]]
 Part: TypeAlias = Literal["train", "test"]
-FEW = 64  # so many pictures are looked at before other processes have started
+FEW = 64  # so many images are looked at before other processes have started
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is known of one sample. Of a broken one that is its `error`; after a quick check there is no `sight`."""
+
+    name: str
+    error: str | None = None
+    size: tuple[int, int] | None = None
+    """Width and height."""
+    mode: str = ""
+    traits: tuple[str, ...] = ()
+    """What is special about the file: animated, cmyk, misnamed, profile, transparent, turned."""
+    sight: Sight | None = None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is decoded together: one sample, or a pair. `channels`: as the networks will see each."""
+
+    samples: tuple[Sample, ...]
+    channels: tuple[int, ...]
+    quick: bool
 
 
 @dataclass(frozen=True)
 class Survey:
-    """A data set, and a look at each of its pictures. `looks` and `matches` go by split and world."""
+    """A data set, and a look at each of its images. `looks` and `matches` go by split and domain."""
 
-    source: DatasetSplits
+    splits: DatasetSplits
     data: DataConfig
     quick: bool
     looks: dict[tuple[Part, str], list[Look]]
     matches: dict[Part, list[Match | None]]
 
-    def world(self, name: str) -> list[Look]:
-        """Return the looks at all pictures of world "A" or "B", training first."""
+    def domain(self, name: str) -> list[Look]:
+        """Return the looks at all images of domain "A" or "B", training first."""
         return [*self.looks["train", name], *self.looks["test", name]]
 
     def every(self) -> list[Look]:
-        """Return the looks at all pictures."""
-        return [*self.world("A"), *self.world("B")]
+        """Return the looks at all images."""
+        return [*self.domain("A"), *self.domain("B")]
 
     def sound(self, name: str) -> list[Look]:
-        """Return those of a world that could be opened."""
-        return [look for look in self.world(name) if look.error is None]
+        """Return those of a domain that could be opened."""
+        return [look for look in self.domain(name) if look.error is None]
 
 
-def look_around(source: DatasetSplits, data: DataConfig, quick: bool, track: Track) -> Survey:
-    """Look at every item of a data set."""
+def names_of(looks: Sequence[Look]) -> tuple[str, ...]:
+    """Return the names, each once: halves of one file share theirs."""
+    return tuple(dict.fromkeys(look.name for look in looks))
+
+
+def look_around(splits: DatasetSplits, data: DataConfig, quick: bool, track: Track) -> Survey:
+    """Look at every image of a data set."""
     units: list[Unit] = []
     places: list[tuple[Part, str]] = []
-    splits: dict[Part, Split] = {"train": source.train, "test": source.test}
-    for part, split in splits.items():
-        for worlds, unit in _units(split, data, quick):
+    parts: dict[Part, Split] = {"train": splits.train, "test": splits.test}
+    for part, split in parts.items():
+        for domains, unit in _units(split, data, quick):
             units.append(unit)
-            places.append((part, worlds))
-    looks: dict[tuple[Part, str], list[Look]] = {(part, world): [] for part in splits for world in "AB"}
-    matches: dict[Part, list[Match | None]] = {part: [] for part in splits}
-    for (part, worlds), (seen, match) in zip(places, track(_look_at_all(units), len(units)), strict=True):
-        for world, look in zip(worlds, seen, strict=True):
-            looks[part, world].append(look)
-        if len(worlds) == 2:
-            matches[part].append(match)
-    return Survey(source, data, quick, looks, matches)
+            places.append((part, domains))
+    looks: dict[tuple[Part, str], list[Look]] = {(part, domain): [] for part in parts for domain in "AB"}
+    matches: dict[Part, list[Match | None]] = {part: [] for part in parts}
+    for (part, domains), (seen, fit) in zip(places, track(_look_at_all(units), len(units)), strict=True):
+        for domain, look in zip(domains, seen, strict=True):
+            looks[part, domain].append(look)
+        if len(domains) == 2:
+            matches[part].append(fit)
+    return Survey(splits, data, quick, looks, matches)
 
 
 def _units(split: Split, data: DataConfig, quick: bool) -> Iterator[tuple[str, Unit]]:
@@ -71,9 +106,9 @@ def _units(split: Split, data: DataConfig, quick: bool) -> Iterator[tuple[str, U
         for a, b in zip(split.a, split.b, strict=True):
             yield "AB", Unit((a, b), (channels["A"], channels["B"]), quick)
     else:
-        for world, items in (("A", split.a), ("B", split.b)):
-            for item in items:
-                yield world, Unit((item,), (channels[world],), quick)
+        for domain, samples in (("A", split.a), ("B", split.b)):
+            for sample in samples:
+                yield domain, Unit((sample,), (channels[domain],), quick)
 
 
 def _look_at_all(units: Sequence[Unit]) -> Iterator[tuple[list[Look], Match | None]]:
@@ -86,7 +121,7 @@ def _look_at_all(units: Sequence[Unit]) -> Iterator[tuple[list[Look], Match | No
         try:
             yield from pool.map(look_at, units, chunksize=chunk)
         except BrokenProcessPool:
-            raise ValueError("a process that opens pictures was killed, perhaps for want of memory") from None
+            raise ValueError("a process that opens images was killed, perhaps for want of memory") from None
 
 
 @contextmanager
@@ -105,3 +140,77 @@ def _pool(processes: int) -> Iterator[Executor]:
 def _start() -> None:
     """Leave Ctrl-C to the main process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def look_at(unit: Unit) -> tuple[list[Look], Match | None]:
+    """Look at the samples of a unit; runs in worker processes."""
+    if unit.quick:
+        return [_glance(sample) for sample in unit.samples], None
+    looks: list[Look] = []
+    seen: list[NDArray[np.uint8]] = []
+    for sample, opened, channels in zip(unit.samples, open_each(unit.samples), unit.channels, strict=True):
+        try:
+            if isinstance(opened, ImageError):
+                raise opened
+            pixels = eight_bits(with_channels(opened, channels))
+            header = read_header(sample)
+            size = pixels.shape[1], pixels.shape[0]
+            looks.append(Look(str(sample), None, size, header.mode, header.traits, sight_of(pixels)))
+            seen.append(pixels)
+        except ImageError as error:
+            looks.append(Look(str(sample), str(error)))
+    return looks, match(*seen) if len(seen) == 2 else None
+
+
+def _glance(sample: Sample) -> Look:
+    """Only the header; what has none is opened to learn why."""
+    header = read_header(sample)
+    size = header.size or sample.size()
+    if size is not None:
+        return Look(str(sample), None, size, header.mode, header.traits)
+    try:
+        pixels = sample.open().pixels
+    except ImageError as error:
+        return Look(str(sample), str(error))
+    return Look(str(sample), None, (pixels.shape[1], pixels.shape[0]))
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of itself. `size` is upright, and of the half that is meant; None if there is no header."""
+
+    size: tuple[int, int] | None = None
+    mode: str = ""
+    traits: tuple[str, ...] = ()
+
+
+def read_header(sample: Sample) -> Header:
+    """Read the header of an sample that is a file; of others nothing is known."""
+    if not isinstance(sample, FileSample):
+        return Header()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(sample.path, formats=READABLE) as image:
+                width, height = image.size
+                # Image's own getexif: PNG's decodes the whole image to look for what may follow it.
+                orientation = Image.Image.getexif(image).get(EXIF_ORIENTATION, 1)
+                if orientation in (5, 6, 7, 8):
+                    width, height = height, width
+                width = width if sample.half is None else width // 2
+                return Header((width, height), image.mode, _traits(sample, image, orientation))
+    except Exception:  # whatever is wrong with it, opening the sample says so
+        return Header()
+
+
+def _traits(sample: FileSample, image: Image.Image, orientation: object) -> tuple[str, ...]:
+    photo = image.format == "MPO"  # a camera's JPEG with a preview or a depth map behind it
+    found: dict[str, Any] = {
+        "animated": getattr(image, "n_frames", 1) > 1 and not photo,
+        "cmyk": image.mode == "CMYK",
+        "misnamed": SUFFIXES.get(sample.path.suffix.lower()) != ("JPEG" if photo else image.format),
+        "profile": changes_colour(image),
+        "transparent": image.has_transparency_data,
+        "turned": orientation in range(2, 9),
+    }
+    return tuple(trait for trait, there in found.items() if there)

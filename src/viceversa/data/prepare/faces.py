@@ -27,6 +27,18 @@ Detector: TypeAlias = Callable[[NDArray[np.uint8]], list[Face]]
 Track: TypeAlias = Callable[[Iterable[Path], int], Iterable[Path]]
 
 
+@dataclass(frozen=True)
+class Choice:
+    """Which faces to take, and how much around them."""
+
+    margin: float = 0.5
+    """Added on every side of a face, as a part of its longer side."""
+    min_size: int = 60
+    """Faces smaller than this, in pixels, are dropped."""
+    largest: bool = True
+    """Whether to take the largest face of an image alone."""
+
+
 @dataclass
 class Crops:
     """How it went: images looked at, faces written, and how many were dropped for which reason."""
@@ -42,17 +54,14 @@ def crop_faces(
     source: Path,
     out: Path,
     detect: Detector,
+    choice: Choice = Choice(),
     *,
-    margin: float = 0.5,
-    min_size: int = 60,
-    largest: bool = True,
     overwrite: bool = False,
     track: Track = lambda files, total: files,
 ) -> Crops:
     """Write a square around each face in the images of a folder and its subfolders, as PNG.
 
-    `margin` is added on every side of a face, as a part of its longer side; faces below `min_size` pixels are dropped,
-    and all but the `largest`. `out`, which appears when all is done, also holds faces.jsonl, a line for each image.
+    `out`, which appears when all is done, also holds faces.jsonl, a line for each image.
     Raises FileNotFoundError if there are no images, FileExistsError if `out` holds anything.
     """
     files = list_images(source)
@@ -68,7 +77,7 @@ def crop_faces(
             try:
                 image = read_image(file)
                 found = detect(eight_bits(with_channels(image, 3)))
-                line["faces"] = _write(image, found, folder, target, margin, min_size, largest)
+                line["faces"] = _write(image, found, folder, target, choice)
                 crops.written += sum("written" in face for face in line["faces"])
                 crops.dropped.update(f"face {face['dropped']}" for face in line["faces"] if "dropped" in face)
                 crops.dropped["no face"] += not found
@@ -78,25 +87,23 @@ def crop_faces(
     return crops
 
 
-def _write(
-    image: ImageData, found: list[Face], folder: Path, target: Path, margin: float, min_size: int, largest: bool
-) -> list[dict[str, Any]]:
+def _write(image: ImageData, found: list[Face], folder: Path, target: Path, choice: Choice) -> list[dict[str, Any]]:
     """Write the faces of one image; return what to note of each."""
-    large = [face for face in found if min(face[2:4]) >= min_size]
-    taken = large[:1] if largest else large
+    large = [face for face in found if min(face[2:4]) >= choice.min_size]
+    taken = large[:1] if choice.largest else large
     notes: list[dict[str, Any]] = []
     for face in found:
         note: dict[str, Any] = {"box": [round(value) for value in face[:4]], "score": round(face[4], 3)}
         if face in taken:
             number = f".{taken.index(face) + 1}" if len(taken) > 1 else ""
             path = target.with_name(f"{target.name}{number}.png")
-            left, top, side = note["square"] = square(face, margin, *image.pixels.shape[:2])
+            left, top, side = note["square"] = square(face, choice.margin, *image.pixels.shape[:2])
             part = slice(top, top + side), slice(left, left + side)
             alpha = None if image.alpha is None else image.alpha[part]
             write_image(path, eight_bits(image.pixels[part]), alpha, image.gray)
             note["written"] = path.relative_to(folder).as_posix()
         else:
-            note["dropped"] = "not the largest" if face in large else f"smaller than {min_size} px"
+            note["dropped"] = "not the largest" if face in large else f"smaller than {choice.min_size} px"
         notes.append(note)
     return notes
 
@@ -129,9 +136,13 @@ def yunet(min_score: float = 0.6) -> Detector:
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         bgr = np.ascontiguousarray(cv2.resize(pixels, size, interpolation=method)[:, :, ::-1])
         rows = network.detect(bgr, details=True).astype(float)
-        sound = np.isfinite(rows).all(axis=1) & (rows[:, 2] > 0) & (rows[:, 3] > 0)  # narrow strips lead it to odd boxes
+        sound = (
+            np.isfinite(rows).all(axis=1) & (rows[:, 2] > 0) & (rows[:, 3] > 0)
+        )  # narrow strips lead it to odd boxes
         boxes = rows[sound, :4] / scale
-        return [(x, y, w, h, score) for (x, y, w, h), score in zip(boxes.tolist(), rows[sound, -1].tolist(), strict=True)]
+        return [
+            (x, y, w, h, score) for (x, y, w, h), score in zip(boxes.tolist(), rows[sound, -1].tolist(), strict=True)
+        ]
 
     def detect(pixels: NDArray[np.uint8]) -> list[Face]:
         longest = max(pixels.shape[:2])

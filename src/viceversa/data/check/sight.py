@@ -1,9 +1,8 @@
-"""One look at a picture: all that the checks need to know of it, in a kilobyte."""
+"""What the pixels of an image tell, in a kilobyte, and how well two images fit."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from viceversa.data.check.headers import read_header
-from viceversa.data.datasets import Sample, open_each
-from viceversa.data.image_data import ImageError, Pixels, luminance, with_channels
+from viceversa.data.image_data import luminance
 
-THUMB = 16  # side of the small picture by which copies are compared
-EDGES = 128  # side of the picture whose outlines are compared with the partner's
-BORDER = 8  # a border is this part of the smaller picture's 64 pixels wide
+THUMB = 16  # side of the small image by which copies are compared
+EDGES = 128  # side of the image whose outlines are compared with the partner's
+BORDER = 8  # a border is this part of the smaller image's 64 pixels wide
 
 Gray: TypeAlias = NDArray[np.float32]
 
@@ -27,11 +24,11 @@ class Sight:
     """What the pixels tell, as the networks would get them. Values are 0 to 255."""
 
     digest: bytes
-    """Of the decoded pixels: equal for equal pictures, whatever their files."""
+    """Of the decoded pixels: equal for equal images, whatever their files."""
     dhash: int
-    """64 bits: does it get brighter to the right? Hardly changes when a picture is resized or saved again."""
+    """64 bits: does it get brighter to the right? Hardly changes when an image is resized or saved again."""
     thumb: bytes
-    """(16, 16, 3), small enough to keep for all pictures."""
+    """(16, 16, 3), small enough to keep for all images."""
     outlines: bytes
     """(16, 16), where the edges are."""
     brightness: float
@@ -43,20 +40,6 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What is known of one item. Of a broken one that is its `error`; after a quick check there is no `sight`."""
-
-    name: str
-    error: str | None = None
-    size: tuple[int, int] | None = None
-    """Width and height."""
-    mode: str = ""
-    traits: tuple[str, ...] = ()
-    """What is special about the file: animated, cmyk, misnamed, profile, transparent, turned."""
-    sight: Sight | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Match:
     """How well the outlines of a pair agree, and by which part of the side they seem shifted."""
 
@@ -64,52 +47,6 @@ class Match:
     """By how many standard deviations they agree better in place than shifted anywhere else."""
     shift: tuple[float, float]
     """Right and down, of B against A; (0, 0) if they lie where they should."""
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What is decoded together: one item, or a pair. `channels`: as the networks will see each."""
-
-    items: tuple[Sample, ...]
-    channels: tuple[int, ...]
-    quick: bool
-
-
-def look_at(unit: Unit) -> tuple[list[Look], Match | None]:
-    """Look at the items of a unit; runs in worker processes."""
-    if unit.quick:
-        return [_glance(item) for item in unit.items], None
-    looks: list[Look] = []
-    grays: list[Gray] = []
-    for item, opened, channels in zip(unit.items, open_each(unit.items), unit.channels, strict=True):
-        try:
-            if isinstance(opened, ImageError):
-                raise opened
-            pixels = _bytes(with_channels(opened, channels))
-            looks.append(_look(item, pixels))
-            grays.append(_small(luminance(_rgb(pixels)), EDGES)[:, :, 0])
-        except ImageError as error:
-            looks.append(Look(str(item), str(error)))
-    return looks, match(*grays) if len(grays) == 2 else None
-
-
-def _glance(item: Sample) -> Look:
-    """Only the header; what has none is opened to learn why."""
-    header = read_header(item)
-    size = header.size or item.size()
-    if size is not None:
-        return Look(str(item), None, size, header.mode, header.traits)
-    try:
-        pixels = item.open().pixels
-    except ImageError as error:
-        return Look(str(item), str(error))
-    return Look(str(item), None, (pixels.shape[1], pixels.shape[0]))
-
-
-def _look(item: Sample, pixels: NDArray[np.uint8]) -> Look:
-    header = read_header(item)
-    height, width = pixels.shape[:2]
-    return Look(str(item), None, (width, height), header.mode, header.traits, sight_of(pixels))
 
 
 def sight_of(pixels: NDArray[np.uint8]) -> Sight:
@@ -134,14 +71,14 @@ def sight_of(pixels: NDArray[np.uint8]) -> Sight:
     )
 
 
-def match(a: Gray, b: Gray) -> Match:
-    """Compare the outlines of two gray pictures (128, 128): are they alike, and in the same places?"""
+def match(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Match:
+    """Compare the outlines of two images (H, W, C): are they alike, and in the same places?"""
     spectra = []
-    for gray in (a, b):
-        edges = _edges(gray)
+    for pixels in (a, b):
+        edges = _edges(_small(luminance(_rgb(pixels)), EDGES)[:, :, 0])
         edges = edges - edges.mean()
         spectra.append(np.fft.rfft2(edges / (np.linalg.norm(edges) + 1e-6)))
-    overlap = np.fft.irfft2(spectra[0].conj() * spectra[1], a.shape)
+    overlap = np.fft.irfft2(spectra[0].conj() * spectra[1], (EDGES, EDGES))
     reach = EDGES // 8
     near = np.roll(overlap, (reach, reach), (0, 1))[: 2 * reach + 1, : 2 * reach + 1]
     down, right = (int(i) - reach for i in np.unravel_index(int(near.argmax()), near.shape))
@@ -160,17 +97,13 @@ def _coarse_edges(gray: Gray) -> bytes:
     return bytes(coarse.tobytes())
 
 
-def _bytes(pixels: Pixels) -> NDArray[np.uint8]:
-    return pixels if pixels.dtype == np.uint8 else np.rint(pixels * 255).astype(np.uint8)
-
-
 def _rgb(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return three channels: the first three, or the first one thrice."""
     return pixels[:, :, :3] if pixels.shape[2] >= 3 else np.repeat(pixels[:, :, :1], 3, axis=2)
 
 
 def _small(pixels: NDArray[np.uint8], side: int) -> Gray:
-    """Return (side, side, C) float32, by averaging; the shape of the picture is given up."""
+    """Return (side, side, C) float32, by averaging; the shape of the image is given up."""
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else np.ascontiguousarray(pixels))
     small = np.asarray(image.resize((side, side), Image.Resampling.BOX), np.float32)
     return small.reshape(side, side, -1)
@@ -184,8 +117,3 @@ def _box(values: Gray, rows: int, columns: int) -> Gray:
     area = counts[0][:, None] * counts[1][None, :]
     result: Gray = (sums / (area if values.ndim == 2 else area[:, :, None])).astype(np.float32)
     return result
-
-
-def names_of(looks: Sequence[Look]) -> tuple[str, ...]:
-    """Return the names, each once: halves of one file share theirs."""
-    return tuple(dict.fromkeys(look.name for look in looks))
