@@ -14,10 +14,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from viceversa.data.archives import ArchiveError, Limits, is_archive, safe_path, unpack
+from viceversa.data.archives import ArchiveError, Limits, unpack
 
 FILES = {"set/trainA/1.jpg": b"a" * 700, "set/trainA/ü 2.jpg": b"", "set/trainB/deep/1.jpg": os.urandom(600_000)}
 
@@ -101,15 +99,6 @@ def test_good_archives_come_out_whole(tmp_path: Path, kind: str) -> None:
     assert not list(tmp_path.glob(".*"))
 
 
-def test_only_a_single_folder_at_the_top_is_left_out(tmp_path: Path) -> None:
-    (tmp_path / "a.zip").write_bytes(zipped({"trainA/1.jpg": b"1", "trainB/1.jpg": b"2"}))
-    unpack(tmp_path / "a.zip", tmp_path / "a")
-    assert sorted(tree(tmp_path / "a")) == ["trainA/1.jpg", "trainB/1.jpg"]
-    (tmp_path / "b.zip").write_bytes(zipped({"1.jpg": b"1"}))
-    unpack(tmp_path / "b.zip", tmp_path / "b")
-    assert sorted(tree(tmp_path / "b")) == ["1.jpg"]
-
-
 def test_windows_separators_are_separators(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(zipped({"a\\1.jpg": b"1", "b\\1.jpg": b"2"}))
     unpack(tmp_path / "a.zip", tmp_path / "a")
@@ -148,20 +137,9 @@ def test_names_with_control_characters_are_refused(tmp_path: Path, name: str) ->
     refused(tmp_path, tarred({name: b"1"}), "proper name")
 
 
-@pytest.mark.parametrize("name", ["a/" * 40 + "1.jpg", "x" * 250, ("y" * 200 + "/") * 6 + "1.jpg"])
-def test_endless_paths_are_refused(tmp_path: Path, name: str) -> None:
-    refused(tmp_path, zipped({name: b"1"}), "too long")
-
-
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE])
 def test_links_and_devices_in_tars_are_refused(tmp_path: Path, kind: bytes) -> None:
     refused(tmp_path, tarred({"a": b"1"}, entry("b", kind, "a"), entry("b/c", size=3)), "link or a device")
-
-
-def test_a_file_behind_a_link_goes_nowhere(tmp_path: Path) -> None:
-    (tmp_path / "home").mkdir()
-    refused(tmp_path, tarred({}, entry("d", tarfile.SYMTYPE, str(tmp_path)), entry("d/evil", size=3)), "link or a dev")
-    assert not (tmp_path / "evil").exists()
 
 
 @pytest.mark.parametrize("mode", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO, stat.S_IFSOCK])
@@ -176,29 +154,21 @@ def test_encrypted_zips_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("names", [("a", "a"), ("a", "a/b"), ("a/b", "a")])
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_names_in_each_others_way_are_refused(tmp_path: Path, names: tuple[str, str]) -> None:
-    refused(tmp_path, tarred({}, *(entry(name, size=2) for name in names)), "each other's way")
+    refused(tmp_path, tarred({}, *(entry(name, size=2) for name in names)), "two files of one name")
 
 
-def test_sparse_files_are_refused(tmp_path: Path) -> None:
-    header = bytearray(entry("holes", tarfile.GNUTYPE_SPARSE).tobuf(tarfile.GNU_FORMAT))
-    header[483:495] = b"777777777770"  # the size it claims to have, 64 GB
-    header[148:156] = b" " * 8
-    header[148:156] = b"%06o\0 " % sum(header)
-    refused(tmp_path, bytes(header) + bytes(10240), "with holes")
+BOMBS = {
+    "gz": lambda: gzip.compress(tarred({"bomb": bytes(10**7)})),
+    "bz2": lambda: bz2.compress(tarred({"bomb": bytes(10**7)})),
+    "xz": lambda: lzma.compress(tarred({"bomb": bytes(10**7)})),
+    "zip": lambda: zipped({f"{i}.png": bytes(10**7) for i in range(6)}),
+    "declared": lambda: entry("bomb", size=10**10).tobuf() + bytes(1024),
+}
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
-def test_bombs_in_tars_are_refused_early(tmp_path: Path, pack: object) -> None:
-    body = pack(tarred({"bomb": bytes(10**7)}))  # type: ignore[operator]
-    refused(tmp_path, body, "unpacks to more than")
-
-
-def test_bombs_in_zips_are_refused_early(tmp_path: Path) -> None:
-    refused(tmp_path, zipped({f"{i}.png": bytes(10**7) for i in range(6)}), "unpacks to more than")
-
-
-def test_what_is_declared_too_large_is_refused_before_it_is_written(tmp_path: Path) -> None:
-    refused(tmp_path, entry("bomb", size=10**10).tobuf() + bytes(1024), "unpacks to more than")
+@pytest.mark.parametrize("kind", BOMBS)
+def test_bombs_are_refused_before_they_are_written(tmp_path: Path, kind: str) -> None:
+    refused(tmp_path, BOMBS[kind](), "unpacks to more than")
 
 
 def test_a_zip_that_lies_about_sizes_is_refused(tmp_path: Path) -> None:
@@ -209,12 +179,9 @@ def test_a_zip_that_lies_about_sizes_is_refused(tmp_path: Path) -> None:
     refused(tmp_path, bytes(body), "damaged")
 
 
-def test_a_small_limit_holds(tmp_path: Path) -> None:
-    refused(tmp_path, zipped(FILES), "unpacks to more than 0.1 MB", Limits(size=1000))
-
-
 @pytest.mark.parametrize("packed", [zipped, tarred])
-def test_too_many_entries_are_refused(tmp_path: Path, packed: object) -> None:
+def test_limits_hold(tmp_path: Path, packed: object) -> None:
+    refused(tmp_path, packed(FILES), "unpacks to more than 0.1 MB", Limits(size=1000))  # type: ignore[operator]
     refused(tmp_path, packed({f"{i}": b"" for i in range(30)}), "more than 20 entries", Limits(20))  # type: ignore[operator]
 
 
@@ -237,7 +204,7 @@ def test_headers_that_ask_for_memory_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", PACKERS)
 @pytest.mark.parametrize("part", [0.3, 0.9, 0.98])
 def test_archives_that_are_cut_are_refused(tmp_path: Path, kind: str, part: float) -> None:
-    body = PACKERS[kind](FILES).rstrip(b"\0") if kind == "tar" else PACKERS[kind](FILES)
+    body = PACKERS[kind](FILES).rstrip(b"\0")
     refused(tmp_path, body[: int(part * len(body))], "damaged")
 
 
@@ -251,7 +218,7 @@ def test_a_tar_whose_second_header_is_damaged_has_not_ended(tmp_path: Path, dama
     "body", [b"", b"PK", b"PK\5\6" + bytes(18), b"\x1f\x8b", b"BZh9", b"<html>", bytes(10240), b"\xff" * 999]
 )
 def test_what_is_no_archive_is_refused(tmp_path: Path, body: bytes) -> None:
-    refused(tmp_path, body, "damaged|no files")
+    refused(tmp_path, body, "damaged|no files|web page")
 
 
 def test_a_full_disk_is_not_blamed_on_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,76 +231,3 @@ def test_a_full_disk_is_not_blamed_on_the_archive(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(Path, "mkdir", full)
     with pytest.raises(OSError, match="No space left"):
         unpack(tmp_path / "a.zip", tmp_path / "locked" / "a")
-
-
-def test_what_a_killed_unpacking_left_is_swept_away(tmp_path: Path) -> None:
-    (tmp_path / ".out.123.partial").mkdir()
-    (tmp_path / ".out.123.partial" / "half.jpg").write_bytes(b"half")
-    (tmp_path / "a.zip").write_bytes(zipped({"1.jpg": b"1"}))
-    unpack(tmp_path / "a.zip", tmp_path / "out")
-    assert tree(tmp_path) == {"a.zip": (tmp_path / "a.zip").read_bytes(), "out/1.jpg": b"1"}
-
-
-def test_suffixes() -> None:
-    assert all(is_archive(name) for name in ("a.zip", "A.ZIP", "a.tar.gz", "a.tgz", "x/a.tar.xz"))
-    assert not any(is_archive(name) for name in ("a.gz", "zip", "a.png", "a.zip/x"))
-
-
-GOOD = [packer(FILES) if kind != "zip, lzma" else b"PK" for kind, packer in PACKERS.items()]
-
-
-@given(st.sampled_from(GOOD), st.lists(st.tuples(st.floats(0, 1), st.binary(min_size=1, max_size=8)), max_size=6))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_damaged_archives_are_unpacked_or_refused(
-    tmp_path: Path, body: bytes, damage: list[tuple[float, bytes]]
-) -> None:
-    broken = bytearray(body)
-    for place, bytes_ in damage:  # half of the blows fall on the headers, at either end
-        at = int(place * 4000) - 2000 if len(bytes_) % 2 else int(place * len(broken))
-        broken[at : at + len(bytes_)] = bytes_
-    _unpack_or_refuse(tmp_path, bytes(broken))
-
-
-@given(st.sampled_from([b"", b"PK\3\4", b"PK\5\6", b"\x1f\x8b\x08", b"BZh9", b"\xfd7zXZ\0"]), st.binary(max_size=2000))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_noise_is_refused(tmp_path: Path, magic: bytes, noise: bytes) -> None:
-    _unpack_or_refuse(tmp_path, magic + noise)
-
-
-@given(st.lists(st.tuples(st.text(max_size=20), st.sampled_from([b"0", b"1", b"2", b"5", b"L", b"x"])), max_size=6))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_strange_tars_are_unpacked_or_refused(tmp_path: Path, entries: list[tuple[str, bytes]]) -> None:
-    body = b"".join(
-        entry(name, kind, name, size=600).tobuf(tarfile.GNU_FORMAT, errors="replace") + b"7" * 600 + bytes(424)
-        for name, kind in entries
-    )
-    _unpack_or_refuse(tmp_path, body + bytes(1024))
-
-
-def _unpack_or_refuse(tmp_path: Path, body: bytes) -> None:
-    """No other error than our own, nothing outside of the folder, no links, nothing half done."""
-    home = tmp_path / "home"
-    home.mkdir(exist_ok=True)
-    (home / "a").write_bytes(body)
-    try:
-        unpack(home / "a", home / "out")
-    except ArchiveError:
-        assert not (home / "out").exists()
-    else:
-        assert not any(path.is_symlink() for path in home.rglob("*"))
-        for path in sorted((home / "out").rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        (home / "out").rmdir()
-    assert [path.name for path in home.iterdir()] == ["a"]
-    assert [path.name for path in tmp_path.iterdir()] == ["home"]
-
-
-@given(st.text(alphabet=st.characters(), max_size=40) | st.from_regex(r"([./\\]|\.\.|[a-c]|C:){0,9}", fullmatch=True))
-def test_safe_paths_stay_inside(name: str) -> None:
-    try:
-        path = safe_path(name)
-    except ArchiveError:
-        return
-    inside = os.path.normpath(os.path.join("/home/of/sets", path))
-    assert inside.startswith("/home/of/sets/")
-    assert inside != "/home/of/sets/"

@@ -1,4 +1,4 @@
-"""What `data check` finds: each defect, put into sound pictures one at a time, is named; sound pictures are not."""
+"""What `data check` finds: each defect, put into sound images one at a time, is named; sound images are not."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data.check import CHECKS, Finding, Report, check
-from viceversa.data.check.contact import contact_sheet, spread
+from viceversa.data.check import CHECKS, Finding, Report, check, write_contact_sheet
+from viceversa.data.check.contact import spread
 from viceversa.data.check.copies import joined
-from viceversa.data.check.gap import separability
+from viceversa.data.check.domains import separability
 from viceversa.data.image_data import with_channels
 from viceversa.data.image_io import read_image
 
@@ -23,7 +23,7 @@ SMALL = DataConfig(load=36, crop=32)
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
-def picture(seed: int, side: int = 40) -> np.ndarray:
+def image(seed: int, side: int = 40) -> np.ndarray:
     """Blobs of colour: (side, side, 3) uint8, another one for each seed."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
@@ -36,10 +36,10 @@ def save(path: Path, pixels: np.ndarray, **options: object) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Two worlds of 12 sound pictures each, and 2 test pictures."""
+    """Two domains of 12 sound images each, and 2 test images."""
     for number, (folder, count) in enumerate({"trainA": 12, "trainB": 12, "testA": 2, "testB": 2}.items()):
         for i in range(count):
-            save(tmp_path / folder / f"{i}.png", picture(100 * number + i))
+            save(tmp_path / folder / f"{i}.png", image(100 * number + i))
     return tmp_path
 
 
@@ -57,14 +57,14 @@ def names(finding: Finding) -> set[str]:
     return {Path(file).name for file in finding.files}
 
 
-def test_sound_pictures_are_only_few(root: Path) -> None:
+def test_sound_images_are_only_few(root: Path) -> None:
     found = report(root)
     assert set(kinds(found)) == {"few"}
     assert found.errors == 0
     assert found.note == "unpaired: 12 A, 12 B; test split: 2 A, 2 B"
-    a, _ = found.worlds
+    a, _ = found.domains
     assert (a.train, a.test, a.sizes, a.modes) == (12, 2, {"40x40": 14}, {"RGB": 14})
-    expected = np.mean([picture(seed) for seed in [*range(12), 200, 201]], axis=(0, 1, 2))
+    expected = np.mean([image(seed) for seed in [*range(12), 200, 201]], axis=(0, 1, 2))
     assert np.allclose([a.means[colour] for colour in ("red", "green", "blue")], expected, atol=0.6)
     assert kinds(report(root, quick=True)).keys() == {"few"}
 
@@ -76,7 +76,7 @@ def test_what_is_broken_is_an_error_with_its_reason(root: Path) -> None:
         found = report(root, quick=quick)
         broken = kinds(found)["broken"]
         assert (broken.severity, found.errors, names(broken)) == ("error", 1, {"3.png", "1.png"})
-        assert broken.what == "2 pictures cannot be read: the file is empty; a web page or other text, not a picture"
+        assert broken.what == "2 images cannot be read: the file is empty; a web page or other text, not a picture"
 
 
 def test_a_cut_file_is_found_by_decoding_only(root: Path) -> None:
@@ -86,10 +86,10 @@ def test_a_cut_file_is_found_by_decoding_only(root: Path) -> None:
     assert "broken" not in kinds(report(root, quick=True))
 
 
-def test_flat_faint_and_tiny_pictures(root: Path) -> None:
+def test_flat_faint_and_tiny_images(root: Path) -> None:
     save(root / "trainA" / "one.png", np.full((40, 40, 3), (9, 200, 30), np.uint8))
-    save(root / "trainB" / "dim.png", (picture(5) // 60) + 100)
-    save(root / "trainB" / "line.png", picture(6)[:3])
+    save(root / "trainB" / "dim.png", (image(5) // 60) + 100)
+    save(root / "trainB" / "line.png", image(6)[:3])
     found = kinds(report(root))
     assert (found["flat"].severity, names(found["flat"])) == ("error", {"one.png"})
     assert (found["faint"].severity, names(found["faint"])) == ("warning", {"dim.png"})
@@ -97,34 +97,34 @@ def test_flat_faint_and_tiny_pictures(root: Path) -> None:
 
 
 def test_copies_by_where_they_lie(root: Path) -> None:
-    save(root / "trainA" / "again.bmp", picture(3))  # another format, the same pixels
-    save(root / "testA" / "leak.png", picture(4))
-    save(root / "trainB" / "guest.png", picture(5))
+    save(root / "trainA" / "again.bmp", image(3))  # another format, the same pixels
+    save(root / "testA" / "leak.png", image(4))
+    save(root / "trainB" / "guest.png", image(5))
     found = kinds(report(root))
     assert found["copies"].groups == ((str(root / "trainA/3.png"), str(root / "trainA/again.bmp")),)
     assert found["copies"].severity == "warning"
     assert found["leak"].groups == ((str(root / "trainA/4.png"), str(root / "testA/leak.png")),)
     assert found["leak"].severity == "error"
-    assert found["both-worlds"].groups == ((str(root / "trainA/5.png"), str(root / "trainB/guest.png")),)
+    assert found["both-domains"].groups == ((str(root / "trainA/5.png"), str(root / "trainB/guest.png")),)
 
 
 @pytest.mark.parametrize("how", ["jpeg", "resized", "brighter"])
-def test_near_copies_are_found_and_other_pictures_are_not(root: Path, how: str) -> None:
-    image = Image.fromarray(picture(4, side=64))
-    image.save(root / "trainA" / "4.png")
+def test_near_copies_are_found_and_other_images_are_not(root: Path, how: str) -> None:
+    original = Image.fromarray(image(4, side=64))
+    original.save(root / "trainA" / "4.png")
     if how == "jpeg":
-        image.save(root / "testA" / "leak.jpg", quality=60)
+        original.save(root / "testA" / "leak.jpg", quality=60)
     elif how == "resized":
-        image.resize((48, 48), Image.Resampling.BICUBIC).save(root / "testA" / "leak.jpg", quality=90)
+        original.resize((48, 48), Image.Resampling.BICUBIC).save(root / "testA" / "leak.jpg", quality=90)
     else:
-        image.point(lambda value: min(value + 2, 255)).save(root / "testA" / "leak.jpg", quality=90)
+        original.point(lambda value: min(value + 2, 255)).save(root / "testA" / "leak.jpg", quality=90)
     near = kinds(report(root))["leak-near"]
     assert near.severity == "warning"
     assert names(near) == {"4.png", "leak.jpg"}
 
 
 def test_a_colour_changed_is_no_copy(root: Path) -> None:
-    save(root / "trainA" / "red.png", np.ascontiguousarray(picture(4)[:, :, [1, 0, 2]]))
+    save(root / "trainA" / "red.png", np.ascontiguousarray(image(4)[:, :, [1, 0, 2]]))
     assert not {"copies", "copies-near"} & kinds(report(root)).keys()
 
 
@@ -133,7 +133,7 @@ def test_many_copies_make_one_group_not_many() -> None:
 
 
 def test_traits_of_files_are_told(root: Path) -> None:
-    save(root / "trainA" / "bare.png", picture(50)[:, :, :1].repeat(2, axis=2), pnginfo=None)  # mode LA
+    save(root / "trainA" / "bare.png", image(50)[:, :, :1].repeat(2, axis=2), pnginfo=None)  # mode LA
     found = kinds(report(root))
     assert names(found["transparent"]) == {"bare.png"}
     assert "transparent" not in kinds(report(root, channels_a=4))
@@ -145,19 +145,19 @@ def test_sizes_that_do_not_fit_training(root: Path) -> None:
     assert found["enlarged"].remedy == "train smaller: data.load=36 data.crop=32"
     assert "sharpness" not in found
     for path in (root / "trainB").iterdir():
-        save(path, picture(int(path.stem) + 900, side=90))
+        save(path, image(int(path.stem) + 900, side=90))
     assert "short sides of 40 and 90 pixels become 72" in kinds(report(root, load=72, crop=64))["sharpness"].what
     assert "sharpness" not in kinds(report(root, load=45, crop=40)), "what the remedy leads to is no trouble any more"
     for path in (root / "trainB").iterdir():
-        save(path, picture(int(path.stem) + 900, side=90)[:45])
-    assert "12 of 28 pictures are squeezed to a square (median 1 : 2.00)" in kinds(report(root))["squeezed"].what
+        save(path, image(int(path.stem) + 900, side=90)[:45])
+    assert "12 of 28 images are squeezed to a square (median 1 : 2.00)" in kinds(report(root))["squeezed"].what
     assert "squeezed" not in kinds(report(root, resize="short_side"))
 
 
-def test_uneven_worlds(root: Path) -> None:
+def test_uneven_domains(root: Path) -> None:
     for i in range(12, 60):
-        save(root / "trainB" / f"{i}.png", picture(3000 + i))
-    assert kinds(report(root))["balance"].what.startswith("B has 5 times the pictures of A")
+        save(root / "trainB" / f"{i}.png", image(3000 + i))
+    assert kinds(report(root))["balance"].what.startswith("B has 5 times the images of A")
 
 
 def repaint(root: Path, folder: str, change: Change) -> None:
@@ -166,7 +166,7 @@ def repaint(root: Path, folder: str, change: Change) -> None:
         save(path, change(np.asarray(Image.open(path)), rng))
 
 
-def test_brightness_that_tells_the_worlds_apart(root: Path) -> None:
+def test_brightness_that_tells_the_domains_apart(root: Path) -> None:
     repaint(root, "trainB", lambda pixels, _: (pixels // 3).astype(np.uint8))
     gap = kinds(report(root))["gap"]
     assert "brightness" in gap.what
@@ -190,9 +190,9 @@ def test_light_and_dark_backgrounds(root: Path) -> None:
     assert "generator.mask=true" in background.remedy
 
 
-def test_gray_pictures_in_a_world_of_colour(root: Path) -> None:
+def test_gray_images_in_a_domain_of_colour(root: Path) -> None:
     repaint(root, "testA", lambda pixels, _: pixels[:, :, :1].repeat(3, axis=2))
-    assert kinds(report(root))["gray"].what == "2 of 14 pictures of A have no colour"
+    assert kinds(report(root))["gray"].what == "2 of 14 images of A have no colour"
 
 
 @pytest.mark.parametrize(
@@ -208,11 +208,11 @@ def test_separability_is_the_area_under_the_roc(a: list[float], b: list[float], 
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> Path:
-    """Twenty pairs: bars on a ground, drawn in other colours in the other world."""
+    """Twenty pairs: bars on a ground, drawn in other colours in the other domain."""
     for i in range(20):
         rough = np.random.default_rng(i).integers(0, 256, (14, 14), np.uint8)
         edges = np.asarray(Image.fromarray(rough).resize((64, 64), Image.Resampling.BICUBIC)) > 128
-        pixels = picture(i, side=64)
+        pixels = image(i, side=64)
         save(tmp_path / "A" / f"{i}.png", np.where(edges[:, :, None], pixels, 255 - pixels))
         save(tmp_path / "B" / f"{i}.png", np.where(edges[:, :, None], (30, 60, 90), (220, 200, 140)).astype(np.uint8))
     return tmp_path
@@ -237,21 +237,21 @@ def test_one_mismatched_pair(pairs: Path) -> None:
     assert found["copies"]
 
 
-def test_a_world_that_is_shifted(pairs: Path) -> None:
+def test_a_domain_that_is_shifted(pairs: Path) -> None:
     repaint(pairs, "B", lambda pixels, _: np.roll(pixels, (0, 4), (0, 1)))
     shifted = kinds(report(pairs, layout="paired"))["shifted"]
     assert "B lies off A: +6.2 % of the width, +0.0 % of the height" in shifted.what
 
 
 def test_shapes_and_sizes_of_partners(pairs: Path) -> None:
-    save(pairs / "B" / "0.png", picture(0, side=64)[:40])
+    save(pairs / "B" / "0.png", image(0, side=64)[:40])
     assert names(kinds(report(pairs, layout="paired"))["shapes"]) == {"0.png"}
-    save(pairs / "B" / "0.png", picture(0, side=48))
+    save(pairs / "B" / "0.png", image(0, side=48))
     assert "pair-sizes" in kinds(report(pairs, layout="paired"))
 
 
 def test_files_without_a_partner(pairs: Path) -> None:
-    save(pairs / "A" / "alone.png", picture(77, side=64))
+    save(pairs / "A" / "alone.png", image(77, side=64))
     found = kinds(report(pairs, layout="paired"))["partner"]
     assert (found.severity, names(found)) == ("warning", {"alone.png"})
 
@@ -260,7 +260,7 @@ def test_files_without_a_partner(pairs: Path) -> None:
 
 
 def test_what_takes_no_part(root: Path) -> None:
-    save(root / "extra" / "x.png", picture(1))
+    save(root / "extra" / "x.png", image(1))
     (root / "trainA" / "phone.heic").touch()
     (root / "trainA" / "gone.png").symlink_to("nowhere.png")
     (root / ".hidden").mkdir()
@@ -275,7 +275,7 @@ def kinds_of(findings: tuple[Finding, ...], kind: str) -> Finding:
     return next(finding for finding in findings if finding.kind == kind)
 
 
-def test_no_pictures_are_refused_as_in_training(tmp_path: Path) -> None:
+def test_no_images_are_refused_as_in_training(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no layout recognised"):
         report(tmp_path)
 
@@ -297,19 +297,20 @@ def test_several_processes_find_the_same_as_one(root: Path, monkeypatch: pytest.
 
 def test_findings_come_worst_first_and_as_plain_values(root: Path) -> None:
     (root / "trainA" / "3.png").write_bytes(b"")
-    save(root / "trainA" / "tiny.png", picture(3)[:3])
-    save(root / "trainA" / "again.png", picture(4))
+    save(root / "trainA" / "tiny.png", image(3)[:3])
+    save(root / "trainA" / "again.png", image(4))
     tree = report(root).tree()
     assert [f["severity"] for f in tree["findings"]] == sorted(
         (f["severity"] for f in tree["findings"]), key=["error", "warning", "note"].index
     )
     assert {f["kind"]: f["count"] for f in tree["findings"]}["copies"] == 2
-    assert tree["worlds"][0]["train"] == 14
+    assert tree["domains"][0]["train"] == 14
 
 
-def test_the_contact_sheet_shows_both_worlds_evenly(root: Path) -> None:
+def test_the_contact_sheet_shows_both_domains_evenly(root: Path) -> None:
     (root / "trainA" / "3.png").write_bytes(b"")
-    sheet = np.asarray(contact_sheet(dataclasses.replace(SMALL, root=str(root))))
+    write_contact_sheet(dataclasses.replace(SMALL, root=str(root)), root / "sheet.png")
+    sheet = np.asarray(Image.open(root / "sheet.png"))
     assert sheet.shape[1] > 2 * 5 * 100
     half = sheet.shape[1] // 2
     for part in (sheet[:, :half], sheet[:, half:]):
@@ -320,7 +321,7 @@ def test_the_contact_sheet_shows_both_worlds_evenly(root: Path) -> None:
 
 @pytest.fixture
 def wild(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[hostile.Hostile]]]:
-    """The hostile folder as both worlds, open to a user who is not root."""
+    """The hostile folder as both domains, open to a user who is not root."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as name:
@@ -328,7 +329,7 @@ def wild(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[
         root.chmod(0o755)
         files = hostile.make(root / "A")
         for i in range(4):
-            save(root / "B" / f"{i}.png", picture(i))
+            save(root / "B" / f"{i}.png", image(i))
         yield root, files
 
 
@@ -337,7 +338,7 @@ def test_check_names_each_problem_of_the_hostile_folder(wild: tuple[Path, list[h
     with hostile.ordinary_user():
         found = report(root, test_fraction=0)
     assert len(files) >= 40
-    copies = {"copies", "copies-near"}  # those that are sound show the same picture
+    copies = {"copies", "copies-near"}  # those that are sound show the same image
     named = {
         file: {f.kind for f in found.findings if str(root / "A" / file.name) in f.files} - copies for file in files
     }
@@ -345,7 +346,7 @@ def test_check_names_each_problem_of_the_hostile_folder(wild: tuple[Path, list[h
     assert named == expected | {file: {"tiny", "flat"} for file in files if file.name == "one.png"}
 
 
-def test_right_pictures_come_out_the_right_way_up(wild: tuple[Path, list[hostile.Hostile]]) -> None:
+def test_right_images_come_out_the_right_way_up(wild: tuple[Path, list[hostile.Hostile]]) -> None:
     root, files = wild
     for file in files:
         if file.sound:

@@ -1,217 +1,199 @@
-"""Downloads from a server that breaks off, lies, refuses and misleads."""
+"""Known data sets, from mirrors that break off, lie, refuse and mislead; and from Kaggle."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-import json
-import signal
-import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+import requests
+from test_archives import tarred, tree, zipped
 from web import Site
 
-from support import environment
-from viceversa.data.fetch import transfer
-from viceversa.data.fetch.download import FetchError, Wanted, download
-from viceversa.data.fetch.transfer import CHUNK
+from support import Command
+from viceversa.config import load_config, load_words
+from viceversa.data import download
+from viceversa.data.archives import ArchiveError
+from viceversa.data.catalogue import SETS, KnownSet
+from viceversa.data.download import FetchError, get_set, known
 
-BODY = np.random.default_rng(0).bytes(3 * CHUNK + 1234)
-SHA = hashlib.sha256(BODY).hexdigest()
-
-
-def fetch(target: Path, *mirrors: str, checksum: str | None = None, limit: int = 10**9) -> Path:
-    download(Wanted(mirrors, checksum, limit), target, tries=3, pause=0.001)
-    return target
-
-
-def leftovers(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+FILES = {f"h2z/{split}{domain}/1.jpg": b"image" for split in ("train", "test") for domain in "AB"}
+BODY = np.random.default_rng(0).bytes(700_000)
+SHA = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
+pytestmark = pytest.mark.usefixtures("cache")
 
 
-@pytest.mark.parametrize("checksum", [None, SHA, hashlib.md5(BODY).hexdigest()])
-def test_a_file_arrives(site: Site, tmp_path: Path, checksum: str | None) -> None:
+def fetch(target: Path, *mirrors: str, checksum: str | None = SHA, **more: Any) -> bytes:
+    download.download(mirrors, target, checksum=checksum, **more)
+    assert [path.name for path in target.parent.iterdir() if path.name != "cache"] == [target.name]
+    return target.read_bytes()
+
+
+@pytest.mark.parametrize("checksum", [None, SHA, f"md5:{hashlib.md5(BODY).hexdigest()}"])
+def test_a_file_arrives_and_tells_how_far_it_is(site: Site, tmp_path: Path, checksum: str | None) -> None:
     seen: list[tuple[int, int | None]] = []
-    url = site.put("/set.zip", BODY)
-    download(Wanted([url], checksum), tmp_path / "deep" / "set.zip", progress=lambda *at: seen.append(at))
-    assert (tmp_path / "deep" / "set.zip").read_bytes() == BODY
-    assert leftovers(tmp_path / "deep") == ["set.zip"]
+    url = site.put("/old.zip", to=site.put("/new.zip", BODY))
+    assert fetch(tmp_path / "set.zip", url, checksum=checksum, progress=lambda *at: seen.append(at)) == BODY
     assert seen[-1] == (len(BODY), len(BODY))
     assert seen == sorted(seen)
+    assert fetch(tmp_path / "set.zip", url, checksum=checksum) == BODY
+    assert [path for _, path in site.asked].count("/new.zip") == (1 if checksum else 2)
 
 
-def test_what_is_there_is_not_asked_for_again(site: Site, tmp_path: Path) -> None:
-    url = site.put("/set.zip", BODY)
-    for _ in range(2):
-        fetch(tmp_path / "set.zip", url, checksum=SHA)
-    assert len(site.asked) == 1
-    (tmp_path / "set.zip").write_bytes(b"damaged since")
-    assert fetch(tmp_path / "set.zip", url, checksum=SHA).read_bytes() == BODY
-
-
-@pytest.mark.parametrize("checksum", [None, SHA])
-def test_it_goes_on_where_it_broke_off(site: Site, tmp_path: Path, checksum: str | None) -> None:
-    url = site.put("/set.zip", BODY, breaks=[1000, CHUNK, 5, CHUNK])
-    assert fetch(tmp_path / "set.zip", url, checksum=checksum).read_bytes() == BODY
-    assert [asked for _, _, asked in site.asked] == [
-        None,
-        "bytes=1000-",
-        f"bytes={1000 + CHUNK}-",
-        f"bytes={1005 + CHUNK}-",
-        f"bytes={1005 + 2 * CHUNK}-",
-    ]
-
-
-def test_a_killed_download_leaves_a_part_and_goes_on(site: Site, tmp_path: Path) -> None:
-    url = site.put("/set.zip", BODY, breaks=[2 * CHUNK])
-    code = f"""
-from pathlib import Path
-from viceversa.data.fetch import download as module
-sleep = module.time.sleep
-module.time.sleep = lambda _: (print("broke", flush=True), sleep(60))
-module.download(module.Wanted([{url!r}]), Path({str(tmp_path / "set.zip")!r}))
-"""
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment()) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"broke\n"
-        process.send_signal(signal.SIGKILL)
-    assert leftovers(tmp_path) == ["set.zip.part", "set.zip.part.json"]
-    assert fetch(tmp_path / "set.zip", url).read_bytes() == BODY
-    assert site.asked[-1][2] == f"bytes={2 * CHUNK}-"
-
-
-def test_parts_of_different_versions_are_not_joined(site: Site, tmp_path: Path) -> None:
-    url = site.put("/set.zip", b"old " * CHUNK, breaks=[CHUNK] * 3, ranges=False)
-    with pytest.raises(FetchError, match="broke off"):
-        fetch(tmp_path / "set.zip", url)
-    assert (tmp_path / "set.zip.part").stat().st_size == CHUNK
-    site.put("/set.zip", BODY, tag='"2"')
-    assert fetch(tmp_path / "set.zip", url).read_bytes() == BODY
-
-
-@pytest.mark.parametrize("tag", ["", 'W/"1"'])
-def test_without_a_version_or_a_checksum_it_starts_over(site: Site, tmp_path: Path, tag: str) -> None:
-    url = site.put("/set.zip", BODY, breaks=[CHUNK], tag=tag)
-    assert fetch(tmp_path / "set.zip", url).read_bytes() == BODY
-    assert [asked for _, _, asked in site.asked] == [None, None]
-
-
-def test_a_server_that_refuses_ranges_starts_over(site: Site, tmp_path: Path) -> None:
-    url = site.put("/set.zip", BODY, breaks=[CHUNK], ranges=False)
-    assert fetch(tmp_path / "set.zip", url, checksum=SHA).read_bytes() == BODY
-
-
-def test_a_part_that_is_whole_already_is_taken(site: Site, tmp_path: Path) -> None:
-    url = site.put("/set.zip", BODY)
-    (tmp_path / "set.zip.part").write_bytes(BODY)
-    (tmp_path / "set.zip.part.json").write_text(json.dumps({"url": url, "version": '"1"'}))
-    assert fetch(tmp_path / "set.zip", url).read_bytes() == BODY
-    assert leftovers(tmp_path) == ["set.zip"]
-
-
-def test_a_part_that_is_too_long_is_dropped(site: Site, tmp_path: Path) -> None:
-    url = site.put("/set.zip", BODY)
-    (tmp_path / "set.zip.part").write_bytes(BODY + b"more")
-    (tmp_path / "set.zip.part.json").write_text(json.dumps({"url": url, "version": '"1"'}))
-    assert fetch(tmp_path / "set.zip", url).read_bytes() == BODY
-
-
-@pytest.mark.parametrize("note", ["", "[]", "{}", '{"url": 7}', "{"])
-def test_a_part_of_unknown_origin_is_joined_only_if_a_checksum_tells(site: Site, tmp_path: Path, note: str) -> None:
-    url = site.put("/set.zip", BODY)
-    for checksum in (None, SHA):
-        (tmp_path / "set.zip.part").write_bytes(b"something else")
-        (tmp_path / "set.zip.part.json").write_text(note)
-        assert fetch(tmp_path / f"{checksum}", url, checksum=checksum).read_bytes() == BODY
-        (tmp_path / "set.zip.part").rename(tmp_path / "other.part")
-        (tmp_path / "set.zip.part.json").rename(tmp_path / "other.part.json")
-        assert fetch(tmp_path / "other", url, checksum=checksum).read_bytes() == BODY
-
-
-def test_too_short_a_length_is_noticed_by_the_checksum(site: Site, tmp_path: Path) -> None:
-    url = site.put("/set.zip", BODY, length=CHUNK)
-    with pytest.raises(FetchError, match="checksum differs"):
-        fetch(tmp_path / "set.zip", url, checksum=SHA)
-    assert leftovers(tmp_path) == []
-
-
-def test_too_great_a_length_is_given_up(site: Site, tmp_path: Path) -> None:
-    url = site.put("/set.zip", BODY, length=len(BODY) + 10, tag="")
-    with pytest.raises(FetchError, match=r"broke off .* after 3 tries"):
-        fetch(tmp_path / "set.zip", url)
-    assert not (tmp_path / "set.zip").exists()
-
-
-def test_another_part_than_asked_for_is_refused(site: Site, tmp_path: Path) -> None:
-    url = site.put("/set.zip", BODY, breaks=[CHUNK], shift=1)
-    with pytest.raises(FetchError, match="another part"):
-        fetch(tmp_path / "set.zip", url)
-
-
-def test_the_next_mirror_helps(site: Site, tmp_path: Path) -> None:
+def test_the_next_mirror_or_the_next_try_helps(site: Site, tmp_path: Path) -> None:
     mirrors = [
-        site.put("/gone.zip", b"<!DOCTYPE html>", status=404, kind="text/html"),
+        site.put("/gone.zip", status=404),
         site.put("/page.zip", b"\n <html>please log in</html>"),
-        site.put("/error.zip", status=503),
         site.put("/other.zip", BODY[::-1]),
         "http://127.0.0.1:1/set.zip",
         "nonsense://host/set.zip",
-        site.put("/set.zip", BODY),
+        site.put("/set.zip", BODY, breaks=1),
     ]
-    assert fetch(tmp_path / "set.zip", *mirrors, checksum=SHA).read_bytes() == BODY
-    assert [path for _, path, _ in site.asked].count("/error.zip") == 3
+    assert fetch(tmp_path / "set.zip", *mirrors) == BODY
+    assert [path for _, path in site.asked] == ["/gone.zip", "/page.zip", "/other.zip", "/set.zip", "/set.zip"]
 
 
-def test_a_mirror_goes_on_where_another_broke_off(site: Site, tmp_path: Path) -> None:
-    first = site.put("/first.zip", BODY, breaks=[CHUNK, 0, 0, 0])
-    second = site.put("/second.zip", BODY, tag='"of the second"')
-    assert fetch(tmp_path / "set.zip", first, second, checksum=SHA).read_bytes() == BODY
-    assert site.asked[-1] == ("GET", "/second.zip", f"bytes={CHUNK}-")
-
-
-def test_when_no_mirror_helps_each_is_named_with_its_reason(site: Site, tmp_path: Path) -> None:
-    gone, page = f"{site.address}/gone.zip", site.put("/page.zip", b"<html>")
-    with pytest.raises(FetchError) as caught:
-        fetch(tmp_path / "set.zip", gone, page)
-    assert str(caught.value) == f"{gone}: answers 404 Not Found; {page}: a web page, not the file"
-    with pytest.raises(FetchError, match="no address"):
-        fetch(tmp_path / "set.zip")
-
-
-@pytest.mark.parametrize("length", [None, 5])
-def test_more_than_the_limit_is_refused(site: Site, tmp_path: Path, length: int | None) -> None:
-    url = site.put("/set.zip", BODY, length=length)
-    if length is None:
-        with pytest.raises(FetchError, match=r"0.788 MB, larger than the limit of 0.1 MB"):
-            fetch(tmp_path / "set.zip", url, limit=1000)
-    else:  # a lie does not help: no more than that is read
-        assert fetch(tmp_path / "set.zip", url, limit=1000).read_bytes() == BODY[:5]
-
-
-def test_a_stream_of_unknown_length_stops_at_the_limit(
-    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ({"status": 404}, "answers 404 Not Found"),
+        ({"status": 503}, "answers 503"),
+        ({"breaks": 9}, "broke off"),
+        ({"length": 5}, "checksum differs"),
+        ({"body": BODY[:-1]}, "checksum differs"),
+        ({"body": BODY * 2}, "larger than the limit of 1 MB"),
+        ({"body": BODY * 2, "length": None, "tag": ""}, "larger than the limit"),
+    ],
+)
+def test_a_mirror_that_fails_is_named_with_the_reason(
+    site: Site, tmp_path: Path, how: dict[str, Any], reason: str
 ) -> None:
-    url = site.put("/set.zip", BODY, length=-1)
-    with pytest.raises(FetchError, match="larger than the limit"):
-        fetch(tmp_path / "set.zip", url, limit=1000)
-    assert not list(tmp_path.glob("set.zip.part")) or (tmp_path / "set.zip.part").stat().st_size <= 1000
+    url = site.put("/set.zip", **{"body": BODY, **how})
+    with pytest.raises(FetchError, match=reason) as caught:
+        fetch(tmp_path / "set.zip", url, limit=10**6)
+    assert str(caught.value).startswith(f"{url}: ")
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == []
 
 
-def test_redirections_are_followed(site: Site, tmp_path: Path) -> None:
-    url = site.put("/old.zip", to=site.put("/new.zip", BODY))
-    assert fetch(tmp_path / "set.zip", url).read_bytes() == BODY
+def test_a_way_out_of_encryption_is_refused_without_a_checksum() -> None:
+    answer = SimpleNamespace(url="https://host/set.zip", headers={"Location": "http://host/set.zip"})
+    with pytest.raises(FetchError, match="without encryption"):
+        download._refuse_unencrypted(answer)
+    answer.headers["Location"] = "https://host/other.zip"
+    download._refuse_unencrypted(answer)
 
 
-def test_without_a_network_it_says_so_at_once(tmp_path: Path) -> None:
-    with pytest.raises(FetchError, match=r"nowhere\.invalid/set\.zip: cannot be reached"):
-        download(Wanted(["https://nowhere.invalid/set.zip"]), tmp_path / "set.zip", pause=10**9)
+def test_a_full_disk_is_not_blamed_on_the_mirror(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(requests, "get", full)
+    with pytest.raises(OSError, match="No space left"):
+        fetch(tmp_path / "set.zip", site.put("/set.zip", BODY))
 
 
-def test_a_way_out_of_encryption_is_refused(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plain, real = site.put("/set.zip", BODY), transfer.urlopen
-    monkeypatch.setattr(transfer, "urlopen", lambda _, timeout: real(plain, timeout=timeout))
-    with pytest.raises(FetchError, match=rf"leads to an address without encryption \({plain}\)"):
-        fetch(tmp_path / "set.zip", "https://host/set.zip")
-    assert fetch(tmp_path / "set.zip", "https://host/set.zip", checksum=SHA).read_bytes() == BODY
+def offered(site: Site, body: bytes, **how: Any) -> KnownSet:
+    url = site.put("/h2z.zip", body, **how)
+    return KnownSet("h2z", "horses, zebras", 1, (url,), f"sha256:{hashlib.sha256(body).hexdigest()}", train="cyclegan")
+
+
+def test_a_set_arrives_and_its_archive_may_stay(site: Site, tmp_path: Path) -> None:
+    wanted = offered(site, zipped(FILES))
+    assert get_set(wanted, tmp_path / "sets" / "h2z", keep=True) == tmp_path / "sets" / "h2z"
+    assert tree(tmp_path / "sets") == FILES | {"h2z.zip": zipped(FILES)}
+    asked = len(site.asked)
+    with pytest.raises(FileExistsError, match="there already"):
+        get_set(wanted, tmp_path / "sets" / "h2z")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "h2z.zip").write_bytes(zipped(FILES))
+    get_set(wanted, tmp_path / "other" / "h2z")  # from the archive that is there
+    assert len(site.asked) == asked
+    assert tree(tmp_path / "other") == FILES
+
+
+def test_a_hostile_archive_or_a_larger_one_leaves_nothing(site: Site, tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="leads outside"):
+        get_set(offered(site, tarred({"../evil": b"1"})), tmp_path / "sets" / "h2z")
+    assert [path.name for path in tmp_path.rglob("*") if "cache" not in path.parts] == ["sets", "h2z.zip"]
+    large = dataclasses.replace(offered(site, zipped(FILES) + bytes(2_000_000)), checksum=None)
+    with pytest.raises(FetchError, match=r"larger than the limit of 1\.5 MB"):
+        get_set(large, tmp_path / "h2z")
+
+
+def test_the_root_is_where_the_domains_are(site: Site, tmp_path: Path) -> None:
+    files = FILES | {"readme.txt": b"hello"}
+    assert get_set(offered(site, zipped(files)), tmp_path / "out") == tmp_path / "out" / "h2z"
+    several = files | {f"other/{name}": body for name, body in FILES.items()}
+    assert get_set(offered(site, zipped(several)), tmp_path / "several") == tmp_path / "several"
+
+
+def test_kaggles_sets_are_copied_from_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faces = KnownSet("faces", "faces", 0, kaggle="someone/faces")
+    asked: list[str] = []
+    answers: list[object] = []
+
+    def dataset_download(handle: str) -> str:
+        asked.append(handle)
+        if isinstance(answers[-1], Exception):
+            raise answers[-1]
+        return str(answers[-1])
+
+    monkeypatch.setitem(sys.modules, "kagglehub", SimpleNamespace(dataset_download=dataset_download))
+    (tmp_path / "hub" / "x" / "trainA").mkdir(parents=True)
+    (tmp_path / "hub" / "x" / "trainA" / "1.jpg").write_bytes(b"1")
+    answers.append(tmp_path / "hub")
+    assert get_set(faces, tmp_path / "out") == tmp_path / "out" / "x"
+    assert asked == ["someone/faces"]
+    (tmp_path / "hub" / "1.jpg").symlink_to("/etc/passwd")
+    with pytest.raises(FetchError, match="holds a link"):
+        get_set(faces, tmp_path / "linked")
+    answers.append(RuntimeError("no\nnetwork"))
+    with pytest.raises(FetchError, match=r"kaggle.com/datasets/someone/faces: no network$"):
+        get_set(faces, tmp_path / "linked")
+    monkeypatch.setitem(sys.modules, "kagglehub", None)
+    with pytest.raises(FetchError, match=r'pip install "viceversa\[kaggle\]"'):
+        get_set(faces, tmp_path / "linked")
+    assert not (tmp_path / "linked").exists()
+
+
+def test_the_catalogue_is_sound() -> None:
+    assert len({one.name for one in SETS}) == len(SETS) >= 20
+    for one in SETS:
+        assert bool(one.mirrors) + bool(one.kaggle) == 1 or one.note
+        assert all(url.startswith("https://") for url in one.mirrors)
+        if one.mirrors:
+            assert one.megabytes
+            kind, _, digits = str(one.checksum).partition(":")
+            assert len(digits) == 2 * hashlib.new(kind).digest_size
+        if one.train:
+            source, *overrides = one.train.split()
+            load_config(source, [*overrides, f"data.root={one.name}"])
+
+
+def test_unknown_names_are_guessed() -> None:
+    assert known("horse2zebra").megabytes == 117
+    with pytest.raises(FetchError, match=r"did you mean horse2zebra\?"):
+        known("horse2zebras")
+    with pytest.raises(FetchError, match="register"):
+        get_set(known("cityscapes"), Path("nowhere"))
+
+
+def test_the_command(viceversa: Command, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = viceversa("data", "get")
+    assert all(one.name in listed.stdout for one in SETS)
+    failed = viceversa("data", "get", "horse")
+    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
+
+    from viceversa.cli import data
+
+    monkeypatch.setattr(download, "SETS", (offered(site, zipped(FILES)),))
+    monkeypatch.chdir(tmp_path)
+    data.get_data("h2z")
+    assert load_words(["data.root=datasets/h2z"]).data.root
+    assert (tmp_path / "datasets" / "h2z" / "trainA" / "1.jpg").exists()

@@ -18,7 +18,7 @@ from PIL import Image
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data.image_data import with_channels
 from viceversa.data.layouts import find
-from viceversa.data.prepare.convert import TARGETS, convert, splits_of
+from viceversa.data.prepare.convert import convert, splits_of
 from viceversa.data.prepare.write import bare_name, checked_name
 
 Contents = Mapping[str, Any]
@@ -205,11 +205,3 @@ def test_names_that_clash_or_lead_elsewhere_are_refused(tmp_path: Path) -> None:
     for name in ("../x", "/etc/x", "a/../../x", ".hidden", "a/.hidden", "c:/x", "a\0b", ""):
         with pytest.raises(ValueError, match="no name for a file below the new folder"):
             checked_name(name)
-
-
-def test_every_target_is_documented_on_the_command_line() -> None:
-    from viceversa.cli import preparing
-
-    assert preparing.convert.__doc__
-    for name in TARGETS:
-        assert name in preparing.convert.__doc__
