@@ -14,7 +14,7 @@ from PIL import Image
 from train_in_python import train
 
 import viceversa
-from viceversa.data.folders import list_images
+from viceversa.paths import list_images
 
 
 def translate_folder(model: Path, pictures: Path, out: Path) -> int:

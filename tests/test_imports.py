@@ -14,7 +14,7 @@ import viceversa
 ROOT = Path(viceversa.__file__).parent
 LEVELS = [
     {"config", "files"},
-    {"registry", "devices", "seeds"},
+    {"registry", "devices", "seeds", "paths"},
     {"losses", "nets", "data", "metrics"},
     {"fast_cpu"},
     {"methods", "backends"},
@@ -67,7 +67,7 @@ def test_the_staircase_would_notice() -> None:
     assert LEVEL["nets"] == LEVEL["data"]
 
 
-@pytest.mark.parametrize("unit_name", ["config", "files", "errors", "cli"])
+@pytest.mark.parametrize("unit_name", ["config", "files", "paths", "errors", "cli"])
 def test_the_lowest_steps_need_no_torch(unit_name: str) -> None:
     for path in (p for p in FILES if unit(p) == unit_name):
         assert not {m.split(".")[0] for m in imported(path)} & {"torch", "numpy", "PIL", "safetensors"}

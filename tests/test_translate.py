@@ -17,7 +17,8 @@ from viceversa.nets.base import Generator
 from viceversa.nets.build import build_generator
 from viceversa.nets.layers import set_inference
 from viceversa.nets.vae import VariationalGenerator
-from viceversa.nets.weights import Card, save_generator, weights_file
+from viceversa.nets.weights import Card, save_generator
+from viceversa.paths import weights_file
 from viceversa.translate import Outcome, Wanted, at_size, plan, translate_pictures
 from viceversa.translator import SMALLEST, Translator, margins
 
@@ -373,20 +374,20 @@ def test_a_run_has_directions_and_raw_weights(tmp_path: Path) -> None:
     folder = tmp_path / "weights"
     folder.mkdir()
     with pytest.raises(FileNotFoundError, match=r"not a run, it has no config\.yaml"):
-        weights_file(tmp_path, None, False)
+        weights_file(tmp_path)
     (tmp_path / "config.yaml").touch()
     with pytest.raises(FileNotFoundError, match="has no weights yet"):
-        weights_file(tmp_path, None, False)
+        weights_file(tmp_path)
     for name in ("BtoA", "BtoA.raw"):
         (folder / f"{name}.safetensors").touch()
-    assert weights_file(tmp_path, None, False).name == "BtoA.safetensors"
-    assert weights_file(tmp_path, "BtoA", True).name == "BtoA.raw.safetensors"
+    assert weights_file(tmp_path).name == "BtoA.safetensors"
+    assert weights_file(tmp_path, "BtoA", ema=False).name == "BtoA.raw.safetensors"
     with pytest.raises(ValueError, match="translates BtoA, not AtoB"):
-        weights_file(tmp_path, "AtoB", False)
+        weights_file(tmp_path, "AtoB")
     (folder / "AtoB.safetensors").touch()
-    assert weights_file(tmp_path, None, False).name == "AtoB.safetensors"
+    assert weights_file(tmp_path).name == "AtoB.safetensors"
     with pytest.raises(FileNotFoundError, match="no such run or weights file"):
-        weights_file(tmp_path / "nothing", None, False)
+        weights_file(tmp_path / "nothing")
 
 
 def test_a_weights_file_knows_its_direction(weights: Path, tmp_path: Path) -> None:

@@ -12,12 +12,12 @@ from rich.console import Console
 from viceversa import engine, report
 from viceversa.config import Config, load_config
 from viceversa.data import water2wine
-from viceversa.data.folders import list_images
 from viceversa.data.grid import grid
 from viceversa.data.image_data import Pixels
 from viceversa.data.image_io import read_image, write_image
 from viceversa.files import replacing
 from viceversa.metrics import psnr
+from viceversa.paths import list_images
 from viceversa.translator import Translator
 
 PRESET = "water2wine-small"

@@ -12,7 +12,6 @@ import numpy as np
 
 from viceversa.config import Config, ConfigError, Direction, load_config
 from viceversa.data import find_splits
-from viceversa.data.folders import list_images
 from viceversa.data.image_data import with_channels
 from viceversa.data.image_io import read_image
 from viceversa.data.test_images import TestImages
@@ -26,7 +25,8 @@ from viceversa.metrics import Picture as Shown
 from viceversa.metrics import Tools, make, suited
 from viceversa.metrics.panel import Candidate, Panel
 from viceversa.nets import Generator
-from viceversa.nets.weights import Card, directions, load_generator, weights_file
+from viceversa.nets.weights import Card, load_generator
+from viceversa.paths import directions, list_images, weights_file
 
 Half = Literal["left", "right"]
 
@@ -130,7 +130,7 @@ def _translators(model: Path, raw: bool, best: bool) -> dict[Direction, tuple[Pa
         net, card = load_generator(model)
         found = {card.direction: (model, net, card)}
     else:
-        files = {direction: weights_file(model, direction, raw=raw, best=best) for direction in directions(model)}
+        files = {direction: weights_file(model, direction, ema=not raw, best=best) for direction in directions(model)}
         found = {direction: (path, *load_generator(path)) for direction, path in files.items()}
     for _, net, _ in found.values():
         accelerate(net)

@@ -18,7 +18,8 @@ from viceversa.config import Direction, Inference
 from viceversa.nets import GENERATORS
 from viceversa.nets.base import Discriminator, Generator
 from viceversa.nets.originals import Layers, Original, recognise
-from viceversa.nets.weights import Card, load_generator, save_generator, weights_file
+from viceversa.nets.weights import Card, load_generator, save_generator
+from viceversa.paths import weights_file
 from viceversa.registry import complete
 
 WRAPPERS = re.compile(r"^((module|_orig_mod)\.)+")  # DataParallel and torch.compile put these in front of every key

@@ -29,7 +29,8 @@ from viceversa.data.image_data import (
 from viceversa.data.image_io import Shown, to_image_data
 from viceversa.devices import layout_of
 from viceversa.nets import GENERATORS, Generator, VariationalGenerator
-from viceversa.nets.weights import Card, load_generator, weights_file
+from viceversa.nets.weights import Card, load_generator
+from viceversa.paths import weights_file
 
 SMALLEST = 32  # pixels of a side that the networks see, so that they have something to halve and to mirror
 
@@ -74,7 +75,7 @@ class Translator:
         instead of their moving average, `best` those that scored best in training; `route` computes in another way
         (`with_backend`). Raises FileNotFoundError or ValueError with the remedy.
         """
-        net, card = load_generator(weights_file(Path(path), direction, raw=raw, best=best))
+        net, card = load_generator(weights_file(Path(path), direction, ema=not raw, best=best))
         if direction not in (None, card.direction):
             raise ValueError(f"{path}: translates {card.direction}, not {direction}")
         translator = cls(net, card, device)

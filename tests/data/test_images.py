@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageOps
 
-from viceversa.data.folders import list_images
 from viceversa.data.image_data import ImageData, ImageError, from_tensor, normalise, resize, to_tensor, with_channels
-from viceversa.data.image_io import EXTENSIONS, read_image, write_image
+from viceversa.data.image_io import read_image, write_image
+from viceversa.paths import EXTENSIONS, list_images
 
 
 def noise(*shape: int, seed: int = 0) -> np.ndarray:

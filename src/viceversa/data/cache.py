@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data.datasets import Found, Sample, Split, completed, open_each
-from viceversa.data.folders import list_files
 from viceversa.data.image_data import ImageData, ImageError, Pixels, with_channels
 from viceversa.data.transforms import fitted, prepared
 from viceversa.files import replacing_folder
+from viceversa.paths import list_files
 
 CARD, FORMAT = "cache.json", "viceversa cache 1"
 EVERY = ("channels_a", "channels_b", "test_fraction", "paired_test")  # keys that any cache depends on

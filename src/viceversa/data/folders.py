@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data.datasets import FileSample, Found, Split, matched
-from viceversa.data.image_io import EXTENSIONS, image_size
+from viceversa.data.image_io import image_size
+from viceversa.paths import EXTENSIONS, list_files
 
-log = logging.getLogger("viceversa")
 Files: TypeAlias = tuple[FileSample, ...]
 Places: TypeAlias = tuple[Path, Path]  # of worlds A and B: folders, or single pictures
 WORLDS = (("A", "B"), ("a", "b"), ("X", "Y"), ("x", "y"))
@@ -143,44 +140,3 @@ def _names(data: DataConfig) -> tuple[str, str]:
     names = tuple(Path(world).name for world in (data.a, data.b) if world)
     words = [name for name in names if re.fullmatch(r"[^\W\d_][^\W\d]*", name)]
     return (words[0], words[1]) if len(set(words)) == 2 else ("A", "B")
-
-
-DIGITS = re.compile("([0-9]+)")
-
-
-def list_images(folder: Path) -> list[Path]:
-    """Return the pictures in a folder and its subfolders in natural order (2.png, 10.png), without hidden ones."""
-    return [folder / name for name in list_files(folder)]
-
-
-def list_files(folder: Path) -> list[str]:
-    """Return the same as paths within the folder, with forward slashes; none if there is no such folder."""
-    return list(_walk(folder, "", set())) if folder.is_dir() else []
-
-
-def _walk(folder: Path | str, inside: str, seen: set[str]) -> Iterator[str]:
-    real = os.path.realpath(folder)
-    if real in seen:  # class folders may be links, and a link to a parent must not send us round in circles
-        return
-    seen.add(real)
-    try:
-        with os.scandir(folder) as entries:
-            visible = [entry for entry in entries if not entry.name.startswith(".")]
-    except PermissionError as error:
-        log.warning("skipped: %s: %s", folder, error.strerror)
-        return
-    for entry in sorted(visible, key=lambda entry: natural_key(entry.name)):
-        try:
-            if entry.is_dir():
-                yield from _walk(entry.path, f"{inside}{entry.name}/", seen)
-            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file():
-                yield inside + entry.name
-        except OSError:  # a link that leads to itself
-            log.warning("skipped: %s: a link that leads nowhere", entry.path)
-
-
-def natural_key(name: str) -> tuple[list[str | int], str]:
-    """Return a sort key that compares the numbers within names as numbers."""
-    words: list[str | int] = [*DIGITS.split(name.casefold())]
-    words[1::2] = map(int, words[1::2])
-    return words, name

@@ -22,6 +22,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from viceversa.data import deep
 from viceversa.data.image_data import ImageData, ImageError, Pixels, luminance, on_white, pil_image
 from viceversa.files import replacing
+from viceversa.paths import EXTENSIONS
 
 READABLE = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "PPM")  # no EPS or PDF: those would start other programs
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -208,7 +209,6 @@ def _turn(picture: ImageData, orientation: int) -> ImageData:
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP", ".bmp": "BMP", ".tif": "TIFF"}
 FORMATS |= {".tiff": "TIFF", ".gif": "GIF", ".ppm": "PPM", ".pgm": "PPM"}
-EXTENSIONS = frozenset(FORMATS) | {".npy"}
 OPAQUE = frozenset({".jpg", ".jpeg", ".bmp", ".ppm", ".pgm"})  # formats without alpha
 
 

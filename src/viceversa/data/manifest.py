@@ -11,7 +11,7 @@ from typing import Any
 
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data.datasets import FileSample, Found, Split
-from viceversa.data.image_io import EXTENSIONS
+from viceversa.paths import EXTENSIONS
 
 NAMES = ("manifest.csv", "manifest.tsv", "manifest.jsonl")  # looked for in data.root
 SUFFIXES = frozenset({".csv", ".tsv", ".jsonl"})

@@ -19,8 +19,8 @@ from urllib.parse import unquote, urlsplit
 from viceversa.config import ConfigError
 from viceversa.data.archives import DEFAULT, Limits, is_archive, megabytes, safe_path, unpack
 from viceversa.data.download import FetchError, download, version_of
-from viceversa.data.image_io import EXTENSIONS
 from viceversa.files import cache_folder, locked, replacing
+from viceversa.paths import EXTENSIONS
 
 LISTS = {".csv", ".tsv", ".jsonl", ".json"}
 SUFFIXES = EXTENSIONS | LISTS | {".npy", ".parquet", ".arrow"}  # what a layout may be made of

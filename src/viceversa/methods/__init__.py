@@ -17,7 +17,8 @@ from viceversa.methods.cyclegan import CycleGAN
 from viceversa.methods.cyclegan_vae import CycleGANVAE
 from viceversa.methods.pix2pix import Pix2Pix
 from viceversa.nets import DISCRIMINATORS, GENERATORS
-from viceversa.nets.weights import load_generator, weights_file
+from viceversa.nets.weights import load_generator
+from viceversa.paths import weights_file
 
 METHODS: dict[str, type[Method]] = {
     "cyclegan": CycleGAN,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field, TypeAdapter, ValidationError
@@ -105,34 +105,3 @@ def _refuse_others(card: Card, state: dict[str, Tensor]) -> None:
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise RuntimeError(f"{name}: {found.get(name, 'missing')}, should be {wanted.get(name, 'absent')}")
-
-
-def weights_file(path: Path, direction: Direction | None = None, raw: bool = False, best: bool = False) -> Path:
-    """Return the weights file that a run's folder, or the path itself, stands for.
-
-    Of a run with two directions it is AtoB's unless told; `raw` takes the last weights instead of their moving average,
-    `best` those that scored best during training. Raises FileNotFoundError or ValueError with the remedy.
-    """
-    if path.is_file():
-        return path
-    found = directions(path)
-    if direction is not None and direction not in found:
-        raise ValueError(f"{path}: translates {' and '.join(found)}, not {direction}")
-    if raw and best:
-        raise ValueError("the best weights are kept as a moving average, not raw; ask for one of both")
-    name = f"{'best-' * best}{direction or found[0]}{'.raw' * raw}.safetensors"
-    if best and not (path / "weights" / name).is_file():
-        raise FileNotFoundError(f"{path}: has no best weights; a training keeps them with train.evaluate_every")
-    return path / "weights" / name
-
-
-def directions(run: Path) -> list[Direction]:
-    """Return the directions that a run's folder has weights for; FileNotFoundError, with the remedy, if it has none."""
-    if not run.is_dir():
-        raise FileNotFoundError(f"{run}: there is no such run or weights file")
-    found = [d for d in get_args(Direction) if (run / "weights" / f"{d}.safetensors").is_file()]
-    if not (run / "config.yaml").is_file() and not found:
-        raise FileNotFoundError(f"{run}: not a run, it has no config.yaml; name the folder that a training wrote")
-    if not found:
-        raise FileNotFoundError(f"{run}: has no weights yet; a run writes them with its first checkpoint")
-    return found

@@ -15,7 +15,7 @@ from viceversa.config import Config, Direction, load_config
 from viceversa.data import open_loader
 from viceversa.data.image_data import from_tensor
 from viceversa.data.image_io import to_image_data
-from viceversa.nets.weights import weights_file
+from viceversa.paths import weights_file
 from viceversa.translator import Translator
 
 Pixels: TypeAlias = NDArray[np.uint8]

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from viceversa.config import Direction
-from viceversa.data.folders import list_images
 from viceversa.data.image_data import ImageError
-from viceversa.data.image_io import EXTENSIONS
 from viceversa.devices import pick_device
 from viceversa.engine.distributed import DistInfo
 from viceversa.fast_cpu import fixed_weights
+from viceversa.paths import EXTENSIONS, list_images
 from viceversa.translate.choice import routed
 from viceversa.translate.pipeline import Done
 from viceversa.translate.plan import Job, plan, refuse

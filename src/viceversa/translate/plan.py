@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
-from viceversa.data.folders import list_images
-from viceversa.data.image_io import EXTENSIONS
+from viceversa.paths import EXTENSIONS, list_images
 
 Job: TypeAlias = tuple[Path, Path]
 """A picture, and what its translation is to be called."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from viceversa.data.check.report import Finding, counted
 from viceversa.data.check.survey import Survey
 from viceversa.data.datasets import FileSample, Sample
-from viceversa.data.image_io import EXTENSIONS
+from viceversa.paths import EXTENSIONS
 
 FOREIGN = (
     frozenset(

@@ -12,10 +12,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from viceversa.data.folders import list_images
 from viceversa.data.image_data import ImageData, ImageError, eight_bits, with_channels
 from viceversa.data.image_io import read_image, write_image
 from viceversa.files import replacing_folder
+from viceversa.paths import list_images
 
 LIST = "faces.jsonl"
 SIDES = (320, 1280)  # longest sides in pixels at which YuNet looks: it finds faces of some 10 to 600 pixels

@@ -1,0 +1,87 @@
+"""What the paths that a user names stand for: images in a folder, the weights of a run. Nothing here needs torch."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import get_args
+
+from viceversa.config import Direction
+
+log = logging.getLogger("viceversa")
+
+EXTENSIONS = frozenset([".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".npy"])
+"""Suffixes of images that are read and written."""
+DIGITS = re.compile("([0-9]+)")
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the pictures in a folder and its subfolders in natural order (2.png, 10.png), without hidden ones."""
+    return [folder / name for name in list_files(folder)]
+
+
+def list_files(folder: Path) -> list[str]:
+    """Return the same as paths within the folder, with forward slashes; none if there is no such folder."""
+    return list(_walk(folder, "", set())) if folder.is_dir() else []
+
+
+def _walk(folder: Path | str, inside: str, seen: set[str]) -> Iterator[str]:
+    real = os.path.realpath(folder)
+    if real in seen:  # class folders may be links, and a link to a parent must not send us round in circles
+        return
+    seen.add(real)
+    try:
+        with os.scandir(folder) as entries:
+            visible = [entry for entry in entries if not entry.name.startswith(".")]
+    except PermissionError as error:
+        log.warning("skipped: %s: %s", folder, error.strerror)
+        return
+    for entry in sorted(visible, key=lambda entry: natural_key(entry.name)):
+        try:
+            if entry.is_dir():
+                yield from _walk(entry.path, f"{inside}{entry.name}/", seen)
+            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file():
+                yield inside + entry.name
+        except OSError:  # a link that leads to itself
+            log.warning("skipped: %s: a link that leads nowhere", entry.path)
+
+
+def natural_key(name: str) -> tuple[list[str | int], str]:
+    """Return a sort key that compares the numbers within names as numbers."""
+    words: list[str | int] = [*DIGITS.split(name.casefold())]
+    words[1::2] = map(int, words[1::2])
+    return words, name
+
+
+def weights_file(path: Path, direction: Direction | None = None, ema: bool = True, best: bool = False) -> Path:
+    """Return the weights file that a run's folder, or the path itself, stands for.
+
+    Of a run with two directions it is AtoB's unless told; without `ema` the last weights instead of their moving
+    average, with `best` those that scored best in training. Raises FileNotFoundError or ValueError with the remedy.
+    """
+    if path.is_file():
+        return path
+    found = directions(path)
+    if direction is not None and direction not in found:
+        raise ValueError(f"{path}: translates {' and '.join(found)}, not {direction}")
+    if best and not ema:
+        raise ValueError("the best weights are kept as a moving average only; use --best or --no-ema, not both")
+    name = f"{'best-' * best}{direction or found[0]}{'' if ema else '.raw'}.safetensors"
+    if best and not (path / "weights" / name).is_file():
+        raise FileNotFoundError(f"{path}: has no best weights; a training keeps them with train.evaluate_every")
+    return path / "weights" / name
+
+
+def directions(run: Path) -> list[Direction]:
+    """Return the directions that a run's folder has weights for; FileNotFoundError, with the remedy, if it has none."""
+    if not run.is_dir():
+        raise FileNotFoundError(f"{run}: there is no such run or weights file")
+    found = [d for d in get_args(Direction) if (run / "weights" / f"{d}.safetensors").is_file()]
+    if not (run / "config.yaml").is_file() and not found:
+        raise FileNotFoundError(f"{run}: not a run, it has no config.yaml; name the folder that a training wrote")
+    if not found:
+        raise FileNotFoundError(f"{run}: has no weights yet; a run writes them with its first checkpoint")
+    return found
