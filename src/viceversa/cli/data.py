@@ -42,9 +42,8 @@ def check_data(
 
     \b
     viceversa data check datasets/horse2zebra
-    viceversa data check datasets/facades data.crop=128 --sheet facades.png
+    viceversa data check pix2pix data.root=datasets/facades --quick --sheet facades.png
     viceversa data check data.a=photos data.b=drawings --json
-    viceversa data check pix2pix data.root=datasets/facades --quick --time
     """
     config = _configured(place, overrides or [])
     from viceversa.data import check
@@ -58,11 +57,10 @@ def check_data(
 
         measured = estimate(config)
     if as_json:
-        typer.echo(json.dumps({**report.tree(), **({"time": vars(measured)} if measured else {})}, indent=2))
+        typer.echo(json.dumps(report.tree() | ({"time": vars(measured)} if measured else {}), indent=2))
     else:
         report.show(os.path.expanduser(config.data.root or ""))
-        if measured:
-            typer.echo(f"\ntime: {measured}")
+        typer.echo(f"\ntime: {measured}" if measured else "", nl=bool(measured))
     sys.exit(bool(report.errors))
 
 
@@ -90,7 +88,7 @@ def convert(
     """
     from viceversa.data.prepare.convert import convert as write
 
-    done = write(_data(root=source, layout=layout), out, to, link=link, overwrite=overwrite, track=track)
+    done = write(_data(root=str(source), layout=layout), out, to, link=link, overwrite=overwrite, track=track)
     _conclude(f"{out}: {to}: {done.counts}", done.alone, done.failed)
 
 
@@ -109,12 +107,11 @@ def pair(
     otherwise), or in another layout.
 
     \b
-    viceversa data pair labels photos facades
     viceversa data pair labels photos facades --to csv
     """
     from viceversa.data.prepare.convert import convert as write
 
-    done = write(_data(a=a, b=b, layout="paired"), out, to, link=link, overwrite=overwrite, track=track)
+    done = write(_data(a=str(a), b=str(b), layout="paired"), out, to, link=link, overwrite=overwrite, track=track)
     _conclude(f"{out}: {to}: {done.counts}", done.alone, done.failed)
 
 
@@ -142,7 +139,7 @@ def split(
     """
     from viceversa.data.prepare.split import split_data
 
-    data = _data(root=source, layout=layout)
+    data = _data(root=str(source), layout=layout)
     done = split_data(data, out, test=test, val=val, link=link, overwrite=overwrite, track=track)
     copies = f"; {done.duplicates} copies of others, kept with them" if done.duplicates else ""
     _conclude(f"{done.place}: {done.counts}{copies}", [], done.failed)
@@ -167,7 +164,6 @@ def cache(
 
     \b
     viceversa data cache datasets/h2z h2z-cache
-    viceversa train cyclegan data.root=h2z-cache
     viceversa data cache datasets/h2z h2z-small data.load=72 data.crop=64
     """
     from viceversa.config import load_words
@@ -197,19 +193,15 @@ def crop_faces(
     OUT appears when all is done; its faces.jsonl says what was found in each image, what was dropped, and why.
 
     \b
-    viceversa data faces photos faces
     viceversa data faces frames faces --faces all --margin 0.3 --min-size 100
     """
     from viceversa.data.prepare import faces as found
 
     choice = found.Choice(margin, min_size, largest=faces == "largest")
     done = found.crop_faces(source, out, found.yunet(min_score), choice, overwrite=overwrite, track=track)
-    typer.echo(f"{out}: {done.written} faces of {done.images} images; {out / found.LIST} says where each is from")
-    if dropped := [f"{count} x {reason}" for reason, count in done.dropped.most_common() if count]:
-        typer.echo(f"dropped: {', '.join(dropped)}")
-    for file, reason in done.failed.items():
-        typer.echo(f"viceversa: {file}: {reason}", err=True)
-    sys.exit(bool(done.failed))
+    dropped = ", ".join(f"{count} x {reason}" for reason, count in done.dropped.most_common() if count)
+    dropped = f"; dropped: {dropped}" if dropped else ""
+    _conclude(f"{out}: {done.written} faces of {done.images} images, listed in {found.LIST}{dropped}", [], done.failed)
 
 
 @app.command("get")
@@ -224,7 +216,6 @@ def get_data(
     OUT is datasets/NAME unless named, and appears when all is there. Archives are checked and unpacked safely.
 
     \b
-    viceversa data get
     viceversa data get horse2zebra
     viceversa data get facades datasets/facades
     """
@@ -233,8 +224,7 @@ def get_data(
 
     if name is None or listing:
         for each in SETS:
-            size = f"{each.megabytes:,} MB" if each.megabytes else ""
-            typer.echo(f"{each.name:24}{size:>9}  {each.title}{'  (Kaggle)' if each.kaggle else ''}")
+            typer.echo(each.line)
         return
     wanted, out = known(name), out or Path("datasets", name)
     with transfers() as transfer:
@@ -274,11 +264,10 @@ def _configured(place: str | None, words: list[str]) -> "Config":
     return load_words([*first, *words])
 
 
-def _data(root: Path | None = None, a: Path | None = None, b: Path | None = None, layout: str = "auto") -> "DataConfig":
+def _data(**values: str) -> "DataConfig":
     from viceversa.config import DataConfig
 
-    roots = {name: str(path) for name, path in (("root", root), ("a", a), ("b", b)) if path}
-    return DataConfig(**roots, layout=layout)  # type: ignore[arg-type]  # find() refuses what it does not know
+    return DataConfig(**values)  # type: ignore[arg-type]  # find() refuses a layout that it does not know
 
 
 def _conclude(sentence: str, alone: list[str], failed: Mapping[str, str]) -> None:

@@ -41,6 +41,12 @@ class KnownSet:
     """What else to know; for a set that cannot be downloaded, what to do."""
 
     @property
+    def line(self) -> str:
+        """Name, size and title, for a list."""
+        size = f"{self.megabytes:,} MB" if self.megabytes else ""
+        return f"{self.name:24}{size:>9}  {self.title}{'  (Kaggle)' if self.kaggle else ''}"
+
+    @property
     def archive(self) -> str:
         """The file name of the archive: the set's own name, and the suffix of the mirrors'."""
         return self.name + (".tar.gz" if self.mirrors[0].endswith(".tar.gz") else ".zip")

@@ -199,7 +199,7 @@ def test_a_conversion_that_dies_leaves_nothing_that_looks_complete(pairs: Path, 
 
 def test_names_that_clash_or_lead_elsewhere_are_refused(tmp_path: Path) -> None:
     fill(tmp_path / "in" / "train", {"1.png": 1, "1.jpg": 2}, size=(8, 4))
-    with pytest.raises(ValueError, match=r"another picture is called train/A/1\.png already; rename one"):
+    with pytest.raises(ValueError, match=r"another image is called train/A/1\.png already; rename one"):
         convert(as_data(tmp_path / "in"), tmp_path / "out", "paired")
 
     for name in ("../x", "/etc/x", "a/../../x", ".hidden", "a/.hidden", "c:/x", "a\0b", ""):

@@ -129,7 +129,7 @@ def test_impossible_fractions(tmp_path: Path, part: float) -> None:
 
 def test_side_by_side_files_cannot_be_listed(tmp_path: Path) -> None:
     fill(tmp_path, range(30), size=(8, 4))
-    with pytest.raises(ConfigError, match="lists files of one picture each; write a new folder: --out FOLDER"):
+    with pytest.raises(ConfigError, match="lists files of one image each; write a new folder: --out FOLDER"):
         split_data(DataConfig(root=str(tmp_path)), None)
     assert not (tmp_path / "manifest.csv").exists()
 

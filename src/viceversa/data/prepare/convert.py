@@ -10,37 +10,26 @@ from pathlib import Path
 from viceversa.config import DataConfig
 from viceversa.data.datasets import Found, Split, matched
 from viceversa.data.layouts import find
-from viceversa.data.prepare.listing import MANIFEST, copy_and_list
 from viceversa.data.prepare.sharding import write_shards
-from viceversa.data.prepare.write import Splits, Track, Writer, in_worlds, side_by_side
+from viceversa.data.prepare.write import MANIFEST, Splits, Track, Writer, in_domains, side_by_side
 from viceversa.files import replacing_folder
 
-
-@dataclass(frozen=True)
-class Target:
-    """A layout to write."""
-
-    form: str
-    """What will lie there, for the documentation."""
-    write: Callable[[Splits, Writer], object]
-    pairs: bool = False
-    """Whether it holds nothing but pairs."""
-
-
-TARGETS = {
-    "trainA": Target("trainA/ trainB/ testA/ ...", lambda s, writer: writer.files(in_worlds(s, "{split}{world}"))),
-    "train/A": Target("train/A/ train/B/ ...", lambda s, writer: writer.files(in_worlds(s, "{split}/{world}"))),
-    "paired": Target("the same", lambda s, writer: writer.files(in_worlds(s, "{split}/{world}")), pairs=True),
-    "aligned": Target("train/ test/ ...", lambda s, writer: writer.files(side_by_side(s)), pairs=True),
-    "csv": Target("manifest.csv, pictures/", lambda s, writer: copy_and_list(s, writer, MANIFEST)),
-    "jsonl": Target("manifest.jsonl, pictures/", lambda s, writer: copy_and_list(s, writer, "manifest.jsonl")),
-    "parquet": Target("train-00000-of-00001.parquet ...", write_shards),
+TARGETS: dict[str, Callable[[Splits, Writer], object]] = {
+    "trainA": lambda splits, writer: writer.files(in_domains(splits, "{split}{domain}")),
+    "train/A": lambda splits, writer: writer.files(in_domains(splits, "{split}/{domain}")),
+    "paired": lambda splits, writer: writer.files(in_domains(splits, "{split}/{domain}")),
+    "aligned": lambda splits, writer: writer.files(side_by_side(splits)),
+    "csv": lambda splits, writer: writer.with_manifest(splits, MANIFEST),
+    "jsonl": lambda splits, writer: writer.with_manifest(splits, "manifest.jsonl"),
+    "parquet": write_shards,
 }
+"""How to write each layout."""
+PAIRS = ("paired", "aligned")  # the layouts that hold nothing but pairs
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it went: what was written, which items had no partner, and which failed and why."""
+    """How it went: what was written, which samples had no partner, and which failed and why."""
 
     counts: str
     alone: list[str]
@@ -64,17 +53,16 @@ def convert(
 ) -> Outcome:
     """Write a data set into the folder `out` in the layout `to`, one of TARGETS: whole or not at all.
 
-    Where the layout takes pairs alone, unpaired worlds are paired by name. With `link` files become hard links instead
+    Where the layout takes pairs alone, unpaired domains are paired by name. With `link` files become hard links instead
     of copies. Raises ConfigError or FileNotFoundError for what cannot be read, FileExistsError for an `out` that is in
     the way, and ValueError for names that cannot be used.
     """
-    target = TARGETS[to]
     unpaired = dataclasses.replace(data, layout="unpaired") if data.layout == "paired" else data
     splits = splits_of(find(unpaired)[1])
     alone: list[str] = []
-    if target.pairs or data.layout == "paired":
+    if to in PAIRS or data.layout == "paired":
         splits = {name: _pair(split, alone) for name, split in splits.items()}
-    failed = rewrite(splits, data, out, target.write, link=link, overwrite=overwrite, track=track)
+    failed = rewrite(splits, data, out, TARGETS[to], link=link, overwrite=overwrite, track=track)
     return Outcome(counted(splits, failed), alone, failed)
 
 
@@ -102,7 +90,7 @@ def rewrite(
 
 
 def counted(splits: Splits, failed: Container[str] = ()) -> str:
-    """Say how many pictures the splits hold, without those that failed."""
+    """Say how many images the splits hold, without those that failed."""
     counts = []
     for name, split in splits.items():
         a, b = ([str(item) not in failed for item in items] for items in (split.a, split.b))

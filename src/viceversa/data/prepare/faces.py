@@ -46,8 +46,8 @@ class Crops:
     images: int
     written: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
-    failed: dict[Path, str] = field(default_factory=dict)
-    """Images that could not be read, and why."""
+    failed: dict[str, str] = field(default_factory=dict)
+    """Images that could not be read, and why, each with its name."""
 
 
 def crop_faces(
@@ -82,7 +82,8 @@ def crop_faces(
                 crops.dropped.update(f"face {face['dropped']}" for face in line["faces"] if "dropped" in face)
                 crops.dropped["no face"] += not found
             except ImageError as error:
-                line["failed"] = crops.failed[file] = str(error).removeprefix(f"{file}: ")
+                crops.failed[str(file)] = str(error)
+                line["failed"] = str(error).removeprefix(f"{file}: ")
             listing.write(json.dumps(line) + "\n")
     return crops
 

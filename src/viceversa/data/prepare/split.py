@@ -1,6 +1,6 @@
-"""Dividing pictures into train, val and test: by a hash of the name, what shows the same kept together.
+"""Dividing images into train, val and test: by a hash of the name, what shows the same kept together.
 
-A picture stays on its side when others come or go, and on every machine. A fraction of 5 % for testing gives the very
+An image stays on its side when others come or go, and on every machine. A fraction of 5 % for testing gives the very
 split that training makes by itself when there is none (`data.test_fraction`), but for duplicates.
 """
 
@@ -15,19 +15,19 @@ from pathlib import Path
 from typing import TypeAlias
 
 from viceversa.config import ConfigError, DataConfig
+from viceversa.data.check.copies import joined
 from viceversa.data.datasets import FileSample, Sample, Split, place
 from viceversa.data.layouts import find
 from viceversa.data.prepare.convert import TARGETS, counted, rewrite, splits_of
 from viceversa.data.prepare.encode import encode
-from viceversa.data.prepare.listing import MANIFEST, list_in_place
-from viceversa.data.prepare.write import Splits, Track
+from viceversa.data.prepare.write import MANIFEST, Splits, Track, list_in_place
 
 Unit: TypeAlias = tuple[str, str, tuple[Sample, ...]]  # the split it lies in now; "A", "B" or "AB"; its items
 
 
 @dataclass(frozen=True)
 class Divided:
-    """The splits, and how many pictures (or pairs) are copies of others, and went where those did."""
+    """The splits, and how many images (or pairs) are copies of others, and went where those did."""
 
     splits: Splits
     duplicates: int
@@ -65,21 +65,21 @@ def split_data(
         wanted["test"] = 0.1
     divided = divide(splits, {name: part for name, part in wanted.items() if part is not None})
     if out is not None:
-        write = TARGETS["aligned" if layout == "aligned" else "train/A" if found.train.paired else "trainA"].write
+        write = TARGETS["aligned" if layout == "aligned" else "train/A" if found.train.paired else "trainA"]
         failed = rewrite(divided.splits, data, out, write, link=link, overwrite=overwrite, track=track)
         return Done(out, counted(divided.splits, failed), divided.duplicates, failed)
     root = Path(data.root or "").expanduser()
     path = root / MANIFEST
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path}: there is one already; --overwrite it, or write a new folder: --out FOLDER")
-    list_in_place(divided.splits, root, path)
+    list_in_place(divided.splits, root)
     return Done(path, counted(divided.splits), divided.duplicates, {})
 
 
 def divide(splits: Splits, fractions: Mapping[str, float]) -> Divided:
-    """Divide the training pictures; `fractions` are those of "test" and "val". What has a split already keeps it.
+    """Divide the training images; `fractions` are those of "test" and "val". What has a split already keeps it.
 
-    Pictures of the same content, and those of both worlds under one name, stay together; so do pairs. Of each wanted
+    Images of the same content, and those of both domains under one name, stay together; so do pairs. Of each wanted
     split there is at least one group, if there are enough of them. Raises ConfigError for fractions that leave nothing
     to train on, or that concern a split that exists.
     """
@@ -106,28 +106,21 @@ def _check(splits: Splits, fractions: Mapping[str, float]) -> None:
 def _units(name: str, split: Split) -> list[Unit]:
     if split.paired:
         return [(name, "AB", pair) for pair in zip(split.a, split.b, strict=True)]
-    return [(name, world, (item,)) for world, items in (("A", split.a), ("B", split.b)) for item in items]
+    return [(name, domain, (item,)) for domain, items in (("A", split.a), ("B", split.b)) for item in items]
 
 
 def _groups(units: list[Unit]) -> tuple[list[int], int]:
     """Return for each unit the number that its group has, and how many units are copies of others."""
-    above = list(range(len(units)))
-
-    def top(unit: int) -> int:
-        while above[unit] != unit:
-            above[unit] = unit = above[above[unit]]
-        return unit
-
     contents, names = _by_content(units), _by_name(units)
-    for members in (*contents, *names):
-        for other in members[1:]:
-            one, two = sorted((top(members[0]), top(other)))
-            above[two] = one
-    return [top(unit) for unit in range(len(units))], sum(len(members) - 1 for members in contents)
+    groups = list(range(len(units)))
+    for group in joined([(members[0], other) for members in (*contents, *names) for other in members[1:]]):
+        for unit in group:
+            groups[unit] = group[0]
+    return groups, sum(len(members) - 1 for members in contents)
 
 
 def _by_name(units: list[Unit]) -> Iterable[list[int]]:
-    """Return which units have the same name: those that show the same scene in both worlds."""
+    """Return which units have the same name: those that show the same scene in both domains."""
     named: defaultdict[str, list[int]] = defaultdict(list)
     for number, (_, _, items) in enumerate(units):
         named[unicodedata.normalize("NFC", items[0].name)].append(number)
@@ -154,11 +147,11 @@ def _by_content(units: list[Unit]) -> Iterable[list[int]]:
 def _sides(units: list[Unit], groups: list[int], fractions: Mapping[str, float]) -> dict[int, str]:
     """Return the split of each group."""
     names: dict[int, str] = {}
-    worlds: defaultdict[str, set[int]] = defaultdict(set)
+    domains: defaultdict[str, set[int]] = defaultdict(set)
     sides: dict[int, str] = {}
-    for (now, world, items), group in zip(units, groups, strict=True):
+    for (now, domain, items), group in zip(units, groups, strict=True):
         names[group] = min(names.get(group, items[0].name), items[0].name)
-        worlds[world].add(group)
+        domains[domain].add(group)
         if now != "train":
             sides[group] = now
     free = sorted(names.keys() - sides.keys(), key=lambda group: (place(names[group]), names[group]))
@@ -169,7 +162,7 @@ def _sides(units: list[Unit], groups: list[int], fractions: Mapping[str, float])
             if limit <= place(names[group]) < limit + fraction:
                 sides[group] = name
             limit += fraction
-    for members in worlds.values():  # as few pictures as there may be, each world has its part in every split
+    for members in domains.values():  # as few images as there may be, each domain has its part in every split
         own = [group for group in free if group in members]
         for name in (*fractions, "train"):
             spare = [group for group in own if Counter(sides[other] for other in own)[sides[group]] > 1]
@@ -181,5 +174,5 @@ def _sides(units: list[Unit], groups: list[int], fractions: Mapping[str, float])
 def _split(members: list[Unit], paired: bool) -> Split:
     if paired:
         return Split(tuple(a for _, _, (a, _) in members), tuple(b for _, _, (_, b) in members), paired=True)
-    a, b = (tuple(items[0] for _, own, items in members if own == world) for world in "AB")
+    a, b = (tuple(items[0] for _, own, items in members if own == domain) for domain in "AB")
     return Split(a, b)

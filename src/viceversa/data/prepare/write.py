@@ -1,8 +1,10 @@
-"""Writing a data set into a folder: copies, hard links or PNGs, by names that stay inside the folder."""
+"""Writing a data set into a folder: copies, hard links or PNGs, by names that stay inside it; and manifests."""
 
 from __future__ import annotations
 
+import csv
 import errno
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,17 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeAlias
 
-from viceversa.data.datasets import Sample, Split
+from viceversa.config import ConfigError
+from viceversa.data.datasets import FileSample, Sample, Split
 from viceversa.data.image_data import ImageError
 from viceversa.data.prepare.encode import Encoded, encode, encode_pair
+from viceversa.files import replacing
 
-Splits: TypeAlias = Mapping[str, Split]  # by "train", "val", "test": those that hold pictures
-PICTURES = "pictures/{split}/{world}"  # where the pictures of a manifest go
+Splits: TypeAlias = Mapping[str, Split]  # by "train", "val", "test": those that hold images
+IMAGES = "pictures/{split}/{domain}"  # where the images of a manifest go
+MANIFEST = "manifest.csv"  # where a data set's own list is looked for
 
 
 @dataclass(frozen=True)
 class Job:
-    """A file to write: the picture of one item, or of two side by side. `target` is its path without the suffix."""
+    """A file to write: the image of one sample, or of two side by side. `target` is its path without the suffix."""
 
     target: str
     items: tuple[Sample, ...]
@@ -34,16 +39,16 @@ Jobs: TypeAlias = list[Job]
 Track: TypeAlias = Callable[[Jobs, int], Iterable[Job]]
 
 
-def in_worlds(splits: Splits, pattern: str) -> Jobs:
-    """Plan a file for each item; `pattern` says where those of a split and world go, such as `{split}{world}`.
+def in_domains(splits: Splits, pattern: str) -> Jobs:
+    """Plan a file for each sample; `pattern` says where those of a split and domain go, such as `{split}{domain}`.
 
-    Both pictures of a pair are called as that of A.
+    Both images of a pair are called as that of A.
     """
     return [
-        Job(f"{pattern.format(split=name, world=world)}/{bare_name(named, name, named_world)}", (item,))
+        Job(f"{pattern.format(split=name, domain=domain)}/{bare_name(named, name, named_domain)}", (sample,))
         for name, split in splits.items()
-        for world, items, named_world in (("A", split.a, "A"), ("B", split.b, "A" if split.paired else "B"))
-        for item, named in zip(items, split.a if split.paired else items, strict=True)
+        for domain, samples, named_domain in (("A", split.a, "A"), ("B", split.b, "A" if split.paired else "B"))
+        for sample, named in zip(samples, split.a if split.paired else samples, strict=True)
     ]
 
 
@@ -56,9 +61,9 @@ def side_by_side(splits: Splits) -> Jobs:
     ]
 
 
-def bare_name(item: Sample, split: str, world: str) -> str:
-    """Return an item's name, without the folders that a manifest of ours puts its pictures in."""
-    return item.name.removeprefix(PICTURES.format(split=split, world=world) + "/")
+def bare_name(sample: Sample, split: str, domain: str) -> str:
+    """Return a sample's name, without the folders that a manifest of ours puts its images in."""
+    return sample.name.removeprefix(IMAGES.format(split=split, domain=domain) + "/")
 
 
 @dataclass
@@ -81,19 +86,24 @@ class Writer:
     def files(self, jobs: Jobs) -> dict[Job, str]:
         """Write a file for each job that can be done, and return where.
 
-        Raises ValueError for two pictures of one name, for names that lead out of the folder, and for links that the
-        file system refuses.
+        Raises ValueError for two images of one name, for names that lead out of the folder, and for links that the file
+        system refuses.
         """
         written = {}
         for job, encoded in self.encoded(jobs):
             file = checked_name(job.target) + encoded.suffix
             path = self.folder / file
             if os.path.lexists(path):
-                raise ValueError(f"{job.items[0]}: another picture is called {file} already; rename one of the two")
+                raise ValueError(f"{job.items[0]}: another image is called {file} already; rename one of the two")
             path.parent.mkdir(parents=True, exist_ok=True)
             self._put(path, encoded.content)
             written[job] = file
         return written
+
+    def with_manifest(self, splits: Splits, name: str) -> None:
+        """Write the images, and a manifest beside them. A pair of which one could not be written is left out."""
+        files = {job.items[0]: file for job, file in self.files(in_domains(splits, IMAGES)).items()}
+        write_manifest(self.folder / name, splits, files)
 
     def _put(self, path: Path, content: bytes | Path) -> None:
         if isinstance(content, bytes):
@@ -114,5 +124,44 @@ def checked_name(name: str) -> str:
     parts = PurePosixPath(name).parts
     strange = PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive or "\0" in name
     if not parts or strange or any(part.startswith(".") for part in parts):
-        raise ValueError(f"{name!r}: no name for a file below the new folder; rename the picture")
+        raise ValueError(f"{name!r}: no name for a file below the new folder; rename the image")
     return name
+
+
+def list_in_place(splits: Splits, root: Path) -> None:
+    """Write a manifest of images where they are into their root, with paths relative to it.
+
+    Raises ConfigError for what is no file of its own, or lies outside.
+    """
+    samples = [sample for split in splits.values() for sample in (*split.a, *split.b)]
+    write_manifest(root / MANIFEST, splits, {sample: _relative(sample, root) for sample in samples})
+
+
+def write_manifest(path: Path, splits: Splits, files: Mapping[Sample, str]) -> None:
+    """Write CSV or JSON lines, as the suffix says. Names that are not UTF-8 are written as the bytes that they are."""
+    header = ("a", "b", "split")
+    with replacing(path) as partial, partial.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+        if path.suffix == ".jsonl":
+            file.writelines(json.dumps(dict(zip(header, row, strict=True))) + "\n" for row in _rows(splits, files))
+        else:
+            csv.writer(file, lineterminator="\n").writerows([header, *_rows(splits, files)])
+
+
+def _rows(splits: Splits, files: Mapping[Sample, str]) -> Iterator[tuple[str, str, str]]:
+    """Yield a, b and split; "" where there is none."""
+    for name, split in splits.items():
+        if split.paired:
+            both = ((files.get(a), files.get(b)) for a, b in zip(split.a, split.b, strict=True))
+            yield from ((a, b, name) for a, b in both if a and b)
+        else:
+            yield from ((files[sample], "", name) for sample in split.a if sample in files)
+            yield from (("", files[sample], name) for sample in split.b if sample in files)
+
+
+def _relative(sample: Sample, root: Path) -> str:
+    if not isinstance(sample, FileSample) or sample.half:
+        raise ConfigError(f"{sample}: a manifest lists files of one image each; write a new folder: --out FOLDER")
+    path = os.path.relpath(sample.path, root).replace(os.sep, "/")
+    if path.startswith("../"):
+        raise ConfigError(f"{sample}: lies outside {root}; write a new folder: --out FOLDER")
+    return path
