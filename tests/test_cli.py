@@ -1,10 +1,11 @@
-"""The command line through real processes. Each costs seconds, so they are few and share one small run."""
+"""The command line in real processes. Each costs seconds, so they are few and share one small run."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,8 +23,6 @@ from support import Command, environment
 from viceversa.cli import main
 from viceversa.config import ConfigError, load_config, presets
 from viceversa.errors import one_line
-from viceversa.nets.build import build_generator
-from viceversa.nets.weights import Card, save_generator
 
 GOLDEN = Path(__file__).parent / "golden"
 ORIGINAL = GOLDEN / "generator_resnet_9blocks_instance_ngf8.pth"
@@ -32,21 +31,10 @@ TINY = [
     *("generator.width=4", "generator.blocks=1", "discriminator.width=4", "discriminator.layers=2"),
     *("data.load=32", "data.crop=32", "data.workers=1", "train.decay=2 steps"),
 ]
-COMMANDS = [
-    "train",
-    "translate",
-    "demo",
-    "import",
-    "report",
-    "compare",
-    "grid",
-    "doctor",
-    "info",
-    "config",
-    "presets",
-    "data",
-]  # as --help lists them
 FOUR = [*TINY, "train.length=4 steps"]
+TRAIN = ["train", "cyclegan", "data.root=data", "run=run", *FOUR, "generator.mask=true"]
+COMMANDS = ["train", "translate", "evaluate", "demo", "import", "report", "doctor", "compare", "grid", "info"]
+COMMANDS += ["config", "presets", "data"]
 
 
 def refused(result: subprocess.CompletedProcess[str], status: int) -> str:
@@ -60,14 +48,12 @@ def refused(result: subprocess.CompletedProcess[str], status: int) -> str:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory, viceversa: Command) -> Path:
-    """A folder with `data`, and `run` trained on it; what the commands said is in `made` and `trained`."""
+    """A folder with `data`, and `run` trained on it."""
     lab = tmp_path_factory.mktemp("lab")
     made = viceversa("data", "make", "water2wine", "data", "--size", 32, "--count", 8, "--test", 2, cwd=lab)
     assert made.returncode == 0, made.stderr
-    assert made.stdout == "data: water2wine, 8 + 8 to train, 2 + 2 to test; paired_test=true knows the answer\n"
-    trained = viceversa("train", "cyclegan", "data.root=data", "run=run", *FOUR, "generator.mask=true", cwd=lab)
-    assert trained.returncode == 0, trained.stderr
-    assert trained.stderr == ""
+    trained = viceversa(*TRAIN, cwd=lab)
+    assert (trained.returncode, trained.stderr) == (0, "")
     assert trained.stdout.splitlines()[-1] == "run: trained; try: viceversa translate run PICTURES OUT"
     return lab
 
@@ -79,59 +65,88 @@ def test_help_version_and_no_arguments(viceversa: Command) -> None:
     helped = viceversa("--help")
     assert (helped.returncode, helped.stderr) == (0, "")
     assert viceversa("-h").stdout == viceversa().stdout == helped.stdout
-    for command in COMMANDS:
-        assert f"\n  {command} " in helped.stdout
+    assert set(COMMANDS) <= set(re.findall(r"^  ([a-z]+) ", helped.stdout.partition("Commands:")[2], re.M))
     assert viceversa("--version").stdout == f"viceversa {package.__version__}\n"
 
 
-@pytest.mark.parametrize(
-    "words",
-    [*COMMANDS, "presets copy", "data make"],
-)
+@pytest.mark.parametrize("words", [*COMMANDS, "presets copy", "data make"])
 def test_help_of_a_command_is_short_and_plain(words: str, viceversa: Command) -> None:
     helped = viceversa(*words.split(), "--help")
     assert (helped.returncode, helped.stderr) == (0, "")
     assert helped.stdout.startswith("Usage: ")
     assert max(map(len, helped.stdout.splitlines())) <= 80
-    for noise in ("<bool>", "<str>", "<path>", "--no-", "None", "\\b", "\b", "╭", "..."):
-        assert noise not in re.sub(r"(\[ARGS\]|\[KEY=VALUE\]|{INPUT}|{RUN\|OUT\.html})\.\.\.", "", helped.stdout)
+    for noise in ("<bool>", "<str>", "<path>", "None", "\\b", "\b", "╭"):
+        assert noise not in helped.stdout
+
+
+WITHOUT_TORCH = """
+import sys
+sys.argv[0] = "viceversa"
+sys.modules["torch"] = None  # to import it is an error
+from viceversa.cli import main
+main()
+"""
 
 
 @pytest.mark.parametrize(
-    ("words", "message"),
+    ("words", "status", "message"),
     [
-        ("trian", "no such command 'trian'; did you mean 'train'?"),
-        ("train --fast", "no such option: --fast; see "),
-        ("info", "missing argument 'RUN|WEIGHTS'; see "),
-        ("presets", "missing command; see "),
-        ("data make water2wine x --size big", "invalid value for '--size': "),
-        ("train cyclgan", "cyclgan: neither a preset nor a YAML file; did you mean cyclegan?"),
-        ("train trian.lr=1", "trian: no such key; did you mean train?"),
-        ("translate run in out --samples 0", "invalid value for '--samples': "),
-        ("import a.pth b.safetensors --direction AtoC", "invalid value for '--direction': "),
-        ("presets show pix2pic", "pix2pic: there is no such preset; did you mean pix2pix?"),
+        ("trian", 2, "no such command 'trian'; did you mean 'train'?"),
+        ("train --fast", 2, "no such option: --fast; see "),
+        ("info", 2, "missing argument 'RUN|WEIGHTS'; see "),
+        ("presets", 2, "missing command; see "),
+        ("data make water2wine x --size big", 2, "invalid value for '--size': "),
+        ("train cyclgan", 2, "cyclgan: neither a preset nor a YAML file; did you mean cyclegan?"),
+        ("train runs/none", 2, "runs/none: "),
+        ("train runs/lr=0.1", 2, "runs/lr=0.1: "),
+        ("train trian.lr=1", 2, "trian: no such key; did you mean train?"),
+        ("train", 2, "no pictures given: set data.root=FOLDER"),
+        ("train data.root=Here", 1, "Here: no such folder; did you mean here?"),
+        ("train data.a=here data.b=there", 1, "there: no such folder"),
+        ("train data.root=here init.AtoB=G.safetensors", 1, "G.safetensors: no such file"),
+        ("train data.root=here run=none --fork new", 2, "none: no run that could be forked"),
+        ("demo out lr=1", 2, "lr: no such key; did you mean train.lr?"),
+        ("translate none in out", 1, "none: no such run or weights file"),
+        ("report here", 1, "here: not a run"),
+        ("info none", 1, "none: no such run or weights file"),
+        ("import a.pth b.safetensors --direction AtoC", 2, "invalid value for '--direction': "),
+        ("presets show pix2pic", 2, "pix2pic: there is no such preset; did you mean pix2pix?"),
     ],
 )
-def test_a_wrong_command_is_one_line_and_status_2(words: str, message: str, viceversa: Command) -> None:
-    assert refused(viceversa(*words.split()), 2).startswith(message)
+def test_cheap_mistakes_are_one_line_and_do_not_wait_for_torch(
+    words: str, status: int, message: str, viceversa: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "here").mkdir()
+    said = viceversa(*words.split(), cwd=tmp_path, python=("-c", WITHOUT_TORCH))
+    assert refused(said, status).startswith(message)
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
+
+
+def test_a_run_that_is_being_trained_is_refused_without_torch(viceversa: Command, tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    with FileLock(tmp_path / ".lock"):
+        code = f"import viceversa.files; viceversa.files.PATIENCE = 0\n{WITHOUT_TORCH}"
+        said = viceversa("train", f"data.root={tmp_path}", "run=.", cwd=tmp_path, python=("-c", code))
+    assert refused(said, 2).startswith(".: another process is training in it")
 
 
 def test_presets(viceversa: Command, tmp_path: Path) -> None:
     listed = viceversa("presets", "list").stdout.splitlines()
     assert [line.split()[0] for line in listed] == list(presets())
     assert viceversa("presets", "show", "cyclegan").stdout == presets()["cyclegan"].read_text("utf-8")
-    copied = viceversa("presets", "copy", "cyclegan", "my.yaml", cwd=tmp_path)
-    assert copied.stdout == "my.yaml: written; try: viceversa train my.yaml data.root=FOLDER\n"
-    assert load_config(tmp_path / "my.yaml") == load_config("cyclegan")
-    assert "my.yaml: exists already" in refused(viceversa("presets", "copy", "cyclegan", "my.yaml", cwd=tmp_path), 1)
+    copied = viceversa("presets", "copy", "cyclegan", "my lr=1.yaml", cwd=tmp_path)
+    assert "viceversa train 'my lr=1.yaml' data.root=FOLDER\n" in copied.stdout
+    assert load_config(tmp_path / "my lr=1.yaml") == load_config("cyclegan")
+    again = viceversa("presets", "copy", "cyclegan", "my lr=1.yaml", cwd=tmp_path)
+    assert refused(again, 1).startswith("my lr=1.yaml: exists already")
 
 
 @pytest.mark.parametrize("words", ["train ", "config ", "presets show ", "presets copy "])
 def test_the_shell_completes_presets_without_torch(words: str, viceversa: Command) -> None:
     line = f"viceversa {words}pix"
     env = {"_VICEVERSA_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
-    code = "import sys; sys.argv[0] = 'viceversa'; sys.modules['torch'] = None; from viceversa.cli import main; main()"
-    assert viceversa(python=("-c", code), **env).stdout.split() == ["pix2pix"]
+    assert viceversa(python=("-c", WITHOUT_TORCH), **env).stdout.split() == ["pix2pix"]
 
 
 def test_the_installed_command_is_the_module(viceversa: Command) -> None:
@@ -153,21 +168,77 @@ def test_only_our_own_messages_are_shortened(capsys: pytest.CaptureFixture[str],
     assert ends(ConfigError("seed: no"), "viceversa.config") == "2 viceversa: seed: no\n"
     assert ends(ValueError("two\n lines"), "viceversa.translate") == "1 viceversa: two lines\n"
     assert ends(OSError(28, "No space left", "x.pt"), "torch") == "1 viceversa: x.pt: no space left\n"
-    with pytest.raises(ValueError, match="internal"):
-        ends(ValueError("internal"), "torch.nn")
-    with pytest.raises(ValueError, match="internal"):
-        ends(ValueError("internal"), "viceversa_of_somebody_else")
-    with pytest.raises(RuntimeError, match="bug"):
-        ends(RuntimeError("bug"), "viceversa.translate")
+    for error, module in (
+        (ValueError("internal"), "torch.nn"),
+        (ValueError("internal"), "viceversa_of_somebody_else"),
+        (RuntimeError("internal"), "viceversa.translate"),
+    ):
+        with pytest.raises(type(error), match="internal"):
+            ends(error, module)
     monkeypatch.setenv("VICEVERSA_DEBUG", "1")
     with pytest.raises(ConfigError, match="seed: no"):
         ends(ConfigError("seed: no"), "viceversa.config")
 
 
-def test_a_closed_pipe_is_no_error(viceversa: Command) -> None:
-    command = f"'{sys.executable}' -m viceversa presets list | true"
-    said = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=environment())
-    assert said.stderr == ""
+def test_ctrl_c_is_answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> dict[str, str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("viceversa.config.preset_titles", interrupted)
+    monkeypatch.setattr(sys, "argv", ["viceversa", "presets", "list"])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert (end.value.code, capsys.readouterr().err) == (130, "viceversa: interrupted\n")
+
+
+# --- output that nobody reads, and names that are no text
+
+
+def shell(command: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
+    """Run a line of bash, in which V is viceversa."""
+    command = f'V() {{ {shlex.quote(sys.executable)} -m viceversa "$@"; }}; {command}'
+    return subprocess.run(["bash", "-c", command], capture_output=True, cwd=cwd, env=environment(), timeout=600)
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "stderr"),
+    [
+        ("V presets list | true; exit ${PIPESTATUS[0]}", 0, b""),
+        ("V config | head -1 >/dev/null; exit ${PIPESTATUS[0]}", 0, b""),
+        ("V presets list >&-", 0, b""),
+        ("V presets show cut 2>&-", 0, b""),
+        ("V presets list >/dev/full", 1, b"viceversa: standard output: no space left on device\n"),
+        ("V presets show none 2>/dev/full", 2, b""),
+    ],
+)
+def test_a_reader_may_go_away(line: str, status: int, stderr: bytes, tmp_path: Path) -> None:
+    said = shell(line, tmp_path)
+    assert (said.returncode, said.stderr) == (status, stderr)
+
+
+def test_work_is_done_whoever_reads(lab: Path) -> None:
+    words = shlex.join([*TRAIN[:3], "run=unread", *FOUR, "train.log_every=1 step"])
+    for number, to in enumerate([">/dev/full 2>/dev/full", "| true", ">&- 2>&-"], 1):
+        said = shell(f"V {words} {to}; exit ${{PIPESTATUS[0]}}", lab)
+        assert (said.returncode, said.stderr) == (0, b""), to
+        assert (lab / "unread" / "weights" / "AtoB.safetensors").stat().st_size
+        (lab / "unread").rename(lab / f"unread{number}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+def test_a_name_that_is_no_text_goes_everywhere(lab: Path, tmp_path: Path) -> None:
+    (tmp_path / os.fsdecode(b"caf\xe9")).symlink_to(lab / "data")
+    words = shlex.join(["train", "cyclegan", "data.root=" + os.fsdecode(b"caf\xe9"), *FOUR])
+    said = shell(f"V {words}", tmp_path)
+    assert (said.returncode, said.stderr) == (0, b"")
+    assert b"runs/cyclegan-caf\xe9: trained" in said.stdout, "named as the link is, not after where it leads"
+    run = tmp_path / "runs" / os.fsdecode(b"cyclegan-caf\xe9")
+    assert load_config(run).data.root == os.fsdecode(b"caf\xe9")
+    for command in ("info", "train"):
+        again = shell(f"V {command} {shlex.quote(str(run))}", tmp_path)
+        assert (again.returncode, again.stderr) == (0, b"")
+    assert shell("V info nowhere$'\\xe9'", tmp_path).stderr.startswith(b"viceversa: nowhere\xe9: ")
 
 
 # --- train, info, config
@@ -182,58 +253,33 @@ def test_config_prints_what_can_be_loaded(viceversa: Command, tmp_path: Path) ->
     assert "  # Weight of the L1 distance between G(x) and y, lambda in the paper.\n  l1: 100" in said.stdout
 
 
-def test_missing_data_is_one_line(viceversa: Command, lab: Path) -> None:
-    said = viceversa("train", "cyclegan", "data.root=dat", *FOUR, cwd=lab)
-    assert refused(said, said.returncode).startswith("dat: no such folder; did you mean data?")
-    assert said.returncode in (1, 2)
-    assert not (lab / "runs").exists(), "nothing is left behind"
-
-
-def test_train_leaves_a_run(lab: Path) -> None:
+def test_train_leaves_a_run_and_continues_it(viceversa: Command, lab: Path) -> None:
     run = lab / "run"
     assert load_config(run).run == "run"
     assert [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()] == [4]
-    assert {p.name for p in (run / "weights").iterdir()} == {
-        f"{name}.safetensors" for name in ("AtoB", "BtoA", "AtoB.raw", "BtoA.raw")
-    }
-
-
-def test_the_same_command_again_says_that_it_is_done(viceversa: Command, lab: Path) -> None:
-    before = load_file(lab / "run" / "weights" / "AtoB.safetensors")
-    again = viceversa("train", "cyclegan", "data.root=data", "run=run", *FOUR, "generator.mask=true", cwd=lab)
-    assert again.returncode == 0, again.stderr
-    assert "run: has all its 4 steps; a longer train.length goes on" in again.stdout
-    after = load_file(lab / "run" / "weights" / "AtoB.safetensors")
+    before = load_file(run / "weights" / "AtoB.safetensors")
+    assert viceversa(*TRAIN, cwd=lab).returncode == 0
+    after = load_file(run / "weights" / "AtoB.safetensors")
     assert all((after[name] == before[name]).all() for name in before | after)
     changed = viceversa("train", "run", "train.lr=1", cwd=lab)
-    told = "run: was trained with other values (train.lr 0.0002 -> 1.0); choose another folder"
-    assert refused_last(changed).startswith(told)
+    assert changed.returncode == 2
+    assert "train.lr 0.0002 -> 1.0" in changed.stderr
 
 
-def refused_last(result: subprocess.CompletedProcess[str]) -> str:
-    assert result.returncode == 2
-    return result.stderr.removeprefix("viceversa: ")
+def test_a_run_whose_name_looks_like_a_key(viceversa: Command, lab: Path) -> None:
+    named = viceversa(*TRAIN[:3], "run=runs/lr=0.1", *FOUR, cwd=lab)
+    assert "viceversa translate runs/lr=0.1 PICTURES OUT" in named.stdout
+    again = viceversa("train", "runs/lr=0.1", "train.length=5 steps", cwd=lab)
+    assert again.returncode == 0, again.stderr
+    assert load_config(lab / "runs/lr=0.1").train.length.amount == 5
+    assert "step 5 of 5" in viceversa("info", "runs/lr=0.1", cwd=lab).stdout
 
 
 def test_info(viceversa: Command, lab: Path) -> None:
     run = viceversa("info", "run", cwd=lab).stdout
-    assert "cyclegan" in run
-    assert "step 4" in run
-    assert "patches of 34 x 34 px" in run
-    weights = viceversa("info", "run/weights/BtoA.safetensors", cwd=lab).stdout
-    assert "BtoA" in weights.splitlines()[0]
-
-
-def test_ctrl_c_is_answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def interrupted() -> dict[str, str]:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("viceversa.config.preset_titles", interrupted)
-    monkeypatch.setattr(sys, "argv", ["viceversa", "presets", "list"])
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert (end.value.code, capsys.readouterr().err) == (130, "viceversa: interrupted\n")
+    for fact in ("cyclegan", "step 4", "patches of 34 x 34 px"):
+        assert fact in run
+    assert "BtoA" in viceversa("info", "run/weights/BtoA.safetensors", cwd=lab).stdout.splitlines()[0]
 
 
 def test_ctrl_c_saves_and_continues(viceversa: Command, lab: Path) -> None:
@@ -258,15 +304,15 @@ def test_ctrl_c_saves_and_continues(viceversa: Command, lab: Path) -> None:
     assert step >= 5
     again = viceversa(*words[:-2], f"train.length={step + 1} steps", cwd=lab)
     assert again.returncode == 0, again.stderr
-    assert f"long: continues after step {step} of {step + 1}" in again.stdout
+    assert f"step {step + 1} of {step + 1}" in viceversa("info", "long", cwd=lab).stdout
 
 
-# --- translate
+# --- translate, import and what can be done with it
 
 
-def shown(path: Path) -> Image.Image:
+def size_of(path: Path) -> tuple[int, int]:
     with Image.open(path) as image:
-        return image.copy()
+        return image.size
 
 
 def test_translate_a_folder_with_a_broken_file(viceversa: Command, lab: Path) -> None:
@@ -275,120 +321,66 @@ def test_translate_a_folder_with_a_broken_file(viceversa: Command, lab: Path) ->
     for name, size in (("a.png", (30, 20)), ("deep/b.jpg", (65, 41))):
         Image.fromarray(np.full((*size[::-1], 3), 99, np.uint8)).save(photos / name)
     (photos / "bad.png").write_text("<html>")
-    said = viceversa("translate", "run", "photos", "out", "--save-mask", "--direction", "BtoA", cwd=lab)
+    words = ["translate", "run", "photos", "out", "--save-mask", "--direction", "BtoA"]
+    said = viceversa(*words, cwd=lab)
     assert said.returncode == 1
-    assert said.stderr == "viceversa: photos/bad.png: a web page or other text, not a picture\n"
-    assert said.stdout == "out: 2 translated BtoA as 4 files, 1 failed\n"
-    assert {str(path.relative_to(lab / "out")): shown(path).size for path in (lab / "out").rglob("*.*")} == {
-        **{"a.png": (30, 20), "a.mask.png": (30, 20)},
-        **{"deep/b.jpg": (65, 41), "deep/b.mask.png": (65, 41)},
-    }
+    assert said.stderr.startswith("viceversa: photos/bad.png: ")
+    made = {str(path.relative_to(lab / "out")): size_of(path) for path in (lab / "out").rglob("*.*")}
+    small, large = (30, 20), (65, 41)
+    assert made == {"a.png": small, "a.mask.png": small, "deep/b.jpg": large, "deep/b.mask.png": large}
     (photos / "bad.png").unlink()
-    again = viceversa("translate", "run", "photos", "out", "--save-mask", "--direction", "BtoA", cwd=lab)
+    before = {path: path.stat().st_mtime_ns for path in (lab / "out").rglob("*.*")}
+    again = viceversa(*words, cwd=lab)
     assert (again.returncode, again.stderr) == (0, "")
-    assert again.stdout == "out: 0 translated BtoA\n2 there already; --overwrite replaces them\n"
-
-
-def test_translate_a_file_and_a_glob_by_a_weights_file(viceversa: Command, lab: Path) -> None:
-    weights = "run/weights/AtoB.safetensors"
-    single = viceversa("translate", weights, "data/testA/00000.png", "one.jpg", cwd=lab)
-    assert (single.returncode, single.stdout, single.stderr) == (0, "one.jpg: 1 translated AtoB\n", "")
-    assert (lab / "one.jpg").read_bytes().startswith(b"\xff\xd8"), "a JPEG, as its name says"
-    assert shown(lab / "one.jpg").size == (32, 32)
-    globbed = viceversa("translate", weights, "data/test*/*1.png", "globbed", "--overwrite", cwd=lab)
-    assert globbed.stdout == "globbed: 2 translated AtoB\n"
-    assert {str(p.relative_to(lab / "globbed")) for p in (lab / "globbed").rglob("*.png")} == {
-        "testA/00001.png",
-        "testB/00001.png",
-    }
-    wrong = viceversa("translate", weights, "data", "x", "--direction", "BtoA", cwd=lab)
-    assert refused(wrong, 1) == f"{weights}: translates AtoB, not BtoA"
-
-
-def test_translate_at_another_size_and_in_several_ways(viceversa: Command, lab: Path) -> None:
-    spec = {"name": "resnet_vae", "width": 4, "blocks": 0, "latent": 4, "norm": "instance"}
-    net = build_generator(spec, 3, 3, size=32)
-    save_generator(lab / "vae.safetensors", net, Card(spec, 3, 3, 32, "AtoB", "running", {}))
-    picture, other = "data/testA/00000.png", "data/testA/00001.png"
-    sampled = viceversa("translate", "vae.safetensors", picture, "many", "--samples", 2, "--size", 40, cwd=lab)
-    assert (sampled.returncode, sampled.stdout, sampled.stderr) == (0, "many: 1 translated AtoB as 2 files\n", "")
-    assert {path.name: shown(path).size for path in (lab / "many").iterdir()} == {
-        **{"00000.1.png": (40, 40), "00000.2.png": (40, 40)},
-    }
-    words = ["translate", "vae.safetensors", picture]
-    reseeded = viceversa(*words, "seeded", "--samples", 2, "--size", 40, "--seed", 1, cwd=lab)
-    assert reseeded.returncode == 0
-    pairs = [(path.read_bytes(), (lab / "seeded" / path.name).read_bytes()) for path in (lab / "many").iterdir()]
-    assert all(one != two for one, two in pairs)
-    walked = viceversa(*words, "walk", "--interpolate", other, cwd=lab)
-    assert walked.returncode == 0, walked.stderr
-    assert len(list((lab / "walk").iterdir())) == 8
-    plain = viceversa("translate", "run", picture, "none", "--samples", 2, cwd=lab)
-    assert refused(plain, 1).startswith("the generator resnet is not variational")
-    assert refused(viceversa(*words, "none", "--seed", 1, cwd=lab), 1).startswith("--seed goes with --samples")
-    assert not (lab / "none").exists()
-
-
-# --- import, and what can be done with it
+    assert {path: path.stat().st_mtime_ns for path in (lab / "out").rglob("*.*")} == before
 
 
 def test_import_translate_info_and_train_on(viceversa: Command, lab: Path) -> None:
     said = viceversa("import", ORIGINAL, "theirs.safetensors", "--direction", "BtoA", cwd=lab)
     assert (said.returncode, said.stderr) == (0, "")
-    assert said.stdout == "theirs.safetensors: resnet, 3 to 3 channels, BtoA\n"
     assert "blocks 9" in viceversa("info", "theirs.safetensors", cwd=lab).stdout
-    translated = viceversa("translate", "theirs.safetensors", "data/testB", "theirs", cwd=lab)
-    assert translated.stdout == "theirs: 2 translated BtoA\n"
+    assert viceversa("translate", "theirs.safetensors", "data/testB", "theirs", cwd=lab).returncode == 0
+    assert len(list((lab / "theirs").iterdir())) == 2
     same = [word for word in TINY if not word.startswith("generator")] + ["generator.width=8", "generator.blocks=9"]
     words = ["train", "cyclegan", "data.root=data", "init.BtoA=theirs.safetensors", "train.length=2 steps"]
-    trained = viceversa(*words, *same, "run=tuned", "train.lr=1e-9", cwd=lab)
+    trained = viceversa(*words, *same, "run=tuned", "train.lr=1e-9", "train.ema=0", cwd=lab)
     assert trained.returncode == 0, trained.stderr
     before = load_file(lab / "theirs.safetensors")
-    after = load_file(lab / "tuned" / "weights" / "BtoA.raw.safetensors")
+    after = load_file(lab / "tuned" / "weights" / "BtoA.safetensors")
     assert all(np.allclose(before[name], after[name], rtol=0, atol=1e-7) for name in before | after)
     other = viceversa(*words, *same, "generator.blocks=2", "run=other", cwd=lab)
-    assert refused(other, 2) == "init.BtoA=theirs.safetensors: is of another generator; set generator.blocks=9"
+    assert refused(other, 2).endswith("set generator.blocks=9")
     assert not (lab / "other").exists()
 
 
 @pytest.mark.parametrize(
-    ("source", "target", "message"),
+    ("source", "target"),
     [
-        (ORIGINAL, "x.pth", "x.pth: weights files end in .safetensors"),
-        (ORIGINAL, "there.safetensors", "there.safetensors: exists already; --overwrite replaces it"),
-        (GOLDEN / "discriminator_basic_instance_ndf8.pth", "x.safetensors", "{}: is a discriminator; only generators"),
-        ("garbage.pth", "x.safetensors", "{}: not a file of weights alone: damaged, or with more than tensors in it"),
-        ("unknown.pth", "x.safetensors", "{}: backbone.weight: the first key of a layout that is not known"),
-        ("none.pth", "x.safetensors", "{}: no such file or directory"),
+        (ORIGINAL, "x.pth"),
+        (ORIGINAL, "there.safetensors"),
+        (GOLDEN / "discriminator_basic_instance_ndf8.pth", "x.safetensors"),
+        ("garbage.pth", "x.safetensors"),
+        ("unknown.pth", "x.safetensors"),
+        ("none.pth", "x.safetensors"),
     ],
     ids=["suffix", "exists", "discriminator", "garbage", "unknown", "missing"],
 )
 def test_what_cannot_be_imported_is_one_line(
-    source: Path | str, target: str, message: str, viceversa: Command, tmp_path: Path
+    source: Path | str, target: str, viceversa: Command, tmp_path: Path
 ) -> None:
     (tmp_path / "garbage.pth").write_bytes(b"PK\x03\x04 and so on")
     (tmp_path / "there.safetensors").write_text("mine")
     torch.save({"backbone.weight": torch.zeros(1)}, tmp_path / "unknown.pth")
     said = viceversa("import", source, target, cwd=tmp_path)
-    assert refused(said, 1).startswith(message.format(source))
+    assert refused(said, 1).startswith((str(source), target))
     assert (tmp_path / "there.safetensors").read_text() == "mine"
     assert not (tmp_path / "x.safetensors").exists()
 
 
-def test_an_import_can_replace(viceversa: Command, tmp_path: Path) -> None:
-    (tmp_path / "there.safetensors").write_text("mine")
-    assert viceversa("import", ORIGINAL, "there.safetensors", "--overwrite", cwd=tmp_path).returncode == 0
-    assert len(load_file(tmp_path / "there.safetensors")) > 9
-
-
 def test_a_run_is_reported_and_shown_in_a_figure(lab: Path, viceversa: Command) -> None:
-    told = viceversa("report", "run", cwd=lab)
-    assert (told.returncode, told.stderr) == (0, "")
-    assert re.fullmatch(r"run/report\.html: written, \d\.\d MB\n", told.stdout)
+    assert viceversa("report", "run", cwd=lab).returncode == 0
+    assert (lab / "run" / "report.html").stat().st_size
     drawn = viceversa("grid", "run", "--rows", 2, "--columns", "input,AtoB,mask", "--out", "figure.png", cwd=lab)
-    assert drawn.stderr == ""
-    assert drawn.returncode == 0
-    assert drawn.stdout.startswith("figure.png: ")
-    assert drawn.stdout.endswith(" dpi\n")
+    assert (drawn.returncode, drawn.stderr) == (0, "")
+    assert size_of(lab / "figure.png")
     assert "no such column" in refused(viceversa("grid", "run", "--columns", "x", "--out", "x.png", cwd=lab), 1)
-    assert "two runs or more" in refused(viceversa("compare", "run", "page.html", cwd=lab), 1)

@@ -13,8 +13,8 @@ import viceversa
 
 ROOT = Path(viceversa.__file__).parent
 LEVELS = [
-    {"config", "files"},
-    {"registry", "devices", "seeds", "paths"},
+    {"config"},
+    {"files", "registry", "devices", "seeds", "paths"},
     {"losses", "nets", "data", "metrics"},
     {"fast_cpu"},
     {"methods", "backends"},

@@ -1,17 +1,20 @@
-"""What the command line says when something goes wrong: one line on stderr, and an exit status."""
+"""What the command line says, whoever listens: its output, its errors of one line, its exit status."""
 
 from __future__ import annotations
 
+import codecs
+import errno
+import io
 import os
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, TextIO
 
 import typer
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # click's, which typer does not hand on
-
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 and SIGINT's number."""
@@ -49,6 +52,55 @@ def saved_when_interrupted(run: str) -> Iterator[None]:
     except Interrupted as stop:
         typer.echo(f"viceversa: {run}: saved; the same command again continues", err=True)
         sys.exit(128 + stop.signum)
+
+
+class _Output(io.FileIO):
+    """A stream whose reader may go away (a closed pipe, a dead terminal, a full disk): the work goes on without it."""
+
+    lost: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data) or 0
+        except OSError as error:
+            self.lost = error
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())  # for libraries that write there themselves, too
+            os.close(nowhere)
+            return memoryview(data).nbytes
+
+
+def outlive_readers() -> None:
+    """Let the program write to standard output and error whatever becomes of them, and any file name."""
+    codecs.register_error("viceversa", _spell)
+    sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
+
+
+def refuse_lost_output() -> None:
+    """Raise OSError if standard output could not be stored; a reader that went away has seen what it wanted."""
+    sys.stdout.flush()
+    lost = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(lost, _Output) and lost.lost and lost.lost.errno not in (errno.EPIPE, errno.EIO):
+        raise OSError(lost.lost.errno, os.strerror(lost.lost.errno or 0), "standard output")
+
+
+def _lasting(stream: TextIO | None) -> TextIO:
+    if stream is None:  # closed before we began
+        return open(os.devnull, "w", encoding="utf-8")
+    try:
+        raw = _Output(stream.fileno(), "w", closefd=False)
+    except (OSError, ValueError):  # no file of the system, as in a notebook
+        return stream
+    buffered = stream.line_buffering if isinstance(stream, io.TextIOWrapper) else True
+    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, "viceversa", line_buffering=buffered)
+
+
+def _spell(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Write a name's bytes as they are where they are no text, and escape what the terminal cannot show."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.backslashreplace_errors(error)
 
 
 def _is_for_the_user(error: Exception) -> bool:

@@ -7,9 +7,13 @@ import glob
 import hashlib
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
+
+from viceversa.config import ConfigError
 
 
 @contextmanager
@@ -92,6 +96,45 @@ def locked(path: Path) -> Iterator[None]:
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
         yield
+
+
+PATIENCE = 15.0
+"""Seconds to wait for a run's lock: a killed process's data workers notice within five that it has gone."""
+
+
+@contextmanager
+def lock_run(run: Path) -> Iterator[None]:
+    """Keep others from training in the same folder while the block runs; raise ConfigError if it is taken.
+
+    The lock goes with the process, however that ends; only its background workers may hold it some seconds longer, so
+    it is waited for. On NFS it works between machines where the server supports flock (NFSv4 does).
+    """
+    from filelock import FileLock, Timeout
+
+    lock, note = FileLock(run / ".lock"), run / ".lock"
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except Timeout:
+        holder = note.read_text("utf-8", "replace").strip()
+        by = f" ({holder})" if holder else ""
+        raise ConfigError(
+            f"{run}: another process is training in it{by}; choose another folder with run=FOLDER"
+        ) from None
+    try:
+        note.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", "utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def require(path: Path, kind: str = "") -> Path:
+    """Return the path; raise FileNotFoundError, with what is called nearly so, if nothing is there."""
+    if path.exists():
+        return path
+    siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = get_close_matches(path.name, siblings, n=1)
+    kind = kind or ("file" if path.suffix else "folder")
+    raise FileNotFoundError(f"{path}: no such {kind}" + (f"; did you mean {path.parent / close[0]}?" if close else ""))
 
 
 def _says_full(error: BaseException | None) -> bool:

@@ -1,4 +1,4 @@
-"""What a run, a weights file or a configuration is, in words."""
+"""A run, a weights file or a configuration, described."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def describe(path: Path) -> str:
     elif path.is_file():
         facts = _weights(path)
     else:
-        raise FileNotFoundError(f"{path}: there is no such run or weights file")
+        raise FileNotFoundError(f"{path}: no such run or weights file")
     width = max(map(len, facts))
     return "\n".join(f"{name:{width}}  {value}" for name, value in facts.items())
 
@@ -40,7 +40,7 @@ def resolved(config: Config) -> str:
 def _run(path: Path) -> dict[str, str]:
     if not (path / "config.yaml").is_file():
         raise FileNotFoundError(f"{path}: not a run, it has no config.yaml")
-    config = load_config(path / "config.yaml")
+    config = methods.resolve(load_config(path))
     with torch.device("meta"):
         method = methods.build(config)
     checkpoints = found(path / "checkpoints")

@@ -12,9 +12,9 @@ import pytest
 import torch
 from trees import assert_equal_runs, final_state
 
-from viceversa import engine
+from viceversa import engine, files
 from viceversa.config import ConfigError, load_config
-from viceversa.engine import checkpoint, folder
+from viceversa.engine import checkpoint
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.folder import locked
 
@@ -22,7 +22,7 @@ CONSTANT = ["train.schedule=constant", "train.decay=0 steps"]
 
 
 def test_two_processes_do_not_train_in_one_folder(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "PATIENCE", 0)
+    monkeypatch.setattr(files, "PATIENCE", 0)
     config = tiny("pix2pix")
     with (
         locked(Path(config.run), DistInfo()),
@@ -38,7 +38,7 @@ def test_the_lock_of_a_killed_process_is_no_obstacle(tmp_path: Path, monkeypatch
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
         assert other.stdout
         other.stdout.readline()
-        monkeypatch.setattr(folder, "PATIENCE", 0)
+        monkeypatch.setattr(files, "PATIENCE", 0)
         with pytest.raises(ConfigError, match="another process"), locked(tmp_path, DistInfo()):
             pass
         other.kill()

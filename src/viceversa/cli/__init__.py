@@ -7,7 +7,6 @@ Exit status: 0 done; 1 something could not be done; 2 wrong command or configura
 """
 
 import importlib
-import os
 import sys
 from typing import Annotated, Optional
 
@@ -15,14 +14,15 @@ import typer
 
 from viceversa.cli import config, data, evaluate, report, showing, train, translate
 from viceversa.cli.options import LAYOUT, option
-from viceversa.errors import INTERRUPTED, one_line
+from viceversa.errors import INTERRUPTED, one_line, outlive_readers
 
 app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=LAYOUT)
 
 
 def main() -> None:
     """Run the command line."""
-    sys.path.append(os.getcwd())  # as `python -m` does: generator.name=my_lab:Mine may lie beside the user's data
+    sys.path.append("")  # as `python -m` does: generator.name=my_lab:Mine may lie beside the user's data
+    outlive_readers()
     with one_line():
         status = app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0
         if status == INTERRUPTED:  # so typer answers Ctrl-C, without a word

@@ -1,22 +1,47 @@
-"""`viceversa config`, `viceversa presets` and `viceversa info`."""
+"""`viceversa config`, `viceversa info` and `viceversa presets`."""
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from viceversa.cli.options import Model, Overrides, Preset, Source, argument, group
+from viceversa.cli.options import Model, Overrides, Preset, Source, argument, echo, group, words
 
-presets = group("List, show or copy the ready-made configurations.")
+presets = group("List, show or copy the presets.")
+
+
+def show_config(source: Source = None, overrides: Overrides = None) -> None:
+    """Print all keys with their values and meaning.
+
+    \b
+    viceversa config
+    viceversa config pix2pix data.root=datasets/facades > facades.yaml
+    """
+    from viceversa.config import load_words
+
+    config = load_words(words(source, overrides))
+    from viceversa.info import resolved
+
+    echo(resolved(config).rstrip("\n"))
+
+
+def info(model: Model) -> None:
+    """Describe a run or a weights file.
+
+    Prints its method, networks, number of parameters, receptive field, and the steps done.
+    """
+    from viceversa.info import describe
+
+    echo(describe(model))
 
 
 @presets.command("list")
 def list_presets() -> None:
-    """List the presets, a line each."""
+    """List the presets with a line about each."""
     from viceversa.config import preset_titles
 
-    for name, title in preset_titles().items():
-        typer.echo(f"{name:20}  {title}")
+    echo("\n".join(f"{name:20}  {title}" for name, title in preset_titles().items()))
 
 
 @presets.command("show")
@@ -24,7 +49,7 @@ def show_preset(name: Preset) -> None:
     """Print a preset as it stands."""
     from viceversa.config import preset_text
 
-    typer.echo(preset_text(name), nl=False)
+    echo(preset_text(name).rstrip("\n"))
 
 
 @presets.command("copy")
@@ -33,29 +58,4 @@ def copy_preset(name: Preset, target: Annotated[Path, argument("FILE")]) -> None
     from viceversa import config
 
     path = config.copy_preset(name, target)
-    typer.echo(f"{path}: written; try: viceversa train {path} data.root=FOLDER")
-
-
-def info(model: Model) -> None:
-    """Say what a run or a weights file is.
-
-    Its method, networks, parameters, receptive field, and the steps done.
-    """
-    from viceversa.info import describe
-
-    typer.echo(describe(model))
-
-
-def show_config(source: Source = None, overrides: Overrides = None) -> None:
-    """Print all keys, their values and meaning.
-
-    \b
-    viceversa config
-    viceversa config pix2pix data.root=datasets/facades > facades.yaml
-    """
-    from viceversa.config import load_words
-
-    config = load_words([*filter(None, [source]), *(overrides or [])])
-    from viceversa.info import resolved
-
-    typer.echo(resolved(config), nl=False)
+    typer.echo(f"{path}: written; try: viceversa train {shlex.quote(str(path))} data.root=FOLDER")

@@ -14,7 +14,7 @@ def evaluate(
     model: Annotated[Optional[Path], argument("RUN|WEIGHTS")] = None,
     overrides: Overrides = None,
     metrics: Annotated[str, option(metavar="LIST", help="kid, fid[inception], psnr, ... with commas between.")] = "",
-    extractor: Annotated[str, option(help="Network of FID and KID: efficientnet-lite0 or inception.")] = "",
+    extractor: Annotated[str, option(metavar="NAME", help="Of FID and KID: efficientnet-lite0 or inception.")] = "",
     weights: Annotated[Optional[Path], option(metavar="FILE", help="The extractor's weights.")] = None,
     data: Annotated[Optional[Path], option(metavar="ROOT", help="Another data set than the run's.")] = None,
     raw: Annotated[bool, option("--raw", help="Judge the last weights, not their moving average.")] = False,

@@ -1,4 +1,4 @@
-"""What the commands' declarations share: arguments, options, progress."""
+"""What the commands share: arguments, options, progress bars."""
 
 import os
 import sys
@@ -26,24 +26,54 @@ def preset_names(incomplete: str) -> list[str]:
 
 
 def argument(metavar: str, **more: Any) -> Any:
-    """Return an argument that shows in the usage line; the command's docstring says what it is."""
+    """Return an argument that appears in the usage line; the command's docstring explains it."""
     return typer.Argument(metavar=metavar, hidden=True, show_default=False, **more)
 
 
 def option(*names: str, help: str, metavar: str | None = None, show: bool = False, **more: Any) -> Any:
-    """Return an option whose default is only shown where it tells something."""
+    """Return an option whose default is only shown where it is informative."""
     return typer.Option(*names, help=help, metavar=metavar, show_default=show, **more)
+
+
+def words(source: Optional[str], overrides: Optional[list[str]]) -> list[str]:
+    """Return the preset or file, if one was typed, and the KEY=VALUE words after it."""
+    return [*filter(None, [source]), *(overrides or [])]
+
+
+def _existing(context: typer.Context, path: Optional[Path]) -> Optional[Path]:
+    """Refuse a path that does not exist before torch is imported."""
+    if path is not None and not context.resilient_parsing:
+        from viceversa.files import require
+
+        require(path, "run or weights file")
+    return path
+
+
+def _run(context: typer.Context, path: Path) -> Path:
+    """Refuse what is no run before torch is imported."""
+    _existing(context, path)
+    if not context.resilient_parsing and not (path / "config.yaml").is_file():
+        raise FileNotFoundError(f"{path}: not a run, it has no config.yaml")
+    return path
+
+
+def echo(text: str) -> None:
+    """Print what a command was asked for; raise OSError if it could not be stored."""
+    from viceversa.errors import refuse_lost_output
+
+    typer.echo(text)
+    refuse_lost_output()
 
 
 Source = Annotated[Optional[str], argument("PRESET|CONFIG.yaml", autocompletion=preset_names)]
 Overrides = Annotated[Optional[list[str]], argument("KEY=VALUE")]
 Preset = Annotated[str, argument("PRESET", autocompletion=preset_names)]
-Model = Annotated[Path, argument("RUN|WEIGHTS")]
-Run = Annotated[Path, argument("RUN")]
+Model = Annotated[Path, argument("RUN|WEIGHTS", callback=_existing)]
+Run = Annotated[Path, argument("RUN", callback=_run)]
 
 
 def has_browser() -> bool:
-    """Whether somebody sits at a terminal and before a display."""
+    """Return whether the command runs in a terminal on a display."""
     display = sys.platform in ("win32", "darwin") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     return bool(sys.stdout.isatty() and display)
 

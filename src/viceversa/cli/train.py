@@ -1,13 +1,18 @@
 """`viceversa train` and `viceversa demo`."""
 
+import os
+import shlex
 import webbrowser
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from viceversa.cli.options import Overrides, Source, argument, has_browser, option
+from viceversa.cli.options import Overrides, Source, argument, has_browser, option, words
 from viceversa.errors import saved_when_interrupted
+
+if TYPE_CHECKING:
+    from viceversa.config import Config
 
 
 def train(
@@ -15,14 +20,14 @@ def train(
     overrides: Overrides = None,
     fork: Annotated[
         Optional[Path],
-        option("--fork", metavar="NEW_RUN", help="Go on from this run's newest checkpoint in a new folder."),
+        option("--fork", metavar="NEW_RUN", help="Continue from this run's newest checkpoint in a new folder."),
     ] = None,
 ) -> None:
-    """Train, or continue where it stopped.
+    """Train, or continue a training.
 
-    The same command again continues. Starts from a preset (modern if none is named), a YAML file, or a run's folder,
-    and changes what KEY=VALUE says.
-    `viceversa config` lists all keys. Ctrl-C saves and stops.
+    Starts from a preset (modern if none is named), a YAML file or a run's folder, with the values that KEY=VALUE
+    changes. The same command again continues where the training stopped. Ctrl-C saves and stops.
+    `viceversa config` lists all keys.
 
     \b
     viceversa train cyclegan data.root=datasets/horse2zebra
@@ -32,20 +37,42 @@ def train(
     """
     from viceversa.config import load_words
 
-    config = load_words([*filter(None, [source]), *(overrides or [])])
+    config = load_words(words(source, overrides))
+    _refuse_early(config, fork)
     from viceversa import engine
 
     with saved_when_interrupted(str(fork or config.run)):
         run = engine.train(config, fork)
-    typer.echo(f"{run}: trained; try: viceversa translate {run} PICTURES OUT")
+    typer.echo(f"{run}: trained; try: viceversa translate {shlex.quote(str(run))} PICTURES OUT")
+
+
+def _refuse_early(config: "Config", fork: Path | None) -> None:
+    """Refuse what the training would refuse too, but only after seconds, when torch is imported."""
+    from viceversa.config import ConfigError
+    from viceversa.files import lock_run, require
+
+    data, run = config.data, fork or Path(config.run)
+    for place in (data.root, data.manifest, data.a, data.b, config.init.AtoB, config.init.BtoA):
+        if place is not None and "://" not in place:
+            require(Path(place).expanduser())
+    if not any((data.root, data.manifest, data.a)):
+        raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=OTHER")
+    if fork and not (Path(config.run) / "config.yaml").is_file():
+        raise ConfigError(f"{config.run}: no run that could be forked; the first word names one, or run=FOLDER does")
+    if os.environ.get("RANK", "0") == "0" and (run / ".lock").exists():
+        with lock_run(run):
+            pass
 
 
 def demo(out: Annotated[Path, argument("OUT")] = Path("demo"), overrides: Overrides = None) -> None:
     """Turn water into wine, in a few minutes.
 
-    Draws two worlds, trains on them, and compares with the true answer. Everything lands in OUT ("demo" if not named):
-    the pictures, the run, and before_after_truth.png to look at.
+    Draws two domains, trains on them, and compares the translations with the true answers. Everything is written to
+    OUT ("demo" if omitted): the pictures, the run, and before_after_truth.png, which shows the result.
     """
+    from viceversa.config import load_config
+
+    load_config("water2wine-small", overrides or [])  # a wrong word is told before torch is imported
     from viceversa.demo import run
 
     with saved_when_interrupted(str(out)):

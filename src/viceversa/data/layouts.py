@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data import cache, folders, manifest, shards
 from viceversa.data.datasets import DatasetSplits, Found, completed
 from viceversa.data.remote import is_remote, local_folder
+from viceversa.files import require
 
 
 @dataclass(frozen=True)
@@ -131,11 +131,4 @@ def _here(name: str | None) -> str | None:
     """
     if name is not None and is_remote(name):
         return str(local_folder(name))
-    if name is None or (path := Path(name).expanduser()).exists():
-        return name and str(path)
-    siblings = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-    close = get_close_matches(path.name, siblings, n=1)
-    raise FileNotFoundError(
-        f"{path}: no such {'file' if path.suffix else 'folder'}"
-        + (f"; did you mean {path.parent / close[0]}?" if close else "")
-    )
+    return name and str(require(Path(name).expanduser()))

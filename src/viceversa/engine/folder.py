@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from viceversa.config import Config, ConfigError, flat, load_config, may_change, to_tree, to_yaml
 from viceversa.engine.distributed import DistInfo
-from viceversa.files import replacing
+from viceversa.files import lock_run, replacing
 from viceversa.methods import describe, resolve, same_networks
-
-PATIENCE = 15.0
-"""Seconds to wait for the lock: a killed process's data workers notice within five that it has gone."""
 
 
 def refuse_changes(run: Path, config: Config) -> None:
@@ -60,33 +53,18 @@ def refuse_other_pictures(run: Path, before: dict[str, Any] | None, now: dict[st
 
 @contextmanager
 def locked(run: Path, dist: DistInfo) -> Iterator[None]:
-    """Keep others from training in the same folder while the block runs.
-
-    The lock goes with the process, however that ends; only its background workers may hold it some seconds longer, so
-    it is waited for. On NFS it works between machines where the server supports flock (NFSv4 does). Raises ConfigError
-    when the folder is taken.
-    """
+    """Keep others from training in the same folder while the block runs; raise ConfigError if it is taken."""
     if not dist.is_main:
         yield
         return
     run.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(run / ".lock")
-    try:
-        lock.acquire(timeout=PATIENCE)
-    except Timeout:
-        holder = (run / ".lock").read_text("utf-8", "replace").strip()
-        by = f" ({holder})" if holder else ""
-        raise ConfigError(
-            f"{run}: another process is training in it{by}; choose another folder with run=FOLDER"
-        ) from None
-    try:
-        (run / ".lock").write_text(f"process {os.getpid()} on {socket.gethostname()}\n", "utf-8")
-        yield
-    finally:
-        if [path.name for path in run.iterdir()] == [".lock"]:  # nothing came of it
-            (run / ".lock").unlink()
-            run.rmdir()
-        lock.release()
+    with lock_run(run):
+        try:
+            yield
+        finally:
+            if [path.name for path in run.iterdir()] == [".lock"]:  # nothing came of it
+                (run / ".lock").unlink()
+                run.rmdir()
 
 
 def keep_config(run: Path, config: Config) -> None:
