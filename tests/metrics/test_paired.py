@@ -9,8 +9,8 @@ import pytest
 import skimage.data
 import torch
 
-from viceversa.metrics import l1, psnr, weights
-from viceversa.metrics.paired import Lpips, Psnr, Ssim, ssim
+from viceversa.metrics import features, l1, make_metrics, psnr
+from viceversa.metrics.paired import Lpips, ssim
 
 
 def flat(value: int) -> np.ndarray:
@@ -60,13 +60,13 @@ def test_lpips_is_its_authors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     torch.manual_seed(0)
     net = alexnet(weights=None)
-    path = tmp_path / "checkpoints" / weights.ALEXNET.name
+    path = tmp_path / "checkpoints" / features.ALEXNET.name
     path.parent.mkdir()
     torch.save(net.state_dict(), path)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     with pytest.raises(ValueError, match="wrong SHA-256"):
         Lpips()
-    monkeypatch.setattr("viceversa.metrics.paired.ALEXNET", weights.Download(path.name, "", weights.sha256(path)))
+    monkeypatch.setattr("viceversa.metrics.paired.ALEXNET", features.Download(path.name, "", features.sha256(path)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torchvision has renamed an argument that the authors' code uses
         theirs = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
@@ -75,14 +75,13 @@ def test_lpips_is_its_authors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     cat, noisy = cats()
     expected = theirs(batch(noisy).float() / 127.5 - 1, batch(cat).float() / 127.5 - 1).item()
     ours = Lpips()
-    assert ours.compare(noisy, cat) == pytest.approx(expected, rel=1e-5)
-    assert ours.compare(cat, cat) == pytest.approx(0, abs=1e-6)
+    assert ours(noisy, cat) == pytest.approx(expected, rel=1e-5)
+    assert ours(cat, cat) == pytest.approx(0, abs=1e-6)
 
 
 def test_values_are_means_with_their_deviation() -> None:
-    metric = Psnr()
-    notes = torch.stack([metric.note(flat(x), flat(100)) for x in (110, 120)])
-    found = metric.value(notes)
+    [metric] = make_metrics(["psnr"])
+    found = metric.compute(metric.statistics([flat(110), flat(120)], [flat(100)] * 2), None)
     assert found.value == pytest.approx(10 * math.log10(255**2 / 100) - 10 * math.log10(2), abs=1e-9)
     assert found.spread == pytest.approx(10 * math.log10(2), abs=1e-9)
     assert found.facts["pictures"] == 2
@@ -98,4 +97,4 @@ def test_what_cannot_be_compared_is_refused(metric) -> None:
 
 def test_pictures_too_small_for_a_window_are_refused() -> None:
     with pytest.raises(ValueError, match="11 pixels"):
-        Ssim().compare(flat(1), flat(2))
+        ssim(flat(1), flat(2))

@@ -17,10 +17,10 @@ def evaluate(
     extractor: Annotated[str, option(metavar="NAME", help="Of FID and KID: efficientnet-lite0 or inception.")] = "",
     weights: Annotated[Optional[Path], option(metavar="FILE", help="The extractor's weights.")] = None,
     data: Annotated[Optional[Path], option(metavar="ROOT", help="Another data set than the run's.")] = None,
-    raw: Annotated[bool, option("--raw", help="Judge the last weights, not their moving average.")] = False,
-    best: Annotated[bool, option("--best", help="Judge the weights that scored best in training.")] = False,
-    images: Annotated[Optional[Path], option(metavar="FOLDER", help="Judge the pictures of a folder instead.")] = None,
-    against: Annotated[Optional[Path], option(metavar="FOLDER", help="Real ones, for --images.")] = None,
+    no_ema: Annotated[bool, option("--no-ema", help="Evaluate the last weights, not their moving average.")] = False,
+    best: Annotated[bool, option("--best", help="Evaluate the weights that scored best in training.")] = False,
+    images: Annotated[Optional[Path], option(metavar="FOLDER", help="Evaluate a folder of images instead.")] = None,
+    against: Annotated[Optional[Path], option(metavar="FOLDER", help="Real images, for --images.")] = None,
     half: Annotated[
         Optional[Literal["left", "right"]], option(help="Half of each --against file, if it holds a pair.")
     ] = None,
@@ -30,7 +30,7 @@ def evaluate(
 ) -> None:
     """Measure how good translations are.
 
-    Translates the test pictures in both directions. Where true answers are known: PSNR, SSIM, L1, KID; elsewhere KID
+    Translates the test images in both directions. Where true answers are known: PSNR, SSIM, L1, KID; elsewhere KID
     and FID. Beside each value stands what the untouched input, and the mean of the true answers, would have got. A
     run's values are appended to its metrics.jsonl.
 
@@ -42,14 +42,14 @@ def evaluate(
     """
     if (model is None) == (images is None) or (images is None) != (against is None):
         raise typer.BadParameter("name a run or a weights file, or two folders with --images and --against")
-    from viceversa.evaluate import Asked, evaluate_folders, evaluate_model
+    from viceversa.evaluate import MetricOptions, evaluate_folders, evaluate_model
 
-    asked = Asked([name for name in metrics.split(",") if name], extractor, weights, seed, device)
+    options = MetricOptions([name for name in metrics.split(",") if name], extractor, weights, seed, device)
     if images and against:
-        found = evaluate_folders(images, against, asked, half=half)
+        found = evaluate_folders(images, against, options, half=half)
     elif model:
         root = [f"data.root={data}", "data.a=", "data.b=", "data.layout=auto"] if data else []
-        found = evaluate_model(model, [*root, *(overrides or [])], asked, raw=raw, best=best)
+        found = evaluate_model(model, [*root, *(overrides or [])], options, ema=not no_ema, best=best)
     if not found:  # one of several processes, and not the first
         return
     if as_json:

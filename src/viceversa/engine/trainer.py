@@ -17,7 +17,6 @@ from viceversa.engine.distributed import DistInfo
 from viceversa.engine.environment import environment
 from viceversa.engine.folder import keep_config, refuse_changes, refuse_other_pictures
 from viceversa.engine.interrupt import Interrupted, Request, listening
-from viceversa.engine.judge import judging
 from viceversa.engine.learner import Learner
 from viceversa.engine.mishaps import advice, fault
 from viceversa.engine.pace import Pace
@@ -54,11 +53,22 @@ class Trainer:
         self.callbacks = [  # in this order; what the checkpoint shall know of comes before it
             Callback("log", self.train.log_every.steps(self.epoch), self._log),
             Callback("sample", self.train.sample_every.steps(self.epoch), self.show.sample, early=0),
-            *judging(self.stream, self.learner, self.report, self.epoch),
+            *self._validation(),
             Callback("tell", self.train.log_every.steps(self.epoch), self.feed.follow),
             self.save,
             Callback("doctor", self.train.sample_every.steps(self.epoch), self.show.examine),
             Callback("page", self.train.sample_every.steps(self.epoch), self.show.page, early=1),
+        ]
+
+    def _validation(self) -> list[Callback]:
+        """Measure every so often, if that is asked for. Raises what `Validation` does."""
+        if not (every := self.train.evaluate_every.steps(self.epoch)):
+            return []
+        from viceversa.engine.validation import Validation
+
+        validation = Validation(self.stream.splits, self.learner)
+        return [
+            Callback("evaluate", every, lambda: self.report.scores(self.learner.step, self.epoch, validation.run()))
         ]
 
     def fit(self) -> None:

@@ -1,139 +1,217 @@
-"""Judging translators on the test pictures: in a training every so often, and for `viceversa evaluate`."""
+"""Scores of translators on the test images: for `viceversa evaluate`, and every so often during a training."""
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from viceversa.config import Direction
+from viceversa.config import ConfigError, Direction
+from viceversa.data.datasets import DatasetSplits
 from viceversa.data.image_data import ImageData, from_tensor, with_channels
 from viceversa.data.test_images import TestImages
 from viceversa.devices import layout_of
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
+from viceversa.engine.learner import Learner
+from viceversa.engine.results import save_best
 from viceversa.methods.base import Translators
-from viceversa.metrics import Metric
-from viceversa.metrics import Picture as Shown
-from viceversa.metrics.panel import Candidate, Panel, Score
+from viceversa.metrics import Metric, MetricCollection, MetricScore, RGBImage, make_metrics
+from viceversa.metrics.distribution import FEWEST
+from viceversa.nets.base import BATCH_PIXELS
 
-Line: TypeAlias = dict[str, Any]
+MetricLine: TypeAlias = dict[str, Any]
 """A line of metrics.jsonl."""
+BATCH = 16  # images that are read, translated and measured at a time
+
+
+class Validation:
+    """Scores the averaged translators and keeps the best ones; a training computes the same with it and without.
+
+    The best weights of each direction are those with the best value of `train.best_by` in the run's metrics.jsonl. So
+    the log is all the memory there is, and a continued run remembers exactly what the log remembers. Raises ConfigError
+    or ValueError for what cannot be measured.
+    """
+
+    def __init__(self, splits: DatasetSplits, learner: Learner) -> None:
+        config, self.learner = learner.config, learner
+        self.run_dir = Path(config.run)
+        test_images = TestImages(splits, config)
+        metrics = make_metrics(config.train.metrics, seed=config.seed, device=learner.device)
+        wanted = {metric.name for metric in metrics if metric.reference == "truth"}
+        if wanted and not test_images.paired:
+            raise ConfigError(f"train.metrics: {', '.join(sorted(wanted))} need paired test images; take kid instead")
+        fewest = min(test_images.count("A"), test_images.count("B"))
+        if fewest < FEWEST and any(metric.reference == "real" for metric in metrics):
+            raise ConfigError(f"train.metrics: {fewest} test images are too few for KID or FID; it takes {FEWEST}")
+        self.best_by = _best_by(config.train.best_by, metrics)
+        self.evaluation = Evaluation(test_images, metrics, learner.dist, learner.device)
+        self.protocol = {"by": "training", "ema": config.train.ema, **describe(test_images)}
+
+    def run(self) -> list[MetricLine]:
+        """Return the scores as lines of metrics.jsonl (on rank 0), and keep the weights that are better than ever."""
+        weights = "ema" if self.learner.train.ema else "raw"
+        found: list[MetricLine] = []
+        for direction, scores in self.evaluation.scores(self.learner.ema.translators()).items():
+            lines = metric_lines(direction, scores, self.learner.step, weights, self.protocol)
+            for line in lines:
+                if line["metric"] == self.best_by.name and line["value"] is not None:
+                    self._keep_if_best(direction, line["value"])
+            found += lines
+        return found
+
+    def _keep_if_best(self, direction: Direction, value: float) -> None:
+        """Write the weights, before the log says so: after a crash in between, the continued run writes them again."""
+        log = self.run_dir / "metrics.jsonl"
+        lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()] if log.exists() else []
+        mine = [line for line in lines if line["direction"] == direction and line["metric"] == self.best_by.name]
+        before = [
+            line["value"] for line in mine if line["protocol"].get("by") == "training" and line["value"] is not None
+        ]
+        if all(value > other if self.best_by.higher_is_better else value < other for other in before):
+            save_best(self.run_dir, self.learner, direction, {self.best_by.name: value})
+
+
+def _best_by(name: str, metrics: Sequence[Metric]) -> Metric:
+    """Return the metric that decides; ConfigError if it is not measured, or none is."""
+    if not metrics:
+        raise ConfigError("train.metrics: names nothing to measure; take [kid], or train.evaluate_every=0 steps")
+    found = [metric for metric in metrics if name in ("", metric.name, metric.name.partition("[")[0])]
+    if not found:
+        measured = ", ".join(metric.name for metric in metrics)
+        raise ConfigError(f"train.best_by={name}: is not among train.metrics ({measured})")
+    return found[0]
 
 
 class Evaluation:
-    """Scores translators on the test pictures. With several processes each looks at its share of them.
+    """Scores translators on the test images. With several processes each measures its share of them.
 
     Neither the random numbers of a training nor its networks are touched. What does not depend on the translators (the
-    real pictures, the baselines) is looked at in the first round and remembered.
+    real images, the baselines) is measured in the first round and remembered.
     """
 
     def __init__(
         self,
-        pictures: TestImages,
+        test_images: TestImages,
         metrics: Sequence[Metric],
         dist: DistInfo = DistInfo(),
         device: torch.device = torch.device("cpu"),
     ) -> None:
-        self.pictures, self.metrics, self.dist, self.device = pictures, metrics, dist, device
-        self.panels: dict[Direction, Panel] = {}
+        self.test_images, self.metrics, self.dist, self.device = test_images, metrics, dist, device
+        self.references = {metric.reference for metric in metrics}
+        self.collections: dict[Direction, MetricCollection] = {}
+        self.originals: dict[tuple[str, str], dict[int, Tensor]] = {}
+        self.means: dict[Direction, RGBImage | None] = {}
 
-    def scores(self, translators: Translators) -> dict[Direction, list[Score]]:
+    def scores(self, translators: Translators) -> dict[Direction, list[MetricScore]]:
         """Return the scores of every direction; on other ranks than the first, empty lists."""
         found = {}
         for direction, net in translators.items():
-            first = direction not in self.panels
-            panel = self.panels.setdefault(direction, Panel(self.metrics))
-            panel.forget("translation")
             source, target = direction.split("to")
-            if first:
-                self._show_real(panel, target)
+            if direction not in self.collections:
+                self._begin(direction, source, target)
             back = translators.get(f"{target}to{source}")  # type: ignore[call-overload]
-            self._show(panel, source, net, back)
-            found[direction] = self._together(panel)
+            self._update(direction, source + target, net, back if "input" in self.references else None)
+            whole = MetricCollection(self.metrics)
+            for statistics in distributed.all_gather(self.collections[direction].statistics, self.dist):
+                whole.merge(statistics)
+            found[direction] = whole.compute() if self.dist.is_main else []
         return found
 
-    def _show(self, panel: Panel, source: str, net: torch.nn.Module, back: torch.nn.Module | None) -> None:
-        paired = self.pictures.paired
-        mean = self._mean_truth(source) if paired and any(m.reference == "truth" for m in self.metrics) else None
-        way_back = back if any(metric.reference == "input" for metric in self.metrics) else None
-        for number in self._share(source):
-            images = self.pictures.read(("AB" if source == "A" else "BA") if paired else source, number)
-            if images is None:
-                continue
-            with repeatable(self.device):
-                x = images[0][None].to(self.device, _dtype(net))
-                fake = net(x.contiguous(memory_format=layout_of(self.device)))
-                again = way_back(fake) if way_back else None
-            original = shown(images[0])
-            candidates: dict[Candidate, Shown] = {"translation": shown(fake[0]), "input": original}
+    def _begin(self, direction: Direction, source: str, target: str) -> None:
+        """Measure the real images. Those of one direction are the inputs of the other, so they share statistics."""
+        collection = self.collections[direction] = MetricCollection(self.metrics)
+        for metric in self.metrics:
+            if metric.reference == "real":
+                for candidate, domain in (("input", source), ("real", target)):
+                    rows = self.originals.setdefault((metric.measures, domain), {})
+                    collection.statistics[metric.measures, candidate] = rows  # type: ignore[index]
+        if "real" in self.references:
+            for numbers, (images,) in self._batches(target):
+                collection.update("real", numbers, [to_rgb(image) for image in images])
+        compared = self.test_images.paired and "truth" in self.references
+        self.means[direction] = self._mean(target) if compared else None
+
+    def _update(self, direction: Direction, domains: str, net: nn.Module, back: nn.Module | None) -> None:
+        """Measure translations, and the baselines if they have not been."""
+        collection, mean = self.collections[direction], self.means[direction]
+        collection.reset("translation", "cycle")
+        for numbers, (inputs, *truth) in self._batches(domains if self.test_images.paired else domains[0]):
+            truths = [to_rgb(image) for image in truth[0]] if truth else None
+            originals = [to_rgb(image) for image in inputs]
+            fakes = translate(net, inputs, self.device)
+            collection.update("translation", numbers, [to_rgb(image) for image in fakes], truths)
+            collection.update("input", numbers, originals, truths)
             if mean is not None:
-                candidates["mean"] = mean
-            panel.show(number, candidates, shown(images[1]) if paired else None)
-            if again is not None:
-                panel.show_way_back(number, original, shown(again[0]))
+                collection.update("mean", numbers, [mean] * len(numbers), truths)
+            if back is not None:
+                collection.update("cycle", numbers, [to_rgb(x) for x in translate(back, fakes, self.device)], originals)
 
-    def _show_real(self, panel: Panel, target: str) -> None:
-        if any(metric.reference == "real" for metric in self.metrics):
-            for number in self._share(target):
-                if images := self.pictures.read(target, number):
-                    panel.show_real(number, shown(images[0]))
-
-    def _mean_truth(self, source: str) -> Shown | None:
+    def _mean(self, domain: str) -> RGBImage | None:
         """Return the mean of all true answers; summed as integers, so that shares add up exactly."""
-        size = self.pictures.data.crop
-        total = torch.zeros(size, size, 3, dtype=torch.int64)
-        count = torch.zeros(1, dtype=torch.int64)
-        for number in self._share(source):
-            if images := self.pictures.read("B" if source == "A" else "A", number):
-                total += torch.from_numpy(shown(images[0]).astype(np.int64))
-                count += 1
+        size = self.test_images.data.crop
+        total, count = torch.zeros(size, size, 3, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
+        for _, (images,) in self._batches(domain):
+            total += torch.from_numpy(np.sum([to_rgb(image) for image in images], axis=0, dtype=np.int64))
+            count += len(images)
         total, count = (distributed.all_sum(x.to(self.device), self.dist).cpu() for x in (total, count))
         return (total / count).round().to(torch.uint8).numpy() if count else None
 
-    def _share(self, domain: str) -> range:
-        return range(self.dist.rank, self.pictures.count(domain), self.dist.world_size)
-
-    def _together(self, panel: Panel) -> list[Score]:
-        whole = Panel(self.metrics)
-        for notes in distributed.all_gather(panel.notes, self.dist):
-            whole.merge(notes)
-        return whole.scores() if self.dist.is_main else []
-
-
-def _dtype(net: torch.nn.Module) -> torch.dtype:
-    return next((parameter.dtype for parameter in net.parameters()), torch.float32)
+    def _batches(self, domains: str) -> Iterator[tuple[list[int], list[list[Tensor]]]]:
+        """Yield the numbers of this process's images of a domain, or pairs of two, and the images by domain."""
+        share = range(self.dist.rank, self.test_images.count(domains[0]), self.dist.world_size)
+        for start in range(0, len(share), BATCH):
+            read = {number: self.test_images.read(domains, number) for number in share[start : start + BATCH]}
+            found = {number: images for number, images in read.items() if images is not None}
+            if found:
+                yield list(found), [list(images) for images in zip(*found.values(), strict=True)]
 
 
-@contextmanager
-def repeatable(device: torch.device) -> Iterator[None]:
-    """Fix the random numbers (dropout, where a run translates with it), and leave everybody else's as they were."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.inference_mode(), torch.random.fork_rng(devices):
-        torch.manual_seed(0)
-        yield
+def translate(net: nn.Module, images: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+    """Translate images (C, H, W) of one size, several at a time where each comes out as it would alone.
+
+    Random numbers (dropout, where a run translates with it) are fixed, and everybody else's are left as they were.
+    """
+    random = any(module.training for module in net.modules())
+    fitting = BATCH_PIXELS // (images[0].shape[1] * images[0].shape[2]) if device.type == "cpu" else BATCH
+    size = 1 if random else max(1, fitting)
+    dtype = next((parameter.dtype for parameter in net.parameters()), torch.float32)
+    found: list[Tensor] = []
+    for start in range(0, len(images), size):
+        x = torch.stack(list(images[start : start + size])).to(device, dtype)
+        with torch.inference_mode(), torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(0)
+            found += net(x.contiguous(memory_format=layout_of(device)))
+    return found
 
 
-def shown(image: Tensor) -> Shown:
-    """Return a tensor (C, H, W) in [-1, 1] as the RGB picture that a metric sees: gray repeated, alpha on white."""
+def to_rgb(image: Tensor) -> RGBImage:
+    """Return a tensor (C, H, W) in [-1, 1] as the RGB image that a metric sees: gray repeated, alpha on white."""
     pixels = from_tensor(image)
     alpha = pixels[:, :, 3] if pixels.shape[2] == 4 else None
     return with_channels(ImageData(pixels[:, :, :3], alpha, pixels.shape[2] == 1), 3).astype(np.uint8, copy=False)
 
 
-def lines(
+def describe(test_images: TestImages) -> dict[str, Any]:
+    """Return what a protocol says of the test images."""
+    data = test_images.data
+    return {"split": "train" if test_images.of_training else "test", "size": data.crop, "resize": data.resize}
+
+
+def metric_lines(
     direction: str | None,
-    scores: Sequence[Score],
+    scores: Sequence[MetricScore],
     step: int | None,
     weights: str | None,
     protocol: dict[str, Any],
-) -> list[Line]:
-    """Return scores as lines of metrics.jsonl; what is no finite number (PSNR of equal pictures) becomes null."""
+) -> list[MetricLine]:
+    """Return scores as lines of metrics.jsonl; what is no finite number (PSNR of equal images) becomes null."""
     return [
         {
             "step": step,

@@ -1,18 +1,23 @@
-"""What every metric promises: it notes something of each picture, and makes one value of the notes."""
+"""What every metric promises, and the scores of one direction of translation beside those of doing nothing."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-Picture: TypeAlias = NDArray[np.uint8]
-"""RGB, (height, width, 3)."""
+RGBImage: TypeAlias = NDArray[np.uint8]
+"""(height, width, 3)."""
 Reference: TypeAlias = Literal["truth", "input", "real", "none"]
+Candidate: TypeAlias = Literal["translation", "input", "mean", "cycle", "real"]
+Statistics: TypeAlias = dict[tuple[str, Candidate], dict[int, Tensor]]
+"""(what was measured, of whose images) -> number of the image -> its statistics."""
 
 
 class MissingExtra(ValueError):
@@ -23,8 +28,8 @@ class MissingExtra(ValueError):
 
 
 @dataclass(frozen=True)
-class Value:
-    """What a metric says of a set of pictures."""
+class MetricValue:
+    """What a metric says of a set of images."""
 
     value: float
     spread: float | None = None
@@ -33,25 +38,114 @@ class Value:
     """Its protocol: whatever another would need to get the same number."""
 
 
+@dataclass(frozen=True)
+class MetricScore:
+    """What a metric says of the translations, and of what is no translation at all."""
+
+    metric: str
+    value: float
+    spread: float | None
+    baseline: dict[str, float]
+    """The same for the untouched input, and for the mean of the true answers."""
+    protocol: dict[str, Any]
+
+
 class Metric(ABC):
-    """Judges a set of pictures."""
+    """Scores a set of images: `statistics` of each batch, then `compute` a value of all of them."""
 
     name: str
     """With what it depends on in brackets, kid[inception]: values of different names must not be compared."""
     reference: Reference
-    """What each picture is held against: its true answer; its input, after the way there and back; or, all together,
-    real pictures of the target world; or nothing."""
+    """What images are compared with: each with its true answer; each with its input, after the way there and back; all
+    with real images of the target domain; or nothing."""
     higher_is_better: bool = False
 
     @property
-    def notebook(self) -> str:
-        """Where its notes stand; metrics that note the same share them."""
+    def measures(self) -> str:
+        """What its statistics are called; metrics that measure the same share them."""
         return self.name
 
     @abstractmethod
-    def note(self, picture: Picture, reference: Picture | None) -> Tensor:
-        """Return a vector (D,) that says of a picture all that `value` needs."""
+    def statistics(self, images: Sequence[RGBImage], references: Sequence[RGBImage] | None) -> Tensor:
+        """Return of each image all that `compute` needs of it, (N, D)."""
 
     @abstractmethod
-    def value(self, notes: Tensor, real: Tensor | None) -> Value:
-        """Make a value of the notes (N, D), and of those of the M real pictures (M, D) if it asks for some."""
+    def compute(self, statistics: Tensor, real: Tensor | None) -> MetricValue:
+        """Make a value of the statistics (N, D), and of those of the M real images (M, D) if it asks for some."""
+
+
+COMPARED_WITH: dict[Candidate, set[Reference]] = {
+    "translation": {"truth", "real", "none"},
+    "input": {"truth", "real", "none"},
+    "mean": {"truth"},  # one image, again and again, is no distribution
+    "cycle": {"input"},
+    "real": {"real"},
+}
+"""Whose images are measured for metrics of which reference: translations; what competes with them, the untouched input
+and the mean of all true answers; inputs translated there and back; real images of the target domain."""
+
+
+class MetricCollection:
+    """Several metrics of one direction of translation, updated batch by batch, in any order.
+
+    Each process updates a collection with its share of the images; one that merges all their `statistics` computes what
+    it would have computed alone.
+    """
+
+    def __init__(self, metrics: Sequence[Metric]) -> None:
+        self.metrics = list(metrics)
+        self.statistics: Statistics = {}
+
+    def update(
+        self,
+        candidate: Candidate,
+        numbers: Sequence[int],
+        images: Sequence[RGBImage],
+        references: Sequence[RGBImage] | None = None,
+    ) -> None:
+        """Measure a batch of images, known by their numbers; those that were measured before are left out.
+
+        `references` are true answers, or for "cycle" the inputs; without them nothing is compared one by one.
+        """
+        for metric in self.metrics:
+            if metric.reference not in COMPARED_WITH[candidate] or (metric.reference == "truth" and not references):
+                continue
+            known = self.statistics.setdefault((metric.measures, candidate), {})
+            new = [place for place, number in enumerate(numbers) if number not in known]
+            if new:
+                held = [references[place] for place in new] if references else None
+                found = metric.statistics([images[place] for place in new], held)
+                known.update({numbers[place]: row for place, row in zip(new, found, strict=True)})
+
+    def reset(self, *candidates: Candidate) -> None:
+        """Forget what was measured of some images."""
+        self.statistics = {place: rows for place, rows in self.statistics.items() if place[1] not in candidates}
+
+    def merge(self, statistics: Statistics) -> None:
+        """Take over what was measured elsewhere."""
+        for place, rows in statistics.items():
+            self.statistics.setdefault(place, {}).update(rows)
+
+    def compute(self) -> list[MetricScore]:
+        """Return a score of every metric that has seen what it needs, in their order."""
+        return [score for metric in self.metrics if (score := self._score(metric))]
+
+    def _score(self, metric: Metric) -> MetricScore | None:
+        own = self._value(metric, "cycle" if metric.reference == "input" else "translation")
+        if own is None:
+            return None
+        baselines = {"input": self._value(metric, "input"), "mean": self._value(metric, "mean")}
+        baseline = {who: found.value for who, found in baselines.items() if found}
+        protocol = {"better": "higher" if metric.higher_is_better else "lower", **own.facts}
+        return MetricScore(metric.name, own.value, own.spread, baseline, protocol)
+
+    def _value(self, metric: Metric, candidate: Candidate) -> MetricValue | None:
+        statistics = self._stacked(metric.measures, candidate)
+        real = self._stacked(metric.measures, "real") if metric.reference == "real" else None
+        if statistics is None or (metric.reference == "real" and real is None):
+            return None
+        return metric.compute(statistics, real)
+
+    def _stacked(self, measures: str, candidate: Candidate) -> Tensor | None:
+        rows = self.statistics.get((measures, candidate))
+        return torch.stack([rows[number] for number in sorted(rows)]) if rows else None

@@ -1,24 +1,24 @@
-"""How far a set of pictures is, as a whole, from a set of real ones, in the space of an extractor's features.
+"""How far a set of images is, as a whole, from a set of real ones, in the space of an extractor's features.
 
 The mathematics is torch-fidelity's. Nothing here draws from torch's or numpy's shared random numbers.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor
 
-from viceversa.metrics.base import Metric, MissingExtra, Picture, Reference, Value
+from viceversa.metrics.base import Metric, MetricValue, MissingExtra, Reference, RGBImage
 from viceversa.metrics.features import Extractor
 
 SUBSETS = 100  # of KID
-LARGEST = 1000  # pictures in a subset
-TRUSTED = 2048  # pictures from which on FID is worth its name
+LARGEST = 1000  # images in a subset
+FEWEST = 4  # images of each kind that KID takes
+TRUSTED = 2048  # images from which on FID is worth its name
 
 
-def kid(fakes: Tensor, reals: Tensor, *, seed: int = 0) -> Value:
+def kid(fakes: Tensor, reals: Tensor, *, seed: int = 0) -> MetricValue:
     """Return the kernel distance (Binkowski et al., 2018) of features (N, D) and (M, D), N and M at least 4.
 
     It is zero in the mean for sets of one kind, however small, so it may be slightly negative. It is the mean over 100
@@ -30,16 +30,16 @@ def kid(fakes: Tensor, reals: Tensor, *, seed: int = 0) -> Value:
     except ModuleNotFoundError:
         raise MissingExtra("torch-fidelity") from None
     size = min(LARGEST, len(fakes) // 2, len(reals) // 2)
-    if size < 2:
-        raise ValueError(f"KID needs at least 4 pictures of each kind, not {len(fakes)} and {len(reals)}")
+    if min(len(fakes), len(reals)) < FEWEST:
+        raise ValueError(f"KID needs at least {FEWEST} images of each kind, not {len(fakes)} and {len(reals)}")
     found = kid_features_to_metric(
         fakes.double(), reals.double(), kid_subsets=SUBSETS, kid_subset_size=size, rng_seed=seed, verbose=False
     )
     facts = {"subsets": SUBSETS, "subset_size": size, "seed": seed, "spread": "standard deviation over subsets"}
-    return Value(found[KEY_METRIC_KID_MEAN], found[KEY_METRIC_KID_STD], facts)
+    return MetricValue(found[KEY_METRIC_KID_MEAN], found[KEY_METRIC_KID_STD], facts)
 
 
-def fid(fakes: Tensor, reals: Tensor) -> Value:
+def fid(fakes: Tensor, reals: Tensor) -> MetricValue:
     """Return the Frechet distance (Heusel et al., 2017) of features (N, D) and (M, D), N and M at least 2.
 
     It is biased upwards, the more so the fewer pictures there are, and depends on their number.
@@ -50,70 +50,43 @@ def fid(fakes: Tensor, reals: Tensor) -> Value:
         raise MissingExtra("torch-fidelity") from None
     fewest = min(len(fakes), len(reals))
     if fewest < 2:
-        raise ValueError(f"FID needs at least 2 pictures of each kind, not {len(fakes)} and {len(reals)}")
-    one, other = (fid_features_to_statistics(features.double()) for features in (fakes, reals))
-    few = f"{fewest} pictures are fewer than {TRUSTED}: biased upwards, comparable at equal counts only; trust KID"
-    return Value(
-        fid_statistics_to_metric(one, other, verbose=False)[KEY_METRIC_FID],
+        raise ValueError(f"FID needs at least 2 images of each kind, not {len(fakes)} and {len(reals)}")
+    one, two = (fid_features_to_statistics(features.double()) for features in (fakes, reals))
+    other = "trust KID" if fewest >= FEWEST else f"KID would take {FEWEST}"
+    few = f"{fewest} pictures are fewer than {TRUSTED}: biased upwards, comparable at equal counts only; {other}"
+    return MetricValue(
+        fid_statistics_to_metric(one, two, verbose=False)[KEY_METRIC_FID],
         facts={"caution": few} if fewest < TRUSTED else {},
     )
 
 
 class Distribution(Metric):
-    """What judges the features of all pictures together."""
+    """The distance between the features of all images and those of all real ones; named by its extractor."""
 
     reference: Reference = "real"
-    word: str
 
-    def __init__(self, extractor: Extractor, seed: int = 0) -> None:
-        self.extractor, self.seed = extractor, seed
-        self.name = f"{self.word}[{extractor.name}]"
+    def __init__(self, name: str, extractor: Extractor, distance: Callable[[Tensor, Tensor], MetricValue]) -> None:
+        self.name, self.extractor, self.distance = f"{name}[{extractor.name}]", extractor, distance
 
     @property
-    def notebook(self) -> str:
+    def measures(self) -> str:
         """Return the extractor's name: its features serve KID and FID."""
         return self.extractor.name
 
-    def note(self, picture: Picture, reference: Picture | None = None) -> Tensor:
-        """Return the picture's features."""
-        return self.extractor(picture)
+    def statistics(self, images: Sequence[RGBImage], references: Sequence[RGBImage] | None = None) -> Tensor:
+        """Return the images' features."""
+        return self.extractor.features(images)
 
-    def value(self, notes: Tensor, real: Tensor | None) -> Value:
+    def compute(self, statistics: Tensor, real: Tensor | None) -> MetricValue:
         """Return the distance, and all that it depends on."""
         assert real is not None
-        found = self.distance(notes, real)
-        used = self.extractor
-        facts = {"extractor": used.name, "extractor_sha256": used.weights, "resizer": used.resizer}
-        counts = {"pictures": len(notes), "real": len(real)}
-        return Value(found.value, found.spread, {**facts, **counts, **found.facts})
-
-    @abstractmethod
-    def distance(self, fakes: Tensor, reals: Tensor) -> Value:
-        """Return the distance of two sets of features."""
-
-
-class Kid(Distribution):
-    """Kernel distance of features: unbiased, so the one to lead by."""
-
-    word = "kid"
-
-    def distance(self, fakes: Tensor, reals: Tensor) -> Value:
-        """Return KID."""
-        return kid(fakes, reals, seed=self.seed)
-
-
-class Fid(Distribution):
-    """Frechet distance of features: what papers print."""
-
-    word = "fid"
-
-    def distance(self, fakes: Tensor, reals: Tensor) -> Value:
-        """Return FID."""
-        return fid(fakes, reals)
+        found = self.distance(statistics, real)
+        facts = {**self.extractor.facts, "pictures": len(statistics), "real": len(real), **found.facts}
+        return MetricValue(found.value, found.spread, facts)
 
 
 class TargetClass(Metric):
-    """The share of pictures in which a classifier sees the wanted class of ImageNet first, such as zebra."""
+    """The share of images in which a classifier sees the wanted class of ImageNet first, such as zebra."""
 
     reference: Reference = "none"
     higher_is_better = True
@@ -122,20 +95,19 @@ class TargetClass(Metric):
         self.extractor, self.number = extractor, class_number(wanted)
         self.name = f"target_class[{wanted}]"
 
-    def note(self, picture: Picture, reference: Picture | None = None) -> Tensor:
-        """Return 1 or 0."""
-        return torch.tensor([float(self.extractor.top_class(picture) == self.number)])
+    @property
+    def measures(self) -> str:
+        """Return what the classifier's answers are called, whatever class is wanted."""
+        return f"classes of {self.extractor.name}"
 
-    def value(self, notes: Tensor, real: Tensor | None = None) -> Value:
+    def statistics(self, images: Sequence[RGBImage], references: Sequence[RGBImage] | None = None) -> Tensor:
+        """Return the numbers of their classes."""
+        return self.extractor.classes(images)[:, None]
+
+    def compute(self, statistics: Tensor, real: Tensor | None = None) -> MetricValue:
         """Return the share, 0 to 1."""
-        used = self.extractor
-        facts = {
-            "extractor": used.name,
-            "extractor_sha256": used.weights,
-            "resizer": used.resizer,
-            "pictures": len(notes),
-        }
-        return Value(notes.mean().item(), None, facts)
+        share = (statistics == self.number).double().mean().item()
+        return MetricValue(share, None, {**self.extractor.facts, "pictures": len(statistics)})
 
 
 def class_number(name: str) -> int:

