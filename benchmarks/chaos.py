@@ -104,7 +104,7 @@ def child(told: str, nan: str, disk: str) -> None:
             batch["A"] = batch["A"] * float("nan")
         losses = train_step(self, batch, stop)
         with open(told, "a") as file:
-            file.write(f"{self.step} {self.world.rank} {os.getpid()}\n")
+            file.write(f"{self.step} {self.dist.rank} {os.getpid()}\n")
         return losses
 
     Learner.train_step = telling  # type: ignore[method-assign]

@@ -20,6 +20,7 @@ import torch
 
 from viceversa import load_config, methods
 from viceversa.engine import distributed
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
 
 STEPS = 8
@@ -30,7 +31,7 @@ def main() -> None:
     torch.set_num_threads(1)
     words = ["train.precision=fp32", "train.channels_last=true", *sys.argv[1:]]
     config = methods.complete(load_config("modern", words))
-    world, cpu = distributed.place(), torch.device("cpu")
+    dist, cpu = DistInfo.from_env(), torch.device("cpu")
     spent = [0.0, 0.0]
 
     def timed(*given: Any, average: Any = distributed.average_gradients) -> Any:
@@ -41,8 +42,8 @@ def main() -> None:
         return result
 
     distributed.average_gradients = timed
-    with distributed.joined(world, cpu):
-        learner = Learner(config, 1, world, cpu)
+    with distributed.process_group(dist, cpu):
+        learner = Learner(config, 1, dist, cpu)
         rows = []
         for _ in range(STEPS + 1):
             size = config.train.batch, 3, config.data.crop, config.data.crop
@@ -51,11 +52,11 @@ def main() -> None:
             clock, processor = time.perf_counter(), time.process_time()
             learner.train_step(batch)
             rows.append((time.perf_counter() - clock, time.process_time() - processor, *spent))
-        if world.leads:
+        if dist.is_main:
             clock, processor, waited, averaged = (statistics.median(column) for column in zip(*rows[1:], strict=True))
-            images = world.size * config.train.batch / clock
+            images = dist.world_size * config.train.batch / clock
             print(
-                f"{world.size} processes: {clock:.3f} s a step ({images:.2f} images/s), "
+                f"{dist.world_size} processes: {clock:.3f} s a step ({images:.2f} images/s), "
                 f"averaging {waited:.3f}; of the processor {processor:.3f} s, averaging {averaged:.3f}"
             )
 

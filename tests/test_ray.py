@@ -23,7 +23,7 @@ def work(settings):
     train_step, scar = Learner.train_step, Path(__file__).with_name("scar")
 
     def dying(self, *arguments, **more):
-        if self.step == 3 and self.world.rank == 1 and not scar.exists():
+        if self.step == 3 and self.dist.rank == 1 and not scar.exists():
             scar.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return train_step(self, *arguments, **more)
