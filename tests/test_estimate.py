@@ -22,14 +22,6 @@ def test_a_few_steps_tell_the_length(tmp_path: Path) -> None:
     assert not (tmp_path / "runs").exists()
 
 
-def test_what_is_left_to_a_trial_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VICEVERSA_CACHE", str(tmp_path / "cache"))
-    water2wine.make(tmp_path / "data", size=16, count=5, test=1)
-    found = estimate(load_config("modern", [*TINY, f"data.root={tmp_path / 'data'}"]))
-    assert found.seconds > 0
-    assert list((tmp_path / "cache" / "trials").iterdir()), "its default precision is auto"
-
-
 def test_what_training_refuses_is_refused(tmp_path: Path) -> None:
     water2wine.make(tmp_path, size=16, count=2, test=1)
     with pytest.raises(ConfigError):

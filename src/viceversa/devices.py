@@ -1,10 +1,16 @@
-"""Which device to compute on."""
+"""Which device to compute on, and in which precision; what a training ran on."""
 
 from __future__ import annotations
 
+import dataclasses
+import os
+import platform
+from pathlib import Path
+
 import torch
 
-from viceversa.config import ConfigError
+from viceversa import __version__
+from viceversa.config import Config, ConfigError, TrainConfig
 
 
 def pick_device(name: str = "auto", local_rank: int = 0) -> torch.device:
@@ -25,6 +31,60 @@ def pick_device(name: str = "auto", local_rank: int = 0) -> torch.device:
         raise ConfigError(f"device {name}: not usable here ({str(error).splitlines()[0]})") from None
 
 
+def choose_precision(config: Config, device: torch.device, before: TrainConfig | None = None) -> tuple[Config, str]:
+    """Return the configuration with `auto` replaced, and a sentence that says by what ("" if there was none).
+
+    A rule, so that the same machine always chooses the same: bf16 where the hardware multiplies it, channels_last with
+    bf16 and fp16, else fp32 as it is. A run that is continued keeps what it has: `before`.
+    """
+    train = config.train
+    if "auto" not in (train.precision, train.channels_last):
+        return config, ""
+    kept = before or train
+    precision, channels_last = train.precision, train.channels_last
+    if precision == "auto":
+        precision = kept.precision
+    if precision == "auto":
+        precision = "bf16" if multiplies_bf16(device) else "fp32"
+    if channels_last == "auto":
+        channels_last = kept.channels_last
+    if channels_last == "auto":
+        channels_last = precision in ("bf16", "fp16")
+    train = dataclasses.replace(train, precision=precision, channels_last=channels_last)
+    layout = "channels_last" if channels_last else "contiguous"
+    reason = "bf16 is multiplied in hardware" if multiplies_bf16(device) else "bf16 would not be faster"
+    return dataclasses.replace(config, train=train), f"computing in {precision}, {layout}; on this device {reason}"
+
+
+def multiplies_bf16(device: torch.device) -> bool:
+    """Whether the hardware multiplies bf16: Ampere and later GPUs; CPUs with AMX or AVX512-BF16."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+
+
 def layout_of(device: torch.device) -> torch.memory_format:
     """Return in which layout pictures are translated: the fastest, and one for all, since last digits follow it."""
     return torch.channels_last if device.type == "cpu" else torch.contiguous_format
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """Return versions and machine, in words; nothing that names a person, a host or a folder."""
+    return {
+        "viceversa": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "processor": _processor(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": f"{torch.get_num_threads()} of {os.cpu_count()}",
+    }
+
+
+def _processor() -> str:
+    """Return the processor's name, which Linux keeps where the standard library does not look."""
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text("utf-8").splitlines() if info.is_file() else []:
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor()

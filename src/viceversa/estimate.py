@@ -12,10 +12,8 @@ import torch
 from viceversa import methods
 from viceversa.config import Config
 from viceversa.data import open_loader
-from viceversa.devices import pick_device
-from viceversa.engine.distributed import DistInfo
+from viceversa.devices import choose_precision, pick_device
 from viceversa.engine.learner import Learner
-from viceversa.engine.settle import settled
 
 WARM, MEASURED = 2, 5  # steps
 
@@ -48,7 +46,7 @@ def estimate(config: Config) -> Estimate:
     config = methods.resolve(config)
     methods.check(config)
     device = pick_device(config.train.device)
-    config, _ = settled(config, device, DistInfo())
+    config, _ = choose_precision(config, device)
     stream = open_loader(config)
     methods.check_pairs(config, stream.splits.train.paired)
     epoch = stream.steps_per_epoch()

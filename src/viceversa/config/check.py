@@ -98,7 +98,7 @@ def _check_train(train: TrainConfig) -> None:
             raise ConfigError(f'train.{key}: must be at least "1 step"')
     if train.step_every and (train.schedule != "step" or train.step_every.amount == 0):
         raise ConfigError(f'train.step_every="{train.step_every}": needs train.schedule=step and 1 step or more')
-    if train.compile is True and train.checkpointing:
+    if train.compile and train.checkpointing:
         raise ConfigError("train.compile and train.checkpointing exclude each other; set one of them to false")
     if train.decay.unit == train.length.unit and train.decay.amount > train.length.amount:
         raise ConfigError(f'train.decay="{train.decay}" is longer than train.length="{train.length}"; lower decay')

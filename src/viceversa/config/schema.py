@@ -190,13 +190,14 @@ class TrainConfig:
     step_every: Span | None = None
     """With schedule=step: time after which the learning rate falls to a tenth once more; null: only once."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "fp64"] = "fp32"
-    """fp32; bf16 or fp16 by autocast (fp16 with gradient scaling); fp64 for proofs. auto tries at the start of a run
-    whether bf16 is much faster on this machine, and the run keeps what it finds."""
+    """fp32; bf16 or fp16 by autocast (fp16 with gradient scaling); fp64 for proofs. auto: bf16 where the
+    hardware multiplies it (AMX, AVX512-BF16, CUDA from Ampere on), else fp32. The run keeps what was chosen."""
     channels_last: Literal["auto"] | bool = False
-    """Keep images as (B, H, W, C) in memory: faster with bf16 or fp16, the same mathematics. auto tries it."""
-    compile: Literal["auto"] | bool = False
-    """Let torch's compiler fuse the blocks of the generators: the same mathematics, after minutes of compiling.
-    auto tries it on a GPU, for long trainings; on the CPU it takes false, as Winograd's algorithm is faster there."""
+    """Keep images as (B, H, W, C) in memory: faster with bf16 or fp16, the same mathematics. auto: with
+    bf16 and fp16."""
+    compile: bool = False
+    """Let torch's compiler fuse the blocks of the generators: the same mathematics, after minutes of compiling. It may
+    pay on a GPU, in long trainings; on the CPU our own convolutions are faster."""
     checkpointing: MayChange[bool] = False
     """Activation checkpointing: keep only the input of each generator block and recompute the rest for the gradients:
     the same results with less memory, in more time."""

@@ -8,15 +8,14 @@ from pathlib import Path
 import torch
 
 from viceversa import methods
-from viceversa.config import Config, default_run
+from viceversa.config import Config, default_run, load_config
 from viceversa.data import TrainLoader, open_loader
-from viceversa.devices import pick_device
+from viceversa.devices import choose_precision, pick_device
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.folder import locked
 from viceversa.engine.fork import forked
 from viceversa.engine.learner import Learner
-from viceversa.engine.settle import settled
 from viceversa.engine.trainer import Trainer
 
 
@@ -43,7 +42,8 @@ def train(config: Config, fork: Path | None = None) -> Path:
 
 
 def _train(config: Config, stream: TrainLoader, dist: DistInfo, device: torch.device) -> Path:
-    config, choice = settled(config, device, dist)
+    kept = Path(config.run) / "config.yaml"
+    config, choice = choose_precision(config, device, load_config(kept).train if kept.exists() else None)
     learner = Learner(config, stream.steps_per_epoch(dist.world_size), dist, device)
     Trainer(config, stream, learner, dist, choice).fit()
     return Path(config.run)

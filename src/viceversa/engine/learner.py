@@ -5,17 +5,18 @@ Backward into one group of parameters, averaging over processes, precision, lear
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from viceversa import methods
 from viceversa.config import Config, ConfigError
 from viceversa.data import normalise
 from viceversa.engine import distributed
-from viceversa.engine.compiling import compile_blocks
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.ema import Ema
 from viceversa.engine.guard import Guard
@@ -25,10 +26,11 @@ from viceversa.engine.schedule import Plateau, rate
 from viceversa.fast_cpu import accelerate, fixed_weights
 from viceversa.methods.base import Batch, Update
 from viceversa.methods.pool import ImagePool
-from viceversa.nets.checkpointing import enable_checkpointing
+from viceversa.nets.checkpointing import blocks, enable_checkpointing
 from viceversa.seeds import altered, seed_everything
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+COMPILER = "inductor"
 
 
 class Learner:
@@ -44,8 +46,8 @@ class Learner:
         dist: DistInfo = DistInfo(),
         device: torch.device = torch.device("cpu"),
     ) -> None:
-        if "auto" in (config.train.precision, config.train.channels_last, config.train.compile):
-            raise ValueError("train.precision=auto: only a run's start settles it; name fp32 or bf16")
+        if "auto" in (config.train.precision, config.train.channels_last):
+            raise ValueError("train.precision=auto: see devices.choose_precision, or name fp32 or bf16")
         self.config, self.train, self.dist = config, config.train, dist
         self.device = device
         self.steps_per_epoch = steps_per_epoch
@@ -61,7 +63,7 @@ class Learner:
         distributed.broadcast(self.method, dist)
         self.ema = Ema(self.method.translators(), self.train.ema, config.inference)
         if self.train.compile:  # not the averages, which only sample
-            compile_blocks(self.method, device)
+            _compile_blocks(self.method, device)
         self.groups = {
             name: [p for net in nets for p in net.parameters()] for name, nets in self.method.groups().items()
         }
@@ -202,3 +204,20 @@ class Learner:
         moments = [m for optimizer in self.optimizers.values() for s in optimizer.state.values() for m in s.values()]
         tensors = [*self.method.state_dict().values(), *self.ema.state_dict().values(), *moments]
         return all(bool(tensor.isfinite().all()) for tensor in tensors)
+
+
+def _compile_blocks(net: nn.Module, device: torch.device) -> None:
+    """Have the blocks of all generators compiled when they are first used; names and keys stay as they are.
+
+    Blocks of one kind and shape share their code, and inductor keeps it on disk for the next start. Training pictures
+    have one size, so nothing is compiled anew on the way. Discriminators are not compiled: gradient penalties
+    differentiate them twice, which compiled code cannot. Raises ConfigError where there is no C++ compiler for the CPU.
+    """
+    compilers = filter(None, (os.environ.get("CXX"), "g++", "clang++", "c++", "cl"))
+    if device.type == "cpu" and COMPILER == "inductor" and not any(map(shutil.which, compilers)):
+        raise ConfigError("train.compile=true: needs a C++ compiler; install one (apt install g++), or leave it false")
+    import torch._dynamo
+
+    torch._dynamo.config.recompile_limit = 256  # kinds of blocks, shapes and states of gradients of one method
+    for block in blocks(net):
+        block.compile(fullgraph=True, dynamic=False, backend=COMPILER)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from viceversa.config import Config, ConfigError, flat, to_tree
 from viceversa.data import Batch, TrainLoader
+from viceversa.devices import environment
 from viceversa.engine import distributed
 from viceversa.engine.callbacks import Callback
 from viceversa.engine.checkpoint import Checkpoints, Choose
 from viceversa.engine.distributed import DistInfo
-from viceversa.engine.environment import environment
 from viceversa.engine.folder import keep_config, refuse_changes, refuse_other_pictures
 from viceversa.engine.interrupt import Interrupted, Request, listening
 from viceversa.engine.learner import Learner

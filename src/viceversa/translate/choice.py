@@ -16,7 +16,7 @@ from torch import Tensor
 from viceversa.backends import EXACT, Backend, TrainedGenerator, measurable, open_backend, psnr
 from viceversa.data.image_data import ImageData, ImageError
 from viceversa.data.image_io import read_image
-from viceversa.engine.environment import environment
+from viceversa.devices import environment
 from viceversa.files import cache_folder, replacing
 from viceversa.translate.size import at_size
 from viceversa.translator import Translator

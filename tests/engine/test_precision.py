@@ -1,21 +1,19 @@
-"""Compiled blocks: the same training, under the same keys."""
+"""The precision follows a rule; compiled blocks train the same, under the same keys."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from viceversa import devices, engine
 from viceversa.config import ConfigError, load_config
-from viceversa.engine import compiling, settle
-from viceversa.engine.distributed import DistInfo
+from viceversa.engine import learner as learning
 from viceversa.engine.learner import Learner
-from viceversa.engine.settle import settled
 from viceversa.methods import METHODS
 
-CPU, GPU = torch.device("cpu"), torch.device("cuda")
+CPU = torch.device("cpu")
 
 
 def losses(learner: Learner) -> dict[str, float]:
@@ -39,7 +37,7 @@ def agree(tiny: Any, method: str) -> None:
 @pytest.mark.filterwarnings("ignore:The .grad attribute")  # the compiler's own, which it would not let through
 @pytest.mark.parametrize("method", ["cut", *(pytest.param(m, marks=pytest.mark.slow) for m in METHODS if m != "cut")])
 def test_traced_blocks_compute_the_same(method: str, tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiling, "BACKEND", "aot_eager_decomp_partition")  # inductor, but for its C++
+    monkeypatch.setattr(learning, "COMPILER", "aot_eager_decomp_partition")  # inductor, but for its C++
     torch._dynamo.reset()
     agree(tiny, method)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
@@ -65,26 +63,38 @@ def test_it_excludes_checkpointing(tiny: Any) -> None:
         tiny("cyclegan", "train.compile=true", "train.checkpointing=true")
 
 
+AUTO = ["train.precision=auto", "train.channels_last=auto"]
+
+
 @pytest.mark.parametrize(
-    ("device", "length", "seconds", "chosen"),
+    ("words", "bf16", "expected"),
     [
-        (CPU, "9 epochs", 0.1, False),
-        (GPU, "99 steps", 0.1, False),
-        (GPU, "9 epochs", 0.1, True),
-        (GPU, "9 epochs", 0.95, False),
+        (AUTO, True, ("bf16", True)),
+        (AUTO, False, ("fp32", False)),
+        ([*AUTO, "train.precision=fp16"], False, ("fp16", True)),
+        ([*AUTO, "train.precision=fp32"], True, ("fp32", False)),
+        ([*AUTO, "train.channels_last=true"], False, ("fp32", True)),
     ],
 )
-def test_auto_compiles_where_it_pays(
-    device: torch.device, length: str, seconds: float, chosen: bool, tiny: Any, monkeypatch: pytest.MonkeyPatch
+def test_precision_follows_a_rule(
+    words: list[str], bf16: bool, expected: tuple[str, bool], tiny: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settle, "seconds_per_step", lambda config, device: seconds if config.train.compile else 1.0)
-    config = tiny("cyclegan", "train.compile=auto", f"train.length={length}", "train.decay=1 step")
-    assert settled(config, device, DistInfo())[0].train.compile is chosen
+    monkeypatch.setattr(devices, "multiplies_bf16", lambda device: bf16)
+    config, said = devices.choose_precision(tiny("cyclegan", *words), CPU)
+    assert (config.train.precision, config.train.channels_last) == expected
+    assert expected[0] in said
 
 
-def test_a_run_keeps_what_was_chosen(tiny: Any) -> None:
-    config = tiny("cyclegan", "train.compile=auto")
-    Path(config.run).mkdir()
-    (Path(config.run) / "config.yaml").write_text("train: {compile: true}\n")
-    assert load_config(config.run).train.compile is True
-    assert settled(config, CPU, DistInfo())[0].train.compile is True
+def test_a_run_keeps_its_precision(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also on another machine."""
+    length = ["train.decay=0 steps", "train.schedule=constant"]
+    monkeypatch.setattr(devices, "multiplies_bf16", lambda device: True)
+    engine.train(tiny("cyclegan", *AUTO, *length, "train.length=1 step"))
+    monkeypatch.setattr(devices, "multiplies_bf16", lambda device: False)
+    config = tiny("cyclegan", *AUTO, *length, "train.length=2 steps")
+    engine.train(config)
+    assert load_config(config.run).train.precision == "bf16"
+
+
+def test_what_is_named_is_taken() -> None:
+    assert devices.choose_precision(load_config("cyclegan"), CPU) == (load_config("cyclegan"), "")
