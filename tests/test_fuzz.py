@@ -48,7 +48,7 @@ from viceversa.engine.trainer import Trainer
 from viceversa.errors import _is_for_the_user
 from viceversa.interop import read_original
 from viceversa.methods import resolve
-from viceversa.nets.build import build_generator
+from viceversa.nets import build_generator
 from viceversa.nets.weights import FORMAT, Card, load_generator, save_generator
 
 TRIES = int(os.environ.get("VICEVERSA_FUZZ", "60"))

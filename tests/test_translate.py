@@ -13,8 +13,8 @@ from torch import Tensor
 
 from viceversa.data.image_data import ImageData, from_tensor, off_white, on_white, to_tensor, with_channels
 from viceversa.data.image_io import read_image, write_image
+from viceversa.nets import build_generator
 from viceversa.nets.base import Generator
-from viceversa.nets.build import build_generator
 from viceversa.nets.layers import set_inference
 from viceversa.nets.vae import VariationalGenerator
 from viceversa.nets.weights import Card, save_generator

@@ -10,8 +10,8 @@ from torch import nn
 from viceversa import methods
 from viceversa.config import Config, load_config, to_yaml
 from viceversa.engine.checkpoint import found
-from viceversa.nets import output_size, receptive_field
-from viceversa.nets.base import Discriminator
+from viceversa.nets import Discriminator
+from viceversa.nets.patchgan import output_size, receptive_field
 from viceversa.nets.weights import load_generator
 
 

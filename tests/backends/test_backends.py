@@ -16,7 +16,7 @@ from torch import Tensor
 from viceversa.backends import BACKENDS, EXACT, TrainedGenerator, base, measurable, open_backend, psnr
 from viceversa.fast_cpu.convolutions import WinogradConv2d, winograd_pays
 from viceversa.files import cache_folder
-from viceversa.nets.build import build_generator
+from viceversa.nets import build_generator
 from viceversa.nets.layers import set_inference
 from viceversa.nets.weights import Card
 

@@ -14,7 +14,7 @@ from viceversa.data import ImageError
 from viceversa.data.check import check
 from viceversa.data.image_io import read_image, write_image
 from viceversa.engine import train
-from viceversa.nets.build import build_generator
+from viceversa.nets import build_generator
 from viceversa.nets.weights import Card, save_generator
 from viceversa.translate import translate_pictures
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
-from viceversa.nets import PatchGAN, PixelGAN, output_size, receptive_field
+from viceversa.config import ConfigError
+from viceversa.nets import build_discriminator, build_generator
 from viceversa.nets.layers import InstanceNorm, init_weights, learned_weight
+from viceversa.nets.patchgan import PatchGAN, PixelGAN, output_size, receptive_field
 
 
 def parameters(net: nn.Module) -> float:
@@ -93,3 +97,36 @@ def test_spectral_norm_bounds_every_layer() -> None:
         assert torch.linalg.matrix_norm(conv.weight.flatten(1), 2).item() == pytest.approx(1, abs=0.02)
         assert learned_weight(conv).std().item() == pytest.approx(3, rel=0.2)
     assert not any(isinstance(module, InstanceNorm) for module in net.modules())
+
+
+SMALLEST = [
+    ({}, 24),
+    ({"norm": "none"}, 24),
+    ({"norm": "batch"}, 24),
+    ({"norm": "spectral", "antialias": True}, 24),
+    ({"layers": 1}, 6),
+    ({"layers": 5, "augment": ("color", "shift", "cutout")}, 96),
+    ({"tail": False}, 16),
+    ({"tail": False, "norm": "none"}, 8),
+    ({"name": "pixelgan"}, 2),
+    ({"name": "pixelgan", "norm": "none"}, 1),
+]
+
+
+@pytest.mark.parametrize(("options", "smallest"), SMALLEST, ids=lambda value: str(value))
+def test_crops_too_small_are_refused_when_the_configuration_is_checked(options: dict[str, Any], smallest: int) -> None:
+    spec = {"name": "patchgan", "width": 2, **options}
+    build_discriminator(spec, 3, size=smallest).train()(torch.zeros(1, 3, smallest, smallest))
+    with torch.device("meta"):
+        build_discriminator(spec, 3, size=smallest)
+        for size in range(1, smallest):
+            with pytest.raises(ConfigError, match=f"={size}: the {spec['name']} needs {smallest} px or more"):
+                build_discriminator(spec, 3, size=size)
+
+
+def test_crops_too_small_for_a_generator_are_refused_too() -> None:
+    spec = {"name": "resnet", "width": 2, "blocks": 1}
+    with torch.device("meta"):
+        build_generator(spec, 3, 3, size=8)
+        with pytest.raises(ConfigError, match=r"^data.crop=4: the resnet needs 8 px or more"):
+            build_generator(spec, 3, 3, size=4)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from viceversa.nets import VAE1, VAEGAN, ResNetGenerator, ResNetVAE, ResVAE, UNetGenerator, init_weights
-from viceversa.nets.layers import BatchNorm
+from viceversa.nets import VAE1, VAEGAN, ResNetGenerator, ResNetVAE, ResVAE, UNetGenerator
+from viceversa.nets.layers import BatchNorm, init_weights
 
 
 def images(side: int = 16, channels: int = 3, batch: int = 2) -> Tensor:

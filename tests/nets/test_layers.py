@@ -8,9 +8,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from viceversa.nets import PatchGAN, UNetGenerator, init_weights, set_inference
+from viceversa.nets import PatchGAN, UNetGenerator
 from viceversa.nets.blocks import Upsample, make_upsample
-from viceversa.nets.layers import BatchNorm, BlurDown, BlurUp, InstanceNorm, Scheme, make_norm
+from viceversa.nets.layers import (
+    BatchNorm,
+    BlurDown,
+    BlurUp,
+    InstanceNorm,
+    Scheme,
+    init_weights,
+    make_norm,
+    set_inference,
+)
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 NAMES = ["contiguous", "channels_last"]

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from viceversa.data.image_io import read_image, write_image
-from viceversa.nets.build import build_generator
+from viceversa.nets import build_generator
 from viceversa.nets.weights import Card, save_generator
 from viceversa.translate import How, Outcome, Wanted, choice, translate_pictures, work
 from viceversa.translate.choice import Tried, fastest

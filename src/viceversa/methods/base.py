@@ -12,9 +12,8 @@ from viceversa import registry
 from viceversa.config import Config, ConfigError, Direction
 from viceversa.losses import OBJECTIVES, Objective
 from viceversa.methods.pool import ImagePool
-from viceversa.nets import GENERATORS
+from viceversa.nets import GENERATORS, build_discriminator, build_generator
 from viceversa.nets.base import Discriminator, Generator
-from viceversa.nets.build import build_discriminator, build_generator
 from viceversa.nets.heads import Projector
 from viceversa.nets.layers import init_weights
 
@@ -48,8 +47,9 @@ class Networks:
 
     def generator(self, source: str, target: str, kind: type[Generator] = Generator) -> Generator:
         """Return a new generator from domain `source` to domain `target`; ConfigError if it is not of that kind."""
-        size = self.config.data.crop
-        net = build_generator(self.config.generator, self.channels[source], self.channels[target], size=size)
+        size, batch = self.config.data.crop, self.config.train.batch
+        channels = self.channels[source], self.channels[target]
+        net = build_generator(self.config.generator, *channels, size=size, batch=batch)
         if not isinstance(net, kind):
             suited = ", ".join(name for name, cls in GENERATORS.items() if issubclass(cls, kind))
             raise ConfigError(
@@ -65,7 +65,8 @@ class Networks:
     def discriminator(self, *domains: str) -> Discriminator:
         """Return a new discriminator of images of the given domains, concatenated if there are several."""
         channels = sum(self.channels[domain] for domain in domains)
-        return self._initialised(build_discriminator(self.config.discriminator, channels, size=self.config.data.crop))
+        size, batch = self.config.data.crop, self.config.train.batch
+        return self._initialised(build_discriminator(self.config.discriminator, channels, size=size, batch=batch))
 
     def projector(self, net: Generator, layers: Sequence[str], width: int) -> Projector:
         """Return new projection heads for the named features of a generator; ConfigError for an unknown name."""

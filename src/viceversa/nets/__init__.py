@@ -1,15 +1,27 @@
-"""Networks: the tables of contents. A new one is one file and one line here."""
+"""Networks: the tables of contents, and from a description to a network. A new one is a file and a line here."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from viceversa import registry
+from viceversa.config import ConfigError
+
 from .base import Discriminator, Generator
-from .layers import init_weights, set_inference
 from .patchgan import PatchGAN, PixelGAN
-from .receptive import output_size, receptive_field
 from .resnet import ResNetGenerator
 from .unet import UNetGenerator
 from .vae import VAE1, VAEGAN, VariationalGenerator
 from .vae_resnet import ResNetVAE, ResVAE
+
+__all__ = ["DISCRIMINATORS", "GENERATORS", "Discriminator", "Generator", "VariationalGenerator"]
+__all__ += ["build_discriminator", "build_generator"]
 
 GENERATORS: dict[str, type[Generator]] = {
     "resnet": ResNetGenerator,
@@ -25,22 +37,65 @@ DISCRIMINATORS: dict[str, type[Discriminator]] = {
     "pixelgan": PixelGAN,
 }
 
-__all__ = [
-    "DISCRIMINATORS",
-    "GENERATORS",
-    "VAE1",
-    "VAEGAN",
-    "Discriminator",
-    "Generator",
-    "PatchGAN",
-    "PixelGAN",
-    "ResNetGenerator",
-    "ResNetVAE",
-    "ResVAE",
-    "UNetGenerator",
-    "VariationalGenerator",
-    "init_weights",
-    "output_size",
-    "receptive_field",
-    "set_inference",
-]
+Net = TypeVar("Net", Generator, Discriminator)
+
+
+def build_generator(
+    spec: Mapping[str, Any], in_channels: int, out_channels: int, *, size: int, batch: int = 1
+) -> Generator:
+    """Return the generator that `spec` describes; `size` (pixels) is for networks that are tied to one.
+
+    Raises ConfigError for options that do not fit and, where only the configuration is checked (on the meta device),
+    for images that are too small for it.
+    """
+    net = _build(GENERATORS, "generator", spec, size, in_channels, out_channels)
+    if size < 64 and _is_meta(net):
+        _refuse_small(net, spec, (batch, in_channels, size), net.multiple, "halve the image less often")
+    return net
+
+
+def build_discriminator(spec: Mapping[str, Any], channels: int, *, size: int, batch: int = 1) -> Discriminator:
+    """Return the discriminator that `spec` describes, of images with `channels` channels; the rest as above."""
+    net = _build(DISCRIMINATORS, "discriminator", spec, size, channels)
+    if _is_meta(net):
+        remedy = "lower discriminator.layers" if "layers" in spec else "use another discriminator"
+        _refuse_small(net, spec, (batch, channels, size), 1, remedy)
+    return net
+
+
+def _is_meta(net: nn.Module) -> bool:
+    return any(parameter.is_meta for parameter in net.parameters())
+
+
+def _refuse_small(net: nn.Module, spec: Mapping[str, Any], shape: tuple[int, int, int], step: int, remedy: str) -> None:
+    """Raise ConfigError if the network can train on larger images (batch, channels, size) only.
+
+    It tries, with a copy on the CPU: on the meta device torch would import its compiler.
+    """
+    copy, (batch, channels, size) = deepcopy(net).to_empty(device="cpu").train(), shape
+
+    def takes(side: int) -> bool:
+        try:
+            with torch.device("cpu"), torch.no_grad():
+                copy(torch.zeros(batch, channels, side, side))
+        except (RuntimeError, ValueError):
+            return False
+        return True
+
+    if takes(min(size, 128)) or takes(size):  # what takes small images takes large ones, in more time
+        return
+    enough = next((side for side in (64, 128, 256, 512, 1024) if side > size and takes(side)), None)
+    if enough:
+        smallest = next(filter(takes, range(size + step, enough, step)), enough)
+        raise ConfigError(f"data.crop={size}: the {spec['name']} needs {smallest} px or more; raise it, or {remedy}")
+
+
+def _build(table: registry.Table[Net], section: str, spec: Mapping[str, Any], size: int, *channels: int) -> Net:
+    options = registry.complete(table, section, spec)
+    cls = registry.find(table, section, options.pop("name"))
+    if registry.CONTEXT in inspect.signature(cls).parameters:
+        options[registry.CONTEXT] = size
+    try:
+        return cls(*channels, **options)
+    except ValueError as error:
+        raise ConfigError(f"{section}: {error}") from None

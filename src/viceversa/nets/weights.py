@@ -16,9 +16,8 @@ from torch import Tensor
 from viceversa import registry
 from viceversa.config import ConfigError, Direction, Inference, explain
 from viceversa.files import replacing
-from viceversa.nets import GENERATORS
+from viceversa.nets import GENERATORS, build_generator
 from viceversa.nets.base import Generator
-from viceversa.nets.build import build_generator
 from viceversa.nets.layers import set_inference
 
 FORMAT = "viceversa-generator-1"
