@@ -118,15 +118,15 @@ def test_crops_too_small_are_refused_when_the_configuration_is_checked(options: 
     spec = {"name": "patchgan", "width": 2, **options}
     build_discriminator(spec, 3, size=smallest).train()(torch.zeros(1, 3, smallest, smallest))
     with torch.device("meta"):
-        build_discriminator(spec, 3, size=smallest)
+        build_discriminator(spec, 3, size=smallest, batch=1)
         for size in range(1, smallest):
             with pytest.raises(ConfigError, match=f"={size}: the {spec['name']} needs {smallest} px or more"):
-                build_discriminator(spec, 3, size=size)
+                build_discriminator(spec, 3, size=size, batch=1)
 
 
 def test_crops_too_small_for_a_generator_are_refused_too() -> None:
     spec = {"name": "resnet", "width": 2, "blocks": 1}
     with torch.device("meta"):
-        build_generator(spec, 3, 3, size=8)
+        build_generator(spec, 3, 3, size=8, batch=1)
         with pytest.raises(ConfigError, match=r"^data.crop=4: the resnet needs 8 px or more"):
-            build_generator(spec, 3, 3, size=4)
+            build_generator(spec, 3, 3, size=4, batch=1)

@@ -41,23 +41,25 @@ Net = TypeVar("Net", Generator, Discriminator)
 
 
 def build_generator(
-    spec: Mapping[str, Any], in_channels: int, out_channels: int, *, size: int, batch: int = 1
+    spec: Mapping[str, Any], in_channels: int, out_channels: int, *, size: int, batch: int | None = None
 ) -> Generator:
     """Return the generator that `spec` describes; `size` (pixels) is for networks that are tied to one.
 
-    Raises ConfigError for options that do not fit and, where only the configuration is checked (on the meta device),
-    for images that are too small for it.
+    Raises ConfigError for options that do not fit and, if the size of a batch is named and only the configuration is
+    checked (on the meta device), for images that are too small to train on.
     """
     net = _build(GENERATORS, "generator", spec, size, in_channels, out_channels)
-    if size < 64 and _is_meta(net):
+    if batch and size < 64 and _is_meta(net):
         _refuse_small(net, spec, (batch, in_channels, size), net.multiple, "halve the image less often")
     return net
 
 
-def build_discriminator(spec: Mapping[str, Any], channels: int, *, size: int, batch: int = 1) -> Discriminator:
+def build_discriminator(
+    spec: Mapping[str, Any], channels: int, *, size: int, batch: int | None = None
+) -> Discriminator:
     """Return the discriminator that `spec` describes, of images with `channels` channels; the rest as above."""
     net = _build(DISCRIMINATORS, "discriminator", spec, size, channels)
-    if _is_meta(net):
+    if batch and _is_meta(net):
         remedy = "lower discriminator.layers" if "layers" in spec else "use another discriminator"
         _refuse_small(net, spec, (batch, channels, size), 1, remedy)
     return net

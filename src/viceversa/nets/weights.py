@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,13 +67,14 @@ def read_card(path: Path) -> Card:
 def load_generator(path: Path) -> tuple[Generator, Card]:
     """Return the generator of a weights file, in its inference form on the CPU, and its card.
 
-    Raises ValueError for a file that is not one of ours, or whose card asks for more than its weights need or for code
-    that is not imported (see `registry.find`).
+    Raises ValueError for a file that is not one of ours, whose weights are not finite, or whose card asks for more than
+    its weights need or for code that is not imported (see `registry.find`).
     """
     card = read_card(path)
     with safe_open(path, "pt") as file:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
     try:
+        refuse_not_finite(state)
         card = replace(card, generator=registry.complete(GENERATORS, "generator", card.generator))
         if card.generator["name"] in GENERATORS:
             _refuse_others(card, state)
@@ -80,10 +82,19 @@ def load_generator(path: Path) -> tuple[Generator, Card]:
         net.load_state_dict(state)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
     except RuntimeError as error:
         raise ValueError(f"{path}: its weights do not fit its card ({str(error).splitlines()[-1].strip()})") from None
     set_inference(net, card.inference)
     return net.requires_grad_(False), card
+
+
+def refuse_not_finite(state: Mapping[str, Tensor]) -> None:
+    """Raise ValueError that names the first tensor with NaN or infinity in it."""
+    for name, tensor in state.items():
+        if not tensor.isfinite().all():
+            raise ValueError(f"{name} is not finite, so it translates nothing; use weights from before training failed")
 
 
 def _refuse_others(card: Card, state: dict[str, Tensor]) -> None:
