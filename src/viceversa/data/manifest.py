@@ -71,7 +71,7 @@ def _place(data: DataConfig) -> tuple[Path, Path] | None:
 def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """Yield the rows with their line numbers."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
+        with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
             if file.suffix.lower() == ".jsonl":
                 for number, line in enumerate(lines, 1):
                     if line.strip():
@@ -84,7 +84,7 @@ def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
                 if None in row:
                     raise ConfigError(f"{file}, line {reader.line_num}: more fields than columns; quote commas")
                 yield reader.line_num, row
-    except (UnicodeDecodeError, csv.Error) as error:
+    except csv.Error as error:
         raise ConfigError(f"{file}: not a text of the form that its suffix says ({error})") from None
 
 
