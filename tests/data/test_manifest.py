@@ -150,7 +150,7 @@ def test_mistakes_are_explained_in_one_line(folder: Path, text: str, name: str, 
 
 def test_bytes_that_are_no_text(folder: Path) -> None:
     (folder / "manifest.csv").write_bytes(b"a,b\n\xff\xfe\n")
-    with pytest.raises(ConfigError, match="not a text"):
+    with pytest.raises(ConfigError, match="not a picture"):
         source_of(folder)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -173,7 +174,8 @@ def cache(
 
     made = make_cache(config.data, out, dtype=dtype, overwrite=overwrite, track=track)
     broken = f"; {len(made.broken)} broken" if made.broken else ""
-    typer.echo(f"{out}: {made.note}{broken}; {made.bytes / 1e6:.0f} MB; try: viceversa train data.root={out}")
+    train = f"viceversa train {shlex.quote(f'data.root={out}')}"
+    typer.echo(f"{out}: {made.note}{broken}; {made.bytes / 1e6:.0f} MB; try: {train}")
 
 
 @app.command("faces")
@@ -229,7 +231,8 @@ def get_data(
     wanted, out = known(name), out or Path("datasets", name)
     with transfers() as transfer:
         root = get_set(wanted, out, keep=keep, downloading=transfer("downloading"), unpacking=transfer("unpacking"))
-    ready = f"try: viceversa train {wanted.train} data.root={root}" if wanted.train else wanted.note
+    data = shlex.quote(f"data.root={root}")
+    ready = f"try: viceversa train {wanted.train} {data}" if wanted.train else wanted.note
     typer.echo(f"{out}: {wanted.title}; {ready}")
 
 
