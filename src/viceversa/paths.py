@@ -13,8 +13,12 @@ from viceversa.config import Direction
 
 log = logging.getLogger("viceversa")
 
-EXTENSIONS = frozenset([".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm", ".npy"])
+EXTENSIONS = frozenset([
+    ".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf",
+    ".jpg", ".jpx", ".npy", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+])  # fmt: skip
 """Suffixes of images that are read and written."""
+BESIDES = frozenset({"@eaDir", "#recycle", "#snapshot", "@Recycle", "__MACOSX", "$RECYCLE.BIN", "lost+found"})
 DIGITS = re.compile("([0-9]+)")
 
 
@@ -28,6 +32,11 @@ def list_files(folder: Path) -> list[str]:
     return list(_walk(folder, "", set())) if folder.is_dir() else []
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, or kept by a system beside the data, such as Synology's thumbnails."""
+    return name.startswith(".") or name in BESIDES
+
+
 def _walk(folder: Path | str, inside: str, seen: set[str]) -> Iterator[str]:
     real = os.path.realpath(folder)
     if real in seen:  # class folders may be links, and a link to a parent must not send us round in circles
@@ -35,7 +44,7 @@ def _walk(folder: Path | str, inside: str, seen: set[str]) -> Iterator[str]:
     seen.add(real)
     try:
         with os.scandir(folder) as entries:
-            visible = [entry for entry in entries if not entry.name.startswith(".")]
+            visible = [entry for entry in entries if not is_hidden(entry.name)]
     except PermissionError as error:
         log.warning("skipped: %s: %s", folder, error.strerror)
         return

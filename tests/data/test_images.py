@@ -244,7 +244,7 @@ def test_broken_files_are_named(tmp_path: Path, kind: str) -> None:
     }
     path.write_bytes(content[kind] if kind in content else truncated(path))
     says = {"empty": "empty", "html": "web page", "garbage": "not a picture", "bomb": "too large"}
-    says["postscript"] = "not a picture"
+    says["postscript"] = "a picture in PostScript"
     with pytest.raises(ImageError, match=says.get(kind, "damaged|not a picture")) as raised:
         read_image(path)
     assert str(raised.value).startswith(f"{path}: ")
@@ -337,7 +337,7 @@ def test_saved_pictures_can_be_read(tmp_path: Path, suffix: str) -> None:
     write_image(path, pixels)
     picture = read_image(path)
     expected = with_channels(ImageData(pixels), picture.pixels.shape[2])
-    lossy = suffix in (".jpg", ".jpeg", ".webp", ".gif")
+    lossy = suffix in (".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".gif", ".avif", ".avifs")
     assert np.abs(picture.pixels.astype(int) - expected).mean() <= (8 if lossy else 0)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
@@ -379,5 +379,5 @@ def test_saving_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         write_image(tmp_path / "x.png", noise(8, 8, 3, seed=1))
     assert (tmp_path / "x.png").read_bytes() == before
     assert len(list(tmp_path.iterdir())) == 1
-    with pytest.raises(ImageError, match=r"x\.heic: cannot write this format; use one of \.bmp"):
+    with pytest.raises(ImageError, match=r"x\.heic: cannot write this format; use one of .* \.bmp"):
         write_image(tmp_path / "x.heic", noise(8, 8, 3))

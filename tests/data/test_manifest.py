@@ -12,7 +12,7 @@ from PIL import Image
 
 from viceversa.config import ConfigError, DataConfig, load_config
 from viceversa.data import DatasetSplits, find_splits
-from viceversa.data.manifest import _item
+from viceversa.data.manifest import _sample
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_paths_that_lead_out_are_meant_if_the_root_says_so(folder: Path, tmp_pat
 def test_no_entry_leads_out(text: str) -> None:
     folder = Path("/surely/not/there")
     with pytest.raises(ConfigError, match=r"lies outside|not a picture|no such file") as raised:
-        _item(text + ".png", folder, "here")
+        _sample(text + ".png", folder, "here")
     if "no such file" in str(raised.value):
         assert "\0" in text or (folder / text).resolve().is_relative_to(folder)
 

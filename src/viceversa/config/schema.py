@@ -140,6 +140,9 @@ class DataConfig:
     layout: Literal["auto", "cache", "manifest", "shards", "single", "unpaired", "paired", "aligned"] = "auto"
     """auto recognises it. To insist: unpaired folders, paired (two folders, same names), aligned (A|B side by side
     in one file), single (one picture per domain), manifest (a list of pictures)."""
+    pair_pattern: str | None = None
+    """Where files are paired by name: a regular expression for all of a name, whose group is what partners share, such
+    as (.+?)(?:_mask)? for x and x_mask; upper and lower case count as the same."""
     paired_test: bool = False
     """Unpaired data only: testA and testB show the same scenes under the same names, so the true answers are known."""
     test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.05
@@ -160,8 +163,12 @@ class DataConfig:
     """Channels of domain A: 1 gray, 3 RGB, 4 RGBA, or as many as its files have."""
     channels_b: Count = 3
     """Channels of domain B."""
+    scale: Literal["auto", "9bit", "10bit", "11bit", "12bit", "13bit", "14bit", "15bit"] = "auto"
+    """Bits that are used of 16-bit files; 12bit makes 4095 white."""
     workers: MayChange[Natural] = 1
     """Processes that read pictures; 0 reads in the training process. Never affects a result."""
+    wait: MayChange[Natural] = 60
+    """Seconds to wait for a folder that has vanished, such as a network drive, before the training stops."""
     may_change: MayChange[bool] = False
     """Continue a run although its training pictures have changed. It then continues, but not exactly."""
 

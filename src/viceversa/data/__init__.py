@@ -1,16 +1,18 @@
-"""From folders of pictures to batches: `open_loader(config)` is all that training needs."""
+"""From folders of images to batches: `open_loader(config)` is all that training needs."""
 
 from viceversa.config import Config
-from viceversa.data.datasets import DatasetSplits, FileSample, Sample, Split
+from viceversa.data.datasets import DatasetSplits, FileSample, LoaderError, Sample, Split
 from viceversa.data.image_data import ImageError, normalise
 from viceversa.data.layouts import find_splits
-from viceversa.data.loader import Batch, TestSample, TrainLoader
+from viceversa.data.loader import Batch, TrainLoader
+from viceversa.data.test_images import TestSample
 
 __all__ = [
     "Batch",
     "DatasetSplits",
     "FileSample",
     "ImageError",
+    "LoaderError",
     "Sample",
     "Split",
     "TestSample",
@@ -22,5 +24,5 @@ __all__ = [
 
 
 def open_loader(config: Config) -> TrainLoader:
-    """Find the pictures of a configuration; raise ConfigError or FileNotFoundError if they cannot be found."""
+    """Find the images of a configuration; raise ConfigError or FileNotFoundError if they cannot be found."""
     return TrainLoader(find_splits(config.data), config)

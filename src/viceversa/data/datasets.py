@@ -1,11 +1,14 @@
-"""Items: one picture of one world, wherever it lies. Training asks of them only what `Sample` promises."""
+"""What a data set is: samples to train on, samples to test on, paired or not, and a sentence that says so."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import re
+import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -14,33 +17,39 @@ from viceversa.config import ConfigError, DataConfig
 from viceversa.data.image_data import ImageData, ImageError
 from viceversa.data.image_io import image_size, read_image
 
+log = logging.getLogger("viceversa")
+
+
+class LoaderError(ValueError):
+    """Data that cannot be read any longer, though no image is broken; the message names the remedy."""
+
 
 class Sample(Protocol):
-    """One picture of one world. It is cheap to have, and does nothing before it is opened.
+    """One image of one domain, wherever it lies. It is cheap to have, and does nothing before it is opened.
 
-    Background workers get their own copy, so an item is made of plain values. `str(item)` is what messages call it, and
-    what broken pictures are counted by: items that break together (the halves of one file) share it.
+    Background workers get their own copy, so a sample is made of plain values. `str(sample)` is what messages call it,
+    and what broken images are counted by: samples that break together (the halves of one file) share it.
     """
 
     @property
     def name(self) -> str:
-        """What samples and outputs are called: without suffix, with `/` where it lay in subfolders."""
+        """What translations are called: without suffix, with `/` where it lay in subfolders."""
         ...
 
     def open(self) -> ImageData:
-        """Return the decoded picture; raise ImageError, which names the item, if that cannot be done."""
+        """Return the decoded image; raise ImageError, which names the sample, if that cannot be done."""
         ...
 
     def size(self) -> tuple[int, int] | None:
-        """Return (width, height) without decoding the picture, or None if that is not known."""
+        """Return (width, height) without decoding the image, or None if that is not known."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FileSample:
-    """A picture file, or the left or right half of one; `file` is its path within `folder`, with forward slashes.
+    """An image file, or the left or right half of one; `file` is its path within `folder`, with forward slashes.
 
-    All items of a folder share one `folder`: a hundred thousand of them take some 15 MB.
+    All samples of a folder share one `folder`: a hundred thousand of them take some 15 MB.
     """
 
     folder: Path
@@ -65,7 +74,7 @@ class FileSample:
         return self.part(read_image(self.path))
 
     def part(self, whole: ImageData) -> ImageData:
-        """Return this item's part of its decoded file; a middle column of an odd width belongs to neither half."""
+        """Return this sample's part of its decoded file; a middle column of an odd width belongs to neither half."""
         if self.half is None:
             return whole
         middle = whole.pixels.shape[1] // 2
@@ -73,7 +82,7 @@ class FileSample:
             raise ImageError(f"{self}: too narrow to hold two pictures side by side")
         columns = slice(None, middle) if self.half == "left" else slice(-middle, None)
         alpha = None if whole.alpha is None else whole.alpha[:, columns]
-        return ImageData(whole.pixels[:, columns], alpha, whole.gray)
+        return ImageData(whole.pixels[:, columns], alpha, whole.gray, whole.depth)
 
     def size(self) -> tuple[int, int] | None:
         """Return (width, height) as the file's header says, or None if it cannot be read."""
@@ -81,52 +90,74 @@ class FileSample:
         return whole if whole is None or self.half is None else (whole[0] // 2, whole[1])
 
 
-def open_each(items: Sequence[Sample]) -> list[ImageData | ImageError]:
-    """Open the items of one draw; where one cannot be opened, its error takes its place.
+def open_each(samples: Sequence[Sample]) -> list[ImageData | ImageError]:
+    """Open the samples of one draw; where one cannot be opened, its error takes its place.
 
     Halves of the same file share its decoding.
     """
     opened: list[ImageData | ImageError] = []
     wholes: dict[Path, ImageData] = {}
-    for item in items:
+    for sample in samples:
         try:
-            if isinstance(item, FileSample) and item.half is not None:
-                if item.path not in wholes:
-                    wholes[item.path] = read_image(item.path)
-                opened.append(item.part(wholes[item.path]))
+            if isinstance(sample, FileSample) and sample.half is not None:
+                if sample.path not in wholes:
+                    wholes[sample.path] = read_image(sample.path)
+                opened.append(sample.part(wholes[sample.path]))
             else:
-                opened.append(item.open())
+                opened.append(sample.open())
         except ImageError as error:
             opened.append(error)
     return opened
 
 
+def has_vanished(sample: Sample, others: Sequence[Sample]) -> bool:
+    """Whether neither a sample's file nor a few others of its domain are there, as when a network drive is away."""
+    some = [sample, *others[:: max(1, len(others) // 8)]]
+    return not any(not isinstance(one, FileSample) or os.path.exists(one.path) for one in some)
+
+
+def wait_for(samples: Sequence[Sample], seconds: int) -> None:
+    """Wait until files that have vanished are back; raise LoaderError if they stay away for so long."""
+    folder = next(sample.folder for sample in samples if isinstance(sample, FileSample))
+    log.warning("%s: its pictures have vanished; waiting %d s for them (data.wait)", folder, seconds)
+    end = time.monotonic() + seconds
+    while has_vanished(samples[0], samples):
+        if time.monotonic() >= end:
+            raise LoaderError(f"{folder}: its pictures have vanished, and did not come back within {seconds} s")
+        time.sleep(min(0.5, seconds))
+    log.warning("%s: its pictures are back", folder)
+
+
 @dataclass(frozen=True)
 class Split:
-    """Items of worlds A and B; `paired`: a[i] and b[i] show the same."""
+    """Samples of domains A and B; `paired`: a[i] and b[i] show the same."""
 
     a: Sequence[Sample]
     b: Sequence[Sample]
     paired: bool = False
 
+    def of(self, domain: str) -> Sequence[Sample]:
+        """Return the samples of "A" or "B"."""
+        return self.a if domain == "A" else self.b
+
 
 @dataclass(frozen=True)
 class Found:
-    """What lies where a configuration points: the training pictures, and the test pictures if there is a split."""
+    """What lies where a configuration points: the training samples, and the test samples if there is a split."""
 
     train: Split
     test: Split | None = None
     val: Split | None = None
-    """Validation pictures. They stand in for test pictures where there are none, and are left alone otherwise."""
-    worlds: tuple[str, str] = ("A", "B")
-    """What the note calls the pictures."""
+    """Validation samples. They stand in for test samples where there are none, and are left alone otherwise."""
+    domains: tuple[str, str] = ("A", "B")
+    """What the note calls the samples."""
     alone: int = 0
     """Files without a partner, left out."""
 
 
 @dataclass(frozen=True)
 class DatasetSplits:
-    """A data set: how it was found (the name of a layout), its items, and a sentence that says so."""
+    """A data set: how it was found (the name of a layout), its samples, and a sentence that says so."""
 
     layout: str
     train: Split
@@ -135,7 +166,7 @@ class DatasetSplits:
 
 
 def completed(layout: str, found: Found, data: DataConfig) -> DatasetSplits:
-    """Make a data set of what was found: hold out test pictures if there are none, pair them if that is asked for.
+    """Make a data set of what was found: hold out test samples if there are none, pair them if that is asked for.
 
     Raises ConfigError if `data.paired_test` is set and cannot be done.
     """
@@ -145,27 +176,60 @@ def completed(layout: str, found: Found, data: DataConfig) -> DatasetSplits:
     if test is None:
         train, test = hold_out(train, data.test_fraction)
     if data.paired_test and not test.paired:
-        test, unmatched = matched(test)
+        test, unmatched = matched(test, data.pair_pattern)
         alone += unmatched
-    note = f"{layout}: {_count(train, found.worlds)}; {_test_note(test, found, data)}"
+    note = f"{layout}: {_count(train, found.domains)}; {_test_note(test, found, data)}"
     return DatasetSplits(layout, train, test, note + (f"; {alone} files without a partner left out" if alone else ""))
 
 
-def matched(split: Split) -> tuple[Split, int]:
-    """Pair items by name; return the pairs and how many items are left over. ConfigError if there is no pair."""
-    a, b = ({unicodedata.normalize("NFC", item.name): item for item in items} for items in (split.a, split.b))
-    both = [name for name in a if name in b]
+def matched(split: Split, pattern: str | None = None) -> tuple[Split, int]:
+    """Pair samples by name, or by the part of it that `pattern` captures; return the pairs and how many are left over.
+
+    Raises ConfigError if there is no pair, or if a pattern makes two names of one domain the same.
+    """
+    a, b = _by_key(split.a, pattern), _by_key(split.b, pattern)
+    both = [key for key in a if key in b]
     if not both:
-        first = " and ".join(str(items[0]) if items else "nothing" for items in (split.a, split.b))
-        raise ConfigError(f"{first}, ...: no test or training pictures of the same name to pair")
-    pairs = Split(tuple(a[name] for name in both), tuple(b[name] for name in both), True)
+        first = " and ".join(str(samples[0]) if samples else "nothing" for samples in (split.a, split.b))
+        raise ConfigError(f"{first}, ...: no test or training pictures of the same name to pair{_advice(split)}")
+    pairs = Split(tuple(a[key] for key in both), tuple(b[key] for key in both), True)
     return pairs, len(split.a) + len(split.b) - 2 * len(both)
+
+
+def _by_key(samples: Iterable[Sample], pattern: str | None) -> dict[str, Sample]:
+    found: dict[str, Sample] = {}
+    for sample in samples:
+        name = unicodedata.normalize("NFC", sample.name)
+        match = re.fullmatch(pattern, name, re.IGNORECASE) if pattern else None
+        key = match[1].casefold() if match and match[1] else name
+        if pattern and key in found:
+            raise ConfigError(f"data.pair_pattern takes {found[key]} and {sample} for the same picture")
+        found[key] = sample
+    return found
+
+
+def _advice(split: Split) -> str:
+    """Say how else pictures are paired, with the pattern that would do it if one is easily seen."""
+    if not split.a or not split.b:
+        return ""
+    a, b = split.a[0].name, split.b[0].name
+    short, longer = sorted((a.casefold(), b.casefold()), key=len)
+    pattern = None
+    if short == longer:
+        pattern = "(.+)"
+    elif longer.startswith(short):
+        pattern = f"(.+?)(?:{re.escape(longer.removeprefix(short))})?"
+    elif longer.endswith(short):
+        pattern = f"(?:{re.escape(longer.removesuffix(short))})?(.+)"
+    by_pattern = f"; data.pair_pattern='{pattern}' pairs {a} with {b}" if pattern else ""
+    files = " and ".join(str(sample) for sample in (split.a[0], split.b[0]))
+    return f"{by_pattern}; or list the pairs in a manifest.csv with the columns a,b and a row for each ({files})"
 
 
 def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
     """Return what to train on and what to test on: of each at least one if there are two, and any are wanted.
 
-    Only its own name decides where a picture goes (of a pair, that of A), so it stays there when others come or go, and
+    Only its own name decides where a sample goes (of a pair, that of A), so it stays there when others come or go, and
     on every machine.
     """
     a = _held(split.a, fraction)
@@ -174,10 +238,10 @@ def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
     return kept, held
 
 
-def _held(items: Sequence[Sample], fraction: float) -> list[bool]:
-    if not fraction or len(items) < 2:
-        return [False] * len(items)
-    places = [place(item.name) for item in items]
+def _held(samples: Sequence[Sample], fraction: float) -> list[bool]:
+    if not fraction or len(samples) < 2:
+        return [False] * len(samples)
+    places = [place(sample.name) for sample in samples]
     held = [place < fraction for place in places]
     if not any(held):
         held[places.index(min(places))] = True
@@ -186,8 +250,8 @@ def _held(items: Sequence[Sample], fraction: float) -> list[bool]:
     return held
 
 
-def _where(items: Sequence[Sample], held: list[bool], wanted: bool) -> tuple[Sample, ...]:
-    return tuple(item for item, out in zip(items, held, strict=True) if out is wanted)
+def _where(samples: Sequence[Sample], held: list[bool], wanted: bool) -> tuple[Sample, ...]:
+    return tuple(sample for sample, out in zip(samples, held, strict=True) if out is wanted)
 
 
 def place(name: str) -> float:
@@ -197,15 +261,15 @@ def place(name: str) -> float:
     return int.from_bytes(digest[:6], "big") / 2**48
 
 
-def _count(split: Split, worlds: tuple[str, str]) -> str:
+def _count(split: Split, domains: tuple[str, str]) -> str:
     if split.paired:
         return f"{len(split.a)} pairs"
-    return f"{len(split.a)} {worlds[0]}, {len(split.b)} {worlds[1]}"
+    return f"{len(split.a)} {domains[0]}, {len(split.b)} {domains[1]}"
 
 
 def _test_note(test: Split, found: Found, data: DataConfig) -> str:
-    """Say where the test pictures come from, and how many they are."""
-    count = _count(test, found.worlds)
+    """Say where the test samples come from, and how many they are."""
+    count = _count(test, found.domains)
     if found.test or found.val:
         return f"test split: {count}"
     if not test.a and not test.b:

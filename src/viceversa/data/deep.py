@@ -6,6 +6,7 @@ uint8, 16 bits and floats become float32 in [0, 1].
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,12 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from viceversa.data.image_data import ImageData, ImageError, Pixels
+from viceversa.data.image_data import ImageData, ImageError, Pixels, turned
 
 CHANNELS_FIRST, CHANNELS_LAST = ("SYX", "CYX"), ("YXS", "YXC")  # as tifffile names the axes
 LARGEST = 2**30
 """Numbers in a picture: no memory is taken for more of them because a file says so. (Pillow minds its own pictures.)"""
 ALPHA = (1, 2)  # TIFF: what an extra sample can be
+ORIENTATION = 0x0112
 
 
 def read_array(path: Path) -> ImageData:
@@ -36,31 +38,33 @@ def read_png(path: Path) -> ImageData:
 
 
 def read_tiff(path: Path) -> ImageData:
-    """Read the first picture of a TIFF file, with all its channels; raise ImageError for other kinds of stacks."""
+    """Read the first picture of a TIFF file upright, with all its channels; raise ImageError for other stacks."""
     with _tifffile().TiffFile(path) as file:
         series = file.series[0]
         if series.size > LARGEST:
             raise ImageError(f"says that it holds {series.size} numbers, which are taken for damage")
         values = series.asarray()
         extra = tuple(series.keyframe.extrasamples)
+        orientation = series.keyframe.tags.valueof(ORIENTATION, default=1)
     if series.axes in CHANNELS_FIRST:
         values = np.moveaxis(values, 0, 2)
     elif series.axes not in (*CHANNELS_LAST, "YX"):
         raise ImageError(f"holds a stack of the axes {series.axes}; one picture of several channels is expected")
-    if extra and extra[-1] in ALPHA and values.shape[2] in (2, 4):
-        return _picture(values[:, :, :-1], values[:, :, -1])
-    return _picture(values, None)
+    with_alpha = bool(extra) and extra[-1] in ALPHA and values.shape[2] in (2, 4)
+    image = _picture(values[:, :, :-1], values[:, :, -1]) if with_alpha else _picture(values, None)
+    return turned(image, orientation)
 
 
 def size_of(path: Path) -> tuple[int, int] | None:
-    """Return (width, height) as the header says, or None if this is no file that this module reads."""
+    """Return the upright (width, height) as the header says, or None if this is no file that this module reads."""
     if path.suffix.lower() == ".npy":
         shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
         return (shape[1], shape[0]) if len(shape) in (2, 3) else None
     if path.suffix.lower() in (".tif", ".tiff"):
         with _tifffile().TiffFile(path) as file:
             page = file.pages[0]
-            return int(page.imagewidth), int(page.imagelength)
+            size = int(page.imagewidth), int(page.imagelength)
+            return size[::-1] if page.tags.valueof(ORIENTATION, default=1) in (5, 6, 7, 8) else size
     return None
 
 
@@ -87,12 +91,9 @@ def write(path: Path, format_of: str, pixels: Pixels, alpha: NDArray[np.uint8] |
     _tifffile().imwrite(path, values, photometric=colour, planarconfig="contig", compression="zlib", **extra)
 
 
-def can_write_colour() -> bool:
-    """Whether 16-bit colour can be written."""
-    try:
-        return bool(_imagecodecs())
-    except ImageError:
-        return False
+def can_write(format_of: str | None) -> bool:
+    """Whether more than 8 bits of colour can be written in a format, by Pillow's name, with what is installed."""
+    return format_of in ("PNG", "TIFF") and find_spec("imagecodecs") is not None and find_spec("tifffile") is not None
 
 
 def _like(alpha: NDArray[np.uint8], pixels: Pixels) -> Pixels:
@@ -111,7 +112,8 @@ def _picture(values: NDArray[Any], alpha: NDArray[Any] | None) -> ImageData:
     if pixels.dtype == np.uint8 and pixels.shape[2] == 4:
         pixels = pixels.astype(np.float32) / 255  # bytes of four channels would be taken for RGB with alpha
     seen = None if alpha is None else np.rint(_unit(alpha) * (1 if alpha.dtype == np.uint8 else 255)).astype(np.uint8)
-    return ImageData(np.ascontiguousarray(pixels), seen, pixels.shape[2] == 1)
+    depth = 16 if values.dtype == np.uint16 else 0
+    return ImageData(np.ascontiguousarray(pixels), seen, pixels.shape[2] == 1, depth)
 
 
 def _unit(values: NDArray[Any]) -> Pixels:

@@ -1,8 +1,12 @@
-"""What a decoded picture is."""
+"""Decoded images: what they hold, their channels and sizes, and the way to tensors, PIL images, and back.
+
+Pixels are numpy arrays (height, width, channels), uint8, or float32 in [0, 1] where the source has more than 8 bits;
+tensors are (channels, height, width), float32 in [-1, 1].
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,25 +19,57 @@ Pixels: TypeAlias = NDArray[Any]  # uint8, or float32 in [0, 1]
 
 
 class ImageError(ValueError):
-    """A picture that cannot be used; the message is one line that names the file and what is wrong."""
+    """An image that cannot be used; the message is one line that names the file and what is wrong."""
 
 
 @dataclass(frozen=True)
 class ImageData:
-    """A decoded picture. `pixels`: (H, W, C) uint8, or float32 in [0, 1]; `alpha`: (H, W) uint8, 0 transparent."""
+    """A decoded image. `pixels`: (H, W, C) uint8, or float32 in [0, 1]; `alpha`: (H, W) uint8, 0 transparent."""
 
     pixels: Pixels
     alpha: NDArray[np.uint8] | None = None
     gray: bool = False
     """The source had no colour."""
+    depth: int = 0
+    """Bits of the integers that float pixels were made of; 0 if they were floats, or had no known range."""
 
 
-def with_channels(picture: ImageData, channels: int) -> Pixels:
+def turned(image: ImageData, orientation: int) -> ImageData:
+    """Return an image upright that is stored as EXIF's `orientation`, 1 to 8, says."""
+
+    def turn(pixels: Pixels) -> Pixels:
+        if orientation in (5, 6, 7, 8):  # stored sideways
+            pixels = pixels.swapaxes(0, 1)
+        if orientation in (3, 4, 7, 8):
+            pixels = pixels[::-1]
+        if orientation in (2, 3, 6, 7):
+            pixels = pixels[:, ::-1]
+        return np.ascontiguousarray(pixels)
+
+    alpha = None if image.alpha is None else turn(image.alpha)
+    return replace(image, pixels=turn(image.pixels), alpha=alpha)
+
+
+def with_depth(image: ImageData, bits: int) -> ImageData:
+    """Return an image of 16-bit integers, of which `bits` are used, scaled to them; leave any other as it is.
+
+    Raises ImageError if it holds greater numbers.
+    """
+    if image.depth != 16 or bits == 16:
+        return image
+    values = np.rint(image.pixels.astype(np.float64) * 65535)
+    top = 2**bits - 1
+    if values.max() > top:
+        raise ImageError(f"holds {values.max():.0f}, more than {bits} bits can")
+    return replace(image, pixels=(values / top).astype(np.float32), depth=bits)
+
+
+def with_channels(image: ImageData, channels: int) -> Pixels:
     """Return (H, W, channels): 1 luminance, 3 RGB, 4 RGB and alpha; with 1 and 3, what is transparent turns white.
 
-    A picture of any other number of channels is only read as what it is. Raises ImageError for what does not fit.
+    An image of any other number of channels is only read as what it is. Raises ImageError for what does not fit.
     """
-    pixels, alpha = picture.pixels, picture.alpha
+    pixels, alpha = image.pixels, image.alpha
     has = pixels.shape[2] + (alpha is not None)
     if alpha is None and has == channels:
         return pixels
@@ -60,6 +96,14 @@ def on_white(pixels: Pixels, alpha: NDArray[np.uint8]) -> Pixels:
     return np.rint(blend).astype(np.uint8) if pixels.dtype == np.uint8 else blend
 
 
+def off_white(pixels: Pixels, alpha: NDArray[np.uint8]) -> Pixels:
+    """Undo the blending of pixels (H, W, C) with white, so that edges show no white rim on other grounds."""
+    share = np.maximum(alpha, 1)[:, :, None] / np.float32(255)
+    white = np.float32(255 if pixels.dtype == np.uint8 else 1)
+    result: Pixels = (white - (white - pixels) / share).clip(0, white)
+    return np.rint(result).astype(np.uint8) if pixels.dtype == np.uint8 else result
+
+
 def luminance(pixels: Pixels) -> Pixels:
     """Return (H, W, 1): the brightness of RGB pixels as Pillow's mode L has it; gray ones stay as they are."""
     if pixels.shape[2] == 1:
@@ -73,7 +117,7 @@ def luminance(pixels: Pixels) -> Pixels:
 
 
 def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """Return the picture at `size` (height, width): bicubic, antialiased when it shrinks, in the range it had."""
+    """Return the image at `size` (height, width): bicubic, antialiased when it shrinks, in the range it had."""
     height, width = size
     if pixels.shape[:2] == (height, width):
         return pixels
@@ -85,7 +129,7 @@ def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 
 def to_tensor(pixels: Pixels) -> Tensor:
-    """Turn a picture (H, W, C) into a float32 tensor (C, H, W) in [-1, 1]."""
+    """Turn pixels (H, W, C) into a float32 tensor (C, H, W) in [-1, 1]."""
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
     return torch.from_numpy(planes / np.float32(127.5 if pixels.dtype == np.uint8 else 0.5) - np.float32(1))
 
@@ -96,21 +140,18 @@ def normalise(batch: Tensor) -> Tensor:
 
 
 def from_tensor(tensor: Tensor, unrounded: bool = False) -> Pixels:
-    """Turn a tensor (C, H, W) in [-1, 1] into a picture (H, W, C): clamped, and rounded to the nearest uint8.
+    """Turn a tensor (C, H, W) in [-1, 1] into pixels (H, W, C): clamped, and rounded to the nearest uint8.
 
-    `unrounded`: nothing is rounded, and the picture is float32 in [0, 1].
+    `unrounded`: nothing is rounded, and they are float32 in [0, 1].
     """
     values = tensor.detach().to("cpu", torch.float32).clamp(-1, 1).add(1).permute(1, 2, 0)
     values = values.div(2) if unrounded else values.mul(127.5).round().to(torch.uint8)
     return np.ascontiguousarray(values.numpy())
 
 
-def to_pil(picture: ImageData) -> Image.Image:
-    """Return a picture as a PIL image of 8 bits, with its alpha."""
-    image = pil_image(eight_bits(picture.pixels))
-    if picture.alpha is not None:
-        image.putalpha(pil_image(picture.alpha))
-    return image
+def eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
+    """Return uint8 pixels as they are, and round floats in [0, 1]."""
+    return pixels if pixels.dtype == np.uint8 else np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
 
 
 def pil_image(pixels: NDArray[np.uint8]) -> Image.Image:
@@ -121,14 +162,9 @@ def pil_image(pixels: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels)
 
 
-def eight_bits(pixels: Pixels) -> NDArray[np.uint8]:
-    """Return uint8 pixels as they are, and round floats in [0, 1]."""
-    return pixels if pixels.dtype == np.uint8 else np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
-
-
-def off_white(pixels: Pixels, alpha: NDArray[np.uint8]) -> Pixels:
-    """Undo the blending of pixels (H, W, C) with white, so that edges show no white rim on other grounds."""
-    share = np.maximum(alpha, 1)[:, :, None] / np.float32(255)
-    white = np.float32(255 if pixels.dtype == np.uint8 else 1)
-    result: Pixels = (white - (white - pixels) / share).clip(0, white)
-    return np.rint(result).astype(np.uint8) if pixels.dtype == np.uint8 else result
+def to_pil(image: ImageData) -> Image.Image:
+    """Return an image as a PIL image of 8 bits, with its alpha."""
+    result = pil_image(eight_bits(image.pixels))
+    if image.alpha is not None:
+        result.putalpha(pil_image(image.alpha))
+    return result

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data import cache, folders, manifest, shards
+from viceversa.data import folders
 from viceversa.data.datasets import DatasetSplits, Found, completed
-from viceversa.data.remote import is_remote, local_folder
 from viceversa.files import require
+
+ADDRESS = r"[A-Za-z][A-Za-z0-9+.-]+://"
+LISTS = (".csv", ".tsv", ".jsonl")
+TABLES = (".parquet", ".arrow")
 
 
 @dataclass(frozen=True)
@@ -30,40 +34,77 @@ class Layout:
     """Find the pictures; None if they do not lie so. What is named in the configuration exists."""
 
 
+def _is_cache(data: DataConfig) -> bool:
+    return data.root is not None and Path(data.root, "cache.json").is_file()
+
+
+def _open_cache(data: DataConfig) -> Found | None:
+    from viceversa.data.cache import open_cache
+
+    return open_cache(data) if _is_cache(data) else None
+
+
+def _is_manifest(data: DataConfig) -> bool:
+    root = Path(data.root or "")
+    named = data.manifest is not None or (data.root is not None and root.is_file() and root.suffix.lower() in LISTS)
+    return named or (data.root is not None and any((root / f"manifest{suffix}").is_file() for suffix in LISTS))
+
+
+def _open_manifest(data: DataConfig) -> Found | None:
+    from viceversa.data.manifest import open_manifest
+
+    return open_manifest(data) if _is_manifest(data) else None
+
+
+def _is_sharded(data: DataConfig) -> bool:
+    return data.root is not None and any(
+        path.suffix in TABLES
+        for folder in (Path(data.root), Path(data.root, "data"))
+        if folder.is_dir()
+        for path in folder.iterdir()
+    )
+
+
+def _open_shards(data: DataConfig) -> Found | None:
+    from viceversa.data.shards import open_shards
+
+    return open_shards(data) if _is_sharded(data) else None
+
+
 LAYOUTS = (
     Layout(
         "cache",
         "cache.json and pixels.npy, as `viceversa data cache` writes them",
         "what the cache was made of, decoded and resized already",
-        cache.is_cache,
-        cache.open_cache,
+        _is_cache,
+        _open_cache,
     ),
     Layout(
         "manifest",
         "manifest.csv, .tsv or .jsonl in the folder; or data.root=FILE.csv, or data.manifest=FILE.csv",
         "as it says: columns a, b and split; pairs where every row has both",
-        manifest.is_manifest,
-        manifest.open_manifest,
+        _is_manifest,
+        _open_manifest,
     ),
     Layout(
         "shards",
         "*.parquet or *.arrow files in the folder, or in data/ below it",
-        "as their columns say: a and b are pairs; or image, and world A or B",
-        shards.is_sharded,
-        shards.open_shards,
+        "as their columns say: a and b are pairs; or image, and domain A or B",
+        _is_sharded,
+        _open_shards,
     ),
     Layout(
         "single",
         "data.a=one.jpg data.b=other.png",
-        "a single picture for each world",
+        "a single picture for each domain",
         folders.are_single,
         folders.open_single,
     ),
     Layout(
         "unpaired",
         "trainA/ trainB/ (or train_A/ train_B/), train/A/ train/B/, A/ B/, or any data.a and data.b",
-        "two worlds; `testA/ testB/` or `valA/ valB/` beside them are the test pictures",
-        folders.has_two_worlds,
+        "two domains; `testA/ testB/` or `valA/ valB/` beside them are the test pictures",
+        folders.has_two_domains,
         folders.open_unpaired,
     ),
     Layout(
@@ -115,7 +156,7 @@ def _unknown(data: DataConfig) -> str:
     root = Path(data.root)
     if root.is_file():
         return f"{root}: a file, where a folder of pictures or a manifest is expected"
-    if folders.holds_pictures(root):
+    if folders.holds_images(root):
         return (
             f"{root}: no layout recognised: one folder of pictures, not pairs side by side; name two folders, "
             "data.a=FOLDER data.b=OTHER, or insist: data.layout=aligned"
@@ -129,6 +170,8 @@ def _here(name: str | None) -> str | None:
 
     Raises FileNotFoundError if there is nothing, FetchError if it cannot be fetched.
     """
-    if name is not None and is_remote(name):
+    if name is not None and re.match(ADDRESS, name):
+        from viceversa.data.remote import local_folder
+
         return str(local_folder(name))
     return name and str(require(Path(name).expanduser()))

@@ -13,31 +13,23 @@ from viceversa.config import ConfigError, DataConfig
 from viceversa.data.datasets import FileSample, Found, Split
 from viceversa.paths import EXTENSIONS
 
-NAMES = ("manifest.csv", "manifest.tsv", "manifest.jsonl")  # looked for in data.root
+NAMES = ("manifest.csv", "manifest.tsv", "manifest.jsonl")  # looked for in data.root, in this order
 SUFFIXES = frozenset({".csv", ".tsv", ".jsonl"})
 SPLITS = ("train", "test", "val")
 
 
-def is_manifest(data: DataConfig) -> bool:
-    """Whether there is one."""
-    return _place(data) is not None
-
-
-def open_manifest(data: DataConfig) -> Found | None:
-    """Read the manifest; None if there is none.
+def open_manifest(data: DataConfig) -> Found:
+    """Read the manifest that the configuration names, or that lies at its root.
 
     A split in which every row names both pictures is paired. Raises ConfigError, which names the line, for what is not
     understood, for files that do not exist, and for paths that lead out of the folder that they are relative to: a
     manifest may come from anywhere, and must not reach pictures that its user did not mean.
     """
-    place = _place(data)
-    if place is None:
-        return None
-    file, folder = place
+    file, folder = _place(data)
     rows: dict[str, list[tuple[FileSample | None, FileSample | None]]] = {name: [] for name in SPLITS}
     for number, row in _rows(file):
         where = f"{file}, line {number}"
-        a, b = (_item(row.get(world), folder, where) for world in "ab")
+        a, b = (_sample(row.get(column), folder, where) for column in "ab")
         split = row.get("split") or "train"
         if split not in SPLITS:
             raise ConfigError(f"{where}: split is {split!r}; use {', '.join(SPLITS)}, or leave it empty for train")
@@ -45,13 +37,13 @@ def open_manifest(data: DataConfig) -> Found | None:
             raise ConfigError(f"{where}: names no picture, neither a nor b")
         rows[split].append((a, b))
     train, test, val = (_split(rows[name]) for name in SPLITS)
-    for world, items in (("a", train.a), ("b", train.b)):
-        if not items:
-            raise ConfigError(f"{file}: no training picture in column {world}")
+    for column, samples in (("a", train.a), ("b", train.b)):
+        if not samples:
+            raise ConfigError(f"{file}: no training picture in column {column}")
     return Found(train, test if rows["test"] else None, val if rows["val"] else None)
 
 
-def _place(data: DataConfig) -> tuple[Path, Path] | None:
+def _place(data: DataConfig) -> tuple[Path, Path]:
     """Return the manifest, and the folder that its paths are relative to."""
     root = Path(data.root) if data.root else None
     if data.manifest:
@@ -61,11 +53,10 @@ def _place(data: DataConfig) -> tuple[Path, Path] | None:
                 f"data.manifest={file}: should be a {', '.join(sorted(SUFFIXES))} file, data.root a folder"
             )
         return file, root or file.parent
-    if root is None:
-        return None
+    assert root is not None
     if root.is_file():
-        return (root, root.parent) if root.suffix.lower() in SUFFIXES else None
-    return next(((root / name, root) for name in NAMES if (root / name).is_file()), None)
+        return root, root.parent
+    return next((root / name, root) for name in NAMES if (root / name).is_file())
 
 
 def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -98,7 +89,7 @@ def _object(line: str, where: str) -> Mapping[str, Any]:
     return row
 
 
-def _item(text: str | None, folder: Path, where: str) -> FileSample | None:
+def _sample(text: str | None, folder: Path, where: str) -> FileSample | None:
     """Return the picture of an entry; None if it is empty."""
     if not text:
         return None
@@ -116,5 +107,5 @@ def _item(text: str | None, folder: Path, where: str) -> FileSample | None:
 
 
 def _split(rows: list[tuple[FileSample | None, FileSample | None]]) -> Split:
-    a, b = (tuple(item for row in rows if (item := row[world])) for world in (0, 1))
+    a, b = (tuple(sample for row in rows if (sample := row[side])) for side in (0, 1))
     return Split(a, b, paired=bool(rows) and len(a) == len(b) == len(rows))

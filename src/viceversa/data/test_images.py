@@ -1,51 +1,99 @@
-"""The test pictures of a data set, one by one, for what judges translators."""
+"""The test images of a data set: one by one for what measures translators, and a few as samples to look at."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from itertools import zip_longest
 
 from torch import Tensor
 
 from viceversa.config import Config
-from viceversa.data.datasets import DatasetSplits
-from viceversa.data.draws import Broken, Draws
-from viceversa.data.image_data import to_tensor
-from viceversa.data.transforms import prepared
+from viceversa.data.datasets import DatasetSplits, Split, has_vanished, wait_for
+from viceversa.data.image_data import ImageError, to_tensor
+from viceversa.data.transforms import prepared, read_each
 
 log = logging.getLogger("viceversa")
 
 
-class TestImages:
-    """Test pictures, read when asked for, as networks see them: (C, crop, crop) in [-1, 1].
-
-    If there are none, training pictures take their place, and `of_training` says so. `paired`: number n of A is the
-    true answer of number n of B.
-    """
+@dataclass(frozen=True)
+class TestSample:
+    """Images (C, crop, crop) in [-1, 1] to try the translators on; if `paired`, each is the other's true answer."""
 
     __test__ = False  # tells pytest that the name is a coincidence
 
+    name: str
+    a: Tensor | None
+    b: Tensor | None
+    paired: bool
+
+
+class TestImages:
+    """Test images, read when asked for, as networks see them: (C, crop, crop) in [-1, 1].
+
+    If there are none, training images take their place, and `of_training` says so. `paired`: number n of A is the true
+    answer of number n of B. `broken` names those that could not be read, and why.
+    """
+
+    __test__ = False
+
     def __init__(self, splits: DatasetSplits, config: Config) -> None:
         self.of_training = not (splits.test.a or splits.test.b)
+        self.train = splits.train
         self.split = splits.train if self.of_training else splits.test
         self.paired = self.split.paired
         self.data = config.data
-        self.broken: Broken = {}
-        self._draws = Draws(splits, config, 0)
+        self.broken: dict[str, str] = {}
 
-    def count(self, world: str) -> int:
-        """Return how many pictures of "A" or "B" there are."""
-        return len(self.split.a if world == "A" else self.split.b)
+    def count(self, domain: str) -> int:
+        """Return how many images of "A" or "B" there are."""
+        return len(self.split.of(domain))
 
-    def read(self, worlds: str, number: int) -> list[Tensor] | None:
-        """Return picture `number` of a world, or of both ("AB") if they are paired; None if it cannot be read.
+    def read(self, domains: str, number: int) -> list[Tensor] | None:
+        """Return image `number` of a domain, or of both ("AB") if they are paired; None if it cannot be read.
 
-        What cannot be read is warned of, once.
+        What cannot be read is warned of, once. A folder that has vanished is waited for (`data.wait`).
         """
-        broken: Broken = {}
-        images = self._draws.read(self.split, worlds, number, broken)
-        for item in broken.keys() - self.broken.keys():
-            log.warning("skipped: %s", broken[item])
-        self.broken |= broken
-        if images is None:
-            return None
-        return [to_tensor(image) for image in prepared(images, self.data)]
+        return self._read(self.split, domains, number)
+
+    def samples(self, limit: int | None = None) -> list[TestSample]:
+        """Return at most `limit` samples, spread evenly over the test images.
+
+        Unpaired domains stand side by side, the shorter one filled up with training images if there is a limit, else
+        with None. Files that cannot be read are left out.
+        """
+        if self.paired:
+            found = ((number, self.read("AB", number)) for number in _spread(self.count("A"), limit))
+            return [TestSample(self.split.a[number].name, pair[0], pair[1], True) for number, pair in found if pair]
+        sides = [self._side(self.split, domain, limit) for domain in "AB"]
+        rows = max(map(len, sides)) if limit else 0
+        for side, domain in zip(sides, "AB", strict=True):  # few test images must not leave a grid half empty
+            side += self._side(self.train, domain, max(0, rows - len(side)))
+        return [
+            TestSample((one or other)[0], one and one[1], other and other[1], False)
+            for one, other in zip_longest(*sides)
+        ]
+
+    def _side(self, split: Split, domain: str, limit: int | None) -> list[tuple[str, Tensor]]:
+        samples = split.of(domain)
+        found = ((number, self._read(split, domain, number)) for number in _spread(len(samples), limit))
+        return [(samples[number].name, images[0]) for number, images in found if images]
+
+    def _read(self, split: Split, domains: str, number: int) -> list[Tensor] | None:
+        samples = [split.of(domain)[number] for domain in domains]
+        for domain, sample in zip(domains, samples, strict=True):
+            if has_vanished(sample, split.of(domain)):
+                wait_for(split.of(domain), self.data.wait)
+        images = read_each(samples, domains, self.data)
+        wrong = {str(s): str(image) for s, image in zip(samples, images, strict=True) if isinstance(image, ImageError)}
+        for name in wrong.keys() - self.broken.keys():
+            log.warning("skipped: %s", wrong[name])
+        self.broken |= wrong
+        sound = [image for image in images if not isinstance(image, ImageError)]
+        return None if wrong else [to_tensor(image) for image in prepared(sound, self.data)]
+
+
+def _spread(length: int, limit: int | None) -> list[int]:
+    """Return `limit` indices spread evenly over `length` images, or all of them."""
+    wanted = length if limit is None else min(limit, length)
+    return [i * length // wanted for i in range(wanted)]

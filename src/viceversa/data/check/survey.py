@@ -20,10 +20,11 @@ from PIL import Image
 
 from viceversa.config import DataConfig
 from viceversa.data.check.sight import Match, Sight, match, sight_of
+from viceversa.data.colour import changes_colour
 from viceversa.data.datasets import DatasetSplits, FileSample, Sample, Split, open_each
 from viceversa.data.image_data import ImageError, eight_bits, with_channels
-from viceversa.data.image_io import EXIF_ORIENTATION, READABLE, changes_colour
 from viceversa.data.image_io import FORMATS as SUFFIXES
+from viceversa.data.image_io import header_orientation, open_pil, upright_size
 
 Track: TypeAlias = Callable[[Iterable[Any], int], Iterable[Any]]
 Part: TypeAlias = Literal["train", "test"]
@@ -191,14 +192,10 @@ def read_header(sample: Sample) -> Header:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(sample.path, formats=READABLE) as image:
-                width, height = image.size
-                # Image's own getexif: PNG's decodes the whole image to look for what may follow it.
-                orientation = Image.Image.getexif(image).get(EXIF_ORIENTATION, 1)
-                if orientation in (5, 6, 7, 8):
-                    width, height = height, width
+            with open_pil(sample.path, sample.path.suffix) as image:
+                width, height = upright_size(image)
                 width = width if sample.half is None else width // 2
-                return Header((width, height), image.mode, _traits(sample, image, orientation))
+                return Header((width, height), image.mode, _traits(sample, image, header_orientation(image)))
     except Exception:  # whatever is wrong with it, opening the sample says so
         return Header()
 

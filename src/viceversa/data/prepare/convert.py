@@ -10,7 +10,6 @@ from pathlib import Path
 from viceversa.config import DataConfig
 from viceversa.data.datasets import Found, Split, matched
 from viceversa.data.layouts import find
-from viceversa.data.prepare.sharding import write_shards
 from viceversa.data.prepare.write import MANIFEST, Splits, Track, Writer, in_domains, side_by_side
 from viceversa.files import replacing_folder
 
@@ -21,7 +20,6 @@ TARGETS: dict[str, Callable[[Splits, Writer], object]] = {
     "aligned": lambda splits, writer: writer.files(side_by_side(splits)),
     "csv": lambda splits, writer: writer.with_manifest(splits, MANIFEST),
     "jsonl": lambda splits, writer: writer.with_manifest(splits, "manifest.jsonl"),
-    "parquet": write_shards,
 }
 """How to write each layout."""
 PAIRS = ("paired", "aligned")  # the layouts that hold nothing but pairs
