@@ -74,13 +74,16 @@ def translate(
 
 
 def import_weights(
-    source: Annotated[Path, argument("WEIGHTS.pth")],
+    source: Annotated[Path, argument("WEIGHTS")],
     target: Annotated[Path, argument("OUT.safetensors")],
     direction: Annotated[Literal["AtoB", "BtoA"], option(help="Which way it translates.", show=True)] = "AtoB",
     inference: Annotated[
         Literal["running", "image", "original"],
         option(help="How its batch norm and dropout behave; see the key inference.", show=True),
     ] = "running",
+    key: Annotated[
+        Optional[str], option(metavar="NAME", help="Which network of a file that holds several, such as G_A.")
+    ] = None,
     overwrite: Annotated[bool, option("--overwrite", help="Replace OUT.safetensors if it exists.")] = False,
 ) -> None:
     """Turn a generator that another code saved into a weights file.
@@ -94,5 +97,5 @@ def import_weights(
     """
     from viceversa.interop import import_generator
 
-    found = import_generator(source, target, direction, inference, overwrite=overwrite)
+    found = import_generator(source, target, direction, inference, key=key, overwrite=overwrite)
     typer.echo(f"{target}: {found.network['name']}, {found.in_channels} to {found.out_channels} channels, {direction}")

@@ -64,6 +64,15 @@ def read_card(path: Path) -> Card:
         raise ValueError(f"{path}: not a weights file of viceversa ({error}){hint}") from None
 
 
+def has_card(path: Path) -> bool:
+    """Whether a file is a weights file of ours, be it whole or not."""
+    try:
+        with safe_open(path, "pt") as file:
+            return FORMAT in (file.metadata() or {})
+    except (SafetensorError, OSError):
+        return False
+
+
 def load_generator(path: Path) -> tuple[Generator, Card]:
     """Return the generator of a weights file, in its inference form on the CPU, and its card.
 

@@ -1,19 +1,27 @@
-"""Which network is this? Told from the layers' names and shapes in files of the original implementations."""
+"""Which network is this? Told from the layers' names and shapes in files of the original implementations.
+
+A state_dict is a list of layers in the order in which its network runs. So to convert one is to recognise the network
+from names and shapes, build ours, and lay the two lists of layers side by side. Whatever does not fit is named.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
+import torch
 from torch import Tensor
 
-from . import DISCRIMINATORS, GENERATORS
-from .base import Discriminator, Generator
+from viceversa.nets import DISCRIMINATORS, GENERATORS, Discriminator, Generator
 
 Layers: TypeAlias = dict[str, dict[str, Tensor]]  # of each layer its tensors: weight, bias, running_mean, filter, ...
+
+
+WRAPPERS = re.compile(r"^((module|_orig_mod)\.)+")  # DataParallel and torch.compile put these in front of every key
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,63 @@ class Original:
         if self.size is not None:
             options["size"] = self.size
         return GENERATORS[self.network["name"]](self.in_channels, self.out_channels, **options)
+
+
+def convert_original(state: Mapping[str, Tensor]) -> tuple[Original, dict[str, Tensor]]:
+    """Return the description of the network that an original's state_dict belongs to, and its weights under our names.
+
+    Raises ValueError that names the first key that did not fit.
+    """
+    layers = _layers(state)
+    original = recognise(layers)
+    try:
+        with torch.device("meta"):  # only names and shapes: a foreign file may describe something enormous
+            net = original.build()
+    except ValueError as error:
+        raise ValueError(f"looks like {original.network}, which cannot be built: {error}") from None
+    return original, _transfer(layers, _layers(net.state_dict()), original.network["norm"])
+
+
+def _layers(state: object) -> Layers:
+    """Group tensors by layer, in the order in which the network runs them."""
+    if not isinstance(state, Mapping) or not state:
+        raise ValueError("holds no state_dict; save net.state_dict() with torch.save")
+    layers: Layers = {}
+    for key, tensor in state.items():
+        if not isinstance(key, str) or not isinstance(tensor, Tensor):
+            raise ValueError(f"holds no state_dict: {key!r} is not a tensor; save net.state_dict() with torch.save")
+        layer, _, leaf = WRAPPERS.sub("", key).rpartition(".")
+        if not tensor.dim() and leaf not in STATISTICS:
+            raise ValueError(f"{key}: a single number, which no known layout has")
+        layers.setdefault(layer, {})["filter" if leaf == "filt" else leaf] = tensor
+    # only the VAEGAN registers its two exits before the encoder that they end
+    return dict(sorted(layers.items(), key=lambda item: not item[0].startswith("encoder.encoder.")))
+
+
+def _transfer(theirs: Layers, ours: Layers, norm: str) -> dict[str, Tensor]:
+    """Lay their layers beside ours and return their tensors under our names; ValueError names what does not fit."""
+    theirs = {name: layer for name, layer in theirs.items() if layer.keys() & {"weight", "filter"}}  # old statistics
+    weights = {}
+    for (name, layer), (our_name, our_layer) in zip(theirs.items(), ours.items(), strict=False):
+        for leaf in our_layer | layer:
+            key, wanted, found = f"{name}.{leaf}", our_layer.get(leaf), layer.get(leaf)
+            if wanted is None and norm == "instance_affine" and leaf in STATISTICS:
+                continue  # PyTorch 0.3 kept statistics that instance norm does not use; the originals drop them too
+            absent = leaf == "num_batches_tracked" or (leaf == "bias" and norm == "none")
+            if wanted is not None and found is None and absent:
+                found = torch.zeros_like(wanted, device="cpu")  # older files lack the one, the originals the other
+            if wanted is None or found is None or wanted.shape != found.shape:
+                raise ValueError(f"{key}: {_shape(found)} does not fit {our_name}.{leaf}, {_shape(wanted)}")
+            weights[f"{our_name}.{leaf}"] = found
+    for name in list(theirs)[len(ours) :]:
+        raise ValueError(f"{name}.{next(iter(theirs[name]))}: one layer too many")
+    for name in list(ours)[len(theirs) :]:
+        raise ValueError(f"{list(theirs)[-1]}: the file ends there, and our {name} is missing")
+    return weights
+
+
+def _shape(tensor: Tensor | None) -> str:
+    return "nothing" if tensor is None else f"shape {tuple(tensor.shape)}"
 
 
 def recognise(layers: Layers) -> Original:

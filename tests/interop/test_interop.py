@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from safetensors.torch import save_file
+from test_originals import resnet
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 import viceversa
 from viceversa import methods
 from viceversa.config import Config, ConfigError, load_config
 from viceversa.engine.learner import Learner
-from viceversa.interop import convert_original, import_generator
+from viceversa.info import describe
+from viceversa.interop import convert_original, import_generator, read_original
 from viceversa.nets import ResNetGenerator
 from viceversa.nets.base import Discriminator, Generator
 from viceversa.nets.weights import Card, load_generator, save_generator
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 GENERATOR = "generator_resnet_9blocks_instance_ngf8"
 
 
@@ -119,6 +125,123 @@ def test_what_is_not_a_network_is_refused_in_one_line(tmp_path: Path) -> None:
             viceversa.load_network(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         viceversa.load_network(tmp_path / "none.pth")
+
+
+# --- files of several networks, wrapped or with normalised weights
+
+
+def state_of(name: str = GENERATOR) -> dict[str, Tensor]:
+    return torch.load(GOLDEN / f"{name}.pth", weights_only=True)
+
+
+def other() -> dict[str, Tensor]:
+    return {key: 2 * tensor for key, tensor in state_of().items()}
+
+
+def prefixed(**states: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{name}.{key}": tensor for name, state in states.items() for key, tensor in state.items()}
+
+
+JUDGE = "discriminator_basic_instance_ndf8"
+WRAPPED: dict[str, tuple[Callable[[], object], str | None]] = {
+    "in a checkpoint": (lambda: {"epoch": 3, "loss": torch.tensor(1.0), "state_dict": state_of()}, None),
+    "with its options": (lambda: {"opt": argparse.Namespace(lr=1), "best": np.float64(3), "netG": state_of()}, None),
+    "beside a discriminator": (lambda: {"G": state_of(), "D": state_of(JUDGE)}, None),
+    "one of two": (lambda: {"G_A": state_of(), "G_B": other()}, "G_A"),
+    "lightning's": (
+        lambda: {"state_dict": prefixed(netG_B2A=other(), netG_A2B=state_of(), netD=state_of(JUDGE))},
+        "netG_A2B",
+    ),
+    "by its whole name": (lambda: {"ema": {"G": other()}, "raw": {"G": state_of()}}, "raw.G"),
+    "below a model": (lambda: {"model": prefixed(gen=prefixed(module=state_of()))}, None),
+    "beside an optimiser": (
+        lambda: {"G": state_of(), "optimizer": {"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": [{}]}},
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "key"), WRAPPED.values(), ids=WRAPPED)
+def test_generators_are_found_in_checkpoints(make: Callable[[], object], key: str | None, tmp_path: Path) -> None:
+    torch.save(make(), tmp_path / "all.ckpt")
+    import_generator(tmp_path / "all.ckpt", tmp_path / "G.safetensors", key=key)
+    x, wanted = golden(GENERATOR)
+    found = load_generator(tmp_path / "G.safetensors")[0](x)
+    assert (found - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        (None, r"holds several networks: G_A \(resnet\), G_B \(resnet\); choose one with --key NAME"),
+        ("G_C", r"no network is called 'G_C'; it holds G_A \(resnet\), G_B \(resnet\), D \(patchgan\)"),
+        ("D", "is a discriminator"),
+    ],
+)
+def test_of_several_networks_one_must_be_named(key: str | None, message: str, tmp_path: Path) -> None:
+    torch.save({"G_A": state_of(), "G_B": other(), "D": state_of(JUDGE)}, tmp_path / "all.pth")
+    with pytest.raises(ValueError, match=message):
+        import_generator(tmp_path / "all.pth", tmp_path / "G.safetensors", key=key)
+
+
+NORMS = {
+    "spectral hook": nn.utils.spectral_norm,
+    "spectral": parametrizations.spectral_norm,
+    "weight hook": nn.utils.weight_norm,
+    "weight": parametrizations.weight_norm,
+}
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("kind", NORMS)
+def test_norms_of_weights_are_folded_in(kind: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    net = resnet("instance", 2)
+    for layer in list(net.modules()):
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            NORMS[kind](layer)
+    x = torch.rand(2, 2, 32, 32) * 2 - 1
+    for _ in range(20):  # power iterations
+        net.train()(x)
+    torch.save(net.state_dict(), tmp_path / "net.pth")
+    found, wanted = viceversa.load_network(tmp_path / "net.pth")(x), net.eval()(x)
+    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", [GENERATOR, "generator_unet_128_batch_dropout_ngf4", "generator_cut_resnet_9blocks_antialias_ngf8"]
+)
+def test_a_state_dict_may_lie_in_a_safetensors_file(name: str, tmp_path: Path) -> None:
+    save_file({key: tensor.contiguous() for key, tensor in state_of(name).items()}, tmp_path / "G.safetensors")
+    x, wanted = golden(name)
+    assert (viceversa.load_network(tmp_path / "G.safetensors")(x) - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+    vae = state_of("resnet_vae_instance_ngf4_blocks6_z8")
+    save_file({key: tensor.contiguous() for key, tensor in vae.items()}, tmp_path / "vae.safetensors")
+    with pytest.raises(ValueError, match=r"vae\.safetensors: "):
+        viceversa.load_network(tmp_path / "vae.safetensors")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused_where_they_are_read(value: float, tmp_path: Path) -> None:
+    state = state_of()
+    state["model.4.weight"][0, 0, 0, 0] = value
+    torch.save(state, tmp_path / "G.pth")
+    with pytest.raises(ValueError, match=r"G\.pth: downs\.0\.conv\.weight is not finite"):
+        import_generator(tmp_path / "G.pth", tmp_path / "G.safetensors")
+    original, weights = read_original(GOLDEN / f"{GENERATOR}.pth")
+    weights["head.bias"][0] = value
+    net = original.build()
+    net.load_state_dict(weights)
+    save_generator(tmp_path / "G.safetensors", net, Card(original.network, 3, 3, 32, "AtoB", "running", {}))
+    config = tiny("generator.blocks=9", f"init.AtoB={tmp_path / 'G.safetensors'}")
+    reads: list[Callable[[], object]] = [
+        lambda: viceversa.Translator.load(tmp_path / "G.safetensors"),
+        lambda: describe(tmp_path / "G.safetensors"),
+        lambda: methods.start_from(methods.build(config), config),
+    ]
+    for read in reads:
+        with pytest.raises(ValueError, match=r"G\.safetensors: head\.bias is not finite"):
+            read()
 
 
 # --- fine-tuning

@@ -1,0 +1,127 @@
+"""Read weights that other codes saved: the originals of CycleGAN, pix2pix, CUT and source 000's VAEs, and relatives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+from torch import Tensor
+
+from viceversa.config import Direction, Inference
+from viceversa.interop.checkpoints import State, read_states
+from viceversa.interop.originals import Original, convert_original
+from viceversa.nets import GENERATORS, Discriminator, Generator
+from viceversa.nets.weights import Card, has_card, load_generator, refuse_not_finite, save_generator
+from viceversa.paths import weights_file
+from viceversa.registry import complete
+
+__all__ = ["Original", "convert_original", "import_generator", "load_network", "read_original"]
+
+Found: TypeAlias = dict[str, tuple[Original, State]]
+
+
+def load_network(path: str | Path, key: str | None = None) -> Generator | Discriminator:
+    """Return a trained network in evaluation mode, taking (B, C, H, W) in [-1, 1].
+
+    `path` is a run's folder (its first direction), a weights file of ours, or a .pth or .safetensors file that another
+    code saved; `key` names the network in a file that holds several. Raises FileNotFoundError, or ValueError with what
+    did not fit.
+    """
+    path = Path(path)
+    if path.is_dir() or has_card(path):
+        return load_generator(weights_file(path))[0]
+    original, weights = read_original(path, key)
+    net = original.build()
+    net.load_state_dict(weights)
+    return net.eval().requires_grad_(False)
+
+
+def import_generator(
+    source: Path,
+    target: Path,
+    direction: Direction = "AtoB",
+    inference: Inference = "running",
+    *,
+    key: str | None = None,
+    overwrite: bool = False,
+) -> Original:
+    """Turn another code's generator into a weights file of ours (.safetensors); return what it turned out to be.
+
+    Raises ValueError if the file holds something else, or several and no `key`, or `target` has another suffix or
+    exists.
+    """
+    if target.suffix != ".safetensors":
+        raise ValueError(f"{target}: weights files end in .safetensors")
+    if target.exists() and not overwrite:
+        raise ValueError(f"{target}: exists already; --overwrite replaces it")
+    original, weights = read_original(source, key)
+    net = original.build()
+    if not isinstance(net, Generator):
+        raise ValueError(f"{source}: is a discriminator; only generators translate")
+    net.load_state_dict(weights)
+    card = Card(
+        complete(GENERATORS, "generator", original.network),
+        original.in_channels,
+        original.out_channels,
+        original.size or 256,
+        direction,
+        inference,
+        {"imported": source.name},
+    )
+    save_generator(target, net, card)
+    return original
+
+
+def read_original(path: str | Path, key: str | None = None) -> tuple[Original, dict[str, Tensor]]:
+    """Return the description of a network in a file of another code, and its weights under our names.
+
+    Of several it is the one called `key`, else the only generator. Raises OSError for what cannot be read, or
+    ValueError that says which key did not fit, or which generators there are.
+    """
+    path = Path(path)
+    try:
+        states = read_states(path)
+        found: Found = {}
+        for name, state in states.items():
+            found |= _networks(name, state)
+        if not found:
+            convert_original(next(iter(states.values())))  # which says why not
+        original, weights = found[_choose(found, key)]
+        if path.suffix == ".safetensors" and "vae" in original.network["name"]:
+            raise ValueError("a variational network's layers have lost their order in .safetensors; import its .pth")
+        refuse_not_finite(weights)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return original, weights
+
+
+def _networks(name: str, state: Mapping[str, Tensor]) -> Found:
+    """Return the networks in a state_dict, itself or its parts, by their keys."""
+    try:
+        return {name: convert_original(state)}
+    except ValueError:
+        parts: dict[str, State] = {}
+        for key, tensor in state.items():
+            part, _, rest = key.partition(".")
+            if rest:
+                parts.setdefault(part, {})[rest] = tensor
+        found: Found = {}
+        for part, inner in parts.items():
+            found |= _networks(f"{name}.{part}".lstrip("."), inner)
+        return found
+
+
+def _choose(found: Found, key: str | None) -> str:
+    """Return the key of the network that is meant."""
+    generators = [name for name, (original, _) in found.items() if original.kind == "generator"]
+    if key is None:
+        candidates = generators or list(found)
+    else:
+        candidates = [name for name in found if name == key or name.endswith(f".{key}")]
+    if len(candidates) == 1:
+        return candidates[0]
+    known = ", ".join(f"{name} ({found[name][0].network['name']})" for name in candidates or found if name)
+    if key is None:
+        raise ValueError(f"holds several networks: {known}; choose one with --key NAME")
+    raise ValueError(f"no network is called {key!r}; " + (f"it holds {known}" if known else "leave --key away"))
