@@ -47,8 +47,8 @@ def test_the_manifest_says_what_belongs_where_and_training_finds_it(tmp_path: Pa
     assert lines[0] == "a,b,split"
     assert lines[1] == "A/0.bmp,,train"
     found = names(tmp_path)
-    for world, count in ((0, 60), (1, 40)):
-        parts = [found[split][world] for split in ("train", "val", "test")]
+    for domain, count in ((0, 60), (1, 40)):
+        parts = [found[split][domain] for split in ("train", "val", "test")]
         assert sorted(map(int, itertools.chain(*parts))) == list(range(count))
         assert all(parts)
     held = find_splits(DataConfig(root=str(tmp_path), layout="unpaired", test_fraction=0.2)).test
@@ -76,7 +76,7 @@ def test_a_new_folder(tmp_path: Path, link: bool) -> None:
     assert [item.name for item in source.test.a] == names(tmp_path / "out")["test"][0]
 
 
-def test_copies_stay_together_across_worlds_and_in_pairs(tmp_path: Path) -> None:
+def test_copies_stay_together_across_domains_and_in_pairs(tmp_path: Path) -> None:
     fill(tmp_path / "A", range(40))
     fill(tmp_path / "B", range(40), start=500)
     for copy, original in ((100, "A/0"), (101, "A/0"), (102, "A/7")):
@@ -85,12 +85,12 @@ def test_copies_stay_together_across_worlds_and_in_pairs(tmp_path: Path) -> None
     for part in (0.1, 0.3, 0.5, 0.7, 0.9):
         done = split_data(DataConfig(root=str(tmp_path), layout="unpaired"), None, test=part, overwrite=True)
         assert done.duplicates == 4
-        found = {(world, n): split for split, own in names(tmp_path).items() for world in (0, 1) for n in own[world]}
-        sides = {f"{'AB'[world]}{n}": split for (world, n), split in found.items()}
+        found = {(domain, n): split for split, own in names(tmp_path).items() for domain in (0, 1) for n in own[domain]}
+        sides = {f"{'AB'[domain]}{n}": split for (domain, n), split in found.items()}
         assert sides["A0"] == sides["A100"] == sides["A101"]
         assert sides["A7"] == sides["A102"]
         assert sides["A3"] == sides["B200"]
-        assert all(sides[f"A{n}"] == sides[f"B{n}"] for n in range(40))  # both worlds of a scene
+        assert all(sides[f"A{n}"] == sides[f"B{n}"] for n in range(40))  # both domains of a scene
     (tmp_path / "manifest.csv").unlink()
     for number in (100, 101, 102):  # as pairs: of different answers to the same question
         shutil.copy(tmp_path / "B" / "9.bmp", tmp_path / "B" / f"{number}.bmp")
@@ -138,26 +138,26 @@ STEMS = st.lists(st.text("abcÄ1", min_size=1, max_size=3), unique=True, min_siz
 
 
 @given(STEMS, STEMS, st.floats(0.01, 0.98), st.booleans())
-def test_every_world_has_its_part_in_every_split(a: list[str], b: list[str], part: float, paired: bool) -> None:
-    def items(world: str, stems: list[str]) -> tuple[FileSample, ...]:
-        return tuple(FileSample(Path(__file__).parent / world, f"{stem}.png") for stem in stems)
+def test_every_domain_has_its_part_in_every_split(a: list[str], b: list[str], part: float, paired: bool) -> None:
+    def items(domain: str, stems: list[str]) -> tuple[FileSample, ...]:
+        return tuple(FileSample(Path(__file__).parent / domain, f"{stem}.png") for stem in stems)
 
     train = Split(items("A", a), items("B", a if paired else b), paired)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("viceversa.data.prepare.split._by_content", lambda units: [])
         divided = divide({"train": train}, {"test": part}).splits
         again = divide({"train": Split(train.a[::-1], train.b[::-1], paired)}, {"test": part}).splits
-    for world in ("a", "b"):
-        own = {name: {item.name for item in getattr(split, world)} for name, split in divided.items()}
-        assert own["train"] | own["test"] == {item.name for item in getattr(train, world)}
+    for domain in ("a", "b"):
+        own = {name: {item.name for item in getattr(split, domain)} for name, split in divided.items()}
+        assert own["train"] | own["test"] == {item.name for item in getattr(train, domain)}
         assert not own["train"] & own["test"]
-        assert {item.name for item in getattr(again["test"], world)} == own["test"]  # the order does not matter
+        assert {item.name for item in getattr(again["test"], domain)} == own["test"]  # the order does not matter
     if paired:
         assert [item.name for item in divided["test"].a] == [item.name for item in divided["test"].b]
 
 
 @given(st.integers(30, 60), st.integers(1, 30), st.floats(0.1, 0.5))
-def test_a_picture_stays_when_others_come(before: int, added: int, part: float) -> None:
+def test_an_image_stays_when_others_come(before: int, added: int, part: float) -> None:
     items = tuple(FileSample(Path("A"), f"photo {i}.png") for i in range(before + added))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("viceversa.data.prepare.split._by_content", lambda units: [])
