@@ -19,6 +19,7 @@ from viceversa.paths import list_images
 
 LIST = "faces.jsonl"
 SIDES = (320, 1280)  # longest sides in pixels at which YuNet looks: it finds faces of some 10 to 600 pixels
+SMALLEST = 10  # pixels; in strips below that YuNet finds faces that are not there
 OVERLAP = 0.3  # of two boxes that overlap more (intersection over union), the one with the higher score is kept
 
 Face: TypeAlias = tuple[float, float, float, float, float]  # left, top, width, height in pixels; score, 0 to 1
@@ -133,7 +134,9 @@ def yunet(min_score: float = 0.6) -> Detector:
     network = YuNetDetector(score_threshold=min_score)
 
     def at_scale(pixels: NDArray[np.uint8], scale: float) -> list[Face]:
-        size = [max(1, round(side * scale)) for side in (pixels.shape[1], pixels.shape[0])]
+        size = [round(side * scale) for side in (pixels.shape[1], pixels.shape[0])]
+        if min(size) < SMALLEST:
+            return []
         method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
         bgr = np.ascontiguousarray(cv2.resize(pixels, size, interpolation=method)[:, :, ::-1])
         rows = network.detect(bgr, details=True).astype(float)
