@@ -1,11 +1,11 @@
-"""How fast are pictures translated? Every route against plain float32, and `translate` against the classic loop.
+"""How fast are pictures translated? Every backend against plain float32, and `translate` against the classic loop.
 
 Plain is CycleGAN's generator as the first implementation writes it, contiguous, with the same weights. The classic loop
 is what their test.py does: Pillow and torchvision's transforms, one picture after the other, plain float32, and both
 pictures saved as PNG. Times are CPU time of the process, on one thread unless told, taken in turn.
 
     python benchmarks/inference.py OUT                     # draws pictures, trains a ResNet-9 for 300 steps, measures
-    python benchmarks/inference.py OUT --pictures 500 --wall --threads 2 --only routes
+    python benchmarks/inference.py OUT --pictures 500 --wall --threads 2 --only backends
 
 What is drawn, trained and converted stays in OUT, so the same command again only measures.
 """
@@ -34,7 +34,7 @@ from viceversa.backends import BACKENDS
 from viceversa.data import water2wine
 from viceversa.data.image_io import read_image
 from viceversa.fast_cpu import fixed_weights
-from viceversa.translate import How, translate_pictures
+from viceversa.translate import TranslateOptions, translate_images
 from viceversa.translator import Translator
 
 SHORT = ["data.load=140", "data.crop=128", "train.precision=bf16", "train.channels_last=true"]
@@ -124,19 +124,19 @@ def in_turn(contenders: dict[str, Callable[[], object]], rounds: int, clock: Cal
 
 
 @torch.inference_mode()
-def routes(translator: Translator, files: list[Path], size: int, rounds: int, clock: Callable[[], float]) -> None:
-    """Compare one picture's time by every route."""
+def backends(translator: Translator, files: list[Path], size: int, rounds: int, clock: Callable[[], float]) -> None:
+    """Compare one picture's time by every backend."""
     pictures = [read_image(file) for file in files[:40]]
-    inputs = [translator.fit(picture).x for picture in pictures]
+    inputs = [translator.prepare(picture).x for picture in pictures]
     original = plain(translator)
     exact = original(inputs[0])
     contenders: dict[str, Callable[[], object]] = {"plain float32": lambda: original(inputs[0])}
     for name in BACKENDS:
-        run = translator.with_backend(name, pictures[8:] if name == "int8" else ()).run
+        run = translator.with_backend(name, pictures[8:] if name == "int8" else ()).backend
         contenders[name] = lambda run=run: run(inputs[0])  # type: ignore[misc]
         worst = min(decibels(run(x), original(x)) for x in inputs[:3])
         print(f"  {name:22} {worst:6.1f} dB to plain float32, the worst of three pictures")
-    assert decibels(translator.run(inputs[0]), exact) > 90
+    assert decibels(translator.backend(inputs[0]), exact) > 90
     print(f"one picture of {size} px:")
     in_turn(contenders, rounds, clock)
 
@@ -152,16 +152,17 @@ def end_to_end(
         os.link(file, source / file.name)
     classic = Classic(plain(translator), size)
 
-    def ours(route: str) -> Callable[[], object]:
-        how = How(route, files[0].parent if route == "int8" else None)
-        translate_pictures(run, str(files[0]), out / route, how=how, device="cpu", overwrite=True)  # converts, once
-        return lambda: translate_pictures(run, str(source), out / route, how=how, device="cpu", overwrite=True)
+    def ours(name: str) -> Callable[[], object]:
+        calibrate = files[0].parent if name == "int8" else None
+        options = TranslateOptions(backend=name, calibrate=calibrate, device="cpu", overwrite=True)
+        translate_images(run, str(files[0]), out / name, options)  # converts, once
+        return lambda: translate_images(run, str(source), out / name, options)
 
     contenders: dict[str, Callable[[], object]] = {"classic loop": lambda: classic(files, out / "classic")}
     contenders |= {f"translate, {name}": ours(name) for name in ("eager", "bf16", "openvino", "int8")}
     print(f"{len(files)} pictures of {size} px, from file to file:")
     # outputs are named as their inputs, JPEG; PNG is what the classic loop writes, and takes longer
-    with mock.patch("viceversa.translate.work.write_image", as_png):
+    with mock.patch("viceversa.translate.images.write_image", as_png):
         in_turn(contenders, rounds, clock)
 
 
@@ -179,7 +180,7 @@ def main() -> None:
     for name, value in (("size", 256), ("pictures", 500), ("rounds", 5), ("threads", 1), ("steps", 300)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--wall", action="store_true", help="wall-clock time, on a machine that does nothing else")
-    parser.add_argument("--only", choices=["routes", "files"])
+    parser.add_argument("--only", choices=["backends", "files"])
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     clock = time.perf_counter if args.wall else time.process_time
@@ -189,8 +190,8 @@ def main() -> None:
     translator = Translator.load(run)
     with fixed_weights():
         if args.only != "files":
-            routes(translator, files, args.size, args.rounds, clock)
-        if args.only != "routes":
+            backends(translator, files, args.size, args.rounds, clock)
+        if args.only != "backends":
             end_to_end(run, translator, list(islice(files, args.pictures)), args.size, args.rounds, clock)
 
 

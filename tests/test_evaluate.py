@@ -21,7 +21,7 @@ from viceversa.evaluate import MetricOptions, evaluate_folders, evaluate_model
 from viceversa.metrics import l1, make_metrics, psnr, suited_metrics
 from viceversa.nets import ResNetGenerator
 from viceversa.nets.weights import Card, save_generator
-from viceversa.translate import How, translate_pictures
+from viceversa.translate import TranslateOptions, translate_images
 
 SIZE = 32
 CHEAP = MetricOptions(["psnr", "l1", "cycle"], device="cpu")
@@ -50,8 +50,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def translated(run: Path) -> Path:
     for direction in ("AtoB", "BtoA"):
         source = run.parent / "data" / f"test{direction[0]}"
-        alone = How(batch=1)  # several at once may be rounded otherwise, by a level here and there
-        translate_pictures(run, str(source), run.parent / direction, direction, how=alone, device="cpu")
+        # several at once may be rounded otherwise, by a level here and there
+        alone = TranslateOptions(direction=direction, batch=1, device="cpu")  # type: ignore[arg-type]
+        translate_images(run, str(source), run.parent / direction, alone)
     return run.parent
 
 

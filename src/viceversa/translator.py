@@ -1,4 +1,4 @@
-"""A trained generator as a function from pictures to pictures."""
+"""A trained generator as a function from images to images."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from viceversa.backends import Backend, TrainedGenerator, open_backend
 from viceversa.config import Direction
 from viceversa.data.image_data import (
     ImageData,
+    ImageError,
     Pixels,
     eight_bits,
     from_tensor,
@@ -36,27 +37,27 @@ SMALLEST = 32  # pixels of a side that the networks see, so that they have somet
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A picture, and what a network sees of it: a batch (1, in, H, W)."""
+class PreparedImage:
+    """An image, and what the network is given of it: a batch (1, in, H, W)."""
 
-    picture: ImageData
+    image: ImageData
     x: Tensor
 
 
 class Translator:
-    """Translates pictures of any size with one trained generator; the same picture always becomes the same picture.
+    """Translates images of any size with one trained generator; the same image always becomes the same image.
 
     >>> translate = Translator.load("runs/cyclegan-horse2zebra")
     >>> translate(Image.open("horse.jpg")).save("zebra.png")
     """
 
     def __init__(
-        self, net: Generator, card: Card, device: torch.device | str = "cpu", run: Backend | None = None
+        self, net: Generator, card: Card, device: torch.device | str = "cpu", backend: Backend | None = None
     ) -> None:
         self.net = net.to(device)
         self.card = card
         self.device = torch.device(device)
-        self.run: Backend = run or open_backend("eager", TrainedGenerator(self.net, card, self.device))
+        self.backend: Backend = backend or open_backend("eager", TrainedGenerator(self.net, card, self.device))
 
     @classmethod
     def load(
@@ -64,117 +65,135 @@ class Translator:
         path: Path | str,
         direction: Direction | None = None,
         *,
-        raw: bool = False,
+        ema: bool = True,
         best: bool = False,
         device: torch.device | str = "cpu",
-        route: str = "eager",
+        backend: str = "eager",
     ) -> Translator:
         """Load a run's folder or a .safetensors weights file.
 
-        Of a run with two directions, AtoB is taken unless `direction` says otherwise; `raw` takes the last weights
-        instead of their moving average, `best` those that scored best in training; `route` computes in another way
-        (`with_backend`). Raises FileNotFoundError or ValueError with the remedy.
+        Of a run with two directions, AtoB is taken unless `direction` says otherwise. `ema=False` takes the last
+        weights instead of their moving average, `best` those that scored best in training; for `backend` see
+        `with_backend`. Raises FileNotFoundError or ValueError with the remedy.
         """
-        net, card = load_generator(weights_file(Path(path), direction, ema=not raw, best=best))
+        net, card = load_generator(weights_file(Path(path), direction, ema=ema, best=best))
         if direction not in (None, card.direction):
             raise ValueError(f"{path}: translates {card.direction}, not {direction}")
         translator = cls(net, card, device)
-        return translator if route == "eager" else translator.with_backend(route)
+        return translator if backend == "eager" else translator.with_backend(backend)
+
+    def with_backend(self, name: str, examples: Sequence[ImageData] = ()) -> Translator:
+        """Return the same translator run by another of `viceversa.backends.BACKENDS`; `examples` calibrate `int8`.
+
+        Masks, samples and interpolations are computed by eager all the same. Raises ValueError with the remedy.
+        """
+        inputs = [self.prepare(image).x for image in examples]
+        backend = open_backend(name, TrainedGenerator(self.net, self.card, self.device, inputs))
+        return Translator(self.net, self.card, self.device, backend)
 
     def __call__(self, image: Shown) -> Image.Image:
-        """Return the translation of a PIL image, a uint8 array (H, W) or (H, W, 1, 3 or 4), or a `ImageData`."""
-        return to_pil(self.picture(to_image_data(image)))
+        """Return the translation of a PIL image, a uint8 array (H, W) or (H, W, 1, 3 or 4), or an `ImageData`."""
+        return to_pil(self.translate(to_image_data(image)))
 
-    def picture(self, picture: ImageData) -> ImageData:
-        """Return the translation of a decoded picture; what is transparent stays so.
+    def translate(self, image: ImageData) -> ImageData:
+        """Return the translation of a decoded image, as deep as it is; what is transparent stays so.
 
-        A generator without an alpha channel sees transparent pictures on white, as in training, and the white is
-        taken off again. One that makes an alpha channel decides itself what is transparent.
+        A generator without an alpha channel is given transparent images on white, as in training, and the white is
+        removed again. One that makes an alpha channel decides itself what is transparent. Raises ImageError for an
+        image of other channels than the network takes, and for a translation that is not finite.
         """
-        return self.together([self.fit(picture)])[0]
+        (result,) = self.translate_batch([self.prepare(image)])
+        if isinstance(result, ImageError):
+            raise result
+        return result
 
-    def fit(self, picture: ImageData) -> Fitted:
-        """Return a picture with what the network sees of it; ImageError if it has not the right channels."""
-        return Fitted(picture, self._fitted(with_channels(picture, self.card.in_channels)))
+    def prepare(self, image: ImageData) -> PreparedImage:
+        """Return an image with what the network is given of it; ImageError if it has not the right channels."""
+        return PreparedImage(image, self._to_input(with_channels(image, self.card.in_channels)))
 
-    def together(self, fitted: Sequence[Fitted]) -> list[ImageData]:
-        """Translate pictures at once whose `x` have one shape; each becomes what it would alone, up to rounding."""
+    def translate_batch(self, images: Sequence[PreparedImage]) -> list[ImageData | ImageError]:
+        """Translate images whose `x` have one shape at once; each becomes what it would alone, up to rounding.
+
+        In the place of a translation that is not finite there is an ImageError.
+        """
         with self._repeatable():
-            batch = torch.cat([one.x for one in fitted]) if len(fitted) > 1 else fitted[0].x
-            results = self.run(batch.to(self.device))
-            return [self._translated(one.picture, results[i : i + 1]) for i, one in enumerate(fitted)]
+            batch = torch.cat([one.x for one in images]) if len(images) > 1 else images[0].x
+            results = self.backend(batch.to(self.device))
+        translations = list[ImageData | ImageError]()
+        for n, one in enumerate(images):
+            try:
+                translations.append(self._to_image(results[n : n + 1], one.image))
+            except ImageError as error:
+                translations.append(error)
+        return translations
 
     def pixels(self, pixels: Pixels) -> Pixels:
         """Return pixels (H, W, out) for pixels (H, W, in), as deep as they are: uint8, or float32 in [0, 1]."""
         with self._repeatable():
-            result = self.run(self._fitted(pixels).to(self.device))
-            return self._cut(result, pixels.shape, unrounded=pixels.dtype != np.uint8)
-
-    def with_backend(self, name: str, examples: Sequence[ImageData] = ()) -> Translator:
-        """Return the same translator by another of `viceversa.backends.BACKENDS`; `int8` is calibrated on the examples.
-
-        Translations go by it; masks, samples and walks are computed as ever. Raises ValueError with the remedy.
-        """
-        inputs = [self.fit(picture).x for picture in examples]
-        run = open_backend(name, TrainedGenerator(self.net, self.card, self.device, inputs))
-        return Translator(self.net, self.card, self.device, run)
+            result = self.backend(self._to_input(pixels).to(self.device))
+            return self._to_pixels(result, pixels)
 
     def samples(self, image: Shown, count: int, seed: int = 0) -> list[Image.Image]:
-        """Return different translations of a picture, with codes drawn from the distribution that it is encoded to.
+        """Return different translations of an image, by a variational generator; see `sample`."""
+        return [to_pil(one) for one in self.sample(to_image_data(image), count, seed)]
 
-        Number n follows from the picture, `seed` and n: a larger `count` only adds to a smaller one. Raises ValueError
+    def sample(self, image: ImageData, count: int, seed: int = 0) -> list[ImageData]:
+        """Return translations of an image with codes drawn from the distribution that it is encoded to.
+
+        Number n follows from the image, `seed` and n: a larger `count` only adds to a smaller one. Raises ValueError
         if the generator is not variational.
         """
-        net, picture = self._variational(), to_image_data(image)
-        pixels = with_channels(picture, self.card.in_channels)
+        net = self._variational()
         with self._repeatable():
-            mean, logvar = net.encode(self._fitted(pixels).to(self.device))
+            mean, logvar = net.encode(self.prepare(image).x.to(self.device))
         results = []
         for number in range(1, count + 1):
             own = np.random.SeedSequence((seed, number)).generate_state(1)[0]
             with self._repeatable():
                 drawn = net.decode(net.sample(mean, logvar, torch.Generator().manual_seed(int(own))))
-                results.append(to_pil(self._finished(self._cut(drawn, pixels.shape), picture.alpha)))
+                results.append(self._to_image(drawn, image))
         return results
 
     def interpolate(self, one: Shown, other: Shown, count: int = 8) -> list[Image.Image]:
-        """Walk in equal steps from the code of one picture to that of another; the ends are their translations.
+        """Return translations in equal steps from one image to another, by a variational generator; see `walk`."""
+        return [to_pil(step) for step in self.walk(to_image_data(one), to_image_data(other), count)]
+
+    def walk(self, one: ImageData, other: ImageData, count: int = 8) -> list[ImageData]:
+        """Go in equal steps from the code of one image to that of another; the ends are their translations.
 
         Codes are the means of their distributions. `other` is resized to the size of `one`, and what is transparent is
         white. Raises ValueError if the generator is not variational, or for a `count` below 2.
         """
         if count < 2:
-            raise ValueError(f"a walk has two ends, so it cannot have {count} pictures; ask for 2 or more")
-        net, size = self._variational(), to_image_data(one).pixels.shape[:2]
-        ends = [resize(with_channels(to_image_data(image), self.card.in_channels), size) for image in (one, other)]
+            raise ValueError(f"interpolation has two ends, so it cannot have {count} images; ask for 2 or more")
+        net = self._variational()
+        start = with_channels(one, self.card.in_channels)
+        end = resize(with_channels(other, self.card.in_channels), start.shape[:2])
         with self._repeatable():
-            first, last = (net.encode(self._fitted(pixels).to(self.device))[0] for pixels in ends)
-            walk = [net.decode(torch.lerp(first, last, n / (count - 1))) for n in range(count)]
-            return [to_pil(self._finished(self._cut(picture, size), None)) for picture in walk]
+            first, last = (net.encode(self._to_input(pixels).to(self.device))[0] for pixels in (start, end))
+            steps = [net.decode(torch.lerp(first, last, n / (count - 1))) for n in range(count)]
+            return [self._to_image(step, ImageData(start)) for step in steps]
 
     @property
     def has_mask(self) -> bool:
-        """Whether the generator says where it paints."""
+        """Whether the generator has an attention mask."""
         side = self.net.size or SMALLEST * self.net.multiple
         with torch.inference_mode():
             return self.net.attention(torch.zeros(1, self.card.in_channels, side, side, device=self.device)) is not None
 
-    def mask(self, picture: ImageData) -> NDArray[np.uint8]:
+    def mask(self, image: ImageData) -> NDArray[np.uint8]:
         """Return where the generator paints, uint8 (H, W, 1); only for generators with an attention mask."""
-        pixels = with_channels(picture, self.card.in_channels)
         with self._repeatable():
-            mask = self.net.attention(self._fitted(pixels).to(self.device))
+            mask = self.net.attention(self.prepare(image).x.to(self.device))
             assert mask is not None
-            return self._cut(mask * 2 - 1, pixels.shape)
+            return eight_bits(self._to_pixels(mask * 2 - 1, image.pixels))
 
     def _variational(self) -> VariationalGenerator:
         if isinstance(self.net, VariationalGenerator):
             return self.net
         names = ", ".join(name for name, cls in GENERATORS.items() if issubclass(cls, VariationalGenerator))
         own = self.card.generator["name"]
-        raise ValueError(
-            f"the generator {own} is not variational, it has no codes to draw or walk between; use {names}"
-        )
+        raise ValueError(f"the generator {own} is not variational: it has no codes to sample; use {names}")
 
     @contextmanager
     def _repeatable(self) -> Iterator[None]:
@@ -184,7 +203,7 @@ class Translator:
             torch.manual_seed(0)
             yield
 
-    def _fitted(self, pixels: Pixels) -> Tensor:
+    def _to_input(self, pixels: Pixels) -> Tensor:
         """Return pixels as a batch of a size that the network takes: its own if it has one, or mirrored outwards."""
         if self.net.size is not None:
             pixels = resize(pixels, (self.net.size, self.net.size))
@@ -193,21 +212,20 @@ class Translator:
             pixels = np.pad(pixels, (*around, (0, 0)), mode="reflect")
         return to_tensor(pixels)[None].contiguous(memory_format=layout_of(self.device))
 
-    def _cut(self, batch: Tensor, shape: Sequence[int], unrounded: bool = False) -> Pixels:
-        """Return the picture of a batch at the size (height, width, ...) it had before `_fitted`."""
-        height, width = shape[:2]
+    def _to_pixels(self, batch: Tensor, original: Pixels) -> Pixels:
+        """Return what the network made of `original` at its size and depth; ImageError if it is not finite."""
+        if not torch.isfinite(batch).all():
+            raise ImageError("its translation is not finite (NaN or infinity); the weights are damaged or too large")
+        unrounded = original.dtype != np.uint8
+        height, width = original.shape[:2]
         if self.net.size is not None:
             return resize(from_tensor(batch[0], unrounded), (height, width))
         top, left = (margins(side, self.net.multiple)[0] for side in (height, width))
         return from_tensor(batch[0, :, top : top + height, left : left + width], unrounded)
 
-    def _translated(self, picture: ImageData, result: Tensor) -> ImageData:
-        """Return the picture that the network made, as deep as its input was."""
-        unrounded = picture.pixels.dtype != np.uint8
-        return self._finished(self._cut(result, picture.pixels.shape, unrounded), picture.alpha)
-
-    def _finished(self, result: Pixels, alpha: NDArray[np.uint8] | None) -> ImageData:
-        """Return what the network made of a picture that was transparent as `alpha` says."""
+    def _to_image(self, batch: Tensor, original: ImageData) -> ImageData:
+        """Return what the network made of `original`, as transparent as that was."""
+        result, alpha = self._to_pixels(batch, original.pixels), original.alpha
         if self.card.out_channels == 4:
             return ImageData(result[:, :, :3], eight_bits(result[:, :, 3]))
         if alpha is not None and self.card.in_channels != 4:

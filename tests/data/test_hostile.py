@@ -16,7 +16,7 @@ from viceversa.data.image_io import read_image, write_image
 from viceversa.engine import train
 from viceversa.nets import build_generator
 from viceversa.nets.weights import Card, save_generator
-from viceversa.translate import translate_pictures
+from viceversa.translate import translate_images
 
 TINY = ["generator.width=2", "generator.blocks=1", "discriminator.width=2", "discriminator.layers=2"]
 TINY += ["data.load=36", "data.crop=32", "data.workers=0", "data.test_fraction=0", "train.decay=1 steps"]
@@ -59,7 +59,7 @@ def test_translating_does_what_can_be_done_and_names_the_rest(
         build_generator(network, 3, 3, size=32),
         Card(network, 3, 3, 32, "AtoB", "running", {}),
     )
-    outcome = translate_pictures(tmp_path / "G.safetensors", [str(root / "A")], tmp_path / "out")
+    outcome = translate_images(tmp_path / "G.safetensors", [str(root / "A")], tmp_path / "out")
     failed = {Path(file).name for file in outcome.failed}
     listed = {file.name for file in files if file.kind != "unused"}
     unreadable = {file.name for file in files if file.kind == "broken"}

@@ -13,8 +13,10 @@ from viceversa.translate.pipeline import AHEAD, WRITERS, Pipeline
 class Kitchen:
     """A pipeline of numbers: reads n, computes -n, writes it into a list."""
 
-    def __init__(self, *, fail: dict[tuple[str, int], BaseException] | None = None, slow: str = "") -> None:
-        self.fail, self.slow = fail or {}, slow
+    def __init__(
+        self, *, fail: dict[tuple[str, int], BaseException] | None = None, slow: str = "", bad: tuple[int, ...] = ()
+    ) -> None:
+        self.fail, self.slow, self.bad = fail or {}, slow, bad
         self.read_count = self.most_ahead = self.most_behind = self.computed = 0
         self.batches: list[list[int]] = []
         self.written: list[int] = []
@@ -32,13 +34,13 @@ class Kitchen:
         self.most_ahead = max(self.most_ahead, self.read_count - self.computed)
         return number
 
-    def compute(self, batch: list[int]) -> list[int]:
+    def compute(self, batch: list[int]) -> list[int | ImageError]:
         for number in batch:
             self.step("compute", number)
         self.batches.append(batch)
         self.computed += len(batch)
         self.most_behind = max(self.most_behind, self.computed - len(self.written))
-        return [-number for number in batch]
+        return [ImageError("broken") if number in self.bad else -number for number in batch]
 
     def write(self, number: int, result: int) -> int:
         self.step("write", number)
@@ -48,8 +50,8 @@ class Kitchen:
         return 1
 
     def run(self, jobs: list[int], most: int = 1, room: Callable[[int], int] = lambda _: 99) -> dict[int, object]:
-        pipeline = Pipeline(self.read, self.compute, self.write, shape=lambda number: number % 2, room=room)
-        return dict(pipeline(jobs, most))
+        parity, steps = (lambda number: number % 2), (self.read, self.compute, self.write)
+        return dict(Pipeline(*steps, batch_key=parity, batch_size=room, largest=most)(jobs))
 
 
 def test_everything_is_done_once_and_numbered() -> None:
@@ -75,12 +77,14 @@ def test_batches_are_of_one_shape_and_leave_nothing_behind() -> None:
 
 
 @pytest.mark.parametrize("step", ["read", "write"])
-def test_a_broken_picture_is_noted_and_the_others_are_done(step: str) -> None:
+def test_a_broken_image_is_noted_and_the_others_are_done(step: str) -> None:
     wrong = ImageError("broken")
     kitchen = Kitchen(fail={(step, 3): wrong})
     found = kitchen.run(list(range(8)), most=2)
     assert found == {number: wrong if number == 3 else 1 for number in range(8)}
     assert sorted(kitchen.written) == [0, 1, 2, 4, 5, 6, 7]
+    computed = Kitchen(bad=(3, 5)).run(list(range(8)), most=4)
+    assert [number for number, found in computed.items() if isinstance(found, ImageError)] == [3, 5]
     last = Kitchen(fail={("read", number): wrong for number in (6, 7)})
     assert len(last.run(list(range(8)))) == 8, "also when nothing follows"
 
@@ -121,4 +125,5 @@ def test_reading_and_writing_go_on_meanwhile() -> None:
         inside["write"].set()
         return 1
 
-    assert len(dict(Pipeline(read, compute, write, shape=lambda _: 0, room=lambda _: 1)([0, 1, 2], 1))) == 3
+    pipeline = Pipeline(read, compute, write, batch_key=lambda _: 0, batch_size=lambda _: 1, largest=1)
+    assert len(dict(pipeline([0, 1, 2]))) == 3

@@ -1,7 +1,6 @@
-"""Ways of computing a trained generator; all but `eager` are faster somewhere, and less exact.
+"""Ways of running a trained generator. All but `eager` are faster somewhere, and less exact.
 
-A route is a function from float32 (B, in, H, W) in [-1, 1] to float32 (B, out, H, W): it takes the network's place
-where pictures are translated. Heights and widths are those that the network takes.
+To add one, write a function from a `TrainedGenerator` to a `Backend` and name it in `BACKENDS`.
 """
 
 from __future__ import annotations
@@ -9,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from viceversa.backends import onnx, openvino, pytorch
-from viceversa.backends.base import EXACT, Backend, TrainedGenerator, psnr, random
+from viceversa.backends.pytorch import Backend, TrainedGenerator, draws_random_numbers, psnr
 
-__all__ = ["BACKENDS", "EXACT", "Backend", "TrainedGenerator", "measurable", "open_backend", "psnr", "random"]
+__all__ = ["BACKENDS", "Backend", "TrainedGenerator", "draws_random_numbers", "open_backend", "psnr"]
 
 BACKENDS: dict[str, Callable[[TrainedGenerator], Backend]] = {
     "eager": pytorch.eager,
@@ -22,22 +21,12 @@ BACKENDS: dict[str, Callable[[TrainedGenerator], Backend]] = {
 }
 
 
-def open_backend(name: str, source: TrainedGenerator) -> Backend:
-    """Return a network by one of `BACKENDS`; ValueError, with the remedy, if that does not go here."""
+def open_backend(name: str, trained: TrainedGenerator) -> Backend:
+    """Return a generator run by one of `BACKENDS`; raise ValueError, with the remedy, if that is not possible here."""
     if name not in BACKENDS:
-        raise ValueError(f"route {name} is not known: use one of {', '.join(BACKENDS)}")
-    if name != "eager" and random(source.net):
-        raise ValueError(f"route {name}: this generator draws random numbers (inference=original); use route eager")
-    if name not in pytorch.DEVICES and source.device.type != "cpu":
-        raise ValueError(f"route {name} computes on the CPU: add --device cpu, or use route bf16")
-    return BACKENDS[name](source)
-
-
-def measurable(source: TrainedGenerator) -> list[str]:
-    """Return the routes worth a trial beside `eager`: those that go here, and need nothing to be calibrated."""
-    if random(source.net) or source.device.type == "mps":
-        return []
-    return [
-        "bf16",
-        *(name for name, there in (("openvino", openvino.there), ("onnx", onnx.there)) if there(source)),
-    ]
+        raise ValueError(f"backend {name} is not known; use one of {', '.join(BACKENDS)}")
+    if name != "eager" and draws_random_numbers(trained.net):
+        raise ValueError(f"backend {name}: this generator draws random numbers (inference=original); use eager")
+    if name not in pytorch.ANY_DEVICE and trained.device.type != "cpu":
+        raise ValueError(f"backend {name} computes on the CPU; add --device cpu, or use bf16")
+    return BACKENDS[name](trained)

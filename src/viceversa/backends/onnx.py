@@ -1,7 +1,9 @@
-"""ONNX: a file that holds a network without our code, and ONNX Runtime, which computes it."""
+"""ONNX: a file that holds a network without our code, and ONNX Runtime, which runs it."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import warnings
 from pathlib import Path
@@ -10,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from viceversa.backends.base import Backend, TrainedGenerator, installed, require
+from viceversa import __version__
+from viceversa.backends.pytorch import Backend, TrainedGenerator, require
 from viceversa.files import cache_folder, locked, replacing
 from viceversa.nets import Generator
 
@@ -19,12 +22,7 @@ LARGEST = 2**14
 """Pixels of a side that an exported network takes, at most."""
 
 
-def there(source: TrainedGenerator) -> bool:
-    """Whether ONNX Runtime can go."""
-    return source.device.type == "cpu" and installed("onnxruntime", *PACKAGES)
-
-
-def onnx(source: TrainedGenerator) -> Backend:
+def onnx(trained: TrainedGenerator) -> Backend:
     """Float32 in ONNX Runtime, with as many threads as torch has."""
     require("onnx", "onnx", "onnxruntime", *PACKAGES)
     import onnxruntime
@@ -32,7 +30,7 @@ def onnx(source: TrainedGenerator) -> Backend:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3  # errors
-    session = onnxruntime.InferenceSession(onnx_file(source), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(onnx_file(trained), options, providers=["CPUExecutionProvider"])
 
     def run(x: Tensor) -> Tensor:
         (result,) = session.run(None, {"x": x.contiguous().numpy()})
@@ -41,32 +39,34 @@ def onnx(source: TrainedGenerator) -> Backend:
     return run
 
 
-def onnx_file(source: TrainedGenerator) -> Path:
+def onnx_file(trained: TrainedGenerator) -> Path:
     """Return the exported network, from the cache if it was exported before."""
-    path = cache_folder() / "backends" / f"{source.digest}.onnx"
+    path = cache_folder() / "backends" / f"{digest(trained)}.onnx"
     with locked(path):
         if not path.is_file():
             with replacing(path, durable=False) as temporary:
-                export(source.net, source.card.in_channels, temporary)
-                check(temporary, source.net)
+                export(trained.net, trained.card.in_channels, temporary)
     return path
+
+
+def digest(trained: TrainedGenerator) -> str:
+    """Return a name for a generator that no other one has: its weights and all that decides what is made of them."""
+    card = trained.card
+    described = [card.generator, card.in_channels, card.out_channels, card.size, card.inference]
+    seen = hashlib.sha256(json.dumps([described, __version__, torch.__version__], sort_keys=True).encode())
+    for name, tensor in trained.net.state_dict().items():
+        seen.update(name.encode())
+        seen.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return seen.hexdigest()[:24]
 
 
 def export(net: Generator, in_channels: int, path: Path) -> None:
     """Write a network as one ONNX file: x (B, in, H, W) to y, for any B and all the H and W that it takes.
 
-    Raises ValueError for a network that torch cannot export.
+    Raises ValueError for a network that cannot be exported so.
     """
-    from torch.export import Dim  # half a second
-
     side = net.size or net.multiple * max(2, -(-64 // net.multiple))
     x = torch.zeros(2, in_channels, side, side)
-    shapes: dict[int, Any] = {0: Dim("batch", min=1, max=2**12)}
-    if net.size is None:
-        steps = LARGEST // net.multiple
-        for dim, name in ((2, "height"), (3, "width")):
-            step = Dim(f"{name}_steps" if net.multiple > 1 else name, min=1, max=steps)
-            shapes[dim] = net.multiple * step if net.multiple > 1 else step
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of how torch exports
@@ -76,7 +76,7 @@ def export(net: Generator, in_channels: int, path: Path) -> None:
                 (x,),
                 str(path),
                 dynamo=True,
-                dynamic_shapes=(shapes,),
+                dynamic_shapes=(_dynamic_shapes(net),),
                 input_names=["x"],
                 output_names=["y"],
                 external_data=False,
@@ -84,14 +84,27 @@ def export(net: Generator, in_channels: int, path: Path) -> None:
             )
         except torch.onnx.errors.OnnxExporterError as error:
             reason = str(error).strip().splitlines()[0]
-            raise ValueError(f"this generator cannot be exported to ONNX ({reason}); use route eager or bf16") from None
+            raise ValueError(f"this generator cannot be exported to ONNX ({reason}); use eager or bf16") from None
+    _check_dynamic(path, net)
 
 
-def check(path: Path, net: Generator) -> None:
+def _dynamic_shapes(net: Generator) -> dict[int, Any]:
+    """Return which dimensions of the input may change, and in which steps."""
+    from torch.export import Dim  # half a second
+
+    shapes: dict[int, Any] = {0: Dim("batch", min=1, max=2**12)}
+    if net.size is None:
+        for dim, name in ((2, "height"), (3, "width")):
+            step = Dim(f"{name}_steps" if net.multiple > 1 else name, min=1, max=LARGEST // net.multiple)
+            shapes[dim] = net.multiple * step if net.multiple > 1 else step
+    return shapes
+
+
+def _check_dynamic(path: Path, net: Generator) -> None:
     """Raise ValueError if an exported network takes only the size of batches that it was exported with."""
     import onnx
 
     dims = onnx.load(path).graph.input[0].type.tensor_type.shape.dim
     free = (0, 2, 3) if net.size is None else (0,)
     if any(dims[place].HasField("dim_value") for place in free):
-        raise ValueError("this generator can be exported to ONNX for one size only; use route eager or bf16")
+        raise ValueError("this generator can be exported to ONNX for one size only; use eager or bf16")

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from viceversa.backends.base import Backend, TrainedGenerator, installed, require
-from viceversa.backends.onnx import PACKAGES, onnx_file
+from viceversa.backends.onnx import PACKAGES, digest, onnx_file
+from viceversa.backends.pytorch import Backend, TrainedGenerator, require
 from viceversa.files import cache_folder, locked, replacing_folder
 
 FEWEST = 8
@@ -28,38 +28,34 @@ SIZES = 8
 """Sizes of batches compiled for themselves, a tenth faster; further ones share a form for all sizes."""
 
 
-def there(source: TrainedGenerator) -> bool:
-    """Whether OpenVINO can go."""
-    return source.device.type == "cpu" and installed("openvino", *PACKAGES)
-
-
-def openvino(source: TrainedGenerator) -> Backend:
+def openvino(trained: TrainedGenerator) -> Backend:
     """The network in the CPU's fastest floating-point type."""
     require("openvino", "openvino", "openvino", *PACKAGES)
-    return Compiled(onnx_file(source))
+    return Compiled(onnx_file(trained))
 
 
-def int8(source: TrainedGenerator) -> Backend:
+def int8(trained: TrainedGenerator) -> Backend:
     """Convolutions in 8-bit integers, ranges as the examples have them; the rest in floating point."""
     require("int8", "openvino", "openvino", "nncf", *PACKAGES)
-    if len(source.examples) < FEWEST:
-        found = len(source.examples)
+    if len(trained.examples) < FEWEST:
+        found = len(trained.examples)
         raise ValueError(
-            f"route int8 sets its ranges on {FEWEST} pictures or more, not {found}; name some: --calibrate"
+            f"backend int8 sets its ranges on {FEWEST} images or more, not {found}; name some with --calibrate"
         )
-    return Compiled(quantised(source))
+    return Compiled(quantised(trained))
 
 
-def quantised(source: TrainedGenerator) -> Path:
+def quantised(trained: TrainedGenerator) -> Path:
     """Return the network in 8 bits as these examples make it, from the cache if they did before."""
-    seen = hashlib.sha256(source.digest.encode())
-    for x in source.examples:
+    name = digest(trained)
+    seen = hashlib.sha256(name.encode())
+    for x in trained.examples:
         seen.update(x.cpu().contiguous().numpy().tobytes())
-    folder = cache_folder() / "backends" / f"{source.digest}-int8-{seen.hexdigest()[:12]}"
+    folder = cache_folder() / "backends" / f"{name}-int8-{seen.hexdigest()[:12]}"
     with locked(folder):
         if not folder.is_dir():
             ov = imported("openvino")
-            model = quantise(ov.Core().read_model(onnx_file(source)), source.examples)
+            model = quantise(ov.Core().read_model(onnx_file(trained)), trained.examples)
             with replacing_folder(folder) as temporary:
                 ov.save_model(model, temporary / "model.xml", compress_to_fp16=False)
     return folder / "model.xml"

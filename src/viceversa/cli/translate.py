@@ -11,66 +11,70 @@ from viceversa.cli.options import Model, argument, option, track
 
 def translate(
     model: Model,
-    sources: Annotated[list[str], argument("INPUT")],
-    target: Annotated[Path, argument("OUTPUT")],
-    direction: Annotated[Optional[Literal["AtoB", "BtoA"]], option(help="AtoB (unless told) or BtoA.")] = None,
+    inputs: Annotated[list[str], argument("INPUT")],
+    output: Annotated[Path, argument("OUTPUT")],
+    direction: Annotated[Optional[Literal["AtoB", "BtoA"]], option(help="AtoB (default) or BtoA.")] = None,
     overwrite: Annotated[bool, option("--overwrite", help="Replace outputs that exist.")] = False,
+    size: Annotated[Optional[int], option(metavar="N", min=1, help="Resize the short side to N pixels first.")] = None,
     save_mask: Annotated[bool, option("--save-mask", help="Also write where it painted, as NAME.mask.png.")] = False,
-    size: Annotated[Optional[int], option(metavar="N", min=1, help="Short side to resize to first, pixels.")] = None,
     samples: Annotated[Optional[int], option(metavar="K", min=1, help="K variations: NAME.1.png etc.")] = None,
     seed: Annotated[Optional[int], option(metavar="N", min=0, help="Another seed draws other samples.")] = None,
-    interpolate: Annotated[Optional[Path], option(metavar="PICTURE", help="Walk there in 8 or K steps.")] = None,
-    route: Annotated[
+    interpolate: Annotated[Optional[Path], option(metavar="IMAGE", help="Go there in 8 or K steps.")] = None,
+    backend: Annotated[
         Literal["eager", "auto", "bf16", "onnx", "openvino", "int8"],
-        option(help="How to compute; auto: the fastest here whose results look the same.", show=True),
+        option("--backend", "--route", help="How to compute; auto: bf16 where fast and exact.", show=True),
     ] = "eager",
-    calibrate: Annotated[Optional[Path], option(metavar="FOLDER", help="Pictures to set int8's ranges on.")] = None,
-    batch: Annotated[Optional[int], option(metavar="N", min=1, help="Pictures of one size at once.")] = None,
-    raw: Annotated[bool, option("--raw", help="Use the last weights, not their moving average.")] = False,
+    calibrate: Annotated[Optional[Path], option(metavar="FOLDER", help="Images to calibrate int8 on.")] = None,
+    batch: Annotated[Optional[int], option(metavar="N", min=1, help="Images of one size at once.")] = None,
+    no_ema: Annotated[
+        bool, option("--no-ema", "--raw", help="Use the last weights, not their moving average.")
+    ] = False,
     best: Annotated[bool, option("--best", help="Use the weights that scored best in training.")] = False,
     device: Annotated[str, option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps.", show=True)] = "auto",
 ) -> None:
-    """Translate pictures with a trained model.
+    """Translate images with a trained model.
 
-    INPUT is a picture, a folder with its subfolders, or a glob; several may follow each other. OUTPUT is a folder, or a
-    file for one picture.
-    What exists is not touched: the same command again continues. Every picture keeps its size; one much larger than
-    those in training hardly changes, so bring it near their size with --size.
-    Variational generators also draw variations (--samples) and walk between pictures (--interpolate).
+    INPUT is an image, a folder with its subfolders, or a glob; give one or more. OUTPUT is a folder, or a file for one
+    image.
+    Outputs that exist are left as they are, so the same command again continues. Every image keeps its size. A network
+    changes little in images much larger than those it was trained on: resize them with --size.
+    Variational generators can also draw variations (--samples) and interpolate between images (--interpolate).
 
     \b
     viceversa translate runs/h2z photos out
     viceversa translate runs/h2z "photos/**/*.jpg" out --direction BtoA
     viceversa translate runs/h2z/weights/AtoB.safetensors horse.jpg zebra.png
     viceversa translate runs/vae face.png out --samples 4
-    viceversa translate runs/h2z photos out --route auto
+    viceversa translate runs/h2z photos out --backend auto
     """
-    from viceversa.translate import How, Wanted, translate_pictures
+    from viceversa.translate import TranslateOptions, translate_images
 
-    wanted = Wanted(save_mask, samples, interpolate, seed, size)
-    outcome = translate_pictures(
-        model,
-        sources,
-        target,
-        direction,
-        wanted=wanted,
-        how=How(route, calibrate, batch),
-        raw=raw,
+    options = TranslateOptions(
+        direction=direction,
+        ema=not no_ema,
         best=best,
+        size=size,
+        samples=samples,
+        seed=seed,
+        interpolate=interpolate,
+        save_mask=save_mask,
+        backend=backend,
+        calibrate=calibrate,
+        batch=batch,
         device=device,
         overwrite=overwrite,
-        track=track,
     )
-    failed = f", {len(outcome.failed)} failed" if outcome.failed else ""
-    several = f" as {outcome.files} files" if outcome.files > len(outcome.written) else ""
-    typer.echo(f"{target}: {len(outcome.written)} translated {outcome.direction}{several}{failed}")
-    if outcome.route:
-        typer.echo(outcome.route)
-    if outcome.kept:
-        typer.echo(f"{len(outcome.kept)} there already; --overwrite replaces them")
-    for file, reason in outcome.failed.items():
+    result = translate_images(model, inputs, output, options, track)
+    for file, reason in result.failed.items():
         typer.echo(f"viceversa: {file}: {reason}", err=True)
-    sys.exit(bool(outcome.failed))
+    failed = f", {len(result.failed)} failed" if result.failed else ""
+    several = f" as {result.files} files" if result.files > len(result.written) else ""
+    typer.echo(f"{output}: {len(result.written)} translated {result.direction}{several}{failed}")
+    if result.backend:
+        typer.echo(result.backend)
+    if result.skipped:
+        typer.echo(f"{len(result.skipped)} skipped, as they exist; --overwrite replaces them")
+    sys.exit(bool(result.failed))
 
 
 def import_weights(

@@ -1,106 +1,117 @@
-"""Translating a file, a folder or a glob of pictures into a folder."""
+"""`viceversa translate`: a model, and images in files, folders and globs.
+
+Mistakes that can be found without the model are reported before torch is imported, which takes seconds.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from viceversa.config import Direction
-from viceversa.data.image_data import ImageError
-from viceversa.devices import pick_device
-from viceversa.engine.distributed import DistInfo
-from viceversa.fast_cpu import fixed_weights
-from viceversa.paths import EXTENSIONS, list_images
-from viceversa.translate.choice import routed
-from viceversa.translate.pipeline import Done
-from viceversa.translate.plan import Job, plan, refuse
-from viceversa.translate.size import at_size
-from viceversa.translate.wanted import How, Wanted, check
-from viceversa.translate.work import Work
-from viceversa.translator import Translator
+from viceversa.paths import weights_file
+from viceversa.translate.files import plan, refuse
 
-__all__ = ["How", "Outcome", "Wanted", "at_size", "plan", "translate_pictures"]
+__all__ = ["TranslateOptions", "TranslateResult", "translate_images"]
 
-Track: TypeAlias = Callable[[Iterable[Done], int], Iterable[Done]]
+Track: TypeAlias = Callable[[Iterable[Any], int], Iterable[Any]]
+"""Gets the images as they are done, and how many there will be; hands them on, and may show the progress."""
 
-DEEP = (".tif", ".tiff", ".npy")  # formats of any number of channels
+
+@dataclass(frozen=True)
+class TranslateOptions:
+    """How to translate. The defaults make one translation of each image, at its own size."""
+
+    direction: Direction | None = None
+    """None: the only one that the model has, or AtoB."""
+    ema: bool = True
+    """Use the moving average of the weights, not the last ones."""
+    best: bool = False
+    """Use the weights that scored best in training."""
+    size: int | None = None
+    """Resize the short side of images to so many pixels first."""
+    samples: int | None = None
+    """So many translations of each image, by a variational generator; with `interpolate`, the number of steps (8)."""
+    seed: int | None = None
+    """Another seed (than 0) draws other samples."""
+    interpolate: Path | None = None
+    """Go from the image's code to the code of this one."""
+    save_mask: bool = False
+    """Also write where a generator with an attention mask painted."""
+    backend: str = "eager"
+    """One of `viceversa.backends.BACKENDS`, or `auto`: bfloat16 where it is fast and exact enough."""
+    calibrate: Path | None = None
+    """A folder of images for the calibration of the backend `int8`; None: those to be translated."""
+    batch: int | None = None
+    """Images of one size to compute at once; None: as many as keep the device busy."""
+    device: str = "auto"
+    overwrite: bool = False
+    """Replace outputs that exist; without, they are left as they are."""
+
+    def outputs(self, output: Path) -> list[Path]:
+        """Return the files to write for an image whose translation would go to `output`: NAME.1.png for samples etc."""
+        count = self.samples or (8 if self.interpolate else 0)
+        names = [f"{output.stem}.{number}.png" for number in range(1, count + 1)] or [output.name]
+        return [output.with_name(name) for name in names + [f"{output.stem}.mask.png"] * self.save_mask]
+
+    @property
+    def one_output(self) -> bool:
+        """Whether each image becomes one file."""
+        return not (self.save_mask or self.samples or self.interpolate)
 
 
 @dataclass
-class Outcome:
-    """What became of the pictures."""
+class TranslateResult:
+    """What became of the images."""
 
-    direction: Direction = "AtoB"
+    direction: Direction
     written: list[Path] = field(default_factory=list)
-    kept: list[Path] = field(default_factory=list)
-    """Outputs that were there before, left as they are."""
+    skipped: list[Path] = field(default_factory=list)
+    """Outputs that existed and were left as they are."""
     files: int = 0
-    """Files written, which are several for a picture with samples or masks."""
+    """Files written: several for an image with samples or a mask."""
     failed: dict[Path, str] = field(default_factory=dict)
     """Inputs that could not be translated, and why."""
-    route: str = ""
-    """By which route, and how exact that was; empty for eager, asked for."""
+    backend: str = ""
+    """Which backend computed, and how exact it is; empty for eager, asked for."""
 
 
-def translate_pictures(
+def translate_images(
     model: Path,
-    sources: str | Sequence[str],
-    target: Path,
-    direction: Direction | None = None,
-    *,
-    wanted: Wanted = Wanted(),
-    how: How = How(),
-    raw: bool = False,
-    best: bool = False,
-    device: str = "auto",
-    overwrite: bool = False,
-    track: Track = lambda done, total: done,
-) -> Outcome:
-    """Translate pictures, folders or globs, and return how it went; `track` may show the progress.
+    inputs: str | Sequence[str],
+    output: Path,
+    options: TranslateOptions = TranslateOptions(),
+    track: Track = lambda images, total: images,
+) -> TranslateResult:
+    """Translate images, folders or globs with a run's folder or a weights file, and return what became of them.
 
-    A picture that cannot be read is noted and the others are done. Under torchrun each process does its share. Raises
+    An image that cannot be read is noted, and the others are done. Under torchrun each process does its share. Raises
     FileNotFoundError when there is nothing to translate, and ValueError, with the remedy, for what cannot be done.
     """
-    sources = [sources] if isinstance(sources, str) else sources
-    refuse(
-        len(sources) > 1 and target.suffix.lower() in EXTENSIONS,
-        f"{target}: is the name of one picture, and there are {len(sources)} to translate; give a folder",
-    )
-    jobs = [job for source in sources for job in plan(source, target)]
-    check(wanted, how, jobs)
-    dist = DistInfo.from_env()
-    placed = pick_device(device, dist.local_rank)
-    translator = Translator.load(model, direction, raw=raw, best=best, device=placed)
-    if wanted.save_mask and not translator.has_mask:
-        raise ValueError(f"{model}: has no attention mask; train with generator.mask=true for --save-mask")
-    if translator.card.out_channels not in (1, 3, 4):
-        jobs = [
-            (file, output if output.suffix.lower() in DEEP else output.with_suffix(".tiff")) for file, output in jobs
-        ]
-    share = jobs[dist.rank :: dist.world_size]
-    todo, kept = list[Job](), list[Job]()
-    for job in share:
-        there = not overwrite and all(path.exists() for path in wanted.files(job[1]))
-        (kept if there else todo).append(job)
-    outcome = Outcome(translator.card.direction, kept=[output for _, output in kept])
-    if todo:
-        files, calibrate = [file for file, _ in jobs], list_images(how.calibrate) if how.calibrate else ()
-        translator, outcome.route = routed(translator, how.route, files, wanted.size, calibrate)
-        _do(todo, Work(translator, wanted, how.batch, overwrite), outcome, track)
-    return outcome
+    pairs = plan([inputs] if isinstance(inputs, str) else inputs, output)
+    _check(options, pairs)
+    weights_file(model, options.direction, ema=options.ema, best=options.best)  # or say what is missing
+
+    from viceversa.translate.images import translate_all
+
+    return translate_all(model, pairs, options, track)
 
 
-def _do(jobs: Sequence[Job], work: Work, outcome: Outcome, track: Track) -> None:
-    """Do the jobs, and note in the outcome, in their order, what became of them."""
-    with fixed_weights(), closing(work.pipeline()(jobs, work.most)) as done:
-        found = dict(track(done, len(jobs)))
-    for number, (file, output) in enumerate(jobs):
-        result = found[number]
-        if isinstance(result, ImageError):
-            outcome.failed[file] = str(result).removeprefix(f"{file}: ")
-        else:
-            outcome.written.append(output)
-            outcome.files += result
+def _check(options: TranslateOptions, pairs: Sequence[tuple[Path, Path]]) -> None:
+    """Raise ValueError, with the remedy, for options that do not go together."""
+    end = options.interpolate
+    refuse(end is not None and len(pairs) > 1, f"{end}: interpolation starts from one image, not from {len(pairs)}")
+    refuse(end is not None and not end.is_file(), f"{end}: there is no such image to interpolate to")
+    refuse(end is not None and options.samples == 1, "interpolation has two ends; give --samples 2 or more")
+    draws = options.samples is not None and end is None
+    refuse(options.seed is not None and not draws, "--seed goes with --samples; nothing else is drawn")
+    variational = options.samples is not None or end is not None
+    refuse(variational and options.backend != "eager", "samples and interpolation need the backend eager")
+    calibrate = options.calibrate
+    refuse(calibrate is not None and options.backend != "int8", "--calibrate goes with --backend int8")
+    refuse(calibrate is not None and not calibrate.is_dir(), f"{calibrate}: there is no such folder")
+    path, times = Counter(path for _, output in pairs for path in options.outputs(output)).most_common(1)[0]
+    refuse(times > 1, f"{path}: would be written for several images; rename one of them")

@@ -1,0 +1,83 @@
+"""Which images to translate, and where each translation goes. Nothing here needs torch."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from viceversa.paths import EXTENSIONS, list_images
+
+
+def plan(inputs: Sequence[str], output: Path) -> list[tuple[Path, Path]]:
+    """Return (input file, output file) for files, folders with their subfolders, and globs.
+
+    A single file goes to `output` when that has an image's suffix, else into the folder `output`. Outputs keep their
+    input's place below the folder, or below the part of a glob before its first wildcard. Raises FileNotFoundError
+    when there is nothing to translate, and ValueError, with the remedy, for an output that cannot be.
+    """
+    names_a_file = output.suffix.lower() in EXTENSIONS and not output.is_dir()
+    pairs: list[tuple[Path, Path]] = []
+    for name in inputs:
+        path = Path(name)
+        if path.is_file():
+            pairs.append((path, output if names_a_file else output / path.name))
+            continue
+        refuse(path.resolve() == output.resolve(), f"{output}: is the input itself; give another folder")
+        root = path if path.is_dir() else _before_wildcards(path)
+        files = _without(list_images(path) if path.is_dir() else _matches(path, root), output, root)
+        if not files:
+            raise FileNotFoundError(f"{name}: {_nothing(path)}")
+        refuse(names_a_file, f"{output}: is the name of one image, not of {len(files)}; give a folder")
+        pairs += [(file, output / file.relative_to(root)) for file in files]
+    several = len(pairs) > 1 and names_a_file
+    refuse(several, f"{output}: is the name of one image, not of {len(pairs)}; give a folder")
+    for file, target in pairs:
+        refuse(file.suffix.lower() not in EXTENSIONS, f"{file}: not an image, by its suffix")
+        refuse(target.suffix.lower() not in EXTENSIONS, f"{target}: not an image's suffix; name a .png file")
+        refuse(file.resolve() == target.resolve(), f"{target}: is the input itself; give another folder or name")
+    _check_writable(output.parent if names_a_file else output)
+    return pairs
+
+
+def _before_wildcards(pattern: Path) -> Path:
+    """Return the part of a glob before its first wildcard. What exists is no wildcard, whatever its name is."""
+    root = Path(pattern.anchor)
+    for part in pattern.relative_to(root).parts[:-1]:
+        if glob.has_magic(part) and not (root / part).exists():
+            break
+        root /= part
+    return root
+
+
+def _matches(pattern: Path, root: Path) -> list[Path]:
+    found = glob.glob(os.path.join(glob.escape(str(root)), pattern.relative_to(root)), recursive=True)
+    return [path for path in map(Path, sorted(found)) if path.suffix.lower() in EXTENSIONS and path.is_file()]
+
+
+def _without(files: list[Path], output: Path, root: Path) -> list[Path]:
+    """Leave out what an earlier call wrote into a folder below that of the inputs."""
+    inside = output.resolve()
+    if root.resolve() not in inside.parents:
+        return files
+    return [file for file in files if inside not in file.resolve().parents]
+
+
+def _nothing(path: Path) -> str:
+    if path.is_dir():
+        return "no images in it"
+    return "matches no images" if glob.has_magic(str(path)) else "there is no such file or folder"
+
+
+def _check_writable(folder: Path) -> None:
+    """Raise ValueError if files cannot be written into a folder, which need not exist yet."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    refuse(not there.is_dir(), f"{there}: is a file, not a folder; give another output")
+    refuse(not os.access(there, os.W_OK | os.X_OK), f"{there}: cannot be written to; give another output")
+
+
+def refuse(wrong: bool, message: str) -> None:
+    """Raise ValueError with the message if something is wrong."""
+    if wrong:
+        raise ValueError(message)

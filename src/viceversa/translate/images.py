@@ -1,0 +1,187 @@
+"""What is done with each image: read, compute, write; and which backend computes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from viceversa.backends import draws_random_numbers, psnr
+from viceversa.data.image_data import ImageData, ImageError, resize, with_channels
+from viceversa.data.image_io import read_image, write_image
+from viceversa.devices import multiplies_bf16, pick_device
+from viceversa.engine.distributed import DistInfo
+from viceversa.fast_cpu import fixed_weights
+from viceversa.paths import list_images
+from viceversa.translate import Track, TranslateOptions, TranslateResult
+from viceversa.translate.files import refuse
+from viceversa.translate.pipeline import Pipeline
+from viceversa.translator import PreparedImage, Translator
+
+Images: TypeAlias = Sequence[ImageData]
+BATCH_PIXELS = {"cpu": 2**14, "cuda": 2**20, "mps": 2**20}
+"""Of all images of a batch together, unless the user says how many: a CPU is busy with one of 128 px."""
+LARGEST_BATCH = 16
+EXACT = 45.0
+"""PSNR to eager, in decibels, from which on nobody sees a difference."""
+CALIBRATION_IMAGES = 16
+
+
+def translate_all(
+    model: Path, pairs: Sequence[tuple[Path, Path]], options: TranslateOptions, track: Track
+) -> TranslateResult:
+    """Translate this process's share of (input, output) pairs."""
+    dist = DistInfo.from_env()
+    device = pick_device(options.device, dist.local_rank)
+    translator = Translator.load(model, options.direction, ema=options.ema, best=options.best, device=device)
+    no_mask = options.save_mask and not translator.has_mask
+    refuse(no_mask, f"{model}: has no attention mask; train with generator.mask=true for --save-mask")
+    if translator.card.out_channels not in (1, 3, 4):  # only these formats hold any number of channels
+        deep = (".tif", ".tiff", ".npy")
+        pairs = [(file, out if out.suffix.lower() in deep else out.with_suffix(".tiff")) for file, out in pairs]
+    result = TranslateResult(translator.card.direction)
+    todo = list[tuple[Path, Path]]()
+    for file, output in pairs[dist.rank :: dist.world_size]:
+        if not options.overwrite and all(path.exists() for path in options.outputs(output)):
+            result.skipped.append(output)
+        else:
+            todo.append((file, output))
+    if todo:
+        translator, result.backend = choose_backend(translator, options, [file for file, _ in pairs])
+        with fixed_weights(), closing(_pipeline(translator, options)(todo)) as done:
+            found = dict(track(done, len(todo)))
+        for number, (file, output) in enumerate(todo):  # in their order, not in that of being done
+            files = found[number]
+            if isinstance(files, ImageError):
+                result.failed[file] = str(files).removeprefix(f"{file}: ")
+            else:
+                result.written.append(output)
+                result.files += files
+    return result
+
+
+def _pipeline(translator: Translator, options: TranslateOptions) -> Pipeline[tuple[Path, Path], PreparedImage, Images]:
+    """Return the three steps, to be done at the same time."""
+
+    def read(job: tuple[Path, Path]) -> PreparedImage:
+        return translator.prepare(resize_short_side(read_image(job[0]), options.size))
+
+    def batch_size(image: PreparedImage) -> int:
+        _, _, height, width = image.x.shape
+        return options.batch or BATCH_PIXELS.get(translator.device.type, 0) // (height * width)
+
+    end = read_image(options.interpolate) if options.interpolate else None
+    alone = draws_random_numbers(translator.net) or not options.one_output
+    return Pipeline(
+        read,
+        partial(_compute, translator, options, end),
+        partial(_write, options),
+        batch_key=lambda image: image.x.shape,
+        batch_size=batch_size,
+        largest=1 if alone else options.batch or LARGEST_BATCH,
+    )
+
+
+def _compute(
+    translator: Translator, options: TranslateOptions, end: ImageData | None, batch: list[PreparedImage]
+) -> list[Images | ImageError]:
+    """Return, for each image, what `TranslateOptions.outputs` are to hold, in their order."""
+    if options.one_output:
+        return [one if isinstance(one, ImageError) else [one] for one in translator.translate_batch(batch)]
+    image = batch[0].image  # the only one
+    try:
+        if end is not None:
+            results = translator.walk(image, end, options.samples or 8)
+        elif options.samples is not None:
+            results = translator.sample(image, options.samples, options.seed or 0)
+        else:
+            results = [translator.translate(image)]
+        return [[*results, ImageData(translator.mask(image), None, True)] if options.save_mask else results]
+    except ImageError as error:
+        return [error]
+
+
+def _write(options: TranslateOptions, job: tuple[Path, Path], results: Images) -> int:
+    """Write what does not exist, or all with `overwrite`, and return how many files that were."""
+    todo = [
+        (path, result)
+        for path, result in zip(options.outputs(job[1]), results, strict=True)
+        if options.overwrite or not path.exists()
+    ]
+    for path, result in todo:
+        write_image(path, result.pixels, result.alpha, result.gray)
+    return len(todo)
+
+
+def resize_short_side(image: ImageData, size: int | None) -> ImageData:
+    """Return the image with `size` pixels at its short side, antialiased; as it is for None."""
+    if size is None:
+        return image
+    height, width = image.pixels.shape[:2]
+    scale = size / min(height, width)
+    shape = round(height * scale), round(width * scale)
+    if image.alpha is None:
+        return ImageData(resize(image.pixels, shape), None, image.gray)
+    if image.pixels.dtype == np.uint8:  # Pillow weighs colours by how much they are seen
+        small = resize(with_channels(image, 4), shape)
+        return ImageData(small[:, :, :3], small[:, :, 3], image.gray)
+    alpha = image.alpha[:, :, None].astype(np.float32) / 255
+    seen, small = resize(alpha, shape), resize(image.pixels * alpha, shape)
+    return ImageData(
+        (small / np.maximum(seen, 1e-6)).clip(0, 1), np.rint(seen[:, :, 0] * 255).astype(np.uint8), image.gray
+    )
+
+
+def choose_backend(translator: Translator, options: TranslateOptions, files: Sequence[Path]) -> tuple[Translator, str]:
+    """Return the translator with the backend asked for, and a line that says which and how exact it is.
+
+    `auto` is bfloat16 where the hardware multiplies it, and its PSNR to eager on the first images is `EXACT` or more;
+    else it is eager. Raises ValueError with the remedy.
+    """
+    name = options.backend
+    if name == "auto":
+        bf16 = multiplies_bf16(translator.device) and not draws_random_numbers(translator.net)
+        name = "bf16" if bf16 else "eager"
+    if name == "eager":
+        return translator, "" if options.backend == "eager" else "backend eager: bf16 is not faster here"
+    examples = list_images(options.calibrate) if options.calibrate else files
+    calibration = _calibration_images(examples, options.size, translator.card.size) if name == "int8" else []
+    other = translator.with_backend(name, calibration)
+    shown = _first_images(files, 2, options.size)
+    inputs = [translator.prepare(image).x.to(translator.device) for image in shown]
+    decibels = psnr(other.backend, translator.backend, inputs)
+    if math.isnan(decibels) or (options.backend == "auto" and decibels < EXACT):
+        # what is not finite is left to eager: OpenVINO turns NaN into numbers
+        name, other = f"eager, as {name} is not exact enough", translator
+    return other, f"backend {name}: {decibels:.1f} dB to eager on the first {len(inputs)} images"
+
+
+def _first_images(files: Sequence[Path], count: int, size: int | None) -> list[ImageData]:
+    """Return the first images that can be read."""
+    found: list[ImageData] = []
+    for file in files:
+        if len(found) == count:
+            break
+        try:
+            found.append(resize_short_side(read_image(file), size))
+        except ImageError:
+            continue
+    return found
+
+
+def _calibration_images(files: Sequence[Path], size: int | None, largest: int) -> list[ImageData]:
+    """Return images spread over the files; of those larger than crops in training, the middle."""
+    spread = files[:: max(1, len(files) // CALIBRATION_IMAGES)]
+    return [_middle(image, largest) for image in _first_images(spread, CALIBRATION_IMAGES, size)]
+
+
+def _middle(image: ImageData, largest: int) -> ImageData:
+    """Return the middle of an image, `largest` pixels a side or less."""
+    top, left = (max(0, math.ceil((side - largest) / 2)) for side in image.pixels.shape[:2])
+    cut = slice(top, top + largest), slice(left, left + largest)
+    return ImageData(image.pixels[cut], None if image.alpha is None else image.alpha[cut], image.gray)

@@ -1,0 +1,288 @@
+"""Images in, images out: size, alpha, depth and mode as they came."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from generators import CODED, SMALL, TIED, Same, coded, make, noise, same, weights_of
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from viceversa.data.image_data import (
+    ImageData,
+    ImageError,
+    from_tensor,
+    off_white,
+    on_white,
+    to_tensor,
+    with_channels,
+)
+from viceversa.nets.layers import set_inference
+from viceversa.paths import weights_file
+from viceversa.translator import SMALLEST, Translator, margins
+
+
+@pytest.fixture(scope="module")
+def translator(tmp_path_factory: pytest.TempPathFactory) -> Translator:
+    return Translator.load(weights_of(tmp_path_factory.mktemp("weights") / "x.safetensors", {**SMALL, "mask": True}))
+
+
+def equal(a: Image.Image, b: Image.Image, within: int = 0) -> bool:
+    return a.mode == b.mode and bool(np.abs(np.asarray(a).astype(int) - np.asarray(b)).max() <= within)
+
+
+# --- sizes
+
+
+@given(st.integers(1, 3000), st.sampled_from([1, 2, 4, 8, 256]))
+def test_margins_reach_the_next_multiple_evenly(length: int, multiple: int) -> None:
+    before, after = margins(length, multiple)
+    whole = before + length + after
+    assert whole % multiple == 0
+    assert SMALLEST <= whole < max(SMALLEST, length) + multiple
+    assert 0 <= after - before <= 1
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 500), (67, 45), (64, 64)])
+def test_every_size_is_kept(translator: Translator, size: tuple[int, int]) -> None:
+    pixels = noise(*size, 3)
+    assert translator.pixels(pixels).shape == pixels.shape
+    assert (same().pixels(pixels) == pixels).all(), "what was added around is cut off in the right place"
+
+
+def test_what_is_added_mirrors_the_image() -> None:
+    net = Same()
+    pixels = noise(33, 40, 3)
+    Translator(net, make()[1]).pixels(pixels)
+    (x,) = net.seen
+    assert x.shape == (1, 3, 40, 40)
+    top = margins(33, 8)[0]
+    assert torch.equal(x[0, :, top - 1], to_tensor(pixels)[:, 1])
+    assert torch.equal(x[0, :, top : top + 33], to_tensor(pixels))
+
+
+def test_a_network_of_one_size_gets_it() -> None:
+    translator = same(size=16)
+    assert translator.pixels(noise(50, 20, 3)).shape == (50, 20, 3)
+    assert [tuple(x.shape[2:]) for x in translator.net.seen] == [(16, 16)]
+    pixels = noise(16, 16, 3)
+    assert (translator.pixels(pixels) == pixels).all()
+
+
+# --- transparency
+
+
+@given(arrays(np.uint8, (3, 4, 3)), arrays(np.uint8, (3, 4)))
+def test_off_white_undoes_the_blending_with_white(pixels: np.ndarray, alpha: np.ndarray) -> None:
+    blended = on_white(pixels, alpha)
+    assert (on_white(off_white(blended, alpha), alpha) == blended).all()
+
+
+def test_alpha_is_kept_and_seen_on_white(translator: Translator) -> None:
+    rgba = noise(20, 30, 4)
+    result = translator(Image.fromarray(rgba))
+    assert result.mode == "RGBA"
+    assert (np.asarray(result)[:, :, 3] == rgba[:, :, 3]).all()
+    solid = translator.translate(ImageData(rgba[:, :, :3], np.full((20, 30), 255, np.uint8)))
+    assert (solid.pixels == translator.pixels(rgba[:, :, :3])).all()
+    assert (with_channels(ImageData(rgba[:, :, :3], np.zeros((20, 30), np.uint8)), 3) == 255).all()
+
+
+def test_alpha_through_networks_of_four_channels() -> None:
+    rgba = noise(40, 40, 4)
+    image = ImageData(rgba[:, :, :3], rgba[:, :, 3])
+    both = same((4, 4)).translate(image)
+    assert (both.pixels == rgba[:, :, :3]).all()
+    assert (both.alpha == rgba[:, :, 3]).all()
+    assert Translator(*make(channels=(3, 4))).translate(image).alpha is not None
+    sees_alpha = Translator(*make(channels=(4, 3))).translate(image)
+    assert (sees_alpha.alpha == rgba[:, :, 3]).all()
+    assert (sees_alpha.pixels == Translator(*make(channels=(4, 3))).pixels(rgba)).all(), "no white was to be removed"
+
+
+# --- modes and depths
+
+
+def test_gray_becomes_what_the_network_paints(translator: Translator) -> None:
+    gray = Image.fromarray(noise(20, 30))
+    assert (translator(gray).mode, translator(gray).size) == ("RGB", (30, 20))
+    to_gray = Translator(*make(channels=(3, 1)))
+    assert to_gray(Image.fromarray(noise(20, 30, 3))).mode == "L"
+    assert to_gray(Image.fromarray(noise(20, 30, 4))).mode == "LA"
+
+
+def test_sixteen_bits_are_scaled_not_cut() -> None:
+    ramp = np.linspace(0, 65535, 40 * 40).reshape(40, 40).astype(np.uint16)
+    assert np.abs(np.asarray(same((1, 1))(Image.fromarray(ramp))) - ramp / 257).max() <= 0.51
+
+
+def test_a_deep_image_stays_deep() -> None:
+    values = np.random.default_rng(0).random((40, 33, 3), np.float32)
+    image = same().translate(ImageData(values))
+    assert image.pixels.dtype == np.float32
+    assert np.abs(image.pixels - values).max() < 1e-6
+    alpha = noise(40, 33)
+    restored = off_white(with_channels(ImageData(values, alpha), 3), alpha)
+    assert np.abs(restored - values)[alpha > 60].max() < 1e-3
+    translator = coded()[1]
+    deep = [*translator.sample(ImageData(values), 2), *translator.walk(ImageData(values), ImageData(values), 2)]
+    assert all(one.pixels.dtype == np.float32 for one in deep)
+
+
+def test_arrays_and_images_are_the_same(translator: Translator) -> None:
+    for shape in ((20, 30, 3), (20, 30, 4), (20, 30, 1), (20, 1)):
+        pixels = noise(*shape)
+        image = Image.fromarray(pixels[:, :, 0] if shape[2:] == (1,) else pixels)
+        assert equal(translator(pixels), translator(image))
+    image.getexif()[0x0112] = 6  # turn clockwise
+    assert equal(translator(image), translator(image.rotate(-90, expand=True)))
+    for wrong in (np.zeros((4, 4, 3)), noise(4, 4, 2), noise(4), noise(1, 4, 4, 3)):
+        with pytest.raises(ValueError, match="uint8"):
+            translator(wrong)
+
+
+# --- results
+
+
+def test_translation_is_deterministic_and_leaves_the_random_numbers_alone() -> None:
+    net, card = make({"name": "unet", "width": 4, "depth": 6, "dropout": 0.5}, inference="original")
+    set_inference(net, "original")
+    translator, pixels = Translator(net, card), noise(33, 40, 3)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = translator.pixels(pixels)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert (translator.pixels(pixels) == first).all()
+    set_inference(net, "image")
+    assert (translator.pixels(pixels) != first).any(), "dropout was on"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_translation_that_is_not_finite_is_an_error(value: float) -> None:
+    translator = same()
+    image = ImageData(noise(40, 40, 3))
+    translator.backend = lambda x: torch.stack([x[0], torch.full_like(x[0], value)][: len(x)])
+    fine, broken = translator.translate_batch([translator.prepare(image)] * 2)
+    assert isinstance(fine, ImageData)
+    assert isinstance(broken, ImageError)
+    net, coding = coded()
+    torch.nn.init.constant_(next(net.parameters()), value)
+    for call in (coding, lambda x: coding.samples(x, 2), lambda x: coding.interpolate(x, x)):
+        with pytest.raises(ImageError, match="not finite"):
+            call(image)
+
+
+def test_the_mask_says_where_it_paints(translator: Translator) -> None:
+    pixels = noise(32, 40, 3)
+    assert translator.has_mask
+    with torch.no_grad():
+        attention = translator.net.attention(to_tensor(pixels)[None])
+    assert attention is not None
+    assert np.abs(translator.mask(ImageData(pixels)).astype(int) - from_tensor(attention[0] * 2 - 1)).max() <= 1
+    assert translator.mask(ImageData(noise(30, 41, 3))).shape == (30, 41, 1)
+    assert not Translator(*make()).has_mask
+
+
+# --- many translations of one image
+
+
+@pytest.mark.parametrize("spec", [CODED, TIED], ids=lambda spec: spec["name"])
+def test_samples_differ_and_repeat(spec: dict) -> None:
+    translator = coded(spec)[1]
+    image = Image.fromarray(noise(30, 41, 3))
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    three = translator.samples(image, 3)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(sample.size == image.size for sample in three)
+    different = [*three, translator(image), *translator.samples(image, 3, seed=1)]
+    assert not any(equal(a, b, 3) for i, a in enumerate(different) for b in different[:i])
+    torch.manual_seed(2)
+    five = translator.samples(np.asarray(image), 5)
+    assert all(equal(a, b) for a, b in zip(three, five, strict=False)), "number n is the same in any count"
+    assert not equal(translator.samples(Image.fromarray(noise(30, 41, 3, seed=1)), 1)[0], three[0], 3)
+
+
+def test_samples_are_drawn_from_the_images_own_distribution() -> None:
+    pixels = noise(32, 40, 3)
+    sure = coded(logvar=-30)[1]
+    assert equal(sure.samples(pixels, 1)[0], sure(pixels), 1), "no spread, no difference"
+    net, translator = coded(logvar=0)
+    seen = []
+    net.decoder.register_forward_pre_hook(lambda _net, inputs: seen.append(inputs[0]))
+    translator.samples(pixels, 40)
+    with torch.no_grad():
+        mean, _ = net.encode(to_tensor(pixels)[None])
+    drawn = torch.cat(seen) - mean
+    assert abs(drawn.mean()) < 0.05
+    assert abs(drawn.std() - 1) < 0.05
+    assert abs(drawn[0] - drawn[1]).max() > 0.5
+    rgba = noise(32, 32, 4)
+    (sample,) = translator.samples(Image.fromarray(rgba), 1)
+    assert (np.asarray(sample)[:, :, 3] == rgba[:, :, 3]).all()
+
+
+@pytest.mark.parametrize("spec", [CODED, TIED], ids=lambda spec: spec["name"])
+def test_interpolation_goes_from_one_translation_to_the_other(spec: dict) -> None:
+    net, translator = coded(spec)
+    one, other = noise(33, 40, 3), noise(33, 40, 3, seed=1)
+    walk = translator.interpolate(one, other, 5)
+    assert (len(walk), len(translator.interpolate(one, other))) == (5, 8)
+    assert equal(walk[0], translator(one))
+    assert equal(walk[-1], translator(other))
+    assert not any(equal(a, b, 1) for i, a in enumerate(walk) for b in walk[:i])
+    if net.size is None:
+        with torch.no_grad():
+            means = [net.encode(to_tensor(pixels[:32])[None])[0] for pixels in (one, other)]
+            middle = from_tensor(net.decode((means[0] + means[1]) / 2)[0])
+        assert equal(translator.interpolate(one[:32], other[:32], 3)[1], Image.fromarray(middle), 1)
+    larger = Image.fromarray(noise(64, 50, 3))
+    resized = translator.interpolate(one, larger, 2)
+    assert [image.size for image in resized] == [(40, 33), (40, 33)]
+    assert equal(resized[-1], translator(larger.resize((40, 33), Image.Resampling.BICUBIC)))
+    with pytest.raises(ValueError, match="two ends"):
+        translator.interpolate(one, other, 1)
+
+
+def test_generators_without_codes_say_so() -> None:
+    translator = Translator(*make())
+    for call in (lambda x: translator.samples(x, 2), lambda x: translator.interpolate(x, x)):
+        with pytest.raises(ValueError, match=r"resnet is not variational.*; use vae1, vaegan, resnet_vae, res_vae"):
+            call(noise(32, 32, 3))
+
+
+# --- loading
+
+
+def test_which_weights_of_a_run(tmp_path: Path) -> None:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    with pytest.raises(FileNotFoundError, match=r"not a run, it has no config\.yaml"):
+        weights_file(tmp_path)
+    (tmp_path / "config.yaml").touch()
+    with pytest.raises(FileNotFoundError, match="has no weights yet"):
+        weights_file(tmp_path)
+    for name in ("BtoA", "BtoA.raw"):
+        (folder / f"{name}.safetensors").touch()
+    assert weights_file(tmp_path).name == "BtoA.safetensors"
+    assert weights_file(tmp_path, "BtoA", ema=False).name == "BtoA.raw.safetensors"
+    with pytest.raises(ValueError, match="translates BtoA, not AtoB"):
+        weights_file(tmp_path, "AtoB")
+    (folder / "AtoB.safetensors").touch()
+    assert weights_file(tmp_path).name == "AtoB.safetensors"
+    with pytest.raises(FileNotFoundError, match="no such run or weights file"):
+        weights_file(tmp_path / "nothing")
+
+
+def test_a_weights_file_has_a_direction(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="translates AtoB, not BtoA"):
+        Translator.load(weights_of(tmp_path / "a.safetensors"), "BtoA")
+    (tmp_path / "x.safetensors").write_bytes(b"no weights at all")
+    with pytest.raises(ValueError, match=r"x\.safetensors: not a weights file"):
+        Translator.load(tmp_path / "x.safetensors")
