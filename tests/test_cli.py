@@ -107,7 +107,7 @@ main()
         ("train data.root=here run=none --fork new", 2, "none: no run that could be forked"),
         ("demo out lr=1", 2, "lr: no such key; did you mean train.lr?"),
         ("translate none in out", 1, "none: no such run or weights file"),
-        ("report here", 1, "here: not a run"),
+        ("report here", 1, "here/config.yaml: no such file"),
         ("info none", 1, "none: no such run or weights file"),
         ("import a.pth b.safetensors --direction AtoC", 2, "invalid value for '--direction': "),
         ("presets show pix2pic", 2, "pix2pic: there is no such preset; did you mean pix2pix?"),

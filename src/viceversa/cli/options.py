@@ -40,20 +40,19 @@ def words(source: Optional[str], overrides: Optional[list[str]]) -> list[str]:
     return [*filter(None, [source]), *(overrides or [])]
 
 
-def _existing(context: typer.Context, path: Optional[Path]) -> Optional[Path]:
-    """Refuse a path that does not exist before torch is imported."""
-    if path is not None and not context.resilient_parsing:
-        from viceversa.files import require
+def _existing(context: typer.Context, path: Path) -> Path:
+    """Refuse a path that does not exist, before torch is imported."""
+    from viceversa.files import require
 
-        require(path, "run or weights file")
-    return path
+    return path if context.resilient_parsing else require(path, "run or weights file")
 
 
 def _run(context: typer.Context, path: Path) -> Path:
-    """Refuse what is no run before torch is imported."""
-    _existing(context, path)
-    if not context.resilient_parsing and not (path / "config.yaml").is_file():
-        raise FileNotFoundError(f"{path}: not a run, it has no config.yaml")
+    """Refuse what is not a run, before torch is imported."""
+    from viceversa.files import require
+
+    if not context.resilient_parsing:
+        require(require(path, "run") / "config.yaml", "file, so this is not a run")
     return path
 
 
