@@ -79,10 +79,14 @@ def complete(table: Table[T], section: str, spec: Mapping[str, Any]) -> dict[str
     return {"name": spec["name"], **values}
 
 
-def create(table: Table[T], section: str, spec: Mapping[str, Any], *args: Any) -> T:
-    """Return the component that a complete description stands for, made of `args` and its options."""
-    options = {key: value for key, value in spec.items() if key != "name"}
-    return find(table, section, spec["name"])(*args, **options)
+def create(table: Table[T], section: str, spec: Mapping[str, Any], *args: Any, size: int | None = None) -> T:
+    """Return the component that a complete description stands for, made of `args` and its options.
+
+    `size` (pixels) is handed to classes that are tied to one.
+    """
+    cls = find(table, section, spec["name"])
+    chosen = {key: value for key, value in spec.items() if key != "name"}
+    return cls(*args, **chosen, **({CONTEXT: size} if CONTEXT in inspect.signature(cls).parameters else {}))
 
 
 def _value(key: str, kind: Any, value: Any) -> Any:

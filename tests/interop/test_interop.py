@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from torch.nn.utils import parametrizations
 
 import viceversa
 from viceversa import methods
-from viceversa.config import Config, ConfigError, load_config
+from viceversa.config import Config, ConfigError, InitConfig, load_config
 from viceversa.engine.learner import Learner
 from viceversa.info import describe
 from viceversa.interop import convert_original, import_generator, read_original
@@ -287,7 +288,8 @@ def test_training_starts_from_a_run(imported: Path) -> None:
         ("generator.blocks=3 generator.width=4", "set generator.width=8 generator.blocks=9$"),
         ("generator.padding=zeros", "set generator.padding=reflect$"),
         ("generator=unet generator.depth=5", "set generator=resnet "),
-        ("data.channels_a=1 data.channels_b=1", r"is of another generator \(3 to 3 channels"),
+        ("data.channels_a=1 method.identity=0", "set data.channels_a=3$"),
+        ("data.channels_a=1 data.channels_b=1", "set data.channels_a=3 data.channels_b=3$"),
     ],
 )
 def test_another_generator_is_refused_with_its_options(words: str, message: str, imported: Path) -> None:
@@ -296,7 +298,19 @@ def test_another_generator_is_refused_with_its_options(words: str, message: str,
         methods.start_from(methods.build(config), config)
 
 
+def test_a_generator_of_another_size_is_refused_with_its_size(tmp_path: Path) -> None:
+    small, large = (
+        methods.resolve(load_config("cyclegan-vae", ["generator=vae1", "generator.width=2", *size]))
+        for size in (["data.crop=32", "data.load=32"], ["data.crop=64", "data.load=64"])
+    )
+    net = methods.build(large).translators()["BtoA"]
+    save_generator(tmp_path / "G.safetensors", net, Card(large.generator, 3, 3, 64, "BtoA", "running", {}))
+    config = dataclasses.replace(small, init=InitConfig(BtoA=str(tmp_path / "G.safetensors")))
+    with pytest.raises(ConfigError, match=r"set data\.crop=64 data\.load=64$"):
+        methods.start_from(methods.build(config), config)
+
+
 def test_weights_that_would_not_be_used_are_refused(imported: Path) -> None:
     config = tiny("method=cut", "method.layers=[input, down1]", f"init.BtoA={imported}")
-    with pytest.raises(ConfigError, match=r"^init\.BtoA=.*: this method only translates AtoB; leave it away"):
+    with pytest.raises(ConfigError, match=r"^init\.BtoA=.*: this method only translates AtoB; omit it"):
         methods.start_from(methods.build(config), config)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shlex
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,7 +19,7 @@ from viceversa.methods.cyclegan import CycleGAN
 from viceversa.methods.cyclegan_vae import CycleGANVAE
 from viceversa.methods.pix2pix import Pix2Pix
 from viceversa.nets import DISCRIMINATORS, GENERATORS
-from viceversa.nets.weights import load_generator
+from viceversa.nets.weights import Card, load_generator
 from viceversa.paths import weights_file
 
 METHODS: dict[str, type[Method]] = {
@@ -82,7 +84,7 @@ def build(config: Config) -> Method:
 def start_from(method: Method, config: Config) -> None:
     """Load the weights that `init` names, of files or runs, into the method's translators.
 
-    Raises ConfigError, with the remedy, for those of another generator and for a direction that is not translated.
+    Raises ConfigError, with the keys to set, for those of another generator and for a direction that is not translated.
     """
     translators = method.translators()
     for direction in get_args(Direction):
@@ -91,15 +93,30 @@ def start_from(method: Method, config: Config) -> None:
             continue
         key = f"init.{direction}={path}"
         if direction not in translators:
-            raise ConfigError(f"{key}: this method only translates {' and '.join(translators)}; leave it away")
+            raise ConfigError(f"{key}: this method only translates {' and '.join(translators)}; omit it")
         trained, card = load_generator(weights_file(Path(path), direction))
-        found = card.generator
-        differs = [name for name in found if found[name] != config.generator.get(name) and name != "dropout"]
-        if differs:
-            remedy = " ".join(f"generator.{name}={found[name]}" for name in differs)
-            raise ConfigError(f"{key}: is of another generator; set {remedy.replace('generator.name', 'generator')}")
-        try:
-            translators[direction].load_state_dict(trained.state_dict())
-        except RuntimeError:
-            channels = f"{card.in_channels} to {card.out_channels} channels, {card.size} px"
-            raise ConfigError(f"{key}: is of another generator ({channels})") from None
+        differs = _differences(config, card, direction)
+        if not differs:
+            try:
+                translators[direction].load_state_dict(trained.state_dict())
+                continue
+            except RuntimeError:  # of a network that is tied to one size
+                differs = {"data.crop": card.size, "data.load": max(card.size, config.data.load)}
+        remedy = " ".join(shlex.quote(f"{name}={_typed(value)}") for name, value in differs.items())
+        raise ConfigError(f"{key}: is of another generator; set {remedy}")
+
+
+def _differences(config: Config, card: Card, direction: str) -> dict[str, Any]:
+    """Return the keys, and their values, by which a configuration describes another generator than a card does."""
+    given = {name: value for name, value in card.generator.items() if name != "dropout"}
+    differs = {name: value for name, value in given.items() if config.generator.get(name) != value}
+    keys = {"generator" if name == "name" else f"generator.{name}": value for name, value in differs.items()}
+    for domain, channels in zip(direction.lower().split("to"), (card.in_channels, card.out_channels), strict=True):
+        if getattr(config.data, f"channels_{domain}") != channels:
+            keys[f"data.channels_{domain}"] = channels
+    return keys
+
+
+def _typed(value: Any) -> str:
+    """Return a value as it is typed after its key."""
+    return value if isinstance(value, str) else json.dumps(value)

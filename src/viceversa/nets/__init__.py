@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, TypeVar
@@ -93,11 +92,7 @@ def _refuse_small(net: nn.Module, spec: Mapping[str, Any], shape: tuple[int, int
 
 
 def _build(table: registry.Table[Net], section: str, spec: Mapping[str, Any], size: int, *channels: int) -> Net:
-    options = registry.complete(table, section, spec)
-    cls = registry.find(table, section, options.pop("name"))
-    if registry.CONTEXT in inspect.signature(cls).parameters:
-        options[registry.CONTEXT] = size
     try:
-        return cls(*channels, **options)
+        return registry.create(table, section, spec, *channels, size=size)
     except ValueError as error:
         raise ConfigError(f"{section}: {error}") from None
