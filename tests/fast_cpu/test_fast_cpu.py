@@ -21,6 +21,12 @@ LAYOUTS = [torch.contiguous_format, torch.channels_last]
 NAMES = ["contiguous", "channels_last"]
 LIMIT = {torch.float64: 1e-13, torch.float32: 3e-6, torch.bfloat16: 1e-2}
 
+
+def with_another_filter(blur: BlurUp) -> BlurUp:
+    blur.filter.normal_()
+    return blur
+
+
 LAYERS: dict[str, tuple[type[nn.Module] | None, Callable[[], nn.Module]]] = {
     "3x3": (WinogradConv2d, lambda: nn.Conv2d(5, 7, 3, padding=1)),
     "3x3, reflect": (WinogradConv2d, lambda: nn.Conv2d(5, 7, 3, padding=1, padding_mode="reflect", bias=False)),
@@ -32,6 +38,7 @@ LAYERS: dict[str, tuple[type[nn.Module] | None, Callable[[], nn.Module]]] = {
     "doubling": (ProductConvTranspose2d, lambda: nn.ConvTranspose2d(3, 5, 4, 2, 1, bias=False)),
     "blurred down": (convolutions.FastBlurDown, lambda: BlurDown(5)),
     "blurred up": (convolutions.FastBlurUp, lambda: BlurUp(5)),
+    "blurred up otherwise": (convolutions.FastBlurUp, lambda: with_another_filter(BlurUp(5))),
     "many, 7x7": (None, lambda: nn.Conv2d(9, 9, 7, padding=3)),
     "1x1": (None, lambda: nn.Conv2d(9, 1, 1)),
     "grouped": (None, lambda: nn.Conv2d(4, 4, 3, padding=1, groups=2)),
