@@ -9,6 +9,7 @@ import copy
 import io
 import json
 import os
+import shutil
 import struct
 import sys
 import tempfile
@@ -27,7 +28,6 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from viceversa import engine, report
 from viceversa.config import ConfigError, DataConfig, load_config
@@ -38,7 +38,6 @@ from viceversa.data.cache import CARD, make_cache, open_cache
 from viceversa.data.image_io import image_size, read_image
 from viceversa.data.manifest import open_manifest
 from viceversa.data.shards import open_shards
-from viceversa.data.sheet import CHUNK, read_sheet
 from viceversa.engine.checkpoint import Checkpoints
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.doctor import Doctor, diagnose
@@ -469,7 +468,7 @@ LOGS = {
     "log.jsonl": [LOSSES, {**LOSSES, "step": 6}, SKIPPED, LOSSES],
     "events.jsonl": [{**STARTED, "environment": {"torch": "2"}}, SPEED, {**SPEED, "step": 6}],
     "metrics.jsonl": [METRIC, {**METRIC, "step": 6}],
-    "doctor.jsonl": [{**FOUND, "picture": "samples/step-00000000.png"}],
+    "doctor.jsonl": [{**FOUND, "picture": "samples/latest.png"}],
 }
 
 
@@ -488,16 +487,20 @@ def test_logs(run: Path, data: st.DataObject) -> None:
     rewind(run / "log.jsonl", 5)
 
 
-NOTE = {"side": 128, "cells": [["AtoB", "input", 0, 4, 24, 32, 32], ["AtoB", "translation", 0, 136, 24, 32, 32]]}
+NAMES = st.from_regex(r"(AtoB|BtoA)-\d{1,7}-(input|truth|translation|mask|back)\.png", fullmatch=True)
+NAMES |= st.sampled_from(["AtoB-0-input.png", "AtoB-0-translation.png", "BtoA-0-truth.png"])
 
 
-@hostile
+@costly
 @given(data=st.data())
-def test_sheets(place: Path, data: st.DataObject) -> None:
-    text = json.dumps(data.draw(trees(NOTE)))
-    note = PngInfo()
-    note.add_text(CHUNK, data.draw(st.just(text) | mutations(text.encode()).map(lambda d: d.decode("latin-1"))))
-    content = encoded(lambda file: Image.new("RGB", (270, 160)).save(file, "PNG", pnginfo=note))
-    (place / "sheet.png").write_bytes(data.draw(st.just(content) | mutations(content)))
-    with refused_by(ImageError):
-        read_sheet(place / "sheet.png")
+def test_samples(run: Path, data: st.DataObject) -> None:
+    shutil.rmtree(run / "samples")
+    for folder in ("inputs", "step-00000000", "step-00000003"):
+        (run / "samples" / folder).mkdir(parents=True)
+        for name in data.draw(st.lists(NAMES, max_size=4)):
+            mode, size = data.draw(st.sampled_from(["RGB", "RGBA", "L", "P", "I;16"])), data.draw(st.integers(1, 40))
+            image = Image.new(mode, (32, size))
+            content = encoded(lambda file, image=image: image.save(file, "PNG"))
+            (run / "samples" / folder / name).write_bytes(data.draw(st.just(content) | mutations(content)))
+    report.write(run)
+    diagnose(run)

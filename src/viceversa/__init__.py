@@ -8,11 +8,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from viceversa.config import Config, load_config
-    from viceversa.engine import train
     from viceversa.interop import load_network
     from viceversa.translator import Translator
 
@@ -22,7 +22,6 @@ __all__ = ["Config", "Translator", "__version__", "load_config", "load_network",
 HOMES = {
     "Config": "config",
     "load_config": "config",
-    "train": "engine",
     "load_network": "interop",
     "Translator": "translator",
 }
@@ -35,3 +34,10 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
+
+
+def train(config: Config, fork: Path | None = None) -> Path:
+    """Train as configured, keep the run's report up to date, and return its folder; see `viceversa.engine.train`."""
+    from viceversa import engine, report
+
+    return engine.train(config, fork, report.write)

@@ -34,7 +34,7 @@ def run(out: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, float]]
     console = Console(highlight=False, soft_wrap=True)
     make_data(out / "data", config)
     console.print(f"{out}: data set drawn; training on them for a few minutes")
-    engine.train(config)
+    engine.train(config, write_report=report.write)
     figures: dict[str, dict[str, float]] = {}
     columns: dict[str, list[Pixels]] = {}
     for direction, words in {"AtoB": "water to wine", "BtoA": "wine to water"}.items():

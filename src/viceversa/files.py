@@ -75,8 +75,11 @@ def replacing_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
 
 def sweep(folder: Path) -> None:
     """Delete what a killed process left half written in a folder and its subfolders."""
-    for leftover in folder.rglob(".*.partial*"):
-        leftover.unlink(missing_ok=True)
+    for leftover in list(folder.rglob(".*.partial*")):
+        if leftover.is_dir():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            leftover.unlink(missing_ok=True)
 
 
 def cache_folder() -> Path:

@@ -14,9 +14,9 @@ from viceversa import engine, report
 from viceversa.config import Config, load_config, to_yaml
 from viceversa.data import water2wine
 from viceversa.data.image_io import read_image
-from viceversa.data.sheet import Column, write_sheet
 from viceversa.engine.doctor import Doctor, diagnose
 from viceversa.engine.findings import of_gradients, of_losses
+from viceversa.engine.sample_history import Key, write_samples
 
 HEALTHY = {"gan_G": 0.3, "gan_D_Y": 0.2, "gan_D_X": 0.21}
 
@@ -30,14 +30,15 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[np.ndarra
 
 
 def run_of(folder: Path, translations: dict[int, list[np.ndarray]], scenes: Any, losses: Any = HEALTHY) -> Config:
-    """A run's folder with sheets of samples by step, and a log."""
+    """A run's folder with samples by step, and a log."""
     config = load_config("cyclegan", [f"run={folder}"])
     (folder / "samples").mkdir(parents=True)
     (folder / "config.yaml").write_text(to_yaml(config))
     for step, outputs in translations.items():
-        columns = [Column("AtoB", "input", scenes["A"]), Column("AtoB", "translation", outputs)]
-        columns += [Column("BtoA", "input", scenes["B"]), Column("BtoA", "translation", scenes["A"])]
-        write_sheet(folder / "samples" / f"step-{step:08d}.png", columns)
+        shown = {("AtoB", "input"): scenes["A"], ("AtoB", "translation"): outputs}
+        shown |= {("BtoA", "input"): scenes["B"], ("BtoA", "translation"): scenes["A"]}
+        images = {Key(way, row, kind): p for (way, kind), pixels in shown.items() for row, p in enumerate(pixels)}
+        write_samples(folder / "samples", step, images)
     lines = [json.dumps({"step": step, "losses": losses}) + "\n" for step in range(10, 10 + max(translations), 10)]
     (folder / "log.jsonl").write_text("".join(lines))
     return config

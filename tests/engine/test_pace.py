@@ -14,7 +14,6 @@ from viceversa import engine
 from viceversa.engine.callbacks import Callback
 from viceversa.engine.learner import Learner
 from viceversa.engine.pace import Pace
-from viceversa.engine.samples import thin_out
 
 
 def chore(name: str, every: int) -> Callback:
@@ -49,22 +48,6 @@ def test_a_first_step_that_takes_long_does_not_count() -> None:
         now += seconds
         pace.step()
     assert pace.left(3, 10, []) == 7.0
-
-
-def test_sample_grids_stay_few_and_evenly_spread(tmp_path: Path) -> None:
-    for step in range(0, 1010, 10):
-        (tmp_path / f"step-{step:08d}.png").touch()
-        thin_out(tmp_path, every=10, keep=8)
-    left = sorted(int(path.stem.removeprefix("step-")) for path in tmp_path.iterdir())
-    assert left == [0, 160, 320, 480, 640, 800, 960, 1000]
-    thin_out(tmp_path, every=7, keep=2)  # it was changed
-    assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-00000000.png", "step-00001000.png"]
-
-
-def test_a_run_keeps_few_samples(tiny: Any) -> None:
-    config = tiny("pix2pix", "train.sample_every=1 step", "train.keep_samples=3", "train.report=false")
-    engine.train(config)
-    assert sorted(os.listdir(Path(config.run) / "samples")) == [f"step-{n:08d}.png" for n in (0, 4, 8)]
 
 
 @pytest.mark.slow  # 5,000 steps, some minutes

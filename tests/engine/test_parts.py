@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from viceversa import engine, methods
+from viceversa import engine, methods, train
 from viceversa.config import ConfigError, TrainConfig
 from viceversa.engine.ema import Ema
 from viceversa.engine.interrupt import listening
@@ -151,7 +151,8 @@ def test_a_run_folder_holds_what_it_promises(tiny: Any) -> None:
     config = tiny("cyclegan", "train.sample_every=4 steps")
     engine.train(config)
     run = Path(config.run)
-    assert {path.name for path in (run / "samples").iterdir()} == {f"step-{n:08d}.png" for n in (0, 4, 8)}
+    names = {"inputs", "latest.png", *(f"step-{n:08d}" for n in (0, 4, 8))}
+    assert {path.name for path in (run / "samples").iterdir()} == names
     assert {path.name for path in (run / "weights").iterdir()} == {
         f"{way}{kind}.safetensors" for way in ("AtoB", "BtoA") for kind in ("", ".raw")
     }
@@ -229,20 +230,19 @@ def test_a_generator_from_outside_trains_and_translates(
     assert translate.card.generator == {"name": "their_lab:Mirror", "width": 5}
 
 
-def test_a_training_writes_its_page_and_survives_one_that_cannot_be_written(
-    tiny: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_training_writes_its_report_and_survives_one_that_cannot_be_written(
+    tiny: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tiny("cyclegan", "train.report=true", "train.sample_every=4 steps", run="paged")
-    engine.train(config)
+    train(config)
     html = (Path(config.run) / "report.html").read_text("utf-8")
     assert "8 of 8 steps" in html
     assert ">finished<" in html
     assert f"<dd>{torch.__version__}</dd>" in html
-    monkeypatch.setattr("viceversa.report.write", lambda run: 1 / 0)
     config = tiny("cyclegan", "train.report=true", run="pageless")
-    engine.train(config)
-    assert "report.html: not written (division by zero)" in capsys.readouterr().out.replace("\n", "")
+    engine.train(config, write_report=lambda run: 1 / 0)
+    assert "its report was not written (division by zero)" in capsys.readouterr().out.replace("\n", "")
     assert (Path(config.run) / "weights" / "AtoB.safetensors").is_file()
     quiet = tiny("cyclegan", run="quiet")
-    engine.train(quiet)
+    train(quiet)
     assert not (Path(quiet.run) / "report.html").exists()

@@ -1,4 +1,4 @@
-"""Runs to make pages of."""
+"""Runs to make pages of: one drawn in a moment, and two that were trained for two steps on the same data."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 from runs import make_run
-from small import SMALL
 
 from viceversa import engine
 from viceversa.config import load_config
 from viceversa.data import water2wine
+
+SMALL = [
+    *("generator.width=4", "generator.blocks=1", "discriminator.width=4", "discriminator.layers=2", "data.load=32"),
+    *("data.crop=32", "data.paired_test=true", "data.workers=0", "train.length=2 steps", "train.decay=0 steps"),
+    *("train.device=cpu", "train.samples=2"),
+]
 
 
 @pytest.fixture
@@ -20,18 +25,18 @@ def run(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set with five test pictures whose true answer is known."""
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set with five test images whose ground truth is known."""
     root = tmp_path_factory.mktemp("glasses")
     water2wine.make(root, size=32, count=4, test=5)
     return root
 
 
 @pytest.fixture(scope="session")
-def runs(worlds: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A CycleGAN that shows where it paints, and a CUT, which knows one direction only."""
     folder = tmp_path_factory.mktemp("runs")
-    shared = [f"data.root={worlds}", *SMALL]
+    shared = [f"data.root={data}", *SMALL]
     two_way = load_config("cyclegan", [*shared, f"run={folder / 'two_way'}", "generator.mask=true"])
     one_way = load_config("cut", [*shared, f"run={folder / 'one_way'}", "method.layers=[input,down1,block1]"])
     return engine.train(two_way), engine.train(one_way)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from viceversa import methods
 from viceversa.config import load_config, to_yaml
-from viceversa.data.sheet import Column, write_sheet
+from viceversa.engine import sample_history
+from viceversa.engine.sample_history import Key
 
 DATA = "unpaired: 40 A, 50 B; test split: 3 pairs"
 LOSSES = ("gan_G", "gan_F", "cycle_X", "gan_D_Y")
@@ -18,6 +20,12 @@ LOSSES = ("gan_G", "gan_F", "cycle_X", "gan_D_Y")
 
 def lines(path: Path, facts: list[dict[str, Any]]) -> None:
     path.write_text("".join(json.dumps(fact) + "\n" for fact in facts), "utf-8")
+
+
+def words(page: Path) -> str:
+    """What a reader sees: no tags, no images, no scripts."""
+    bare = re.sub(r"<(style|script).*?</\1>", " ", page.read_text("utf-8"), flags=re.S)
+    return " ".join(re.sub(r"<[^>]*>", " ", bare).split())
 
 
 def scene(seed: int, wine: float, size: int = 32) -> np.ndarray:
@@ -29,24 +37,22 @@ def scene(seed: int, wine: float, size: int = 32) -> np.ndarray:
     return picture
 
 
-def write_samples(run: Path, step: int, progress: float, rows: int = 3, truth: bool = True) -> None:
-    none: list[np.ndarray | None] = [None] * rows
-    columns = []
+def write_samples(run: Path, step: int, progress: float, rows: int = 3) -> None:
+    images = {}
     for direction, start, end in (("AtoB", 0.0, 1.0), ("BtoA", 1.0, 0.0)):
-        columns += [
-            Column(direction, "input", [scene(row, start) for row in range(rows)]),
-            Column(direction, "translation", [scene(r, start + progress * (end - start)) for r in range(rows)]),
-            Column(direction, "truth", [scene(row, end) for row in range(rows)] if truth else none),
-        ]
-    write_sheet(run / "samples" / f"step-{step:08d}.png", columns)
+        for row in range(rows):
+            images[Key(direction, row, "input")] = scene(row, start)
+            images[Key(direction, row, "translation")] = scene(row, start + progress * (end - start))
+            images[Key(direction, row, "truth")] = scene(row, end)
+    sample_history.write_samples(run / "samples", step, images)
 
 
 def make_run(
     folder: Path, *overrides: str, steps: tuple[int, ...] = (0, 100, 200, 300, 400), finished: bool = True
 ) -> Path:
     run = folder / "water-to-wine"
-    words = ["data.root=glasses", f"run={run}", "train.length=400 steps", "train.decay=200 steps", *overrides]
-    config = methods.resolve(load_config("water2wine-small", words))
+    options = ["data.root=glasses", f"run={run}", "train.length=400 steps", "train.decay=200 steps", *overrides]
+    config = methods.resolve(load_config("water2wine-small", options))
     for step in steps:
         write_samples(run, step, step / 400 * 0.9)
     (run / "config.yaml").write_text(to_yaml(config, methods.describe(config)), "utf-8")

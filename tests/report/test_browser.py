@@ -14,7 +14,7 @@ import pytest
 from runs import lines, make_run, write_samples
 
 from viceversa import report
-from viceversa.report.serve import Server
+from viceversa.report.serve import ReportServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -138,7 +138,7 @@ def test_a_curve_tells_its_values_where_one_points(visit: Visit) -> None:
 
 def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Browser, tmp_path: Path) -> None:
     run = make_run(tmp_path, steps=(0, 100), finished=False)
-    with Server(run) as server:
+    with ReportServer(run) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         tab = chromium.new_page()
         tab.clock.install()
@@ -165,7 +165,7 @@ def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Br
 
 def test_the_server_gives_the_page_and_nothing_else(tmp_path: Path) -> None:
     run = make_run(tmp_path)
-    with Server(run) as server:
+    with ReportServer(run) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         assert server.server_address[0] == "127.0.0.1"
         with urllib.request.urlopen(server.url) as answer:

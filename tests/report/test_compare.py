@@ -1,27 +1,25 @@
-"""Runs side by side, and variants one after the other."""
+"""Runs side by side, and a figure for a paper."""
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
+from runs import words
 
-from viceversa.report import compare as page
-from viceversa.report.compare import compare
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+from viceversa.data.image_io import read_image
+from viceversa.report import figure
+from viceversa.report.compare import TRUTH, best, compare, measure, short
+from viceversa.report.translations import Examples
+from viceversa.translator import Translator
 
 Runs = tuple[Path, Path]
-
-
-def words(path: Path) -> str:
-    bare = re.sub(r"<(style|script).*?</\1>", " ", path.read_text("utf-8"), flags=re.S)
-    return " ".join(re.sub(r"<[^>]*>", " ", bare).split())
 
 
 @pytest.fixture(scope="module")
@@ -33,60 +31,109 @@ def compared(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_a_comparison_shows_what_differs_and_each_run_on_the_same_inputs(compared: Path) -> None:
-    said, html = words(compared), compared.read_text("utf-8")
-    assert "method.name cyclegan cut" in said
-    assert "generator.mask true false" in said
-    assert "data.crop" not in said
-    assert re.search(r"kid\[tiny\] ↓ two_way 0\.25 ± 0\.01 seed 0", said)
-    assert html.count('alt="input, picture 1"') == 2, "one for each direction"
-    for name in ("two_way", "one_way"):
-        assert html.count(f'alt="{name}, picture 5"') == (2 if name == "two_way" else 1)
-    assert html.count('alt="true answer, picture 5"') == 2
+def test_a_comparison_shows_how_runs_differ_and_each_on_the_same_inputs(compared: Path) -> None:
+    page, html = words(compared), compared.read_text("utf-8")
+    assert "method.name cyclegan cut" in page
+    assert "generator.mask true false" in page
+    assert "data.crop" not in page
+    assert re.search(r"kid\[tiny\] ↓ two_way 0\.25 ± 0\.01 seed 0", page)
+    counts = {"input, image 1": 2, "two_way, image 5": 2, "one_way, image 5": 1, "ground truth, image 5": 2}
+    for alt, count in counts.items():
+        assert html.count(f'alt="{alt}"') == count
 
 
-def test_figures_of_known_pictures() -> None:
+def test_measures_of_known_images() -> None:
     before = np.zeros((8, 8, 3), np.uint8)
     before[:4] = 200
-    exam = page.Exam([before], [255 - before])
-    inverted, kept = (page._figures(exam, [picture]) for picture in (255 - before, before))
-    assert inverted["light and dark kept"] == pytest.approx(-1)
-    assert inverted["L1 to the truth"] == 0
-    assert kept["light and dark kept"] == pytest.approx(1)
-    assert kept["changed"] == 0
-    assert inverted["changed"] == pytest.approx((145 + 255) / 2 / 255)
-    best = page._best(inverted, [inverted, kept], page.TRUTH)
-    assert best == {figure.name for figure in page.TRUTH}
-    assert not page._best(kept, [inverted, kept], page.TRUTH)
+    examples = Examples([before], [255 - before])
+    inverted, kept = (measure(examples, [image]) for image in (255 - before, before))
+    expected = {"brightness kept": -1, "L1": 0, "PSNR, dB": np.inf, "change": (145 + 255) / 2 / 255}
+    assert inverted == pytest.approx(expected)
+    assert (kept["brightness kept"], kept["change"]) == (pytest.approx(1), 0)
+    assert best(inverted, [inverted, kept], TRUTH) == {"PSNR, dB", "L1"}
+    assert not best(kept, [inverted, kept], TRUTH)
 
 
 def test_names_are_short_and_differ() -> None:
-    assert page.short([Path("a/runs/x"), Path("a/runs/y/z")]) == ["x", "y/z"]
-    with pytest.raises(ValueError, match="the same run is named twice"):
-        page.short([Path("a"), Path("b/../a")])
+    assert short([Path("a/runs/x"), Path("a/runs/y/z")]) == ["x", "y/z"]
+    with pytest.raises(ValueError, match="twice"):
+        short([Path("a"), Path("b/../a")])
 
 
-@pytest.mark.parametrize("out", ["page.png", "run"])
-def test_the_last_word_is_the_page(runs: Runs, tmp_path: Path, out: str) -> None:
-    with pytest.raises(ValueError, match=r"name a \.html file"):
-        compare(list(runs), tmp_path / out)
-    with pytest.raises(ValueError, match="two runs or more"):
-        compare([runs[0]], tmp_path / "page.html")
-    with pytest.raises(FileNotFoundError, match=r"not a run|no such run"):
+def test_what_cannot_be_compared_is_refused(runs: Runs, tmp_path: Path) -> None:
+    for given, out in ((list(runs), "page.png"), (list(runs), "run"), ([runs[0]], "page.html")):
+        with pytest.raises(ValueError, match=r"\.html"):
+            compare(given, tmp_path / out)
+    with pytest.raises(FileNotFoundError, match="nothing"):
         compare([runs[0], tmp_path / "nothing"], tmp_path / "page.html")
 
 
-@pytest.mark.parametrize(("width", "scheme"), [(1400, "light"), (400, "dark")])
-def test_a_comparison_in_a_browser(chromium: Browser, compared: Path, width: int, scheme: Any) -> None:
-    tab = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    complaints: list[str] = []
-    asked: list[str] = []
-    tab.on("console", lambda message: complaints.append(message.text))
-    tab.on("pageerror", lambda error: complaints.append(str(error)))
-    tab.on("request", lambda request: asked.append(request.url))
-    tab.goto(compared.as_uri())
-    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    assert tab.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
-    assert complaints == []
-    assert [url for url in asked if not url.startswith("data:")] == [compared.as_uri()]
-    tab.close()
+def test_columns_are_the_inputs_their_translations_and_the_truth(runs: Runs, data: Path) -> None:
+    shown = figure.columns_of(runs[0], ["input", "BtoA", "cycle", "mask", "truth"], 2, [2, 5])
+    assert [len(column) for column in shown.values()] == [2] * 5
+    files = sorted((data / "testB").iterdir())
+    for place, number in enumerate((1, 4)):
+        before = read_image(files[number]).pixels
+        after = Translator.load(runs[0], "BtoA").pixels(before)
+        truth = read_image(data / "testA" / files[number].name).pixels
+        back = Translator.load(runs[0], "AtoB").pixels(after)
+        for name, image in {"input": before, "BtoA": after, "cycle": back, "truth": truth}.items():
+            assert np.array_equal(shown[name][place], image)
+    assert shown["mask"][0].shape == (32, 32, 1)
+    assert len(figure.columns_of(runs[0], ["input"], 2)["input"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "names", "pick"),
+    [
+        *((1, ["BtoA"], []), (1, ["input", "cycle"], []), (1, ["mask"], []), (0, ["AtoB", "BtoA"], [])),
+        *((0, ["fake"], []), (0, ["input"], [6]), (0, ["input"], [0, 1])),
+    ],
+)
+def test_what_a_run_does_not_have_is_refused(runs: Runs, number: int, names: list[str], pick: list[int]) -> None:
+    with pytest.raises(ValueError, match=r"AtoB|column|there are 5"):
+        figure.columns_of(runs[number], names, 2, pick)
+
+
+def noise(channels: int) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (20, 30, channels), dtype=np.uint8) for _ in range(3)]
+
+
+def test_a_png_has_every_pixel_and_its_size_in_print(tmp_path: Path) -> None:
+    columns = {"input": noise(3), "mask": noise(1)}
+    layout = figure.write(tmp_path / "figure.png", columns, width=3.3, dpi=300)
+    with Image.open(tmp_path / "figure.png") as image:
+        assert image.info["dpi"][0] >= 300
+        assert image.width / image.info["dpi"][0] == pytest.approx(3.3, rel=0.01)
+        pixels = np.asarray(image)
+    for number, images in enumerate(columns.values()):
+        for row, expected in enumerate(images):
+            left, top = layout.corner(number, row)
+            part = pixels[top : top + layout.cell[1] : layout.scale, left : left + layout.cell[0] : layout.scale]
+            assert (part == expected).all()
+    assert (pixels[: layout.header] < 128).any(), "labels"
+
+
+def test_an_svg_has_the_images_as_they_are_and_text_as_text(tmp_path: Path) -> None:
+    columns = {"wine & water": noise(3)}
+    figure.write(tmp_path / "figure.svg", columns, width=5)
+    text = (tmp_path / "figure.svg").read_text("utf-8")
+    assert 'width="5.0000in"' in text
+    assert ">wine &amp; water</text>" in text
+    found = re.findall(r"base64,([^\"]+)", text)
+    for data, expected in zip(found, columns["wine & water"], strict=True):
+        with Image.open(io.BytesIO(base64.b64decode(data))) as image:
+            assert np.array_equal(np.asarray(image), expected)
+
+
+def test_other_formats_fonts_labels_and_numbers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"\.png or a \.svg"):
+        figure.write(tmp_path / "figure.jpg", {"": noise(3)})
+    with pytest.raises(ValueError, match=r"none\.ttf.*--font"):
+        figure.write(tmp_path / "figure.png", {"→": noise(3)}, font=tmp_path / "none.ttf")
+    with pytest.raises(ValueError, match="2 columns"):
+        figure.labelled({"a": [], "b": []}, ["x"])
+    with pytest.raises(ValueError, match="by number"):
+        figure.numbers("3,x")
+    assert not list(tmp_path.iterdir())

@@ -12,7 +12,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from viceversa.cli import config, data, evaluate, report, showing, train, translate
+from viceversa.cli import config, data, evaluate, report, train, translate
 from viceversa.cli.options import LAYOUT, option
 from viceversa.errors import INTERRUPTED, one_line, outlive_readers
 
@@ -70,7 +70,7 @@ app.command()(evaluate.evaluate)
 app.command()(train.demo)
 app.command("import")(translate.import_weights)
 app.command()(report.report)
-app.command()(showing.doctor)
+app.command()(report.doctor)
 app.command()(report.compare)
 app.command()(report.grid)
 app.command()(config.info)

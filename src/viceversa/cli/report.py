@@ -1,5 +1,6 @@
-"""`viceversa report`, `compare` and `grid`."""
+"""`viceversa report`, `compare`, `doctor` and `grid`."""
 
+import sys
 import webbrowser
 from pathlib import Path
 from typing import Annotated, Optional
@@ -11,13 +12,13 @@ from viceversa.cli.options import Run, argument, has_browser, option
 
 def report(
     run: Run,
-    serve: Annotated[bool, option("--serve", help="Show it in the browser, and keep it up to date.")] = False,
-    port: Annotated[int, option(metavar="N", min=0, max=65535, help="Serve there; 0 takes a free one.", show=True)] = 0,
+    serve: Annotated[bool, option("--serve", help="Show it in the browser and keep it up to date.")] = False,
+    port: Annotated[int, option(metavar="N", min=0, max=65535, help="0 takes a free one.", show=True)] = 0,
 ) -> None:
     """Write a run's page, report.html.
 
-    One file that needs no network: pictures before and after, how they changed during the training, scores, curves,
-    what to try next, configuration, how to do it again. Also works while the training goes on.
+    One file that needs no network: images before and after, how they changed during the training, scores, curves,
+    what to try next, the configuration, and the command to repeat it. Also works while the training is running.
 
     \b
     viceversa report runs/h2z
@@ -29,10 +30,10 @@ def report(
     typer.echo(f"{path}: written, {path.stat().st_size / 1e6:.1f} MB")
     if not serve:
         return
-    from viceversa.report.serve import Server
+    from viceversa.report.serve import ReportServer
 
-    with Server(run, port) as server:
-        typer.echo(f"serving {server.url} to this machine; Ctrl-C stops")
+    with ReportServer(run, port) as server:
+        typer.echo(f"serving {server.url} to this machine; press Ctrl-C to stop")
         if has_browser():
             webbrowser.open(server.url)
         server.serve_forever()
@@ -41,8 +42,8 @@ def report(
 def compare(words: Annotated[list[Path], argument("RUN|OUT.html")]) -> None:
     """Write a page that compares runs.
 
-    Name the runs, and last the page. The same test pictures, those of the first run's data, go through all of them;
-    figures; what their configurations differ in.
+    Name the runs, then the page to write. It shows what each run makes of the same test images (those of the first
+    run's data), scores, and how the configurations differ.
 
     \b
     viceversa compare runs/cyclegan runs/cut comparison.html
@@ -54,21 +55,39 @@ def compare(words: Annotated[list[Path], argument("RUN|OUT.html")]) -> None:
     typer.echo(f"{out}: written, {out.stat().st_size / 1e6:.1f} MB")
 
 
+def doctor(run: Run) -> None:
+    """Find out what is wrong with a training, and what to do about it.
+
+    Looks at the samples and the log for inverted brightness, tints, copies, collapse, checkerboards, discriminators
+    that are too strong or learn nothing, empty codes. Exit status 1 if something is wrong.
+    """
+    from viceversa.engine.doctor import diagnose
+
+    findings = diagnose(run)
+    for finding in findings:
+        typer.echo(f"{finding.severity}: {finding.finding}, since step {finding.since}: {finding.message}")
+        typer.echo(f"  try: {finding.remedy}")
+        typer.echo(f"  see: {run / finding.picture}" if finding.picture else "", nl=bool(finding.picture))
+    if not findings:
+        typer.echo(f"{run}: nothing found")
+    sys.exit(bool(findings))
+
+
 def grid(
     run: Run,
-    out: Annotated[Path, option(metavar="FILE", help="figure.png, or figure.svg with the text as text.")],
-    rows: Annotated[int, option(metavar="N", min=1, help="Test pictures, evenly spread.", show=True)] = 6,
-    pick: Annotated[Optional[str], option(metavar="N,N", help="These test pictures instead, from 1.")] = None,
-    columns: Annotated[str, option(metavar="NAMES", help="What to show.", show=True)] = "input,AtoB",
-    labels: Annotated[Optional[str], option(metavar="TEXTS", help="Other words above the columns.")] = None,
+    out: Annotated[Path, option(metavar="FILE", help="Figure to write: .png, or .svg with the text as text.")],
+    rows: Annotated[int, option(metavar="N", min=1, help="Number of test images, evenly spread.", show=True)] = 6,
+    pick: Annotated[Optional[str], option(metavar="N,N", help="These test images instead, counted from 1.")] = None,
+    columns: Annotated[str, option(metavar="NAMES", help="Columns, in this order.", show=True)] = "input,AtoB",
+    labels: Annotated[Optional[str], option(metavar="TEXTS", help="Labels of the columns.")] = None,
     width: Annotated[float, option(metavar="INCHES", min=0.5, help="Width in print.", show=True)] = 6.9,
-    dpi: Annotated[int, option(metavar="N", min=30, help="Pixels an inch, at least.", show=True)] = 300,
+    dpi: Annotated[int, option(metavar="N", min=30, help="Pixels per inch, at least.", show=True)] = 300,
     font: Annotated[Optional[Path], option(metavar="FILE", help="TrueType font of the labels.")] = None,
 ) -> None:
     """Make a figure for a paper.
 
-    Columns: input, AtoB or BtoA, cycle (there and back), mask (where it paints), truth. Pictures are enlarged by whole
-    pixels, and nothing is lost.
+    Columns: input, AtoB or BtoA, cycle (there and back), mask (where it paints), truth. Images are enlarged by whole
+    pixels, so that nothing is lost.
 
     \b
     viceversa grid runs/h2z --rows 4 --columns input,AtoB,cycle --out figure.png

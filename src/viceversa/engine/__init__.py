@@ -16,14 +16,16 @@ from viceversa.engine.distributed import DistInfo
 from viceversa.engine.folder import locked
 from viceversa.engine.fork import forked
 from viceversa.engine.learner import Learner
+from viceversa.engine.show import WriteReport
 from viceversa.engine.trainer import Trainer
 
 
-def train(config: Config, fork: Path | None = None) -> Path:
+def train(config: Config, fork: Path | None = None, write_report: WriteReport | None = None) -> Path:
     """Train as configured and return the run's folder; the same call again continues where the run stopped.
 
     With `fork`, a new run's folder, training goes on there from the newest checkpoint of the configured run, whose own
-    folder stays as it is; so values may change that a run must keep.
+    folder stays as it is; so values may change that a run must keep. `write_report` is called with the run's folder
+    whenever there is something new to see, unless `train.report` is off.
 
     Raises ConfigError, ValueError or OSError with the remedy, and `engine.interrupt.Interrupted` when a signal asked to
     stop (everything is saved then).
@@ -38,12 +40,14 @@ def train(config: Config, fork: Path | None = None) -> Path:
     methods.check_pairs(config, stream.splits.train.paired)
     begun = forked(config, fork, dist) if fork else nullcontext(config)
     with distributed.process_group(dist, device), locked(fork or Path(config.run), dist), begun as config:
-        return _train(config, stream, dist, device)
+        return _train(config, stream, dist, device, write_report)
 
 
-def _train(config: Config, stream: TrainLoader, dist: DistInfo, device: torch.device) -> Path:
+def _train(
+    config: Config, stream: TrainLoader, dist: DistInfo, device: torch.device, write_report: WriteReport | None
+) -> Path:
     kept = Path(config.run) / "config.yaml"
     config, choice = choose_precision(config, device, load_config(kept).train if kept.exists() else None)
     learner = Learner(config, stream.steps_per_epoch(dist.world_size), dist, device)
-    Trainer(config, stream, learner, dist, choice).fit()
+    Trainer(config, stream, learner, dist, choice, write_report).fit()
     return Path(config.run)

@@ -1,6 +1,6 @@
 """The doctor: what goes wrong in a training, since when, and what to do about it.
 
-It reads what a run keeps anyway, the sheets of samples and the log, so it costs next to nothing, and a finished run can
+It reads what a run keeps anyway, the samples and the log, so it costs next to nothing, and a finished run can
 be examined as well as a running one. What it finds now stands in `doctor.jsonl`, a line each; what is cured disappears.
 """
 
@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from viceversa.config import Config, load_config
 from viceversa.data.grid import grid
-from viceversa.data.sheet import read_sheet
 from viceversa.engine.findings import PROBES, Case, Finding, of_gradients, of_losses
 from viceversa.engine.image_statistics import Pictures
+from viceversa.engine.run_dir import FindingLine, LossLine, read_lines
+from viceversa.engine.sample_history import Kind, read_samples, sample_steps
 from viceversa.files import replacing
-from viceversa.report.facts import sheets
-from viceversa.report.lines import Found, Losses, read_lines
 
 NAME = "doctor.jsonl"
 LINES = 5
@@ -37,12 +36,12 @@ class Doctor:
 
     def recall(self) -> None:
         """Take over what stands in the run's file; whatever cannot be read there is forgotten."""
-        for line in read_lines(self.run / NAME, Found):
+        for line in read_lines(self.run / NAME, FindingLine):
             finding = Finding(**{f.name: line[f.name] for f in fields(Finding) if f.name in line})
             self.found[finding.finding] = finding
 
     def examine(self, step: int, gradients: Mapping[str, float] | None = None) -> list[Finding]:
-        """Return what is wrong at a step of which there is a sheet; what was so before keeps its `since`."""
+        """Return what is wrong at a step of which there are samples; what was so before keeps its `since`."""
         known, self.found = self.found, {}
         for finding in [*self._of_pictures(step), *of_losses(self._losses(step), self.config)]:
             self._note(finding, known, step)
@@ -61,7 +60,7 @@ class Doctor:
         self.found[finding.finding] = replace(finding, step=step, since=since)
 
     def _of_pictures(self, step: int) -> Iterator[Finding]:
-        for direction, case in cases(self.run / "samples" / f"step-{step:08d}.png").items():
+        for direction, case in cases(self.run / "samples", step).items():
             for probe in PROBES if step else ():  # an untrained network is no patient
                 if finding := probe(case):
                     name = f"{finding.finding} {direction}"
@@ -77,7 +76,7 @@ class Doctor:
         return str(path.relative_to(self.run))
 
     def _losses(self, step: int) -> dict[str, float]:
-        lines = [line for line in read_lines(self.run / "log.jsonl", Losses) if line["step"] <= step][-LINES:]
+        lines = [line for line in read_lines(self.run / "log.jsonl", LossLine) if line["step"] <= step][-LINES:]
         if len(lines) < LINES:
             return {}
         values = {name: [line["losses"].get(name) for line in lines] for name in lines[-1]["losses"]}
@@ -85,32 +84,36 @@ class Doctor:
 
 
 def diagnose(run: Path) -> list[Finding]:
-    """Examine all that a run has kept, from its first sheet to its last; raise FileNotFoundError if it is no run."""
+    """Examine all that a run has kept, from its first samples to its last; raise FileNotFoundError if it is no run."""
     if not (run / "config.yaml").is_file():
         raise FileNotFoundError(f"{run}: not a run, it has no config.yaml")
     doctor = Doctor(run, load_config(run))
-    steps = list(sheets(run))
+    steps = sample_steps(run / "samples")
     if not steps:
         raise FileNotFoundError(f"{run}: there are no samples to look at yet")
     return [doctor.examine(step) for step in steps][-1]
 
 
-def cases(sheet: Path) -> dict[str, Case]:
-    """Return the samples of a sheet by direction."""
-    kept: dict[tuple[str, str], dict[int, Pictures]] = {}
-    for cell in read_sheet(sheet) if sheet.is_file() else []:
-        values = np.atleast_3d(np.asarray(cell.image)).astype(np.float32) / 127.5 - 1
-        kept.setdefault((cell.direction, cell.kind), {})[cell.row] = values
+def cases(samples: Path, step: int) -> dict[str, Case]:
+    """Return the samples of a step by direction."""
+    kept: dict[tuple[str, Kind], dict[int, Pictures]] = {}
+    for key, image in read_samples(samples, step).items():
+        kept.setdefault((key.direction, key.kind), {})[key.row] = np.asarray(image, np.float32) / 127.5 - 1
     found = {}
-    for direction in dict.fromkeys(direction for direction, _ in kept):
+    for direction in sorted({direction for direction, _ in kept}):
         inputs, outputs = kept.get((direction, "input"), {}), kept.get((direction, "translation"), {})
         source, target = direction.split("to")
         real = kept.get((direction, "truth")) or kept.get((f"{target}to{source}", "input"))
         rows = sorted(inputs.keys() & outputs.keys())
         if rows:
-            before, after = (np.stack([pictures[row] for row in rows]) for pictures in (inputs, outputs))
-            found[direction] = Case(before, after, np.stack(list(real.values())) if real else None)
+            before, after = (_stack([pictures[row] for row in rows]) for pictures in (inputs, outputs))
+            found[direction] = Case(before, after, _stack(list(real.values())) if real else None)
     return found
+
+
+def _stack(pictures: list[Pictures]) -> Pictures:
+    """Return pictures as one array; of another size than the first there are none, unless somebody put them there."""
+    return np.stack([picture for picture in pictures if picture.shape == pictures[0].shape])
 
 
 def _eight_bits(picture: Pictures) -> NDArray[np.uint8]:

@@ -13,8 +13,8 @@ from viceversa.methods.pool import ImagePool
 
 MOMENTS = {"adam": 2, "sgd": 0, "ngd": 0}
 """What an optimiser remembers of each weight."""
-COLUMNS, SHRUNK = 5, 0.7
-"""Pictures of a sample in each direction, at most; what PNG makes of a byte of a photo."""
+IMAGES, SHRUNK = 3, 0.7
+"""Images of a sample in each direction, at most; what PNG makes of a byte of a photo."""
 
 
 def warning(run: Path, needed: int) -> str:
@@ -37,9 +37,9 @@ def needed(config: Config, learner: Learner, total: int) -> int:
     checkpoint = _bytes(learner.method) + translators + memory + _pools(config, learner) * learner.dist.world_size
     kept = min(train.keep, total // train.save_every.steps(epoch)) + 2  # the newest, and the next before that goes
     crop, channels = config.data.crop, max(config.data.channels_a, config.data.channels_b)
-    sheet = train.samples * len(learner.method.translators()) * COLUMNS * max(crop, 128) ** 2 * channels * SHRUNK
-    sheets = min(train.keep_samples, total // train.sample_every.steps(epoch) + 1)
-    return int(checkpoint * kept + 2 * translators + sheet * sheets)
+    sample = train.samples * len(learner.method.translators()) * IMAGES * crop**2 * channels * SHRUNK
+    steps = min(train.keep_samples, total // train.sample_every.steps(epoch) + 1)
+    return int(checkpoint * kept + 2 * translators + sample * steps)
 
 
 def _pools(config: Config, learner: Learner) -> int:

@@ -24,7 +24,7 @@ from viceversa.engine.report import Meter, Report
 from viceversa.engine.results import save_weights
 from viceversa.engine.room import needed, warning
 from viceversa.engine.schedule import total_steps
-from viceversa.engine.show import Show
+from viceversa.engine.show import Show, WriteReport
 from viceversa.engine.sinks import feed
 from viceversa.engine.state import check
 from viceversa.files import sweep
@@ -34,7 +34,13 @@ class Trainer:
     """Trains in a run folder: starts there, or goes on exactly where the last checkpoint stopped."""
 
     def __init__(
-        self, config: Config, stream: TrainLoader, learner: Learner, dist: DistInfo = DistInfo(), choice: str = ""
+        self,
+        config: Config,
+        stream: TrainLoader,
+        learner: Learner,
+        dist: DistInfo = DistInfo(),
+        choice: str = "",
+        write_report: WriteReport | None = None,
     ) -> None:
         self.config, self.train, self.dist = config, config.train, dist
         self.stream, self.learner, self.choice = stream, learner, choice
@@ -47,7 +53,7 @@ class Trainer:
         self.meter, self.pace = Meter(), Pace()
         self.images = config.train.batch * dist.world_size
         self.report = Report(self.run, self.total, self.images, dist)
-        self.show = Show(config, stream, learner, self.report)
+        self.show = Show(config, stream, learner, self.report, write_report)
         self.feed = feed(config, flat(to_tree(config)), dist)
         self.save = Callback("save", self.train.save_every.steps(self.epoch), self._save, early=0)
         self.callbacks = [  # in this order; what the checkpoint shall know of comes before it

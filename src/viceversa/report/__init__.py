@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from viceversa.engine.run_dir import read_run
 from viceversa.files import replacing
-from viceversa.report.content import content
-from viceversa.report.facts import read_facts
-from viceversa.report.html import render
+from viceversa.report.page import content, render
 
 __all__ = ["NAME", "stale", "write"]
 
@@ -21,14 +20,14 @@ def write(run: Path) -> Path:
     Raises FileNotFoundError for a folder that is no run.
     """
     path = run / NAME
-    text = render("report.html.j2", **content(read_facts(run)))
+    text = render("report.html.j2", **content(read_run(run)))
     with replacing(path, durable=False) as temporary:
         temporary.write_text(text, "utf-8")
     return path
 
 
 def stale(run: Path) -> bool:
-    """Whether the run has something newer to tell than its page."""
+    """Whether the run's folder has changed since its report was written."""
     page = run / NAME
     sources = [run / name for name in SOURCES]
     return not page.is_file() or any(s.exists() and s.stat().st_mtime > page.stat().st_mtime for s in sources)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from viceversa.report.facts import Facts
-from viceversa.report.scores import Score, best
+from viceversa.engine.run_dir import RunRecord
+from viceversa.report.scores import RunScore, best
+from viceversa.report.settings import shell
 
-SLOPE = 0.02  # of its whole change; a score that moved more in the last quarter is not at its end yet
+SLOPE = 0.02  # of its whole change; a score that improved more in the last quarter has not levelled off
 
 
 @dataclass(frozen=True)
@@ -20,39 +20,35 @@ class Advice:
     command: str = ""
 
 
-def advice(facts: Facts, histories: Sequence[Sequence[Score]]) -> list[Advice]:
+def advice(record: RunRecord, histories: Sequence[Sequence[RunScore]]) -> list[Advice]:
     """Return what to try, the most pressing first; findings of the doctor stand above it on the page."""
-    run = str(facts.run)
+    run, finished = str(record.run), record.ended == "finished"
     found = []
-    if facts.ended != "finished":
-        found.append(
-            Advice("It is not at its end. If it was stopped, this goes on where it stopped:", _shell("train", run))
-        )
-    worse = [history[-1].direction for history in histories if history[-1].beats is False]
+    if not finished:
+        found.append(Advice("The training is not complete. If it has stopped, continue it:", shell("train", run)))
+    worse = [history[-1].way for history in histories if history[-1].beats_input is False]
     if worse:
         found.append(Advice(_worse(" and ".join(dict.fromkeys(worse)))))
     found += _earlier(histories)
-    if facts.ended == "finished" and any(map(_rising, histories)):
-        longer = f"train.length={_twice(facts)}"
-        found.append(
-            Advice("The scores were still getting better at the end. Train longer:", _shell("train", run, longer))
-        )
-    if facts.ended == "finished" and not facts.metrics:
-        found.append(Advice("Measure it on all test pictures:", _shell("evaluate", run)))
-    if facts.ended == "finished":
-        found.append(Advice("Translate pictures of your own:", _shell("translate", run, "PICTURES", "OUT")))
+    if finished and any(map(_rising, histories)):
+        text = "The scores were still improving at the end. Train longer:"
+        found.append(Advice(text, shell("train", run, f"train.length={_twice(record)}")))
+    if finished and not record.metrics:
+        found.append(Advice("Measure it on all test images:", shell("evaluate", run)))
+    if finished:
+        found.append(Advice("Translate images of your own:", shell("translate", run, "PICTURES", "OUT")))
     return found
 
 
 def _worse(directions: str) -> str:
     return (
-        f"{directions}: leaving the picture as it is would be better. Look at the pictures: if colours "
+        f"{directions}: the untranslated images score better than their translations. Look at the samples: if colours "
         "are inverted or the background is destroyed, keep more of the input (a larger method.identity, "
-        "generator.mask=true); if nothing has changed yet, train longer."
+        "generator.mask=true); if hardly anything has changed yet, train longer."
     )
 
 
-def _earlier(histories: Sequence[Sequence[Score]]) -> list[Advice]:
+def _earlier(histories: Sequence[Sequence[RunScore]]) -> list[Advice]:
     """Say when a score was clearly better before the end."""
     found = []
     for history in histories:
@@ -64,7 +60,7 @@ def _earlier(histories: Sequence[Sequence[Score]]) -> list[Advice]:
     return found
 
 
-def _rising(history: Sequence[Score]) -> bool:
+def _rising(history: Sequence[RunScore]) -> bool:
     """Whether a score got better in the last quarter of the training, by a part of all it ever did."""
     if len(history) < 4:
         return False
@@ -73,10 +69,6 @@ def _rising(history: Sequence[Score]) -> bool:
     return history[-1].better_than(before) and gained > SLOPE * abs(history[-1].value - history[0].value)
 
 
-def _twice(facts: Facts) -> str:
-    length = facts.config.train.length
+def _twice(record: RunRecord) -> str:
+    length = record.config.train.length
     return f"{2 * length.amount} {length.unit}"
-
-
-def _shell(*words: str) -> str:
-    return shlex.join(["viceversa", *words])

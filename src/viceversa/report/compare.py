@@ -1,4 +1,4 @@
-"""Runs side by side: the same inputs through each of them, figures, and what their configurations differ in."""
+"""Runs side by side: the same inputs through each of them, their scores, and how their configurations differ."""
 
 from __future__ import annotations
 
@@ -6,31 +6,38 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from viceversa.config import Config, Direction, flat, to_tree
+from viceversa.data.grid import on_paper, viewable
 from viceversa.data.image_data import luminance
+from viceversa.engine.run_dir import RunRecord, read_run
 from viceversa.files import replacing
 from viceversa.metrics import l1, psnr
-from viceversa.report.curves import Chart, mean_closeness
-from viceversa.report.facts import Facts, read_facts
-from viceversa.report.films import Picture, embed, frames, spread
-from viceversa.report.html import render
-from viceversa.report.outcome import OPPOSITE, Exam, Pixels, configuration, directions, exams, translated
+from viceversa.report.curves import Chart
+from viceversa.report.page import render
+from viceversa.report.samples import EmbeddedImage, embed, read_frames, spread
 from viceversa.report.scores import histories
 from viceversa.report.settings import shown
+from viceversa.report.translations import (
+    OPPOSITE,
+    Examples,
+    Uint8Image,
+    configuration,
+    directions,
+    load_examples,
+    translated,
+)
 
-Values: TypeAlias = Mapping[str, float]
-SHOWN = 8  # inputs on the page; figures are of all test pictures, at most
-JUDGED = 100
+SHOWN = 8  # inputs on the page; measures are means over all test images, up to
+MEASURED = 100
 ABSENT = "–"  # an option of another method
 
 
 @dataclass(frozen=True)
-class Figure:
+class Measure:
     """A column of the table: what is measured, and which way is better."""
 
     name: str
@@ -38,20 +45,20 @@ class Figure:
     better: str
 
 
-KEPT = Figure("light and dark kept", "Correlation of brightness, input and translation; below 0 it is inverted.", "")
-CHANGED = Figure("changed", "Mean absolute difference of input and translation.", "")
+KEPT = Measure("brightness kept", "Correlation of brightness, input and translation; below 0 it is inverted.", "")
+CHANGED = Measure("change", "Mean absolute difference of input and translation.", "")
 TRUTH = (
-    Figure("PSNR to the truth, dB", "Closeness to the true answer.", "↑"),
-    Figure("L1 to the truth", "Mean absolute difference to the true answer.", "↓"),
+    Measure("PSNR, dB", "Peak signal-to-noise ratio to the ground truth.", "↑"),
+    Measure("L1", "Mean absolute difference to the ground truth.", "↓"),
 )
 
 
 @dataclass(frozen=True)
-class Row:
-    """A run's line in the table: its figures by name; `best` names those in which no other is better."""
+class TableRow:
+    """A run's line in the table: its values by measure; `best` names those in which no other run is better."""
 
     name: str
-    figures: Values
+    values: Mapping[str, float]
     best: frozenset[str]
 
 
@@ -59,37 +66,36 @@ class Row:
 class Side:
     """One direction: what the runs make of the same inputs."""
 
-    direction: str
+    direction: Direction
+    count: int
     columns: list[str]
-    rows: list[list[Picture | None]]
-    figures: list[Figure]
-    table: list[Row]
+    rows: list[list[EmbeddedImage | None]]
+    measures: list[Measure]
+    table: list[TableRow]
 
 
 def compare(runs: Sequence[Path], out: Path) -> None:
-    """Write a page that compares runs on the test pictures of the first one's data.
+    """Write a page that compares runs on the test images of the first one's data.
 
     Raises FileNotFoundError or ValueError, with the remedy, for a run without weights and for data that are not there.
     """
     if out.suffix.lower() not in (".html", ".htm"):
-        raise ValueError(f"{out}: the last word is the page to write; name a .html file")
+        raise ValueError(f"{out}: the last argument is the page to write; name a .html file")
     if len(runs) < 2:
         raise ValueError("a comparison needs two runs or more: viceversa compare RUN RUN OUT.html")
     names = dict(zip(short(runs), runs, strict=True))
     configs = {name: configuration(run) for name, run in names.items()}
     _refuse_other_channels(configs)
-    tests = exams(next(iter(configs.values())), JUDGED)
-    sides = [_side(way, names, tests[way]) for way in OPPOSITE if any(way in directions(run) for run in runs)]
-    facts = {name: read_facts(run) for name, run in names.items()}
+    examples = load_examples(next(iter(configs.values())), MEASURED)
+    records = {name: read_run(run) for name, run in names.items()}
     text = render(
         "compare.html.j2",
         names=list(names),
-        sides=sides,
-        judged={str(way): len(exam.inputs) for way, exam in tests.items()},
+        sides=[_side(way, names, examples[way]) for way in OPPOSITE if any(way in directions(run) for run in runs)],
         differences=_differences({name: flat(to_tree(config)) for name, config in configs.items()}),
-        scores=_scores(facts),
-        facts=facts,
-        charts=[chart.plain() for chart in _charts(facts)],
+        scores=_scores(records),
+        records=records,
+        charts=[chart.plain() for chart in _charts(records)],
     )
     with replacing(out) as temporary:
         temporary.write_text(text, "utf-8")
@@ -99,7 +105,7 @@ def _refuse_other_channels(configs: Mapping[str, Config]) -> None:
     channels = {name: (config.data.channels_a, config.data.channels_b) for name, config in configs.items()}
     if len(set(channels.values())) > 1:
         said = ", ".join(f"{name} {a} and {b}" for name, (a, b) in channels.items())
-        raise ValueError(f"runs on pictures of different channels cannot be compared ({said})")
+        raise ValueError(f"runs on images of different channels cannot be compared ({said})")
 
 
 def short(runs: Sequence[Path]) -> list[str]:
@@ -111,60 +117,58 @@ def short(runs: Sequence[Path]) -> list[str]:
     return [text.removeprefix(above).lstrip("/") for text in texts]
 
 
-def _side(direction: Direction, runs: Mapping[str, Path], exam: Exam) -> Side:
-    able = {name: run for name, run in runs.items() if direction in directions(run)}
-    made = {name: translated(run, direction, exam.inputs) for name, run in able.items()}
-    paired = all(truth is not None for truth in exam.truths)
-    figures = [*(TRUTH if paired else ()), KEPT, CHANGED]
-    values = {name: _figures(exam, pictures) for name, pictures in {"untouched input": exam.inputs, **made}.items()}
+def _side(direction: Direction, runs: Mapping[str, Path], examples: Examples) -> Side:
+    inputs, truths = examples.inputs, examples.truths
+    made = {name: translated(run, direction, inputs) for name, run in runs.items() if direction in directions(run)}
+    measures = [*(TRUTH if all(truth is not None for truth in truths) else ()), KEPT, CHANGED]
+    values = {name: measure(examples, images) for name, images in {"untranslated input": inputs, **made}.items()}
     rivals = [values[name] for name in made]
     table = [
-        Row(name, own, _best(own, rivals, figures) if name in made else frozenset()) for name, own in values.items()
+        TableRow(name, own, best(own, rivals, measures) if name in made else frozenset())
+        for name, own in values.items()
     ]
-    columns: dict[str, Sequence[Pixels | None]] = {"input": exam.inputs, **made}
-    if any(truth is not None for truth in exam.truths):
-        columns["true answer"] = exam.truths
-    chosen = spread(range(len(exam.inputs)), SHOWN)
-    rows = [[_picture(pictures[i]) for pictures in columns.values()] for i in chosen]
-    return Side(direction, list(columns), rows, figures, table)
+    columns: dict[str, Sequence[Uint8Image | None]] = {"input": inputs, **made}
+    if any(truth is not None for truth in truths):
+        columns["ground truth"] = truths
+    rows = [[_embedded(images[i]) for images in columns.values()] for i in spread(range(len(inputs)), SHOWN)]
+    return Side(direction, len(inputs), list(columns), rows, measures, table)
 
 
-def _figures(exam: Exam, made: Sequence[Pixels]) -> dict[str, float]:
-    pairs = list(zip(exam.inputs, made, strict=True))
-    found = {
-        KEPT.name: _mean([_kept(before, after) for before, after in pairs]),
+def measure(examples: Examples, made: Sequence[Uint8Image]) -> dict[str, float]:
+    """Return the values of all measures, means over the test images; NaN where there is nothing to measure."""
+    pairs = list(zip(examples.inputs, made, strict=True))
+    known = [(after, truth) for after, truth in zip(made, examples.truths, strict=True) if truth is not None]
+    known = [(after, truth) for after, truth in known if after.shape == truth.shape]
+    return {
+        TRUTH[0].name: _mean([psnr(after, truth) for after, truth in known]),
+        TRUTH[1].name: _mean([l1(after, truth) for after, truth in known]),
+        KEPT.name: _mean([_brightness_kept(before, after) for before, after in pairs]),
         CHANGED.name: _mean([l1(before, after) for before, after in pairs if before.shape == after.shape]),
     }
-    known = [(after, truth) for after, truth in zip(made, exam.truths, strict=True) if truth is not None]
-    known = [(after, truth) for after, truth in known if after.shape == truth.shape]
-    for figure, metric in zip(TRUTH, (psnr, l1), strict=True):
-        found[figure.name] = _mean([metric(after, truth) for after, truth in known])
-    return found
 
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if values else float("nan")
 
 
-def _kept(before: Pixels, after: Pixels) -> float:
-    """Return the correlation of brightness over the pixels of two pictures; 1 where one of them is flat."""
-    one, other = (luminance(picture[:, :, :3]).astype(np.float64).ravel() for picture in (before, after))
-    spread = one.std() * other.std()
-    return float(((one - one.mean()) * (other - other.mean())).mean() / spread) if spread > 1e-9 else 1.0
+def _brightness_kept(before: Uint8Image, after: Uint8Image) -> float:
+    """Return the correlation of brightness over the pixels of two images; 1 where one of them is flat."""
+    x, y = (luminance(image[:, :, :3]).astype(np.float64).ravel() for image in (before, after))
+    spread = x.std() * y.std()
+    return float(((x - x.mean()) * (y - y.mean())).mean() / spread) if spread > 1e-9 else 1.0
 
 
-def _best(own: Values, rivals: Sequence[Values], figures: Sequence[Figure]) -> frozenset[str]:
-    """Return the names of the figures in which none of the rivals is better."""
+def best(
+    own: Mapping[str, float], rivals: Sequence[Mapping[str, float]], measures: Sequence[Measure]
+) -> frozenset[str]:
+    """Return the names of the measures in which none of the rivals is better."""
     choose = {"↑": max, "↓": min}
-    judged = [figure for figure in figures if figure.better]
-    return frozenset(f.name for f in judged if own[f.name] == choose[f.better](values[f.name] for values in rivals))
+    judged = [m for m in measures if m.better]
+    return frozenset(m.name for m in judged if own[m.name] == choose[m.better](values[m.name] for values in rivals))
 
 
-def _picture(pixels: Pixels | None) -> Picture | None:
-    if pixels is None:
-        return None
-    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    return embed(image.convert("RGB") if image.mode != "RGBA" else image)
+def _embedded(pixels: Uint8Image | None) -> EmbeddedImage | None:
+    return None if pixels is None else embed(on_paper(viewable(pixels)))
 
 
 def _differences(trees: Mapping[str, Mapping[str, object]]) -> list[tuple[str, list[str]]]:
@@ -175,22 +179,22 @@ def _differences(trees: Mapping[str, Mapping[str, object]]) -> list[tuple[str, l
     return sorted(differing, key=lambda row: ABSENT in row[1])
 
 
-def _scores(facts: Mapping[str, Facts]) -> list[dict[str, Any]]:
+def _scores(records: Mapping[str, RunRecord]) -> list[dict[str, Any]]:
     """Return what `viceversa evaluate` measured of the runs, a line each."""
-    lines = [(name, history[-1]) for name, own in facts.items() for history in histories(own)]
+    lines = [(name, history[-1]) for name, record in records.items() for history in histories(record)]
     return [{"run": name, "score": score} for name, score in sorted(lines, key=lambda x: (x[1].direction, x[1].metric))]
 
 
-def _charts(facts: Mapping[str, Facts]) -> list[Chart]:
-    """Return how close the sample pictures came to the true answer, one curve a run, where it is known."""
-    films = {name: frames(own.sheets) for name, own in facts.items()}
+def _charts(records: Mapping[str, RunRecord]) -> list[Chart]:
+    """Return how close the samples came to the ground truth, one curve a run, where it is known."""
+    frames = {name: read_frames(record) for name, record in records.items()}
     found = []
     for direction in OPPOSITE:
-        steps = sorted({frame.step for film in films.values() for frame in film})
-        chart = Chart(f"{direction}: sample pictures, closeness to the true answer, dB ↑", "PSNR.", steps)
-        for name, film in films.items():
-            values = {frame.step: mean_closeness(frame).get(direction, (None,))[0] for frame in film}
-            if any(value is not None for value in values.values()):
+        steps = sorted({frame.step for own in frames.values() for frame in own})
+        chart = Chart(f"{direction}: samples, PSNR to the ground truth, dB ↑", "", steps)
+        for name, own in frames.items():
+            values = {frame.step: frame.psnr[direction][0] for frame in own if direction in frame.psnr}
+            if values:
                 chart.add(name, [values.get(step) for step in steps])
         if chart.series:
             found.append(chart)

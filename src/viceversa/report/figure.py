@@ -1,4 +1,4 @@
-"""A figure for a paper: rows of test pictures, labelled columns, nothing lost; as PNG, or as SVG with text as text."""
+"""A figure for a paper: rows of test images, labelled columns, nothing lost; as PNG, or as SVG with text as text."""
 
 from __future__ import annotations
 
@@ -9,23 +9,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from viceversa.config import Direction
+from viceversa.data.grid import on_paper, viewable
 from viceversa.files import replacing
-from viceversa.report.outcome import OPPOSITE, Exam, Pixels, configuration, directions, exams, masks, translated
+from viceversa.report.translations import (
+    OPPOSITE,
+    Examples,
+    Uint8Image,
+    configuration,
+    directions,
+    load_examples,
+    masks,
+    translated,
+)
 
 COLUMNS = ("input", "AtoB", "BtoA", "cycle", "mask", "truth")
 POINT = 1 / 72  # inches
-GAP, HEADER = 2 * POINT, 14 * POINT  # between pictures; above them, for the labels
+GAP, HEADER = 2 * POINT, 14 * POINT  # between images; above them, for the labels
 TEXT = 8 * POINT  # as captions are in most papers
 INK = "#111"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Pixels of a figure: every picture is enlarged by the whole number `scale`, so that no pixel is lost."""
+    """Pixels of a figure: every image is enlarged by the whole number `scale`, so that no pixel is lost."""
 
     scale: int
     cell: tuple[int, int]
@@ -36,11 +45,11 @@ class Layout:
     dpi: float
 
     @classmethod
-    def fit(cls, columns: Mapping[str, Sequence[Pixels]], width: float, dpi: int) -> Layout:
+    def fit(cls, columns: Mapping[str, Sequence[Uint8Image]], width: float, dpi: int) -> Layout:
         """Return the layout of a figure that is printed `width` inches wide with at least `dpi` pixels an inch."""
         across, down = len(columns), max(map(len, columns.values()))
         high, wide = next(iter(columns.values()))[0].shape[:2]
-        room = (width - (across - 1) * GAP) / across  # inches of a picture
+        room = (width - (across - 1) * GAP) / across  # inches of an image
         scale = max(1, -(-round(room * dpi) // wide))
         own = scale * wide / room  # pixels an inch that it comes to
         gap, header = round(GAP * own), round(HEADER * own)
@@ -49,19 +58,19 @@ class Layout:
         return cls(scale, cell, gap, header, round(TEXT * own), size, own)
 
     def corner(self, column: int, row: int) -> tuple[int, int]:
-        """Return the upper left corner of a picture."""
+        """Return the upper left corner of an image."""
         return column * (self.cell[0] + self.gap), self.header + row * (self.cell[1] + self.gap)
 
 
-def columns_of(run: Path, names: Sequence[str], rows: int, pick: Sequence[int] = ()) -> dict[str, list[Pixels]]:
-    """Return the named columns of test pictures: input, AtoB or BtoA, cycle (there and back), mask, truth.
+def columns_of(run: Path, names: Sequence[str], rows: int, pick: Sequence[int] = ()) -> dict[str, list[Uint8Image]]:
+    """Return the named columns of test images: input, AtoB or BtoA, cycle (there and back), mask, truth.
 
-    `pick` chooses pictures by their number in the test set, from 1, instead of `rows` evenly spread ones. Raises
+    `pick` chooses images by their number in the test set, from 1, instead of `rows` evenly spread ones. Raises
     ValueError, with the remedy, for what the run or its data do not have.
     """
     config, direction = configuration(run), _direction(run, names)
-    exam = _picked(exams(config, None if pick else rows)[direction], pick)
-    return {name: _column(run, name, direction, exam) for name in names}
+    examples = _picked(load_examples(config, None if pick else rows)[direction], pick)
+    return {name: _column(run, name, direction, examples) for name in names}
 
 
 def _direction(run: Path, names: Sequence[str]) -> Direction:
@@ -78,27 +87,27 @@ def _direction(run: Path, names: Sequence[str]) -> Direction:
     return wanted
 
 
-def _picked(exam: Exam, pick: Sequence[int]) -> Exam:
+def _picked(examples: Examples, pick: Sequence[int]) -> Examples:
     if not pick:
-        return exam
-    if max(pick) > len(exam.inputs) or min(pick) < 1:
-        raise ValueError(f"there are {len(exam.inputs)} test pictures, from 1 on; {max(pick)} is not among them")
-    return Exam([exam.inputs[n - 1] for n in pick], [exam.truths[n - 1] for n in pick])
+        return examples
+    if max(pick) > len(examples.inputs) or min(pick) < 1:
+        raise ValueError(f"there are {len(examples.inputs)} test images, from 1 on; {max(pick)} is not among them")
+    return Examples([examples.inputs[n - 1] for n in pick], [examples.truths[n - 1] for n in pick])
 
 
-def _column(run: Path, name: str, direction: Direction, exam: Exam) -> list[Pixels]:
+def _column(run: Path, name: str, direction: Direction, examples: Examples) -> list[Uint8Image]:
     if name == "truth":
-        known = [truth for truth in exam.truths if truth is not None]
-        if len(known) < len(exam.truths):
-            raise ValueError(f"{run}: the true answers are not known; leave the column truth away")
+        known = [truth for truth in examples.truths if truth is not None]
+        if len(known) < len(examples.truths):
+            raise ValueError(f"{run}: the ground truth is not known; omit the column truth")
         return known
     if name == "mask":
-        return masks(run, direction, exam.inputs)
+        return masks(run, direction, examples.inputs)
     if name == "cycle":
         if OPPOSITE[direction] not in directions(run):
-            raise ValueError(f"{run}: does not translate back; leave the column cycle away")
-        return translated(run, OPPOSITE[direction], translated(run, direction, exam.inputs))
-    return exam.inputs if name == "input" else translated(run, direction, exam.inputs)
+            raise ValueError(f"{run}: does not translate back; omit the column cycle")
+        return translated(run, OPPOSITE[direction], translated(run, direction, examples.inputs))
+    return examples.inputs if name == "input" else translated(run, direction, examples.inputs)
 
 
 def numbers(text: str) -> list[int]:
@@ -106,10 +115,10 @@ def numbers(text: str) -> list[int]:
     try:
         return [int(word) for word in text.split(",")]
     except ValueError:
-        raise ValueError(f"{text}: pick test pictures by number, such as 3,7") from None
+        raise ValueError(f"{text}: pick test images by number, such as 3,7") from None
 
 
-def labelled(columns: Mapping[str, Sequence[Pixels]], texts: Sequence[str]) -> dict[str, Sequence[Pixels]]:
+def labelled(columns: Mapping[str, Sequence[Uint8Image]], texts: Sequence[str]) -> dict[str, Sequence[Uint8Image]]:
     """Return columns under other words; ValueError unless there are as many, all different."""
     if len(set(texts)) != len(columns):
         raise ValueError(f"{','.join(texts)}: {len(columns)} columns need as many different labels")
@@ -118,13 +127,18 @@ def labelled(columns: Mapping[str, Sequence[Pixels]], texts: Sequence[str]) -> d
 
 def label(name: str) -> str:
     """Return the words above a column."""
-    return {"AtoB": "A to B", "BtoA": "B to A", "cycle": "there and back", "truth": "true answer"}.get(name, name)
+    return {"AtoB": "A to B", "BtoA": "B to A", "cycle": "there and back", "truth": "ground truth"}.get(name, name)
 
 
 def write(
-    path: Path, columns: Mapping[str, Sequence[Pixels]], *, width: float = 6.9, dpi: int = 300, font: Path | None = None
+    path: Path,
+    columns: Mapping[str, Sequence[Uint8Image]],
+    *,
+    width: float = 6.9,
+    dpi: int = 300,
+    font: Path | None = None,
 ) -> Layout:
-    """Write labelled columns of uint8 pictures of one size; the suffix of `path` decides, .png or .svg."""
+    """Write labelled columns of uint8 images of one size; the suffix of `path` decides, .png or .svg."""
     if path.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"{path}: a figure is a .png or a .svg (LaTeX takes both, pdflatex the .png)")
     layout = Layout.fit(columns, width, dpi)
@@ -136,15 +150,15 @@ def write(
     return layout
 
 
-def _png(columns: Mapping[str, Sequence[Pixels]], layout: Layout, font: Path | None) -> Image.Image:
+def _png(columns: Mapping[str, Sequence[Uint8Image]], layout: Layout, font: Path | None) -> Image.Image:
     canvas = Image.new("RGB", layout.size, "white")
     draw, face = ImageDraw.Draw(canvas), _font("".join(columns), layout.text, font)
-    for number, (name, pictures) in enumerate(columns.items()):
+    for number, (name, images) in enumerate(columns.items()):
         left, top = layout.corner(number, 0)
         middle = (left + layout.cell[0] / 2, top - layout.header * 0.38)
         draw.text(middle, name, INK, face, anchor="ms")
-        for row, picture in enumerate(pictures):
-            tile = _image(picture).resize(layout.cell, Image.Resampling.NEAREST)
+        for row, image in enumerate(images):
+            tile = on_paper(viewable(image)).resize(layout.cell, Image.Resampling.NEAREST)
             canvas.paste(tile, layout.corner(number, row))
     return canvas
 
@@ -159,7 +173,7 @@ def _font(text: str, size: int, font: Path | None) -> ImageFont.FreeTypeFont | I
         raise ValueError(f"{font or text}: no font to write it with; give one with --font FILE.ttf") from None
 
 
-def _svg(columns: Mapping[str, Sequence[Pixels]], layout: Layout) -> str:
+def _svg(columns: Mapping[str, Sequence[Uint8Image]], layout: Layout) -> str:
     width, height = layout.size
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" '
@@ -167,25 +181,18 @@ def _svg(columns: Mapping[str, Sequence[Pixels]], layout: Layout) -> str:
         f'viewBox="0 0 {width} {height}" font-family="Helvetica, Arial, sans-serif" font-size="{layout.text}" '
         f'text-anchor="middle" fill="{INK}">'
     ]
-    for number, (name, pictures) in enumerate(columns.items()):
+    for number, (name, images) in enumerate(columns.items()):
         left, top = layout.corner(number, 0)
         parts.append(
             f'<text x="{left + layout.cell[0] / 2}" y="{top - layout.header * 0.38:.1f}">{escape(name)}</text>'
         )
-        for row, picture in enumerate(pictures):
+        for row, image in enumerate(images):
             x, y = layout.corner(number, row)
             file = io.BytesIO()
-            _image(picture).save(file, "PNG", optimize=True)
+            on_paper(viewable(image)).save(file, "PNG", optimize=True)
             data = base64.b64encode(file.getvalue()).decode()
             parts.append(
                 f'<image x="{x}" y="{y}" width="{layout.cell[0]}" height="{layout.cell[1]}" '
                 f'style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>'
             )
     return "\n".join([*parts, "</svg>\n"])
-
-
-def _image(picture: Pixels) -> Image.Image:
-    image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else np.ascontiguousarray(picture))
-    if image.mode == "RGBA":
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert("RGB")

@@ -1,4 +1,4 @@
-"""The page of a training that goes on, served to this machine's browser, which looks for news by itself."""
+"""The report of a running training, served to this machine's browser, which looks for changes by itself."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 from viceversa import report
 
 
-class Server(ThreadingHTTPServer):
-    """Serves one run's page at / to localhost and nothing else; writes it anew when the run has more to tell.
+class ReportServer(ThreadingHTTPServer):
+    """Serves one run's page at / to localhost and nothing else; writes it anew when the run's folder has changed.
 
     Port 0 takes any free one. Raises OSError if the port is taken.
     """
@@ -19,7 +19,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, run: Path, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), Handler)
+        super().__init__(("127.0.0.1", port), ReportHandler)
         self.run, self.writing = run, threading.Lock()
 
     @property
@@ -33,10 +33,10 @@ class Server(ThreadingHTTPServer):
             return report.write(self.run) if report.stale(self.run) else self.run / report.NAME
 
 
-class Handler(BaseHTTPRequestHandler):
+class ReportHandler(BaseHTTPRequestHandler):
     """Answers GET and HEAD of / with the page."""
 
-    server: Server
+    server: ReportServer
 
     def do_GET(self) -> None:
         """Send the page."""
@@ -45,7 +45,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def do_HEAD(self) -> None:
-        """Say when it was written."""
+        """Send the headers; the ETag changes when the page does."""
         self._head()
 
     def _head(self) -> bytes | None:
@@ -63,4 +63,4 @@ class Handler(BaseHTTPRequestHandler):
         return body
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep quiet."""
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""What a configuration is made of: the nearest preset, and what differs from it."""
+"""How a run was configured: the nearest preset, what differs from it, and the command that does it again."""
 
 from __future__ import annotations
 
@@ -50,7 +50,12 @@ def command(config: Config, run: str) -> str:
     """Return the shell command that trains the same into another folder."""
     preset, own = nearest_preset(config), flat(to_tree(config))
     changed = _changed(own, _known()[preset])
-    return shlex.join(["viceversa", "train", preset, *(_word(key, own[key]) for key in changed), f"run={run}"])
+    return shell("train", preset, *(_word(key, own[key]) for key in changed), f"run={run}")
+
+
+def shell(*words: str) -> str:
+    """Return a viceversa command that can be pasted into a shell."""
+    return shlex.join(["viceversa", *words])
 
 
 def _changed(own: Mapping[str, object], there: Mapping[str, object]) -> list[str]:

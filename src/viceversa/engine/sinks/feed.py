@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from viceversa.engine.sample_history import contact_sheet, read_samples, sample_steps
 from viceversa.engine.sinks.base import Sink
 from viceversa.files import replacing
 
@@ -55,10 +57,10 @@ class Feed:
             self.open()
         self.file = self._log_file()
         found = self._new_numbers()
-        sheets = {int(path.stem.rpartition("-")[2]): path for path in (self.run / "samples").glob("step-*.png")}
+        sampled = sample_steps(self.run / "samples")
         for name in list(self.sinks):
             try:
-                self._show(name, self.sinks[name], found, sheets)
+                self._show(name, self.sinks[name], found, sampled)
             except Exception as error:
                 log.warning("%s: no longer logged to (%s)", name, " ".join(str(error).split()) or type(error).__name__)
                 del self.sinks[name]
@@ -73,14 +75,17 @@ class Feed:
                 log.warning("%s: not closed (%s)", name, error)
         self.sinks = {}
 
-    def _show(self, name: str, sink: Sink, found: Mapping[int, dict[str, float]], sheets: Mapping[int, Path]) -> None:
-        for step in sorted(found.keys() | sheets.keys()):
+    def _show(self, name: str, sink: Sink, found: Mapping[int, dict[str, float]], sampled: Sequence[int]) -> None:
+        for step in sorted({*found, *sampled}):
             if step <= sink.last:
                 continue
             if step in found:
                 sink.numbers(step, found[step])
-            if step in sheets:
-                sink.picture(step, sheets[step])
+            if step in sampled:
+                with TemporaryDirectory() as folder:
+                    path = Path(folder) / f"step-{step:08d}.png"
+                    contact_sheet(read_samples(self.run / "samples", step)).save(path)
+                    sink.picture(step, path)
             sink.last = self.memory[name]["step"] = step
         sink.flush()
 

@@ -1,4 +1,4 @@
-"""The test pictures of a data set, and what a run's translators make of them."""
+"""The test images of a data set, and what a run's generators make of them."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from viceversa.data.image_io import to_image_data
 from viceversa.paths import weights_file
 from viceversa.translator import Translator
 
-Pixels: TypeAlias = NDArray[np.uint8]
+Uint8Image: TypeAlias = NDArray[np.uint8]  # (H, W, C)
 OPPOSITE: dict[Direction, Direction] = {"AtoB": "BtoA", "BtoA": "AtoB"}
 
 
 @dataclass(frozen=True)
-class Exam:
-    """Inputs of one direction as the networks see them, (H, W, C), and their true answers, None where unknown."""
+class Examples:
+    """Inputs of one direction as the networks see them, and the ground truth of each, None where it is unknown."""
 
-    inputs: list[Pixels]
-    truths: list[Pixels | None]
+    inputs: list[Uint8Image]
+    truths: list[Uint8Image | None]
 
 
-def exams(config: Config, limit: int | None) -> dict[Direction, Exam]:
-    """Return at most `limit` test pictures of each world, evenly spread, or all.
+def load_examples(config: Config, limit: int | None) -> dict[Direction, Examples]:
+    """Return at most `limit` test images of each domain, evenly spread, or all.
 
     Raises ConfigError or FileNotFoundError when the data are not where the configuration says.
     """
     samples = open_loader(config).test_samples(limit)
     forth = [(s.a, s.b if s.paired else None) for s in samples]
     back = [(s.b, s.a if s.paired else None) for s in samples]
-    return {"AtoB": _exam(forth), "BtoA": _exam(back)}
+    return {"AtoB": _examples(forth), "BtoA": _examples(back)}
 
 
-def _exam(pairs: Sequence[tuple[Tensor | None, Tensor | None]]) -> Exam:
-    known = [(one, other) for one, other in pairs if one is not None]
-    return Exam([from_tensor(one) for one, _ in known], [None if o is None else from_tensor(o) for _, o in known])
+def _examples(pairs: Sequence[tuple[Tensor | None, Tensor | None]]) -> Examples:
+    known = [(x, y) for x, y in pairs if x is not None]
+    return Examples([from_tensor(x) for x, _ in known], [None if y is None else from_tensor(y) for _, y in known])
 
 
 def configuration(run: Path) -> Config:
@@ -57,15 +57,15 @@ def directions(run: Path) -> list[Direction]:
     return [way for way in OPPOSITE if (run / "weights" / f"{way}.safetensors").is_file()]
 
 
-def translated(run: Path, direction: Direction, inputs: Sequence[Pixels]) -> list[Pixels]:
-    """Return a run's translations, by its averaged weights."""
+def translated(run: Path, direction: Direction, inputs: Sequence[Uint8Image]) -> list[Uint8Image]:
+    """Return a run's translations, by its EMA weights."""
     translator = Translator.load(run, direction)
-    return [translator.pixels(picture) for picture in inputs]
+    return [translator.pixels(image) for image in inputs]
 
 
-def masks(run: Path, direction: Direction, inputs: Sequence[Pixels]) -> list[Pixels]:
-    """Return where a run paints; raise ValueError if its generator does not tell."""
+def masks(run: Path, direction: Direction, inputs: Sequence[Uint8Image]) -> list[Uint8Image]:
+    """Return where a run's generator paints; raise ValueError if it does not tell."""
     translator = Translator.load(run, direction)
     if not translator.has_mask:
-        raise ValueError(f"{run}: its generator has no attention mask to show; leave the column mask away")
-    return [translator.mask(to_image_data(picture)) for picture in inputs]
+        raise ValueError(f"{run}: its generator has no attention mask to show; omit the column mask")
+    return [translator.mask(to_image_data(image)) for image in inputs]

@@ -1,0 +1,176 @@
+"""A run's folder, as it is read: its configuration, its logs, its samples.
+
+Everything but config.yaml is optional. The last line of a log may be cut off, since a training is writing it just now;
+and a run's folder may come from a stranger. So a line that does not hold what it must is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from viceversa.config import Config, load_config
+from viceversa.engine.sample_history import sample_steps
+
+Step = Annotated[int, Field(ge=0, lt=10**12)]
+Positive = Annotated[float, Field(ge=0)]
+Line: TypeAlias = dict[str, Any]
+
+
+class LogLine(BaseModel):
+    """What a line must hold; it may hold more."""
+
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False, strict=True, protected_namespaces=())
+
+
+class LossLine(LogLine):
+    """Of log.jsonl: the mean losses since the line before; None where nothing was finite."""
+
+    step: Step
+    epoch: int = 0
+    lr: float
+    losses: dict[str, float | None]
+
+
+class EventLine(LogLine):
+    """Of events.jsonl, and of log.jsonl where the guard did something."""
+
+    step: Step
+    event: str
+    images_per_second: Positive = 0
+    total: Step | None = None
+    processes: Annotated[int, Field(ge=1, le=10**6)] = 1
+    data: str | None = None
+    environment: dict[str, Any] = {}
+
+
+class MetricLine(LogLine):
+    """Of metrics.jsonl: one score."""
+
+    step: Step
+    direction: Literal["AtoB", "BtoA"]
+    metric: str
+    value: float
+    weights: str = ""
+    spread: float | None = None
+    baseline: dict[str, float | None] | None = None
+    protocol: dict[str, Any] | None = None
+
+
+class FindingLine(LogLine):
+    """Of doctor.jsonl: what is wrong."""
+
+    step: Step
+    since: Step
+    finding: str
+    severity: Literal["note", "warning", "error"]
+    message: str
+    remedy: str
+    picture: str | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """What a run's folder tells: its logs, a dictionary a line, the oldest first."""
+
+    run: Path
+    config: Config
+    text: str
+    """config.yaml as it stands."""
+    losses: list[Line]
+    incidents: list[Line]
+    """The other lines of log.jsonl: what the NaN guard noticed and did."""
+    events: list[Line]
+    metrics: list[Line]
+    findings: list[Line]
+    sample_steps: list[int]
+
+    @property
+    def step(self) -> int:
+        """How many steps are done, as far as the logs tell."""
+        steps: list[int] = [line["step"] for line in [*self.losses, *self.events]]
+        return max([0, *self.sample_steps, *steps])
+
+    @property
+    def started(self) -> Line:
+        """The last event that began a session; it carries the data's note and the environment."""
+        return next((e for e in reversed(self.events) if e["event"] in ("started", "continued")), {})
+
+    @property
+    def total(self) -> int | None:
+        """How many steps there will be; None if it is not known."""
+        length = self.config.train.length
+        return length.amount if length.unit == "steps" else self.started.get("total")
+
+    @property
+    def ended(self) -> str | None:
+        """`finished` or `interrupted`, if the last session said so."""
+        for event in reversed(self.events):
+            if event["event"] in ("finished", "interrupted"):
+                return str(event["event"])
+            if event is self.started:
+                return None
+        return None
+
+    @property
+    def images_per_step(self) -> int:
+        """Images of each domain in a step."""
+        return self.config.train.batch * int(self.started.get("processes", 1))
+
+    @property
+    def speeds(self) -> dict[int, float]:
+        """Images a second up to a step; a step that was done again counts as it was the last time."""
+        return {e["step"]: e["images_per_second"] for e in self.events if e["event"] == "speed"}
+
+    @property
+    def seconds(self) -> float:
+        """How long the training took, without pauses between sessions; steps that were done twice count twice."""
+        taken, before = 0.0, 0
+        for event in self.events:
+            if event["event"] == "speed" and event["images_per_second"] > 0:
+                taken += max(0, event["step"] - before) * self.images_per_step / event["images_per_second"]
+            before = event["step"]
+        return taken
+
+
+def read_run(run: Path) -> RunRecord:
+    """Read a run's folder; raise FileNotFoundError if it is none."""
+    path = run / "config.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(f"{run}: not a run, it has no config.yaml; name the folder that a training wrote")
+    return RunRecord(
+        run=run,
+        config=load_config(path),
+        text=path.read_text("utf-8", "replace"),
+        losses=read_lines(run / "log.jsonl", LossLine),
+        incidents=read_lines(run / "log.jsonl", EventLine),
+        events=read_lines(run / "events.jsonl", EventLine),
+        metrics=read_lines(run / "metrics.jsonl", MetricLine),
+        findings=read_lines(run / "doctor.jsonl", FindingLine),
+        sample_steps=sample_steps(run / "samples"),
+    )
+
+
+def read_lines(path: Path, form: type[LogLine]) -> list[Line]:
+    """Return the lines of a log that are whole and of the form, the oldest first; none if there is no log."""
+    text = path.read_text("utf-8", "replace") if path.is_file() else ""
+    return [line for line in map(_parsed, text.splitlines()) if _fits(line, form)]
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _fits(line: object, form: type[LogLine]) -> bool:
+    try:
+        form.model_validate(line)
+    except ValidationError:
+        return False
+    return True

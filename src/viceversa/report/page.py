@@ -1,0 +1,138 @@
+"""What stands on a run's page, and templates to text: everything a page needs is put into the one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from viceversa import __version__
+from viceversa.engine.run_dir import Line, RunRecord
+from viceversa.report.advice import advice
+from viceversa.report.curves import charts
+from viceversa.report.samples import EmbeddedImage, embed, films, read_frames, spread
+from viceversa.report.scores import best, histories, sample_histories, verdicts
+from viceversa.report.settings import command, differences, nearest_preset, shell
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+TEMPLATES = Path(__file__).parent / "templates"
+HEADLINES = 3  # test images of each direction at the top
+PAIRED = "The training images are paired: each comes with its translation."
+KINDS_OF_DATA = {
+    "unpaired": "The training images are unpaired: no image comes with its translation.",
+    "aligned": PAIRED,
+    "paired": PAIRED,
+}
+
+
+def content(record: RunRecord) -> dict[str, Any]:
+    """Return the values that report.html.j2 names."""
+    frames = read_frames(record)
+    shown = films(record, frames)
+    scores = histories(record) or sample_histories(frames)
+    preset = nearest_preset(record.config)
+    return {
+        "name": "/".join(record.run.resolve().parts[-2:]),
+        "record": record,
+        "summary": summary(record, list(shown)),
+        "status": status(record),
+        "live": record.ended is None,
+        "headlines": {direction: spread(rows, HEADLINES) for direction, rows in shown.items()},
+        "films": shown,
+        "steps": [frame.step for frame in frames],
+        "scores": [{"last": history[-1], "best": best(history)} for history in scores],
+        "verdicts": verdicts([history[-1] for history in scores]),
+        "findings": [{**line, "image": _picture(record.run, line)} for line in current(record.findings)],
+        "advice": advice(record, scores),
+        "charts": [chart.plain() for chart in charts(record, frames)],
+        "preset": preset,
+        "differences": differences(record.config, preset),
+        "environment": record.started.get("environment", {}),
+        "reproduce": [
+            command(record.config, "runs/again"),
+            shell("train", str(record.run / "config.yaml"), "run=runs/again"),
+        ],
+    }
+
+
+def summary(record: RunRecord, directions: Sequence[str]) -> str:
+    """Say in a sentence or two what was trained."""
+    data, method = record.config.data, record.config.method["name"]
+    folders = {"A": data.a, "B": data.b}
+    source, target = (directions[0] if directions else "AtoB").split("to")
+    names = {d: f"domain {d}" + (f" ({Path(folder).name})" if folder else "") for d, folder in folders.items()}
+    back = ", and back" if len(directions) > 1 else ""
+    kind = str(record.started.get("data", "")).partition(":")[0]
+    return (
+        f"A {method} model that translates images of {names[source]} into {names[target]}{back}. "
+        f"It was trained on crops of {data.crop} × {data.crop} pixels. {KINDS_OF_DATA.get(kind, '')}"
+    ).rstrip()
+
+
+def status(record: RunRecord) -> dict[str, Any]:
+    """Return how far the training is: a word, the share done, and what is known of the time."""
+    done = record.step / record.total if record.total else None
+    words = {"finished": "finished", "interrupted": "interrupted", None: "in training"}[record.ended]
+    taken = f"{duration(record.seconds)} so far" if record.ended is None else f"took {duration(record.seconds)}"
+    left = ""
+    if record.ended is None and record.total and record.speeds:
+        speed = record.speeds[max(record.speeds)]
+        left = f"about {duration((record.total - record.step) * record.images_per_step / speed)} left" if speed else ""
+    return {"word": words, "share": done, "taken": taken if record.speeds else "", "left": left}
+
+
+def current(findings: Sequence[Line]) -> list[Line]:
+    """Return the latest line of each finding, errors before warnings before notes."""
+    latest = {line["finding"]: line for line in findings}
+    order = ["error", "warning", "note"]
+    return sorted(latest.values(), key=lambda line: order.index(line["severity"]))
+
+
+def _picture(run: Path, line: Mapping[str, Any]) -> EmbeddedImage | None:
+    """Return the image of a finding, if there is one, it lies in the run, and it can be read."""
+    path = run / str(line.get("picture") or "")
+    if not path.is_file() or run.resolve() not in path.resolve().parents:
+        return None
+    try:
+        with Image.open(path) as image:
+            return embed(image.convert("RGB"), 512)
+    except Exception:  # on damaged files Pillow raises nearly anything
+        return None
+
+
+def render(template: str, **values: Any) -> str:
+    """Return a page; values are escaped, styles and scripts of the package are not."""
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return _environment().get_template(template).render(now=now, version=__version__, **values)
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time in words: `3 min 34 s`, `2 h 5 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} days {hours % 24} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+@lru_cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # here, as no training should wait for it
+    from markupsafe import Markup
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"thousands": "{:,}".format, "figure": "{:.4g}".format, "duration": duration}
+    environment.globals["asset"] = lambda name: Markup((TEMPLATES / name).read_text("utf-8"))
+    return environment

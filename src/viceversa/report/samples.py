@@ -1,0 +1,141 @@
+"""The samples of a run for a page: test images and their translations from step to step, as data URIs.
+
+An image is encoded once in the life of a process, so a page that is written again costs the samples of one new step.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from viceversa.config import Direction
+from viceversa.engine.run_dir import RunRecord
+from viceversa.engine.sample_history import Key, read_samples
+from viceversa.metrics import psnr
+
+SIDE = 256  # pixels of an image's longer side on the page
+STEPS = 24  # frames of a film
+ROWS = 8  # test images of a direction
+BUDGET = 11_000_000  # characters of all translations together; mail servers refuse more than some 15 MB
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class EmbeddedImage:
+    """An image that a page carries in itself."""
+
+    uri: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The translations of one step. `psnr`: to the ground truth, in dB, of the translations and of the untranslated
+    inputs; means over the test images, by direction."""
+
+    step: int
+    translations: Mapping[Key, EmbeddedImage]
+    psnr: Mapping[Direction, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Film:
+    """One test image, and its translations from step to step."""
+
+    direction: Direction
+    number: int
+    input: EmbeddedImage
+    truth: EmbeddedImage | None
+    back: EmbeddedImage | None
+    mask: EmbeddedImage | None
+    frames: list[tuple[int, EmbeddedImage]]
+
+    @property
+    def translation(self) -> EmbeddedImage:
+        """The newest."""
+        return self.frames[-1][1]
+
+
+def read_frames(record: RunRecord) -> list[Frame]:
+    """Return frames evenly spread over the training, the last one among them, as many as a page can carry."""
+    folder, count = record.run / "samples", STEPS
+    while True:
+        frames = [_frame(folder, step, _changed(folder, step)) for step in spread(record.sample_steps, count)]
+        frames = [frame for frame in frames if frame.translations]
+        if count <= 2 or sum(len(i.uri) for frame in frames for i in frame.translations.values()) <= BUDGET:
+            return frames
+        count //= 2
+
+
+def films(record: RunRecord, frames: Sequence[Frame]) -> dict[Direction, list[Film]]:
+    """Return a film of each test image that was translated at the last step, by direction."""
+    found: dict[Direction, list[Film]] = {}
+    if not frames:
+        return found
+    folder, last = record.run / "samples", frames[-1]
+    stills = _stills(folder, last.step, _changed(folder, last.step))
+    for key in last.translations:
+        others = {kind: stills.get(key._replace(kind=kind)) for kind in ("input", "truth", "back", "mask")}
+        if before := others.pop("input"):
+            shown = [(frame.step, frame.translations[key]) for frame in frames if key in frame.translations]
+            film = Film(key.direction, key.row + 1, before, frames=shown, **others)
+            found.setdefault(key.direction, []).append(film)
+    return {direction: spread(rows, ROWS) for direction, rows in found.items()}
+
+
+def spread(items: Sequence[T], count: int) -> list[T]:
+    """Return at most `count` items, evenly spread, the first and the last among them."""
+    if len(items) <= count:
+        return list(items)
+    return [items[round(i * (len(items) - 1) / (count - 1))] for i in range(count)]
+
+
+def embed(image: Image.Image, side: int = SIDE) -> EmbeddedImage:
+    """Return an image, shrunk to `side` if it is larger, as WebP in a data URI."""
+    image = image.copy()
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    file = io.BytesIO()
+    image.save(file, "WEBP", quality=88, method=4)
+    return EmbeddedImage(f"data:image/webp;base64,{base64.b64encode(file.getvalue()).decode()}", *image.size)
+
+
+def _changed(folder: Path, step: int) -> tuple[int, ...]:
+    """Return when the test images and the samples of a step were written; 0 for those that are gone meanwhile."""
+    folders = [folder / "inputs", folder / f"step-{step:08d}"]
+    return tuple(path.stat().st_mtime_ns if path.is_dir() else 0 for path in folders)
+
+
+@lru_cache(maxsize=4 * STEPS)
+def _frame(folder: Path, step: int, _changed: tuple[int, ...]) -> Frame:
+    images = read_samples(folder, step)
+    translations = {key: image for key, image in images.items() if key.kind == "translation"}
+    pairs: dict[Direction, list[tuple[float, float]]] = {}
+    for key, fake in translations.items():
+        before, truth = images.get(key._replace(kind="input")), images.get(key._replace(kind="truth"))
+        if before and truth and before.size == truth.size == fake.size:
+            pairs.setdefault(key.direction, []).append((_psnr(fake, truth), _psnr(before, truth)))
+    means = {direction: _means(values) for direction, values in pairs.items()}
+    return Frame(step, {key: embed(image) for key, image in translations.items()}, means)
+
+
+@lru_cache(maxsize=2)
+def _stills(folder: Path, step: int, _changed: tuple[int, ...]) -> dict[Key, EmbeddedImage]:
+    return {key: embed(image) for key, image in read_samples(folder, step).items() if key.kind != "translation"}
+
+
+def _psnr(image: Image.Image, truth: Image.Image) -> float:
+    return psnr(np.asarray(image), np.asarray(truth))
+
+
+def _means(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    ours, inputs = zip(*pairs, strict=True)
+    return sum(ours) / len(pairs), sum(inputs) / len(pairs)
