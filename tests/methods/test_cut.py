@@ -14,7 +14,7 @@ from viceversa.config import ConfigError, load_config
 from viceversa.methods.base import Batch
 from viceversa.methods.cut import CUT
 from viceversa.nets import Generator
-from viceversa.nets.heads import Projector
+from viceversa.nets.resnet import Projector
 from viceversa.seeds import seed_everything
 
 SMALL = ["generator.width=4", "generator.blocks=1", "discriminator.width=4", "discriminator.layers=2"]

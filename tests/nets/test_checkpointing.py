@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from viceversa.fast_cpu import accelerate, convolutions, fixed_weights
 from viceversa.nets import GENERATORS, Generator
-from viceversa.nets.checkpointing import enable_checkpointing
+from viceversa.nets.blocks import enable_checkpointing
 
 SIDE = 32
 SMALL: dict[str, Any] = {
@@ -79,7 +79,7 @@ def test_the_same_bitwise_with_less_kept(
 
 def test_only_generators_forget_and_only_where_gradients_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     from viceversa.nets import DISCRIMINATORS
-    from viceversa.nets.checkpointing import Block
+    from viceversa.nets.blocks import Block
 
     both = nn.ModuleDict({"G": build(GENERATORS["resnet"]), "D": DISCRIMINATORS["patchgan"](3, width=8)})
     enable_checkpointing(both)

@@ -26,7 +26,7 @@ from viceversa.engine.schedule import Plateau, rate
 from viceversa.fast_cpu import accelerate, fixed_weights
 from viceversa.methods.base import Batch, Update
 from viceversa.methods.pool import ImagePool
-from viceversa.nets.checkpointing import blocks, enable_checkpointing
+from viceversa.nets.blocks import blocks, enable_checkpointing
 from viceversa.seeds import altered, seed_everything
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}

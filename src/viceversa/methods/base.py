@@ -14,8 +14,8 @@ from viceversa.losses import OBJECTIVES, Objective
 from viceversa.methods.pool import ImagePool
 from viceversa.nets import GENERATORS, build_discriminator, build_generator
 from viceversa.nets.base import Discriminator, Generator
-from viceversa.nets.heads import Projector
 from viceversa.nets.layers import init_weights
+from viceversa.nets.resnet import Projector
 
 Batch: TypeAlias = dict[str, Tensor]
 Translators: TypeAlias = dict[Direction, Generator]

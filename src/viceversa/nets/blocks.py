@@ -1,18 +1,55 @@
-"""Bricks put together: stages, residual blocks, and how networks go down and up."""
+"""Layers put together: stages, residual blocks, and how networks go down and up.
+
+A block can keep nothing but its input and compute the rest again for its gradient: activation checkpointing (Chen et
+al., 2016; arXiv 1604.06174), less memory for a second forward pass.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from typing import Literal, TypeAlias
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from .base import one_of
-from .checkpointing import Block
-from .layers import BlurDown, BlurUp, Norm, Padding, make_norm
+from .base import Generator, one_of
+from .layers import BlurDown, BlurUp, Norm, Padding, make_norm, recomputing
 
 Upsample: TypeAlias = Literal["transposed", "resize", "blur", "pixelshuffle"]
+
+
+class Block(nn.Module):
+    """A part of a network that may be checkpointed; the second time it computes bitwise the same, dropout included."""
+
+    checkpointed = False
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Compute; if it is checkpointed and a gradient may be asked for, keep nothing but x."""
+        result: Tensor
+        if not (self.checkpointed and torch.is_grad_enabled()):
+            result = super().__call__(x)
+            return result
+        from torch.utils.checkpoint import checkpoint  # here, as it imports torch's compiler
+
+        result = checkpoint(super().__call__, x, use_reentrant=False, context_fn=lambda: (nullcontext(), recomputing()))
+        return result
+
+
+def enable_checkpointing(net: nn.Module) -> None:
+    """Turn activation checkpointing on in the blocks of all generators in a network.
+
+    Discriminators keep what they compute: it is little, and their spectral norm changes with every forward pass.
+    """
+    for block in blocks(net):
+        block.checkpointed = True
+
+
+def blocks(net: nn.Module) -> list[Block]:
+    """Return the blocks of all generators in a network."""
+    generators = [module for module in net.modules() if isinstance(module, Generator)]
+    return [module for generator in generators for module in generator.modules() if isinstance(module, Block)]
 
 
 class Stage(Block):

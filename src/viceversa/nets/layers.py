@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -13,11 +16,22 @@ from torch.nn.utils.parametrize import is_parametrized
 from viceversa.config import Inference
 
 from .base import one_of
-from .checkpointing import again
 
 Padding: TypeAlias = Literal["reflect", "replicate", "zeros"]
 Norm: TypeAlias = Literal["instance", "instance_affine", "batch", "none"]
 Scheme: TypeAlias = Literal["normal", "xavier", "kaiming", "orthogonal"]
+
+_recomputing: ContextVar[bool] = ContextVar("_recomputing", default=False)
+
+
+@contextmanager
+def recomputing() -> Iterator[Any]:
+    """While this runs, what has been computed before is computed again: statistics must not count it twice."""
+    token = _recomputing.set(True)
+    try:
+        yield
+    finally:
+        _recomputing.reset(token)
 
 
 def normalise_each(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
@@ -78,7 +92,7 @@ class BatchNorm(nn.BatchNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape; in evaluation mode the running statistics are never touched."""
-        if self.training and again():
+        if self.training and _recomputing.get():
             assert self.running_mean is not None
             assert self.running_var is not None
             spare = self.running_mean.clone(), self.running_var.clone()

@@ -33,18 +33,10 @@ class PatchGAN(Discriminator):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        *,
-        width: int = 64,
-        layers: int = 3,
-        norm: Norm | Literal["spectral"] = "instance",
-        antialias: bool = False,
-        tail: bool = True,
-        map_size: int | None = None,
-        augment: tuple[Alteration, ...] = (),
-        size: int | None = None,
-    ) -> None:
+        self, in_channels: int, *, width: int = 64, layers: int = 3,
+        norm: Norm | Literal["spectral"] = "instance", antialias: bool = False, tail: bool = True,
+        map_size: int | None = None, augment: tuple[Alteration, ...] = (), size: int | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.augment = Augment(augment)
         if map_size is not None:

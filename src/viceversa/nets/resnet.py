@@ -1,4 +1,4 @@
-"""The ResNet generator of CycleGAN, and of CUT when it is antialiased."""
+"""The ResNet generator of CycleGAN, and of CUT when it is antialiased; and CUT's projection heads."""
 
 from __future__ import annotations
 
@@ -40,21 +40,11 @@ class ResNetGenerator(Generator):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        width: int = 64,
-        blocks: int = 9,
-        downs: int = 2,
-        norm: Norm = "instance",
-        dropout: float = 0.0,
-        padding: Padding = "reflect",
-        upsample: Upsample = "transposed",
-        antialias: bool = False,
-        mask: bool = False,
+        self, in_channels: int, out_channels: int, *, width: int = 64, blocks: int = 9, downs: int = 2,
+        norm: Norm = "instance", dropout: float = 0.0, padding: Padding = "reflect",
+        upsample: Upsample = "transposed", antialias: bool = False, mask: bool = False,
         output_norm: bool = False,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
         at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1), width=(width, 1))
         at_least(blocks=(blocks, 0), downs=(downs, 0))
@@ -125,3 +115,18 @@ class ResNetGenerator(Generator):
     def _named_layers(self) -> list[tuple[str, nn.Module]]:
         downs = [(f"down{i}", layer) for i, layer in enumerate(self.downs, 1)]
         return downs + [(f"block{i}", layer) for i, layer in enumerate(self.blocks, 1)]
+
+
+class Projector(nn.Module):
+    """A two-layer head H_l for each feature map, made at once from its number of channels (Park et al., 2020)."""
+
+    def __init__(self, channels: Sequence[int], *, width: int = 256) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(
+            nn.Sequential(nn.Linear(c, width), nn.ReLU(), nn.Linear(width, width)) for c in channels
+        )
+
+    def forward(self, patches: Sequence[Tensor]) -> list[Tensor]:
+        """Project patches (B, N, C) of each map to unit vectors (B, N, width)."""
+        projected = [head(rows) for head, rows in zip(self.heads, patches, strict=True)]
+        return [rows / (rows.norm(dim=-1, keepdim=True) + 1e-7) for rows in projected]

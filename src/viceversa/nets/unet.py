@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, relu
 
 from .base import Generator, at_least, probability
-from .checkpointing import Block
+from .blocks import Block
 from .layers import Norm, make_norm
 
 
@@ -43,15 +43,9 @@ class UNetGenerator(Generator):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        width: int = 64,
-        depth: int = 8,
-        norm: Norm = "batch",
+        self, in_channels: int, out_channels: int, *, width: int = 64, depth: int = 8, norm: Norm = "batch",
         dropout: float = 0.5,
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
         at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1), width=(width, 1), depth=(depth, 2))
         probability("dropout", dropout)

@@ -112,16 +112,9 @@ class VAE1(VariationalGenerator):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        size: int,
-        width: int = 64,
-        downs: int = 4,
-        latent: int = 64,
-        norm: Norm = "batch",
-    ) -> None:
+        self, in_channels: int, out_channels: int, *, size: int, width: int = 64, downs: int = 4,
+        latent: int = 64, norm: Norm = "batch",
+    ) -> None:  # fmt: skip
         super().__init__()
         at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1))
         at_least(width=(width, 1), downs=(downs, 1), latent=(latent, 1))
@@ -133,17 +126,15 @@ class VAE1(VariationalGenerator):
             )
         self.size = self.multiple = size
         widths = [width * 2**i for i in range(downs)]
-        shape = (widths[-1], side, side)
         numbers = widths[-1] * side * side
         active = nn.ELU(0.2)
-        self.encoder = nn.Sequential(pyramid(in_channels, widths, norm, active, bias=True, first=norm))
-        self.encoder.add_module("flatten", nn.Flatten())
+        down = pyramid(in_channels, widths, norm, active, bias=True, first=norm)
+        up = climb(widths[::-1], out_channels, norm, active, bias=True)
+        self.encoder = nn.Sequential(OrderedDict(**down, flatten=nn.Flatten()))
         self.mean = nn.Linear(numbers, latent)
         self.logvar = nn.Linear(numbers, latent)
-        self.decoder = nn.Sequential(OrderedDict[str, nn.Module](project=nn.Linear(latent, numbers)))
-        self.decoder.add_module("unflatten", nn.Unflatten(1, shape))
-        for name, layer in climb(widths[::-1], out_channels, norm, active, bias=True).items():
-            self.decoder.add_module(name, layer)
+        project, unflatten = nn.Linear(latent, numbers), nn.Unflatten(1, (widths[-1], side, side))
+        self.decoder = nn.Sequential(OrderedDict(project=project, unflatten=unflatten, **up))
 
 
 class VAEGAN(VariationalGenerator):
@@ -158,15 +149,9 @@ class VAEGAN(VariationalGenerator):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        size: int,
-        width: int = 64,
-        latent: int = 64,
+        self, in_channels: int, out_channels: int, *, size: int, width: int = 64, latent: int = 64,
         norm: Norm = "batch",
-    ) -> None:
+    ) -> None:  # fmt: skip
         super().__init__()
         at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1), width=(width, 1), latent=(latent, 1))
         if size < 8 or size & (size - 1):

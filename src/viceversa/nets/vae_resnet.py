@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import elu, interpolate
 
 from .base import at_least, one_of, probability
-from .blocks import ResidualBlock, Upsample, make_down, make_stem, make_up
-from .checkpointing import Block
+from .blocks import Block, ResidualBlock, Upsample, make_down, make_stem, make_up
 from .layers import BatchNorm, Norm
 from .vae import Layers, VariationalGenerator
 
@@ -37,18 +36,9 @@ class ResNetVAE(VariationalGenerator):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        width: int = 64,
-        blocks: int = 6,
-        downs: int = 3,
-        latent: int = 64,
-        norm: Norm = "batch",
-        dropout: float = 0.0,
-        upsample: Upsample = "transposed",
-    ) -> None:
+        self, in_channels: int, out_channels: int, *, width: int = 64, blocks: int = 6, downs: int = 3,
+        latent: int = 64, norm: Norm = "batch", dropout: float = 0.0, upsample: Upsample = "transposed",
+    ) -> None:  # fmt: skip
         super().__init__()
         at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1), width=(width, 1), latent=(latent, 1))
         at_least(blocks=(blocks, 0), downs=(downs, 0))
@@ -130,16 +120,9 @@ class ResVAE(VariationalGenerator):
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        *,
-        width: int = 64,
-        blocks: int = 1,
-        downs: int = 4,
-        latent: int = 256,
-        norm: ResNorm = "batch",
-    ) -> None:
+        self, in_channels: int, out_channels: int, *, width: int = 64, blocks: int = 1, downs: int = 4,
+        latent: int = 256, norm: ResNorm = "batch",
+    ) -> None:  # fmt: skip
         super().__init__()
         at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1), width=(width, 2), latent=(latent, 1))
         at_least(blocks=(blocks, 0), downs=(downs, 0))
