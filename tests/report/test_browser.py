@@ -14,6 +14,7 @@ import pytest
 from runs import lines, make_run, write_samples
 
 from viceversa import report
+from viceversa.report.compare import compare
 from viceversa.report.serve import ReportServer
 
 if TYPE_CHECKING:
@@ -67,6 +68,15 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return report.write(run)
 
 
+def test_a_comparison_fits_and_can_be_read(chromium: Browser, runs: tuple[Path, Path], tmp_path: Path) -> None:
+    compare(runs, tmp_path / "page.html")
+    context = chromium.new_context(viewport={"width": 400, "height": 900}, color_scheme="dark")
+    visit = Visit(context.new_page(), (tmp_path / "page.html").as_uri())
+    assert visit.tab.evaluate(FITS)
+    assert visit.tab.evaluate(CONTRAST) == []
+    assert (visit.complaints, visit.elsewhere()) == ([], [])
+
+
 @pytest.fixture(params=SCREENS, ids=lambda screen: f"{screen[0]}-{screen[1]}")
 def visit(request: Any, chromium: Browser, written: Path) -> Iterator[Visit]:
     width, scheme = request.param
@@ -87,6 +97,10 @@ def test_it_fits_the_screen_can_be_read_and_draws_every_curve(visit: Visit) -> N
     for table in tab.locator("summary").all():
         table.click()
     assert tab.evaluate(FITS)
+    plot = tab.locator(".plot").nth(1)
+    before = plot.locator(".u-legend").inner_text()
+    plot.locator(".u-over").hover()
+    assert plot.locator(".u-legend").inner_text() != before, "the values where one points"
 
 
 def test_the_slider_between_before_and_after_moves_by_key_and_by_pointer(visit: Visit) -> None:
@@ -126,20 +140,13 @@ def test_the_films_move_one_by_one_and_all_together(visit: Visit) -> None:
     assert tab.locator(".master output").inner_text() == "step 300"
 
 
-def test_a_curve_tells_its_values_where_one_points(visit: Visit) -> None:
-    plot = visit.tab.locator(".plot").nth(1)
-    plot.scroll_into_view_if_needed()
-    before = plot.locator(".u-legend").inner_text()
-    plot.locator(".u-over").hover()
-    said = plot.locator(".u-legend").inner_text()
-    assert said != before
-    assert any(character.isdigit() for character in said)
-
-
 def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Browser, tmp_path: Path) -> None:
     run = make_run(tmp_path, steps=(0, 100), finished=False)
     with ReportServer(run) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
+        assert server.server_address[0] == "127.0.0.1"
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(server.url + "config.yaml")
         tab = chromium.new_page()
         tab.clock.install()
         served = Visit(tab, server.url)
@@ -161,15 +168,3 @@ def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Br
     still.clock.run_for(60_000)
     assert len([url for url in from_disk.requests if not url.startswith("data:")]) == 1
     assert from_disk.complaints == []
-
-
-def test_the_server_gives_the_page_and_nothing_else(tmp_path: Path) -> None:
-    run = make_run(tmp_path)
-    with ReportServer(run) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        assert server.server_address[0] == "127.0.0.1"
-        with urllib.request.urlopen(server.url) as answer:
-            assert answer.read() == (run / report.NAME).read_bytes()
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(server.url + "config.yaml")
-        server.shutdown()

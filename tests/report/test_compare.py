@@ -16,7 +16,7 @@ from runs import words
 from viceversa.data.image_io import read_image
 from viceversa.report import figure
 from viceversa.report.compare import TRUTH, best, compare, measure, short
-from viceversa.report.translations import Examples
+from viceversa.report.translations import Examples, columns_of
 from viceversa.translator import Translator
 
 Runs = tuple[Path, Path]
@@ -54,22 +54,19 @@ def test_measures_of_known_images() -> None:
     assert not best(kept, [inverted, kept], TRUTH)
 
 
-def test_names_are_short_and_differ() -> None:
-    assert short([Path("a/runs/x"), Path("a/runs/y/z")]) == ["x", "y/z"]
-    with pytest.raises(ValueError, match="twice"):
-        short([Path("a"), Path("b/../a")])
-
-
 def test_what_cannot_be_compared_is_refused(runs: Runs, tmp_path: Path) -> None:
     for given, out in ((list(runs), "page.png"), (list(runs), "run"), ([runs[0]], "page.html")):
         with pytest.raises(ValueError, match=r"\.html"):
             compare(given, tmp_path / out)
+    with pytest.raises(ValueError, match="twice"):
+        short([Path("a"), Path("b/../a")])
+    assert short([Path("a/runs/x"), Path("a/runs/y/z")]) == ["x", "y/z"]
     with pytest.raises(FileNotFoundError, match="nothing"):
         compare([runs[0], tmp_path / "nothing"], tmp_path / "page.html")
 
 
 def test_columns_are_the_inputs_their_translations_and_the_truth(runs: Runs, data: Path) -> None:
-    shown = figure.columns_of(runs[0], ["input", "BtoA", "cycle", "mask", "truth"], 2, [2, 5])
+    shown = columns_of(runs[0], ["input", "BtoA", "cycle", "mask", "truth"], 2, [2, 5])
     assert [len(column) for column in shown.values()] == [2] * 5
     files = sorted((data / "testB").iterdir())
     for place, number in enumerate((1, 4)):
@@ -80,7 +77,7 @@ def test_columns_are_the_inputs_their_translations_and_the_truth(runs: Runs, dat
         for name, image in {"input": before, "BtoA": after, "cycle": back, "truth": truth}.items():
             assert np.array_equal(shown[name][place], image)
     assert shown["mask"][0].shape == (32, 32, 1)
-    assert len(figure.columns_of(runs[0], ["input"], 2)["input"]) == 2
+    assert len(columns_of(runs[0], ["input"], 2)["input"]) == 2
 
 
 @pytest.mark.parametrize(
@@ -92,7 +89,7 @@ def test_columns_are_the_inputs_their_translations_and_the_truth(runs: Runs, dat
 )
 def test_what_a_run_does_not_have_is_refused(runs: Runs, number: int, names: list[str], pick: list[int]) -> None:
     with pytest.raises(ValueError, match=r"AtoB|column|there are 5"):
-        figure.columns_of(runs[number], names, 2, pick)
+        columns_of(runs[number], names, 2, pick)
 
 
 def noise(channels: int) -> list[np.ndarray]:

@@ -16,11 +16,11 @@ from viceversa.data.image_data import luminance
 from viceversa.engine.run_dir import RunRecord, read_run
 from viceversa.files import replacing
 from viceversa.metrics import l1, psnr
+from viceversa.report.commands import shown
 from viceversa.report.curves import Chart
 from viceversa.report.page import render
 from viceversa.report.samples import EmbeddedImage, embed, read_frames, spread
 from viceversa.report.scores import histories
-from viceversa.report.settings import shown
 from viceversa.report.translations import (
     OPPOSITE,
     Examples,

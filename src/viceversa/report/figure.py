@@ -1,4 +1,4 @@
-"""A figure for a paper: rows of test images, labelled columns, nothing lost; as PNG, or as SVG with text as text."""
+"""A figure for a paper: labelled columns of images, no pixel lost; as PNG, or as SVG with text as text."""
 
 from __future__ import annotations
 
@@ -11,21 +11,10 @@ from xml.sax.saxutils import escape
 
 from PIL import Image, ImageDraw, ImageFont
 
-from viceversa.config import Direction
 from viceversa.data.grid import on_paper, viewable
 from viceversa.files import replacing
-from viceversa.report.translations import (
-    OPPOSITE,
-    Examples,
-    Uint8Image,
-    configuration,
-    directions,
-    load_examples,
-    masks,
-    translated,
-)
+from viceversa.report.translations import Uint8Image
 
-COLUMNS = ("input", "AtoB", "BtoA", "cycle", "mask", "truth")
 POINT = 1 / 72  # inches
 GAP, HEADER = 2 * POINT, 14 * POINT  # between images; above them, for the labels
 TEXT = 8 * POINT  # as captions are in most papers
@@ -60,54 +49,6 @@ class Layout:
     def corner(self, column: int, row: int) -> tuple[int, int]:
         """Return the upper left corner of an image."""
         return column * (self.cell[0] + self.gap), self.header + row * (self.cell[1] + self.gap)
-
-
-def columns_of(run: Path, names: Sequence[str], rows: int, pick: Sequence[int] = ()) -> dict[str, list[Uint8Image]]:
-    """Return the named columns of test images: input, AtoB or BtoA, cycle (there and back), mask, truth.
-
-    `pick` chooses images by their number in the test set, from 1, instead of `rows` evenly spread ones. Raises
-    ValueError, with the remedy, for what the run or its data do not have.
-    """
-    config, direction = configuration(run), _direction(run, names)
-    examples = _picked(load_examples(config, None if pick else rows)[direction], pick)
-    return {name: _column(run, name, direction, examples) for name in names}
-
-
-def _direction(run: Path, names: Sequence[str]) -> Direction:
-    """Return the direction that the columns are about."""
-    unknown = [name for name in names if name not in COLUMNS]
-    if unknown or not names:
-        raise ValueError(f"{', '.join(unknown) or 'no'}: no such column; there are {', '.join(COLUMNS)}")
-    named: list[Direction] = [way for way in OPPOSITE if way in names]
-    if len(named) > 1:
-        raise ValueError("a figure shows one direction: AtoB or BtoA; make one for each")
-    wanted = named[0] if named else directions(run)[0]
-    if wanted not in directions(run):
-        raise ValueError(f"{run}: translates {' and '.join(directions(run))}, not {wanted}")
-    return wanted
-
-
-def _picked(examples: Examples, pick: Sequence[int]) -> Examples:
-    if not pick:
-        return examples
-    if max(pick) > len(examples.inputs) or min(pick) < 1:
-        raise ValueError(f"there are {len(examples.inputs)} test images, from 1 on; {max(pick)} is not among them")
-    return Examples([examples.inputs[n - 1] for n in pick], [examples.truths[n - 1] for n in pick])
-
-
-def _column(run: Path, name: str, direction: Direction, examples: Examples) -> list[Uint8Image]:
-    if name == "truth":
-        known = [truth for truth in examples.truths if truth is not None]
-        if len(known) < len(examples.truths):
-            raise ValueError(f"{run}: the ground truth is not known; omit the column truth")
-        return known
-    if name == "mask":
-        return masks(run, direction, examples.inputs)
-    if name == "cycle":
-        if OPPOSITE[direction] not in directions(run):
-            raise ValueError(f"{run}: does not translate back; omit the column cycle")
-        return translated(run, OPPOSITE[direction], translated(run, direction, examples.inputs))
-    return examples.inputs if name == "input" else translated(run, direction, examples.inputs)
 
 
 def numbers(text: str) -> list[int]:

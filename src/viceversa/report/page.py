@@ -12,11 +12,10 @@ from PIL import Image
 
 from viceversa import __version__
 from viceversa.engine.run_dir import Line, RunRecord
-from viceversa.report.advice import advice
+from viceversa.report.commands import advice, command, differences, nearest_preset, shell
 from viceversa.report.curves import charts
 from viceversa.report.samples import EmbeddedImage, embed, films, read_frames, spread
 from viceversa.report.scores import best, histories, sample_histories, verdicts
-from viceversa.report.settings import command, differences, nearest_preset, shell
 
 if TYPE_CHECKING:
     from jinja2 import Environment
