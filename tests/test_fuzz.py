@@ -12,10 +12,13 @@ import os
 import shutil
 import struct
 import sys
+import tarfile
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import imagecodecs
@@ -167,15 +170,22 @@ def test_configurations(place: Path, text: str, key: str) -> None:
         resolve(load_config(None, [f"{key}={text}"]))
 
 
-def checkpoint_file() -> bytes:
+def encoded(write: Callable[[Any], object]) -> bytes:
     data = io.BytesIO()
-    own = {"pools": {"p": torch.zeros(2, 3)}, "meter": {"sums": {"a": torch.zeros(())}, "counts": {}}}
-    torch.save({"shared": {"step": 4, "method": {"w": torch.ones(5)}}, "own": own, "world": 1}, data)
+    write(data)
     return data.getvalue()
 
 
+def torch_file(state: Any) -> bytes:
+    return encoded(lambda file: torch.save(state, file))
+
+
+OWN = {"pools": {"p": torch.zeros(2, 3)}, "meter": {"sums": {"a": torch.zeros(())}, "counts": {}}}
+CHECKPOINT = {"shared": {"step": 4, "method": {"w": torch.ones(5)}}, "own": OWN, "world": 1}
+
+
 @hostile
-@given(data=mutations(checkpoint_file()))
+@given(data=mutations(torch_file(CHECKPOINT)))
 @pytest.mark.filterwarnings("ignore")  # torch's, of what is damaged
 def test_checkpoints(place: Path, data: bytes) -> None:
     folder = place / "checkpoints"
@@ -201,16 +211,18 @@ def trainer(run: Path) -> Trainer:
     return Trainer(config, open_loader(config), Learner(config, 1))
 
 
-class Saved:
-    """What a checkpoint holds."""
+class Quiet(SimpleNamespace):
+    """What hypothesis, which prints arguments, would print at length."""
 
-    def __init__(self, shared: dict[str, Any], own: dict[str, Any]) -> None:
-        self.state = {"shared": shared, "own": own}
+    def __repr__(self) -> str:
+        return "Quiet"
 
 
 @pytest.fixture(scope="module")
-def saved(trainer: Trainer) -> Saved:
-    return Saved(*(trainer.checkpoints.restore() or ({}, {})))
+def saved(trainer: Trainer) -> Quiet:
+    """What a checkpoint holds."""
+    shared, own = trainer.checkpoints.restore() or ({}, {})
+    return Quiet(state={"shared": shared, "own": own})
 
 
 TENSORS = [torch.zeros(()), torch.zeros(0), torch.full((3,), torch.nan), {"A": 1}, ["a"]]
@@ -218,7 +230,7 @@ TENSORS = [torch.zeros(()), torch.zeros(0), torch.full((3,), torch.nan), {"A": 1
 
 @costly
 @given(changes=edits(JUNK | st.sampled_from(TENSORS)))
-def test_states(trainer: Trainer, saved: Saved, changes: list[Any]) -> None:
+def test_states(trainer: Trainer, saved: Quiet, changes: list[Any]) -> None:
     """What is in a checkpoint that is whole."""
     state = edited(saved.state, changes)
     with pytest.MonkeyPatch.context() as patch, refused_by(ValueError):
@@ -228,24 +240,17 @@ def test_states(trainer: Trainer, saved: Saved, changes: list[Any]) -> None:
         trainer.report.begin(trainer.learner.step, trainer.learner.mishaps.rollbacks)
 
 
-class Weights:
-    """A weights file: all of it, its card, and where its tensors lie. (hypothesis dreads what prints long.)"""
-
-    def __init__(self, whole: bytes, card: dict[str, Any], tensors: dict[str, Any]) -> None:
-        self.whole, self.card, self.tensors = whole, card, tensors
-
-
 @pytest.fixture(scope="module")
-def weights(place: Path) -> Weights:
+def weights(place: Path) -> Quiet:
+    """A weights file: all of it, its card, and where its tensors lie."""
     network = {"name": "resnet", "width": 2, "blocks": 1}
     path = place / "sound.safetensors"
-    save_generator(
-        path, build_generator(network, 3, 3, size=32), Card(network, 3, 3, 32, "AtoB", "running", {"step": 1})
-    )
+    net = build_generator(network, 3, 3, size=32)
+    save_generator(path, net, Card(network, 3, 3, 32, "AtoB", "running", {"step": 1}))
     data = path.read_bytes()
     (size,) = struct.unpack("<Q", data[:8])
     tensors = json.loads(data[8 : 8 + size])
-    return Weights(data, json.loads(tensors.pop("__metadata__")[FORMAT]), tensors)
+    return Quiet(whole=data, card=json.loads(tensors.pop("__metadata__")[FORMAT]), tensors=tensors)
 
 
 def read_weights(place: Path, data: bytes) -> None:
@@ -257,28 +262,25 @@ def read_weights(place: Path, data: bytes) -> None:
 
 @hostile
 @given(data=st.data())
-def test_weights(place: Path, weights: Weights, data: st.DataObject) -> None:
+def test_weights(place: Path, weights: Quiet, data: st.DataObject) -> None:
     read_weights(place, data.draw(mutations(weights.whole)))
 
 
 @hostile
 @given(changes=edits(JUNK))
 @example(changes=[([1, 1], [])])
-def test_cards_of_weights(place: Path, weights: Weights, changes: list[Any]) -> None:
+def test_cards_of_weights(place: Path, weights: Quiet, changes: list[Any]) -> None:
     body = weights.whole[8 + struct.unpack("<Q", weights.whole[:8])[0] :]
     card = edited(weights.card, changes)
     text = json.dumps({**weights.tensors, "__metadata__": {FORMAT: json.dumps(card)}}).encode()
     read_weights(place, struct.pack("<Q", len(text)) + text + body)
 
 
-def state_dict_file() -> bytes:
-    data = io.BytesIO()
-    torch.save({"model.1.weight": torch.zeros(2, 3, 7, 7), "model.1.bias": torch.zeros(2)}, data)
-    return data.getvalue()
+STATE = {"model.1.weight": torch.zeros(2, 3, 7, 7), "model.1.bias": torch.zeros(2)}
 
 
 @hostile
-@given(data=mutations(state_dict_file()))
+@given(data=mutations(torch_file(STATE)))
 @pytest.mark.filterwarnings("ignore")
 def test_weights_of_other_codes(place: Path, data: bytes) -> None:
     (place / "net.pth").write_bytes(data)
@@ -314,21 +316,13 @@ def test_manifests(place: Path, suffix: str, data: bytes) -> None:
 
 @pytest.fixture(scope="module")
 def cache(place: Path) -> Path:
-    for world in "AB":
+    for domain in "AB":
         for number in range(3):
-            path = place / "pictures" / f"train{world}" / f"{number}.png"
+            path = place / "pictures" / f"train{domain}" / f"{number}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.full((9, 8 + number, 3), 40 * number, np.uint8)).save(path)
     make_cache(DataConfig(root=str(place / "pictures"), resize="none", test_fraction=0), place / "cache")
     return place / "cache"
-
-
-def read_cache(folder: Path) -> None:
-    with refused_by(ConfigError):
-        found = open_cache(DataConfig(root=str(folder), resize="none", test_fraction=0))
-        for item in [*found.train.a, *found.train.b] if found else []:
-            with refused_by(ImageError):
-                item.open()
 
 
 @hostile
@@ -343,7 +337,11 @@ def test_caches(place: Path, cache: Path, data: st.DataObject) -> None:
     if not data.draw(st.integers(0, 4)):
         text = data.draw(mutations(text.encode())).decode("latin-1")
     (broken / CARD).write_text(text, "utf-8")
-    read_cache(broken)
+    with refused_by(ConfigError):
+        found = open_cache(DataConfig(root=str(broken), resize="none", test_fraction=0))
+        for item in [*found.train.a, *found.train.b] if found else []:
+            with refused_by(ImageError):
+                item.open()
 
 
 def pictures() -> list[bytes]:
@@ -376,12 +374,6 @@ def pictures() -> list[bytes]:
     return [encoded(lambda file, k=k: k[0].save(file, k[1], **k[2])) for k in kinds] + list(map(encoded, deeper))
 
 
-def encoded(write: Callable[[Any], object]) -> bytes:
-    data = io.BytesIO()
-    write(data)
-    return data.getvalue()
-
-
 @hostile
 @given(data=mutations(*pictures()), suffix=st.sampled_from([".png", ".tiff", ".npy"]))
 def test_pictures(place: Path, data: bytes, suffix: str) -> None:
@@ -393,9 +385,6 @@ def test_pictures(place: Path, data: bytes, suffix: str) -> None:
 
 
 def archives() -> list[bytes]:
-    import tarfile
-    import zipfile
-
     def tar(file: Any, packing: str) -> None:
         with tarfile.open(fileobj=file, mode=f"w:{packing}") as archive:
             info = tarfile.TarInfo("a/1.png")
