@@ -1,4 +1,4 @@
-"""`viceversa report`, `compare`, `doctor` and `grid`."""
+"""`viceversa report`, `doctor`, `compare` and `grid`."""
 
 import sys
 import webbrowser
