@@ -202,7 +202,7 @@ def strike(twin: Twin, process: subprocess.Popen[str], kind: str, chance: random
 
 def disturb(twin: Twin, kinds: list[str], chance: random.Random, mounted: bool) -> Tally:
     """Train to the end, hit by a fault of each of the kinds, one after another."""
-    from viceversa.engine import checkpoint
+    from viceversa.engine.run_dir import checkpoint_files
 
     tally, most = Tally(), {"term": 0, "corrupt": 2 * SAVE_EVERY}
     before, kind = 0, ""
@@ -226,7 +226,7 @@ def disturb(twin: Twin, kinds: list[str], chance: random.Random, mounted: bool) 
             status or before < twin.length
         ):
             tally.wrong.append(f"{kind}: ended with status {status}")
-        found = checkpoint.found(twin.run / "checkpoints")
+        found = checkpoint_files(twin.run / "checkpoints")
         if kind == "corrupt" and len(found) > 1:
             damage(found[0], chance)
     return tally

@@ -41,11 +41,11 @@ from viceversa.data.cache import CARD, make_cache, open_cache
 from viceversa.data.image_io import image_size, read_image
 from viceversa.data.manifest import open_manifest
 from viceversa.data.shards import open_shards
-from viceversa.engine.checkpoint import Checkpoints
+from viceversa.engine.checkpoint_files import Checkpoints
+from viceversa.engine.diagnostics import Doctor, diagnose
 from viceversa.engine.distributed import DistInfo
-from viceversa.engine.doctor import Doctor, diagnose
 from viceversa.engine.learner import Learner
-from viceversa.engine.report import rewind
+from viceversa.engine.run_log import rewind
 from viceversa.engine.trainer import Trainer
 from viceversa.errors import _is_for_the_user
 from viceversa.interop import read_original
@@ -237,7 +237,7 @@ def test_states(trainer: Trainer, saved: Quiet, changes: list[Any]) -> None:
         patch.setattr(trainer.checkpoints, "restore", lambda choose: (state.get("shared"), state.get("own")))
         trainer._load()
         trainer.learner.gradients()
-        trainer.report.begin(trainer.learner.step, trainer.learner.mishaps.rollbacks)
+        trainer.log.begin(trainer.learner.step, trainer.nan_guard.rollbacks)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from torch import nn
 
 from viceversa import methods
 from viceversa.config import Config, load_config, to_yaml
-from viceversa.engine.checkpoint import found
+from viceversa.engine.run_dir import checkpoint_files
 from viceversa.nets import Discriminator
 from viceversa.nets.patchgan import output_size, receptive_field
 from viceversa.nets.weights import load_generator
@@ -43,7 +43,7 @@ def _run(path: Path) -> dict[str, str]:
     config = methods.resolve(load_config(path))
     with torch.device("meta"):
         method = methods.build(config)
-    checkpoints = found(path / "checkpoints")
+    checkpoints = checkpoint_files(path / "checkpoints")
     newest = f"step {int(checkpoints[0].stem.removeprefix('step-'))}" if checkpoints else "none yet"
     if config.train.length.unit == "steps":
         newest += f" of {config.train.length.amount}"

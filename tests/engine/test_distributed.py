@@ -14,9 +14,9 @@ from trees import assert_equal_runs, final_state, leaves
 from support import environment
 from viceversa import engine
 from viceversa.config import Config, ConfigError, to_yaml
-from viceversa.engine import checkpoint
-from viceversa.engine.checkpoint import deal
+from viceversa.engine.checkpoint_files import deal
 from viceversa.engine.distributed import DistInfo
+from viceversa.engine.run_dir import checkpoint_files
 from viceversa.methods import METHODS
 
 EXACT = ["train.precision=fp64", "train.optimizer=sgd", "train.lr=0.01", "generator.norm=instance"]
@@ -50,7 +50,7 @@ def test_two_processes_equal_a_double_batch(tiny: Any, method: str) -> None:
     pair = tiny(method, *options, run="pair")
     torchrun(pair)
     one, two = (
-        torch.load(checkpoint.found(Path(c.run) / "checkpoints")[0], weights_only=True)["shared"]
+        torch.load(checkpoint_files(Path(c.run) / "checkpoints")[0], weights_only=True)["shared"]
         for c in (double, pair)
     )
     for part in ("method", "ema"):

@@ -14,7 +14,7 @@ from viceversa import engine, report
 from viceversa.config import Config, load_config, to_yaml
 from viceversa.data import water2wine
 from viceversa.data.image_io import read_image
-from viceversa.engine.doctor import Doctor, diagnose
+from viceversa.engine.diagnostics import Doctor, diagnose
 from viceversa.engine.findings import of_gradients, of_losses
 from viceversa.engine.sample_history import Key, write_samples
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 from trees import assert_equal_runs, final_state
 
-from viceversa import engine, seeds
+from viceversa import engine, methods, seeds
 from viceversa.config import Config
-from viceversa.engine.guard import Guard
 from viceversa.engine.interrupt import Interrupted
 from viceversa.engine.learner import Learner
+from viceversa.engine.nan_guard import UpdateGuard
 from viceversa.methods.base import Method, Networks, Update
 from viceversa.methods.pool import ImagePool
 
@@ -81,8 +81,12 @@ def assert_finite(run: str) -> None:
 @pytest.fixture(params=[False, True], ids=["at once", "a step late"])
 def lazy(request: Any, monkeypatch: pytest.MonkeyPatch) -> bool:
     """A GPU's way of reading verdicts, on the CPU."""
-    init = Guard.__init__
-    monkeypatch.setattr(Guard, "__init__", lambda self, method, device: init(self, method, device, lazy=request.param))
+    init = UpdateGuard.__init__
+
+    def lazily(self: UpdateGuard, method: Any, device: Any) -> None:
+        init(self, method, device, lazy=request.param)
+
+    monkeypatch.setattr(UpdateGuard, "__init__", lazily)
     return bool(request.param)
 
 
@@ -107,7 +111,7 @@ def test_a_step_that_is_not_finite_is_skipped(faulty: Any, lazy: bool, precision
 
 
 def test_a_skipped_update_changes_nothing(faulty: Any, lazy: bool) -> None:
-    learner = Learner(engine.methods.resolve(faulty(at=(2,), what="data")), 6)
+    learner = Learner(methods.resolve(faulty(at=(2,), what="data")), 6)
     batch = {world: torch.rand(1, 3, 32, 32) for world in "AB"}
     learner.train_step(batch)
     before = {name: value.clone() for name, value in learner.method.state_dict().items()}
@@ -133,7 +137,7 @@ def test_after_several_in_a_row_the_run_goes_back(faulty: Any, lazy: bool) -> No
     engine.train(config)
     state = final_state(config.run)
     assert state["step"] == 8
-    assert state["mishaps"]["row"] == []
+    assert state["nan_guard"]["row"] == []
     (line,) = log(config, "went back")
     assert line["step"] == 4
     assert line["after"] == 8

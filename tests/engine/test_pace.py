@@ -1,4 +1,4 @@
-"""The estimate of the time left, and what must not grow without end."""
+"""What must not grow without end."""
 
 from __future__ import annotations
 
@@ -11,43 +11,7 @@ import pytest
 import torch
 
 from viceversa import engine
-from viceversa.engine.callbacks import Callback
 from viceversa.engine.learner import Learner
-from viceversa.engine.pace import Pace
-
-
-def chore(name: str, every: int) -> Callback:
-    return Callback(name, every, lambda: None)
-
-
-@pytest.mark.parametrize(("every", "total"), [(3, 10), (5, 10), (20, 10), (1, 4)])
-def test_a_chore_knows_how_often_it_is_still_due(every: int, total: int) -> None:
-    one = chore("save", every)
-    for step in range(total + 1):
-        assert one.times(step, total) == sum(one.due(later, total) for later in range(step + 1, total + 1))
-
-
-def test_the_time_left_counts_chores_and_not_pauses() -> None:
-    now = 0.0
-    pace, save = Pace(lambda: now), chore("save", 10)
-    assert pace.left(0, 100, [save]) is None
-    for step in range(1, 41):
-        now += 2.0 if step != 17 else 3600.0  # the lid was closed
-        pace.step()
-        if save.due(step, 100):
-            with pace.chore("save"):
-                now += 5.0 if step != 20 else 900.0
-    assert pace.left(40, 100, [save]) == 60 * 2.0 + 6 * 5.0
-
-
-def test_a_first_step_that_takes_long_does_not_count() -> None:
-    now = 0.0
-    pace = Pace(lambda: now)
-    pace.step()
-    for seconds in (1.0, 1.0):
-        now += seconds
-        pace.step()
-    assert pace.left(3, 10, []) == 7.0
 
 
 @pytest.mark.slow  # 5,000 steps, some minutes

@@ -20,7 +20,7 @@ from viceversa.engine.ema import Ema
 from viceversa.engine.interrupt import listening
 from viceversa.engine.learner import Learner
 from viceversa.engine.optimizers import make_optimizer, remembers_what_it_must
-from viceversa.engine.report import Meter, rewind
+from viceversa.engine.run_log import Meter, rewind
 from viceversa.engine.schedule import Plateau, rate
 from viceversa.methods import METHODS
 from viceversa.nets import ResNetGenerator
@@ -186,7 +186,7 @@ def test_the_second_request_to_stop_leaves_at_once(monkeypatch: pytest.MonkeyPat
     heard: list[object] = []
     monkeypatch.setattr("os._exit", heard.append)
     with listening(lambda: heard.append("noted"), lambda: heard.append("leaving")) as request:
-        assert not request
+        assert not request.requested
         signal.raise_signal(signal.SIGINT)
         assert request.signum == signal.SIGINT
         assert heard == ["noted"]

@@ -19,11 +19,12 @@ from trees import assert_equal_runs, final_state
 
 from viceversa import engine
 from viceversa.config import Config, ConfigError, to_yaml
-from viceversa.engine import checkpoint
-from viceversa.engine.checkpoint import Checkpoints
+from viceversa.engine import checkpoint_files as writing
+from viceversa.engine.checkpoint_files import Checkpoints
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.interrupt import Interrupted
 from viceversa.engine.learner import Learner
+from viceversa.engine.run_dir import checkpoint_files
 from viceversa.engine.schedule import Plateau
 from viceversa.methods import METHODS
 
@@ -140,7 +141,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(tiny: Any, caplog: py
     calm, damaged = tiny("pix2pix", run="calm"), tiny("pix2pix", run="damaged")
     engine.train(calm)
     engine.train(damaged)
-    newest = checkpoint.found(Path(damaged.run) / "checkpoints")[0]
+    newest = checkpoint_files(Path(damaged.run) / "checkpoints")[0]
     newest.write_bytes(newest.read_bytes()[:1000])
     engine.train(damaged)
     assert newest.name in caplog.text
@@ -173,7 +174,7 @@ def test_a_damaged_checkpoint_is_what_a_full_disk_costs_first(tmp_path: Path, mo
     def full(path: Path, state: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-    monkeypatch.setattr(checkpoint, "_write", full)
+    monkeypatch.setattr(writing, "_write", full)
     with pytest.raises(OSError, match="No space left"):
         saved.save(12, {"step": 12}, {})
     assert saved.restore() == ({"step": 5}, {})
@@ -182,7 +183,7 @@ def test_a_damaged_checkpoint_is_what_a_full_disk_costs_first(tmp_path: Path, mo
 def test_when_no_checkpoint_can_be_read_the_run_is_not_started_anew(tiny: Any) -> None:
     config = tiny("pix2pix")
     engine.train(config)
-    for path in checkpoint.found(Path(config.run) / "checkpoints"):
+    for path in checkpoint_files(Path(config.run) / "checkpoints"):
         path.write_bytes(b"")
     with pytest.raises(ValueError, match="no checkpoint can be read"):
         engine.train(config)
@@ -191,7 +192,7 @@ def test_when_no_checkpoint_can_be_read_the_run_is_not_started_anew(tiny: Any) -
 def test_only_the_newest_checkpoints_are_kept(tiny: Any) -> None:
     config = tiny("pix2pix", "train.keep=2")
     engine.train(config)
-    names = [path.name for path in checkpoint.found(Path(config.run) / "checkpoints")]
+    names = [path.name for path in checkpoint_files(Path(config.run) / "checkpoints")]
     assert names == ["step-00000008.pt", "step-00000006.pt"]
 
 
@@ -205,7 +206,7 @@ def test_one_spoilt_number_is_damage(tiny: Any, caplog: pytest.LogCaptureFixture
     """torch reads it without a word."""
     config = tiny("pix2pix")
     engine.train(config)
-    newest = checkpoint.found(Path(config.run) / "checkpoints")[0]
+    newest = checkpoint_files(Path(config.run) / "checkpoints")[0]
     content = bytearray(newest.read_bytes())
     weight = next(iter(final_state(config.run)["method"].values()))
     place = content.index(weight.numpy().tobytes())
@@ -224,8 +225,8 @@ def test_ten_kills_at_random_moments_change_nothing(tiny: Any, tmp_path: Path) -
     chance = random.Random(0)
     for _ in range(10):
         process = start(dataclasses.replace(killed), tmp_path)
-        deadline, newest = time.monotonic() + 400, checkpoint.found(Path(killed.run) / "checkpoints")[:1]
-        while checkpoint.found(Path(killed.run) / "checkpoints")[:1] == newest and time.monotonic() < deadline:
+        deadline, newest = time.monotonic() + 400, checkpoint_files(Path(killed.run) / "checkpoints")[:1]
+        while checkpoint_files(Path(killed.run) / "checkpoints")[:1] == newest and time.monotonic() < deadline:
             assert process.poll() is None, "it ended before it could be killed"
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 0.5))

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from viceversa import engine
 from viceversa.config import ConfigError
-from viceversa.engine import checkpoint
+from viceversa.engine.run_dir import checkpoint_files
 from viceversa.evaluate import MetricOptions, evaluate_model
 from viceversa.metrics import MetricValue
 from viceversa.metrics.paired import Paired
@@ -92,7 +92,7 @@ def test_a_continued_run_remembers_its_best(tiny: Any) -> None:
     engine.train(calm)
     engine.train(tiny("cyclegan", *options, "train.length=7 steps", run="paused"))
     folder = Path(paused.run) / "checkpoints"
-    checkpoint.found(folder)[0].unlink()
+    checkpoint_files(folder)[0].unlink()
     engine.train(paused)
     assert (Path(calm.run) / "metrics.jsonl").read_text() == (Path(paused.run) / "metrics.jsonl").read_text()
     assert (Path(calm.run) / "log.jsonl").read_text() == (Path(paused.run) / "log.jsonl").read_text()

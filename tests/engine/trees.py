@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from viceversa.engine import checkpoint
+from viceversa.engine.run_dir import checkpoint_files
 
 
 def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -21,7 +21,7 @@ def leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def final_state(run: str | Path) -> dict[str, Any]:
-    newest = checkpoint.found(Path(run) / "checkpoints")[0]
+    newest = checkpoint_files(Path(run) / "checkpoints")[0]
     state: dict[str, Any] = torch.load(newest, weights_only=True)
     return {**state["shared"], "own": state["own"]}
 

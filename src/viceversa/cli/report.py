@@ -61,7 +61,7 @@ def doctor(run: Run) -> None:
     Looks at the samples and the log for inverted brightness, tints, copies, collapse, checkerboards, discriminators
     that are too strong or learn nothing, empty codes. Exit status 1 if something is wrong.
     """
-    from viceversa.engine.doctor import diagnose
+    from viceversa.engine.diagnostics import diagnose
 
     findings = diagnose(run)
     for finding in findings:

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-from viceversa import methods
 from viceversa.config import Config, default_run, load_config
-from viceversa.data import TrainLoader, open_loader
-from viceversa.devices import choose_precision, pick_device
-from viceversa.engine import distributed
-from viceversa.engine.distributed import DistInfo
-from viceversa.engine.folder import locked
-from viceversa.engine.fork import forked
-from viceversa.engine.learner import Learner
-from viceversa.engine.show import WriteReport
-from viceversa.engine.trainer import Trainer
+
+if TYPE_CHECKING:
+    from viceversa.engine.trainer import WriteReport
 
 
 def train(config: Config, fork: Path | None = None, write_report: WriteReport | None = None) -> Path:
@@ -30,24 +22,30 @@ def train(config: Config, fork: Path | None = None, write_report: WriteReport | 
     Raises ConfigError, ValueError or OSError with the remedy, and `engine.interrupt.Interrupted` when a signal asked to
     stop (everything is saved then).
     """
+    import torch  # here and below, so that a run's folder can be read without waiting for torch
+
+    from viceversa import methods
+    from viceversa.data import open_loader
+    from viceversa.devices import choose_precision, pick_device
+    from viceversa.engine.distributed import DistInfo, process_group
+    from viceversa.engine.learner import Learner
+    from viceversa.engine.resume import forked
+    from viceversa.engine.run_dir import RunDir
+    from viceversa.engine.trainer import Trainer
+
     dist = DistInfo.from_env()
     device = pick_device(config.train.device, dist.local_rank)
     if config.train.threads:
         torch.set_num_threads(config.train.threads)
     config = methods.resolve(default_run(config, config.method["name"]))
     methods.check(config)
-    stream = open_loader(config)
-    methods.check_pairs(config, stream.splits.train.paired)
+    loader = open_loader(config)
+    methods.check_pairs(config, loader.splits.train.paired)
+    run = RunDir(fork or config.run)
     begun = forked(config, fork, dist) if fork else nullcontext(config)
-    with distributed.process_group(dist, device), locked(fork or Path(config.run), dist), begun as config:
-        return _train(config, stream, dist, device, write_report)
-
-
-def _train(
-    config: Config, stream: TrainLoader, dist: DistInfo, device: torch.device, write_report: WriteReport | None
-) -> Path:
-    kept = Path(config.run) / "config.yaml"
-    config, choice = choose_precision(config, device, load_config(kept).train if kept.exists() else None)
-    learner = Learner(config, stream.steps_per_epoch(dist.world_size), dist, device)
-    Trainer(config, stream, learner, dist, choice, write_report).fit()
-    return Path(config.run)
+    with process_group(dist, device), run.locked() if dist.is_main else nullcontext(), begun as config:
+        kept = load_config(run.config).train if run.config.exists() else None
+        config, choice = choose_precision(config, device, kept)
+        learner = Learner(config, loader.steps_per_epoch(dist.world_size), dist, device)
+        Trainer(config, loader, learner, dist, choice, write_report).fit()
+    return run.path

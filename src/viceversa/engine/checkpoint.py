@@ -1,205 +1,116 @@
-"""Checkpoints: everything a run needs to go on, written so that there is always a good one.
-
-`checkpoints/step-00005000.pt` holds the whole state; `step-00005000.rank1.pt`, ... what differs on the other ranks
-(their image pools and their share of the log). The first is written last: where it is, all are.
-"""
+"""What a checkpoint holds: everything that the next step depends on. A new piece of state is one line, in and out."""
 
 from __future__ import annotations
 
-import errno
-import logging
-import re
-import zipfile
-from collections.abc import Callable, Iterator
-from itertools import zip_longest
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import torch
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from torch import Tensor
+from typing_extensions import TypedDict  # pydantic asks for it before Python 3.12
 
-from viceversa.config import ConfigError
-from viceversa.engine import distributed
-from viceversa.engine.distributed import DistInfo
-from viceversa.files import replacing
+from viceversa.config import ConfigError, explain
+from viceversa.data import TrainLoader
+from viceversa.engine.learner import Learner
+from viceversa.engine.nan_guard import GuardState, NanGuard
+from viceversa.engine.optimizers import remembers_what_it_must
+from viceversa.engine.resume import refuse_other_images
+from viceversa.engine.run_dir import RunDir
+from viceversa.engine.run_log import Meter
+from viceversa.methods.base import Method
+from viceversa.methods.pool import ImagePool
 
 State = dict[str, Any]
-Choose = Callable[[list[int]], list[int]]
-log = logging.getLogger("viceversa")
 
 
-class Checkpoints:
-    """The checkpoints of a run. Kept are the newest one and the newest `keep` of those due after every `every` steps.
+class _Images(TypedDict):
+    A: int
+    B: int
+    names: str
 
-    What a signal asked to save is thus dropped once it is not the newest, so that the planned ones are always those of
-    a run that was never interrupted.
-    """
 
-    def __init__(self, folder: Path, dist: DistInfo, *, keep: int, every: int) -> None:
-        self.folder, self.dist, self.keep, self.every = folder, dist, keep, every
-        self.spoilt: set[int] = set()
-        """Steps of checkpoints that cannot be read. They must not pass for the newest when others are deleted."""
+@with_config(ConfigDict(strict=True, extra="allow"))
+class _Plain(TypedDict):
+    """Of a checkpoint, what is no tensor; a file may be a stranger's."""
 
-    def save(self, step: int, shared: State, own: State) -> None:
-        """Write the state after `step` steps, then delete what need not be kept.
+    step: Annotated[int, Field(ge=0)]
+    images: int | None
+    pictures: _Images | None
+    scaler: dict[str, float]
+    plateau: dict[str, float]
+    nan_guard: GuardState
 
-        `shared` is the same on every rank and written once; `own` is written by each.
-        """
-        path = self.folder / _name(step)
-        if not self.dist.is_main:
-            _write(_of_rank(path, self.dist.rank), own)
-        distributed.barrier(self.dist)
-        if self.dist.is_main:
-            self._write(path, {"shared": shared, "own": own, "world_size": self.dist.world_size})
-            self.spoilt.discard(step)
-            self._prune(self.keep)
 
-    def restore(self, choose: Choose = lambda steps: steps) -> tuple[State, State] | None:
-        """Return the newest shared and own state that all processes can read; None when there is no checkpoint at all.
+class TrainState:
+    """Gathers the state of a training, `shared` by all processes and each one's `own`, and puts it back."""
 
-        `choose` may leave out some of the steps, or order them anew. Raises ValueError when none can be read.
-        """
-        if self.dist.is_main:
-            self._sweep()
-        steps = distributed.all_gather([step_of(path) for path in found(self.folder)], self.dist)[0]
-        for step in choose(steps):
-            state = self._read(self.folder / _name(step))
-            if all(distributed.all_gather(state is not None, self.dist)):
-                return state
-            self.spoilt.add(step)
-        if steps:
-            raise ValueError(f"{self.folder}: no checkpoint can be read; move the folder away to start anew")
-        return None
+    def __init__(self, run: RunDir, learner: Learner, guard: NanGuard, loader: TrainLoader) -> None:
+        self.run, self.learner, self.guard, self.loader = run, learner, guard, loader
+        self.meter = Meter()
+        self.images = learner.train.batch * learner.dist.world_size
+        """Images of each domain that a step takes, in all processes."""
 
-    def planned(self, steps: list[int]) -> list[int]:
-        """Return those of the steps, newest first, that a run saves without being asked; all, if there is none."""
-        return [step for step in steps if step % self.every == 0] or steps
+    def gather(self) -> tuple[State, State]:
+        """Return what is the same in all processes, and what each has for itself."""
+        learner, pools = self.learner, _pools(self.learner.method)
+        shared = {
+            "step": learner.step,
+            "images": self.images,
+            "pictures": self.loader.fingerprint(),
+            "method": {key: value for key, value in learner.method.state_dict().items() if key not in pools},
+            "ema": learner.ema.state_dict(),
+            "optimizers": {name: optimizer.state_dict() for name, optimizer in learner.optimizers.items()},
+            "scaler": learner.scaler.state_dict(),
+            "plateau": learner.plateau.state_dict(),
+            "nan_guard": self.guard.state_dict(),
+        }
+        own = {"pools": pools, "meter": self.meter.state_dict()}
+        return shared, own
 
-    def drop_after(self, step: int) -> None:
-        """Delete the checkpoints of steps that were undone."""
-        for path in found(self.folder) if self.dist.is_main else []:
-            if step_of(path) > step:
-                _delete(path)
-
-    def _read(self, path: Path) -> tuple[State, State] | None:
-        """Return shared and own state, or None, with a warning, if they cannot be read here."""
+    def restore(self, shared: State, own: State) -> None:
+        """Return to a saved state. Raises ConfigError if it is another training's, or no state at all."""
+        learner = self.learner
         try:
-            state = _load(path)
-            before, rank = state["world_size"], self.dist.rank
-            if before == self.dist.world_size:
-                return state["shared"], _load(_of_rank(path, rank)) if rank else state["own"]
-            everyone = [state["own"], *(_load(_of_rank(path, other)) for other in range(1, before))]
-            return state["shared"], deal(everyone, self.dist)
-        except Exception as error:  # torch reports damage in many ways: RuntimeError, EOFError, UnpicklingError, ...
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            log.warning("%s cannot be read (%s); trying the one before", path, reason)
-            return None
+            TypeAdapter(_Plain).validate_python(shared)
+            self._compare(shared)
+            learner.method.load_state_dict({**shared["method"], **own["pools"]})
+            learner.ema.load_state_dict(shared["ema"])
+            if shared["optimizers"] is not None:  # None in a fork with another optimiser
+                for name, optimizer in learner.optimizers.items():
+                    optimizer.load_state_dict(shared["optimizers"][name])
+                    for group in optimizer.param_groups:
+                        group.update(optimizer.defaults)  # moments are the checkpoint's, the rule the configuration's
+                    if not remembers_what_it_must(optimizer):
+                        raise ValueError(f"optimizers.{name} lacks moments")
+            if shared["scaler"]:  # empty where another precision was used
+                learner.scaler.load_state_dict(shared["scaler"])
+            learner.plateau.load_state_dict(shared["plateau"])
+            self.guard.load_state_dict(shared["nan_guard"])
+            self.meter.load_state_dict(own["meter"])
+        except ConfigError:
+            raise
+        except ValidationError as error:
+            raise ConfigError(f"{self.run}: its checkpoint is damaged ({explain(error.errors()[0])})") from None
+        except (RuntimeError, LookupError, ValueError, TypeError, AttributeError) as error:
+            reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else type(error).__name__
+            raise ConfigError(
+                f"{self.run}: its checkpoint is of other networks ({reason}); a new run can start from its "
+                "translators: init.AtoB=RUN init.BtoA=RUN"
+            ) from None
+        learner.step, learner.retries = shared["step"], len(self.guard.rollbacks)
 
-    def _write(self, path: Path, state: State) -> None:
-        """Write a file; on a full disk, first make room at the cost of older checkpoints."""
-        try:
-            _write(path, state)
-        except OSError as error:
-            if error.errno != errno.ENOSPC or len(found(self.folder)) < 2:
-                raise
-            log.warning("%s: the disk is full; older checkpoints make room", path)
-            self._prune(0)
-            _write(path, state)
-
-    def _prune(self, keep: int) -> None:
-        good = [path for path in found(self.folder) if step_of(path) not in self.spoilt]
-        planned = [path for path in good if step_of(path) % self.every == 0]
-        for path in found(self.folder):
-            if path not in (good[:1] + planned[:keep]):
-                _delete(path)
-
-    def _sweep(self) -> None:
-        """Delete parts of checkpoints that were never finished, or not deleted to the end."""
-        whole = {path.stem for path in found(self.folder)}
-        for part in self.folder.glob("step-*.rank*.pt"):
-            if part.name.partition(".")[0] not in whole:
-                part.unlink()
-
-
-def found(folder: Path) -> list[Path]:
-    """Return the checkpoints in a folder, newest first."""
-    return sorted((p for p in folder.glob("step-*.pt") if re.fullmatch(r"step-\d+\.pt", p.name)), reverse=True)
+    def _compare(self, shared: State) -> None:
+        """Raise ConfigError if a step would see other images than before."""
+        config, dist = self.learner.config, self.learner.dist
+        if not config.data.may_change:
+            refuse_other_images(self.run, shared["pictures"], self.loader.fingerprint())
+        if shared["images"] not in (None, self.images):
+            raise ConfigError(
+                f"{self.run}: took {shared['images']} pictures of each domain a step, and would take {self.images} "
+                f"with train.batch={config.train.batch} in {dist.world_size} processes; the product must not change"
+            )
 
 
-def step_of(path: Path) -> int:
-    """Return the number of steps after which a checkpoint was written."""
-    return int(path.stem.removeprefix("step-"))
-
-
-def copy_newest(old: Path, new: Path, changes: State) -> list[Path]:
-    """Copy the newest checkpoint that can be read, with some of its shared state changed, and a clean record.
-
-    Returns the files. Raises ConfigError when there is none.
-    """
-    for path in found(old):
-        try:
-            state = _load(path)
-            parts = {rank: _load(_of_rank(path, rank)) for rank in range(1, state["world_size"])}
-        except Exception as error:  # as above
-            log.warning("%s cannot be read (%s); trying the one before", path, error)
-            continue
-        for rank, part in parts.items():
-            _write(_of_rank(new / path.name, rank), part)
-        clean = {"mishaps": {"row": [], "rollbacks": []}, **changes}
-        _write(new / path.name, {**state, "shared": {**state["shared"], **clean}})
-        return [new / path.name, *(_of_rank(new / path.name, rank) for rank in parts)]
-    raise ConfigError(f"{old}: no checkpoint to go on from")
-
-
-def deal(everyone: list[State], dist: DistInfo) -> State:
-    """Return this process's part of what another number of processes had each for itself.
-
-    Their pools' images are dealt out in turn; rank 0 takes over all their sums of losses.
-    """
-    pools = {
-        key: _stacked(list(_in_turn([own["pools"][key] for own in everyone]))[dist.rank :: dist.world_size])
-        for key in everyone[0]["pools"]
-    }
-    parts = [own["meter"] for own in everyone]
-    meter = {
-        part: {name: sum(p[part][name] for p in parts) * int(dist.is_main) for name in parts[0][part]}
-        for part in parts[0]
-    }
-    return {"pools": pools, "meter": meter}
-
-
-def _in_turn(pools: list[Tensor]) -> Iterator[Tensor]:
-    return (image for images in zip_longest(*pools) for image in images if image is not None)
-
-
-def _stacked(images: list[Tensor]) -> Tensor:
-    return torch.stack(images) if images else torch.empty(0)
-
-
-def _name(step: int) -> str:
-    return f"step-{step:08d}.pt"
-
-
-def _of_rank(path: Path, rank: int) -> Path:
-    return path.with_suffix(f".rank{rank}.pt")
-
-
-def _delete(path: Path) -> None:
-    """Delete a checkpoint, the file that makes it whole first."""
-    path.unlink()
-    for part in path.parent.glob(f"{path.stem}.rank*.pt"):
-        part.unlink()
-
-
-def _write(path: Path, state: State) -> None:
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        torch.save(state, file)  # through a file of ours, so that a full disk can be told from other errors
-
-
-def _load(path: Path) -> State:
-    """Return what a file holds. torch does not look at its checksums, so a spoilt number would go unnoticed: we do."""
-    with zipfile.ZipFile(path) as file:
-        if spoilt := file.testzip():
-            raise ValueError(f"{spoilt} does not have its checksum")
-    state: State = torch.load(path, map_location="cpu", weights_only=True)
-    return state
+def _pools(method: Method) -> dict[str, Tensor]:
+    """Return the memories of past translations, which differ from process to process."""
+    names = [name for name, module in method.named_modules() if isinstance(module, ImagePool)]
+    return {key: value for key, value in method.state_dict().items() if key.rpartition(".")[0] in names}

@@ -1,7 +1,8 @@
 """Ctrl-C and its relatives: finish the step, save, and leave. A second Ctrl-C leaves at once.
 
 SIGTERM is what `kill`, Kubernetes and spot instances send, SIGUSR1 what SLURM sends ahead of the time limit
-(`--signal=USR1@120`). They may arrive several times, from several places; only a person's second Ctrl-C means "now".
+(`--signal=USR1@120`), SIGHUP what a closed terminal sends. They may arrive several times, from several places; only a
+person's second Ctrl-C means "now". A signal that was ignored when the program started, as nohup arranges, stays so.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-ASK = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if name in signal.Signals.__members__]
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
+SIGNALS = [getattr(signal, name) for name in NAMES if name in signal.Signals.__members__]
 
 
 class Interrupted(Exception):
@@ -24,7 +26,7 @@ class Interrupted(Exception):
         self.signum = signum
 
 
-class Request:
+class Interrupt:
     """Whether somebody asked to stop, and by which signal.
 
     `noted` is called at the first request, `leaving` at a second Ctrl-C; without it that is ignored: torchrun passes
@@ -35,7 +37,9 @@ class Request:
         self.signum = 0
         self.noted, self.leaving = noted, leaving
 
-    def __bool__(self) -> bool:
+    @property
+    def requested(self) -> bool:
+        """Whether this process was asked to stop."""
         return self.signum != 0
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
@@ -49,15 +53,16 @@ class Request:
 
 
 @contextmanager
-def listening(noted: Callable[[], None], leaving: Callable[[], None] | None = None) -> Iterator[Request]:
+def listening(noted: Callable[[], None], leaving: Callable[[], None] | None = None) -> Iterator[Interrupt]:
     """Note requests to stop while the block runs; only possible in the main thread, harmless elsewhere."""
-    request = Request(noted, leaving)
+    interrupt = Interrupt(noted, leaving)
     if threading.current_thread() is not threading.main_thread():
-        yield request
+        yield interrupt
         return
-    before = {signum: signal.signal(signum, request) for signum in ASK}
+    heard = [signum for signum in SIGNALS if signal.getsignal(signum) is not signal.SIG_IGN]
+    before = {signum: signal.signal(signum, interrupt) for signum in heard}
     try:
-        yield request
+        yield interrupt
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +18,11 @@ from viceversa.data import normalise
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.ema import Ema
-from viceversa.engine.guard import Guard
-from viceversa.engine.mishaps import Mishaps
-from viceversa.engine.optimizers import make_optimizer, remembers_what_it_must
+from viceversa.engine.nan_guard import UpdateGuard
+from viceversa.engine.optimizers import make_optimizer
 from viceversa.engine.schedule import Plateau, rate
 from viceversa.fast_cpu import accelerate, fixed_weights
 from viceversa.methods.base import Batch, Update
-from viceversa.methods.pool import ImagePool
 from viceversa.nets.blocks import blocks, enable_checkpointing
 from viceversa.seeds import altered, seed_everything
 
@@ -52,6 +49,8 @@ class Learner:
         self.device = device
         self.steps_per_epoch = steps_per_epoch
         self.step, self.lr = 0, config.train.lr
+        self.retries = 0
+        """How often the run had to go back to a checkpoint; another seed and a lower rate follow from it."""
         seed_everything(config.seed, rank=0, step=0)
         self.method = methods.build(config)
         self.method.to(self.device, torch.float64 if self.train.precision == "fp64" else torch.float32)
@@ -72,7 +71,7 @@ class Learner:
         }
         self.plateau = Plateau(self.train, steps_per_epoch)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.train.precision == "fp16")
-        self.guard, self.mishaps = Guard(self.method, self.device), Mishaps()
+        self.updates = UpdateGuard(self.method, self.device)
 
     def start(self) -> None:
         """Begin a new run: take the weights that `init` names, if it names any."""
@@ -86,7 +85,7 @@ class Learner:
         """
         seed_everything(self.seed, self.dist.rank, self.step)
         self._set_rate()
-        self.guard.begin()
+        self.updates.begin()
         losses: dict[str, Tensor] = {}
         updates = self.method.step(self._placed(batch))
         while update := self._advance(updates):
@@ -95,7 +94,7 @@ class Learner:
             if self.train.schedule == "plateau" and self._makes_translators(update.group):
                 self.plateau.watch(distributed.all_mean(update.total.detach(), self.dist).item())
         self.scaler.update()
-        self.guard.end(self.step + 1, losses)
+        self.updates.end(self.step + 1, losses)
         self.ema.update(self.method.translators(), self.step)
         self.step += 1
         return losses
@@ -115,25 +114,30 @@ class Learner:
         gradients = [p.grad for p in parameters if p.grad is not None]
         riders = total.detach(), torch.full_like(total, stop)
         loss, asked = distributed.average_gradients(gradients, self.dist, *riders)
-        sound = self.guard.judge(update.group, loss, gradients, self.scaler.scale(torch.ones_like(loss)), asked)
+        finite = self.updates.judge(update.group, loss, gradients, self.scaler.scale(torch.ones_like(loss)), asked)
         if self.scaler.is_enabled():
             gradients[0].masked_fill_(~loss.isfinite(), torch.nan)  # the scaler looks at gradients only
             self.scaler.step(optimizer)
         else:
-            self.guard.carry_out(optimizer, sound)
+            self.updates.carry_out(optimizer, finite)
 
     @property
     def seed(self) -> int:
         """The seed of data and chance: the configuration's, until the run had to go back."""
-        return altered(self.config.seed, len(self.mishaps.rollbacks))
+        return altered(self.config.seed, self.retries)
+
+    @property
+    def slowdown(self) -> float:
+        """The factor of the learning rate: a half for each time that the run had to go back, but for the first."""
+        return float(0.5 ** max(0, self.retries - 1))
 
     def _makes_translators(self, group: str) -> bool:
         nets = self.method.groups()[group]
         return any(net in nets for net in self.method.translators().values())
 
     def _set_rate(self) -> None:
-        factor = rate(self.train, self.step, self.steps_per_epoch) * self.plateau.factor * self.mishaps.rate
-        self.lr = self.train.lr * factor
+        factor = rate(self.train, self.step, self.steps_per_epoch) * self.plateau.factor
+        self.lr = self.train.lr * factor * self.slowdown
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = self.lr
@@ -146,49 +150,6 @@ class Learner:
             domain: normalise(images.to(self.device, non_blocking=True)).to(dtype).contiguous(memory_format=layout)
             for domain, images in batch.items()
         }
-
-    def pools_state_dict(self) -> dict[str, Tensor]:
-        """Return the memories of past translations, which differ from process to process."""
-        pools = [name for name, module in self.method.named_modules() if isinstance(module, ImagePool)]
-        state = self.method.state_dict()
-        return {key: value for key, value in state.items() if key.rpartition(".")[0] in pools}
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything else that the next step depends on."""
-        pools = self.pools_state_dict()
-        return {
-            "step": self.step,
-            "method": {k: v for k, v in self.method.state_dict().items() if k not in pools},
-            "ema": self.ema.state_dict(),
-            "optimizers": {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()},
-            "scaler": self.scaler.state_dict(),
-            "plateau": self.plateau.state_dict(),
-            "mishaps": self.mishaps.state_dict(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any], pools: dict[str, Tensor]) -> None:
-        """Return to a saved state; raise ConfigError if it belongs to other networks."""
-        try:
-            self.method.load_state_dict({**state["method"], **pools})
-            self.ema.load_state_dict(state["ema"])
-            for name, optimizer in self.optimizers.items() if state["optimizers"] else ():
-                optimizer.load_state_dict(state["optimizers"][name])
-                for group in optimizer.param_groups:
-                    group.update(optimizer.defaults)  # the memory is the checkpoint's, the rule is the configuration's
-                if not remembers_what_it_must(optimizer):
-                    raise ValueError(f"optimizers.{name}: not such a memory as it has")
-            if state["scaler"]:  # empty where another precision was used
-                self.scaler.load_state_dict(state["scaler"])
-            self.plateau.load_state_dict(state["plateau"])
-        except (RuntimeError, KeyError, ValueError, TypeError) as error:
-            reason = str(error).strip().splitlines()[-1].strip()
-            raise ConfigError(
-                f"run={self.config.run}: its checkpoint is of other networks ({reason}); a new run can start from its "
-                "translators: init.AtoB=RUN init.BtoA=RUN"
-            ) from None
-        self.mishaps.load_state_dict(state["mishaps"])
-        self.guard.forget()
-        self.step = state["step"]
 
     def gradients(self) -> dict[str, float]:
         """Return the root mean square of each group's latest gradients, as Adam remembers them; of others, nothing."""

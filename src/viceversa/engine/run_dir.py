@@ -1,4 +1,14 @@
-"""A run's folder, as it is read: its configuration, its logs, its samples.
+"""A run's folder: what it holds, under which names, and who trains in it. Whoever reads or writes a run asks here.
+
+    config.yaml                      the complete configuration
+    log.jsonl                        losses, scores, and what the NaN guard did: the same however often interrupted
+    events.jsonl                     started, continued, finished, speed: what depends on the machine and the hour
+    metrics.jsonl                    scores with all their conditions
+    doctor.jsonl                     what is wrong now
+    checkpoints/step-00005000.pt     all that the next step depends on
+    weights/AtoB.safetensors         the translators (averaged; .raw: not averaged; best-: those that scored best)
+    samples/                         test images, translated
+    report.html                      all of it as a page
 
 Everything but config.yaml is optional. The last line of a log may be cut off, since a training is writing it just now;
 and a run's folder may come from a stranger. So a line that does not hold what it must is passed over.
@@ -7,6 +17,9 @@ and a run's folder may come from a stranger. So a line that does not hold what i
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -15,10 +28,53 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from viceversa.config import Config, load_config
 from viceversa.engine.sample_history import sample_steps
+from viceversa.files import lock_run
 
 Step = Annotated[int, Field(ge=0, lt=10**12)]
 Positive = Annotated[float, Field(ge=0)]
 Line: TypeAlias = dict[str, Any]
+
+
+class RunDir:
+    """The paths of a run's folder."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.log = self.path / "log.jsonl"
+        self.events = self.path / "events.jsonl"
+        self.metrics = self.path / "metrics.jsonl"
+        self.doctor = self.path / "doctor.jsonl"
+        self.loggers = self.path / "loggers.json"
+        self.report = self.path / "report.html"
+        self.checkpoints = self.path / "checkpoints"
+        self.samples = self.path / "samples"
+        self.weights = self.path / "weights"
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep others from training in the same folder while the block runs; raise ConfigError if it is taken."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with lock_run(self.path):
+            try:
+                yield
+            finally:
+                if self.path.is_dir() and [path.name for path in self.path.iterdir()] == [".lock"]:
+                    (self.path / ".lock").unlink()  # nothing came of it
+                    self.path.rmdir()
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """Return the checkpoints in a folder, newest first."""
+    return sorted((p for p in folder.glob("step-*.pt") if re.fullmatch(r"step-\d+\.pt", p.name)), reverse=True)
+
+
+def checkpoint_step(path: Path) -> int:
+    """Return the number of steps after which a checkpoint was written."""
+    return int(path.stem.removeprefix("step-"))
 
 
 class LogLine(BaseModel):

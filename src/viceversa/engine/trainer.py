@@ -1,233 +1,273 @@
-"""The loop: data in, steps done, facts reported, nothing lost."""
+"""The loop: batches in, steps done, and every so often something else; nothing is lost, however it ends."""
 
 from __future__ import annotations
 
 import dataclasses
+import logging
 import signal
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
-from viceversa.config import Config, ConfigError, flat, to_tree
+from viceversa.config import Config, Duration
 from viceversa.data import Batch, TrainLoader
 from viceversa.devices import environment
 from viceversa.engine import distributed
-from viceversa.engine.callbacks import Callback
-from viceversa.engine.checkpoint import Checkpoints, Choose
+from viceversa.engine.checkpoint import TrainState
+from viceversa.engine.checkpoint_files import Checkpoints, Choose
+from viceversa.engine.diagnostics import Doctor
 from viceversa.engine.distributed import DistInfo
-from viceversa.engine.folder import keep_config, refuse_changes, refuse_other_pictures
-from viceversa.engine.interrupt import Interrupted, Request, listening
+from viceversa.engine.interrupt import Interrupted, listening
 from viceversa.engine.learner import Learner
-from viceversa.engine.mishaps import advice, fault
-from viceversa.engine.pace import Pace
-from viceversa.engine.report import Meter, Report
-from viceversa.engine.results import save_weights
-from viceversa.engine.room import needed, warning
+from viceversa.engine.nan_guard import NanGuard
+from viceversa.engine.resume import keep_config, refuse_changes
+from viceversa.engine.run_dir import RunDir
+from viceversa.engine.run_log import RunLog
+from viceversa.engine.sample_history import thin_out, translate_samples, write_samples
 from viceversa.engine.schedule import total_steps
-from viceversa.engine.show import Show, WriteReport
-from viceversa.engine.sinks import feed
-from viceversa.engine.state import check
+from viceversa.engine.weights import save_weights
 from viceversa.files import sweep
+from viceversa.seeds import seed_everything
+
+WriteReport: TypeAlias = Callable[[Path], object]
+log = logging.getLogger("viceversa")
+
+
+@dataclass(frozen=True)
+class Callback:
+    """What is done every so often, and after the last step; also after step `early`, 0 being the start.
+
+    It is done in every process, so it may talk to the others.
+    """
+
+    every: Duration
+    action: Callable[[], None]
+    early: int | None = None
+
+    def due(self, step: int, total: int, steps_per_epoch: int) -> bool:
+        """Return whether it is due after `step` of `total` steps."""
+        return step == self.early or (step > 0 and (step == total or step % self.every.steps(steps_per_epoch) == 0))
 
 
 class Trainer:
-    """Trains in a run folder: starts there, or goes on exactly where the last checkpoint stopped."""
+    """Trains in a run's folder: begins there, or goes on exactly where the last checkpoint stopped."""
 
     def __init__(
         self,
         config: Config,
-        stream: TrainLoader,
+        loader: TrainLoader,
         learner: Learner,
         dist: DistInfo = DistInfo(),
         choice: str = "",
         write_report: WriteReport | None = None,
     ) -> None:
         self.config, self.train, self.dist = config, config.train, dist
-        self.stream, self.learner, self.choice = stream, learner, choice
-        self.run = Path(config.run)
-        self.epoch = stream.steps_per_epoch(dist.world_size)
-        self.total = total_steps(config.train, self.epoch)
-        self.checkpoints = Checkpoints(
-            self.run / "checkpoints", dist, keep=self.train.keep, every=self.train.save_every.steps(self.epoch)
-        )
-        self.meter, self.pace = Meter(), Pace()
-        self.images = config.train.batch * dist.world_size
-        self.report = Report(self.run, self.total, self.images, dist)
-        self.show = Show(config, stream, learner, self.report, write_report)
-        self.feed = feed(config, flat(to_tree(config)), dist)
-        self.save = Callback("save", self.train.save_every.steps(self.epoch), self._save, early=0)
+        self.loader, self.learner, self.choice = loader, learner, choice
+        self.run = RunDir(config.run)
+        self.steps_per_epoch = loader.steps_per_epoch(dist.world_size)
+        self.total = total_steps(config.train, self.steps_per_epoch)
+        self.log = RunLog(self.run, config, self.total, config.train.batch * dist.world_size, dist)
+        self.nan_guard = NanGuard(learner.updates, config.train, dist, tell=self.log.fault)
+        self.state = TrainState(self.run, learner, self.nan_guard, loader)
+        self.meter = self.state.meter
+        self.saved = -1  # the step of the newest checkpoint
+        save_every = config.train.save_every.steps(self.steps_per_epoch)
+        self.checkpoints = Checkpoints(self.run.checkpoints, dist, keep=config.train.keep, every=save_every)
+        self.doctor = Doctor(self.run.path, config)
+        self.write_report = write_report if dist.is_main and config.train.report else None
+        self.samples = loader.test_samples(config.train.samples) if dist.is_main else []
+        self.save = Callback(self.train.save_every, self._save, early=0)
         self.callbacks = [  # in this order; what the checkpoint shall know of comes before it
-            Callback("log", self.train.log_every.steps(self.epoch), self._log),
-            Callback("sample", self.train.sample_every.steps(self.epoch), self.show.sample, early=0),
+            Callback(self.train.log_every, self._log),
+            Callback(self.train.sample_every, self._sample, early=0),
             *self._validation(),
-            Callback("tell", self.train.log_every.steps(self.epoch), self.feed.follow),
             self.save,
-            Callback("doctor", self.train.sample_every.steps(self.epoch), self.show.examine),
-            Callback("page", self.train.sample_every.steps(self.epoch), self.show.page, early=1),
-        ]
-
-    def _validation(self) -> list[Callback]:
-        """Measure every so often, if that is asked for. Raises what `Validation` does."""
-        if not (every := self.train.evaluate_every.steps(self.epoch)):
-            return []
-        from viceversa.engine.validation import Validation
-
-        validation = Validation(self.stream.splits, self.learner)
-        return [
-            Callback("evaluate", every, lambda: self.report.scores(self.learner.step, self.epoch, validation.run()))
+            Callback(self.train.sample_every, self._diagnose),
+            Callback(self.train.sample_every, self._report, early=1),
         ]
 
     def fit(self) -> None:
-        """Train to the end. Raises Interrupted after saving when a signal asks to stop."""
-        self._open_run()
-        with (
-            self.report,
-            self.feed,
-            listening(self.report.stopping, self.report.leaving if self.dist.world_size == 1 else None) as request,
-        ):
+        """Train to the end. Raises Interrupted, after saving, when a signal asks to stop."""
+        self._begin()
+        leaving = self.log.leaving if self.dist.world_size == 1 else None
+        with self.log, listening(self.log.stopping, leaving) as interrupt:
             if self.learner.step == 0:
-                self._do(self._due())
+                self._run(self._due())
             while self.learner.step < self.total:
-                self._train_on(request)
-            if self.dist.is_main:
-                save_weights(self.run, self.learner)
-            self.report.event("finished", self.learner.step)
-            self.show.page()
+                with closing(self._batches()) as batches:
+                    for batch in batches:
+                        # The step: the method's updates, but for those that are not finite.
+                        self.meter.add(self.learner.train_step(batch, stop=interrupt.requested))
+                        self.log.advance(self.learner.step)
 
-    def _train_on(self, request: Request) -> None:
-        """Train to the end, or until the run had to go back to a checkpoint."""
-        stream = TrainLoader(self.stream.splits, dataclasses.replace(self.config, seed=self.learner.seed))
+                        # What is due now; whoever is asked to stop saves, whether or not that is due.
+                        due = self._due()
+                        sound = self.nan_guard.after_step(self._names, wait=bool(due))
+                        stop = self.nan_guard.stop or (interrupt.requested and self.dist.world_size == 1)
+                        if stop and self.save not in due:
+                            due.append(self.save)
+
+                        # After too many skipped updates: back to a checkpoint, and on with another order of the data.
+                        if not sound or (self.save in due and not self._may_save()):
+                            self._go_back()
+                            break
+
+                        # Log, sample, validate, save, diagnose, report.
+                        self._run(due)
+                        if stop and self.learner.step < self.total:
+                            self._end("interrupted")
+                            raise Interrupted(interrupt.signum or signal.SIGTERM)  # another process may have been asked
+            self._end("finished")
+
+    def _begin(self) -> None:
+        """Load the newest checkpoint if there is one, keep the complete configuration, and say what begins."""
+        refuse_changes(self.run, self.config)
+        continued = self._load()
+        if not continued:
+            self.learner.start()
+        if self.dist.is_main:
+            sweep(self.run.path)
+            keep_config(self.run, self.config)
+        distributed.barrier(self.dist)  # what another process writes meanwhile must not be swept away
+        self.doctor.recall()
+        step, note, machine = self.learner.step, self.loader.splits.note, environment(self.learner.device)
+        self.log.begin(step, self.nan_guard.rollbacks)
+        facts = {"total": self.total, "processes": self.dist.world_size, "environment": machine}
+        self.log.event("continued" if continued else "started", step, data=note, **facts)
+        for line in filter(None, (note, self.choice)):
+            self.log.say(line)
+        if continued:
+            done = f"has all its {step} steps; a longer train.length goes on" if step >= self.total else ""
+            self.log.say(f"{self.run}: {done or f'continues after step {step} of {self.total}'}")
+
+    def _end(self, how: str) -> None:
+        if self.dist.is_main and how == "finished":
+            save_weights(self.run, self.learner)
+        self.log.event(how, self.learner.step)
+        self._report()
+
+    def _batches(self) -> Generator[Batch, None, None]:
+        """Yield the batches of this process from the step that is next to the last one."""
+        config = dataclasses.replace(self.config, seed=self.learner.seed)
+        self.loader = TrainLoader(self.loader.splits, config)
         pinned = self.learner.device.type == "cuda"
-        with closing(stream.batches(self.learner.step, self.dist.rank, self.dist.world_size, pinned)) as batches:
-            self._take_steps(stream, batches, request)
+        with closing(self.loader.batches(self.learner.step, self.dist.rank, self.dist.world_size, pinned)) as batches:
+            for _ in range(self.learner.step, self.total):
+                with self._saving_first():
+                    batch = next(batches)
+                yield batch
 
-    def _take_steps(self, stream: TrainLoader, batches: Iterator[Batch], request: Request) -> None:
-        for batch in batches:
-            self.meter.add(self.learner.train_step(batch, stop=bool(request)))
-            self.report.advance(self.learner.step)
-            self.pace.step()
-            due = self._due()
-            stop = self._heed(stream, settle=bool(due)) or (bool(request) and self.dist.world_size == 1)
-            if stop and self.save not in due:
-                self._heed(stream, settle=True)
-                due.append(self.save)
-            back = self._must_go_back(due)
-            if back:
-                self._go_back()
-            else:
-                self._do(due)
-            if stop and self.learner.step < self.total:
-                self.report.event("interrupted", self.learner.step)
-                self.show.page()
-                raise Interrupted(request.signum or signal.SIGTERM)  # it may be another process that was asked
-            if back or self.learner.step == self.total:
-                return
+    def _names(self, step: int) -> dict[str, list[str]]:
+        return self.loader.names(step, self.dist.rank, self.dist.world_size)
 
     def _due(self) -> list[Callback]:
-        return [chore for chore in self.callbacks if chore.due(self.learner.step, self.total)]
+        step = self.learner.step
+        return [callback for callback in self.callbacks if callback.due(step, self.total, self.steps_per_epoch)]
 
-    def _do(self, chores: list[Callback]) -> None:
-        for chore in chores:
-            with self.pace.chore(chore.name):
-                chore.do()
+    def _run(self, callbacks: list[Callback]) -> None:
+        with self._saving_first():
+            for callback in callbacks:
+                callback.action()
 
-    def _heed(self, stream: TrainLoader, *, settle: bool) -> bool:
-        """Note what the guard has found; return whether any process was asked to stop."""
-        stop = False
-        for verdict in self.learner.guard.read(settle=settle):
-            stop = stop or verdict.stop
-            found = fault(verdict, stream, self.dist)
-            self.learner.mishaps.note(found)
-            if found:
-                self.report.fault(found)
-            if len(self.learner.mishaps.row) == self.train.max_skips:
-                break  # what came after will be undone
-        return stop
+    @contextmanager
+    def _saving_first(self) -> Iterator[None]:
+        """Whatever goes wrong between two steps, save what was learned before the error ends the training.
 
-    def _must_go_back(self, due: list[Callback]) -> bool:
-        """Whether too many steps were skipped, or what is to be saved now must not be."""
-        if len(self.learner.mishaps.row) == self.train.max_skips:
-            return True
-        spoilt = self.save in due and distributed.any_rank(not self.learner.finite(), self.dist, self.learner.device)
-        if spoilt:
-            self.learner.mishaps.note({"step": self.learner.step, "updates": [], "wrong": ["a weight"], "pictures": {}})
-        return spoilt
+        Of several processes, one alone cannot: the run goes on from its last checkpoint.
+        """
+        try:
+            yield
+        except (Exception, KeyboardInterrupt) as error:
+            try:
+                if self.dist.world_size == 1 and self.saved != self.learner.step and self._may_save():
+                    self._save()
+                self.log.event("failed", self.learner.step, reason=str(error))
+            except Exception as second:
+                log.warning("%s: step %d could not be saved (%s)", self.run, self.learner.step, second)
+            raise
+
+    def _may_save(self) -> bool:
+        """Return whether all that would be saved is finite; waits for the verdicts of all steps."""
+        learner, guard = self.learner, self.nan_guard
+        return guard.after_step(self._names, wait=True) and guard.before_saving(
+            learner.finite(), learner.step, learner.device
+        )
 
     def _go_back(self) -> None:
         """Return to the last checkpoint and take another way from there. Raises ValueError if that was tried enough."""
-        mishaps = self.learner.mishaps
-        row, earlier = mishaps.row, mishaps.rollbacks
+        guard = self.nan_guard
+        row, earlier = guard.row, guard.rollbacks
         if len(earlier) >= self.train.max_rollbacks:
-            raise ValueError(advice(mishaps, str(self.run)))
-        self._load(lambda steps: mishaps.way_back(self.checkpoints.planned(steps)))
+            raise ValueError(guard.advice(self.run))
+        self._load(lambda steps: guard.choose(self.checkpoints.planned(steps)))
         step, after = self.learner.step, row[-1]["step"]
-        mishaps.went_back(step, row, earlier)
+        guard.gone_back(step, row, earlier)
+        self.learner.retries = len(guard.rollbacks)
         self.checkpoints.drop_after(step)
         self._save()
-        self.report.begin(step, mishaps.rollbacks)
-        self.report.event("went back", step, after=after)
-        rate = f", {mishaps.rate:g} x the learning rate" if mishaps.rate < 1 else ""
-        self.report.say(f"step {after}: back to step {step}; another order of the data{rate}")
-
-    def _open_run(self) -> None:
-        """Keep the complete configuration, and load the newest checkpoint if there is one."""
-        refuse_changes(self.run, self.config)
-        known = self._load()
-        if not known:
-            self.learner.start()
-        if self.dist.is_main:
-            sweep(self.run)
-            keep_config(self.run, self.config)
-        distributed.barrier(self.dist)  # what another process writes meanwhile must not be swept away
-        self.report.begin(self.learner.step, self.learner.mishaps.rollbacks)
-        facts = {
-            "total": self.total,
-            "processes": self.dist.world_size,
-            "environment": environment(self.learner.device),
-        }
-        self.show.doctor.recall()
-        note = self.stream.splits.note
-        self.report.event("continued" if known else "started", self.learner.step, data=note, **facts)
-        self.report.say(note)
-        for fact in filter(None, (self.choice, self._warning())):
-            self.report.say(fact)
-        if known:
-            step = self.learner.step
-            done = f"has all its {step} steps; a longer train.length goes on" if step >= self.total else ""
-            self.report.say(f"{self.run}: {done or f'continues after step {step} of {self.total}'}")
-
-    def _warning(self) -> str:
-        leads = self.dist.is_main and self.learner.step < self.total
-        return warning(self.run, needed(self.config, self.learner, self.total)) if leads else ""
+        self.log.begin(step, guard.rollbacks)
+        self.log.event("went back", step, after=after)
+        slower = f", {self.learner.slowdown:g} x the learning rate" if self.learner.slowdown < 1 else ""
+        self.log.say(f"step {after}: back to step {step}; another order of the data{slower}")
 
     def _load(self, choose: Choose = lambda steps: steps) -> bool:
         """Return to the newest checkpoint of those chosen, if there is one."""
-        state = self.checkpoints.restore(choose)
-        if state is None:
-            return False
-        shared, own = state
-        check(self.checkpoints.folder, shared, own)
-        if not self.config.data.may_change:
-            refuse_other_pictures(self.run, shared["pictures"], self.stream.fingerprint())
-        if shared["images"] not in (None, self.images):
-            raise ConfigError(
-                f"{self.run}: took {shared['images']} pictures of each domain a step, and would take {self.images} "
-                f"with train.batch={self.train.batch} in {self.dist.world_size} processes; the product must not change"
-            )
-        self.learner.load_state_dict(shared, own["pools"])
-        self.meter.load_state_dict(own["meter"])
-        return True
+        found = self.checkpoints.restore(choose)
+        if found is not None:
+            self.state.restore(*found)
+            self.saved = self.learner.step
+        return found is not None
 
     def _log(self) -> None:
         step = self.learner.step
         losses = self.meter.means(distributed.all_mean(self.meter.stacked(), self.dist))
-        self.meter = Meter()
-        left = self.pace.left(step, self.total, self.callbacks)
-        self.report.losses(step, (step - 1) // self.epoch, self.learner.lr, losses, left)
+        self.meter.reset()
+        self.log.losses(step, (step - 1) // self.steps_per_epoch, self.learner.lr, losses)
+
+    def _sample(self) -> None:
+        """Keep what the translators make of the test images now."""
+        if self.dist.is_main:
+            step, folder = self.learner.step, self.run.samples
+            seed_everything(self.config.seed, 0, step)
+            write_samples(folder, step, translate_samples(self.learner.ema.translators(), self.samples))
+            every = self.train.sample_every.steps(self.steps_per_epoch)
+            thin_out(folder, every=every, keep=self.train.keep_samples)
+            self.log.loggers.image(step, folder / "latest.png")
+
+    def _validation(self) -> list[Callback]:
+        """Measure every so often, if that is asked for. Raises what `Validation` does."""
+        if not self.train.evaluate_every.amount:
+            return []
+        from viceversa.engine.validation import Validation
+
+        validation = Validation(self.loader.splits, self.learner)
+
+        def measure() -> None:
+            self.log.scores(self.learner.step, self.steps_per_epoch, validation.run())
+
+        return [Callback(self.train.evaluate_every, measure)]
 
     def _save(self) -> None:
-        shared = {**self.learner.state_dict(), "images": self.images, "pictures": self.stream.fingerprint()}
-        own = {"pools": self.learner.pools_state_dict(), "meter": self.meter.state_dict()}
-        self.checkpoints.save(self.learner.step, shared, own)
+        self.saved = self.learner.step
+        self.checkpoints.save(self.learner.step, *self.state.gather())
         if self.dist.is_main:
             save_weights(self.run, self.learner)
+
+    def _diagnose(self) -> None:
+        """Let the doctor look at samples and log, and say what is new."""
+        if self.dist.is_main:
+            known = set(self.doctor.found)
+            for finding in self.doctor.examine(self.learner.step, self.learner.gradients()):
+                if finding.finding not in known:
+                    self.log.say(f"doctor: {finding.finding}: {finding.message}; {finding.remedy}")
+            self.doctor.write()
+
+    def _report(self) -> None:
+        """Write the report. One that cannot be written is no reason to end a training."""
+        if self.write_report:
+            try:
+                self.write_report(self.run.path)
+            except Exception as error:
+                self.log.say(f"{self.run}: its report was not written ({error})")

@@ -20,7 +20,7 @@ from viceversa.devices import layout_of
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
-from viceversa.engine.results import save_best
+from viceversa.engine.weights import save_best
 from viceversa.methods.base import Translators
 from viceversa.metrics import Metric, MetricCollection, MetricScore, RGBImage, make_metrics
 from viceversa.metrics.distribution import FEWEST

@@ -6,16 +6,17 @@ from pathlib import Path
 
 from viceversa.config import Config, Direction
 from viceversa.engine.learner import Learner
+from viceversa.engine.run_dir import RunDir
 from viceversa.nets.weights import Card, save_generator
 
 
-def save_weights(run: Path, learner: Learner) -> None:
+def save_weights(run: RunDir, learner: Learner) -> None:
     """Write each translator, averaged and raw (`weights/AtoB.safetensors`, `weights/AtoB.raw.safetensors`)."""
     networks = {"": learner.ema.translators(), ".raw": learner.method.translators()}
     for kind, translators in networks.items():
         for direction, net in translators.items():
             card = _card(learner.config, direction, learner.step, raw=bool(kind))
-            save_generator(run / "weights" / f"{direction}{kind}.safetensors", net, card)
+            save_generator(run.weights / f"{direction}{kind}.safetensors", net, card)
 
 
 def save_best(run: Path, learner: Learner, direction: Direction, scores: dict[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""Sinks hold what the run's log holds, read back by their own readers; also when the run was killed and continued."""
+"""Loggers hold what the run's log holds, read back by their own readers; also when the run was killed and continued."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import pytest
 
 from viceversa import engine
 from viceversa.config import ConfigError, load_config
-from viceversa.engine import checkpoint
-from viceversa.engine.sinks import SINKS, Feed, Sink
-from viceversa.engine.sinks.feed import numbers
+from viceversa.engine.loggers import LOGGERS, Loggers, Start
+from viceversa.engine.run_dir import RunDir, checkpoint_files
 
 Points = dict[str, list[tuple[int, float]]]
 ON = ["train.evaluate_every=4 steps", "train.metrics=cycle", "train.sample_every=4 steps"]
@@ -25,7 +24,11 @@ def expected(run: str | Path) -> Points:
     found: Points = {}
     for line in (Path(run) / "log.jsonl").read_text("utf-8").splitlines():
         fact = json.loads(line)
-        for name, value in numbers(fact).items():
+        numbers = {f"loss/{name}": value for name, value in fact.get("losses", {}).items()}
+        numbers |= {"lr": fact["lr"]} if "lr" in fact else {}
+        for way, scores in fact.get("metrics", {}).items():
+            numbers |= {f"{way}/{name}": value for name, value in scores.items()}
+        for name, value in numbers.items():
             found.setdefault(name, []).append((fact["step"], pytest.approx(value, rel=1e-6)))
     return found
 
@@ -43,7 +46,7 @@ def in_tensorboard(run: Path) -> tuple[Points, list[int]]:
 def in_mlflow(run: Path) -> tuple[Points, list[int]]:
     from mlflow import MlflowClient
 
-    client, number = MlflowClient(), json.loads((run / "sinks.json").read_text("utf-8"))["mlflow"]["id"]
+    client, number = MlflowClient(), json.loads((run / "loggers.json").read_text("utf-8"))["mlflow"]
     names = client.get_run(number).data.metrics
     points = {name: [(p.step, p.value) for p in client.get_metric_history(number, name)] for name in names}
     return points, [int(file.path[-12:-4]) for file in client.list_artifacts(number, "samples")]
@@ -100,76 +103,82 @@ def offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_SILENT", "true")
 
 
-@pytest.mark.parametrize("sink", READERS)
+@pytest.mark.parametrize("name", READERS)
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")  # wandb's and mlflow's own
-def test_a_sink_holds_what_the_log_holds_also_after_a_crash(tiny: Any, sink: str) -> None:
+def test_a_logger_holds_what_the_log_holds_also_after_a_crash(tiny: Any, name: str) -> None:
     """The second process starts from step 4; the first had logged until 7."""
-    options = [*ON, f"train.log_to={sink}", "train.schedule=constant", "train.save_every=4 steps"]
+    options = [*ON, f"train.log_to={name}", "train.schedule=constant", "train.save_every=4 steps"]
     engine.train(tiny("cyclegan", *options, "train.length=7 steps"))
     config = tiny("cyclegan", *options, "train.length=12 steps")
-    checkpoint.found(Path(config.run) / "checkpoints")[0].unlink()
+    checkpoint_files(Path(config.run) / "checkpoints")[0].unlink()
     engine.train(config)
-    points, sheets = READERS[sink](Path(config.run))
-    names = {name.replace("[", ":").replace("]", "") if sink == "mlflow" else name for name in expected(config.run)}
-    assert points.keys() == names
-    assert len(names) == 11
-    if sink == "tensorboard":  # begun anew from the log
-        assert points == expected(config.run)
-        assert sheets == [0, 4, 7, 8, 12]
+    points, sheets = READERS[name](Path(config.run))
+    wanted = expected(config.run)
+    assert points.keys() == {x.replace("[", ":").replace("]", "") if name == "mlflow" else x for x in wanted}
+    assert len(points) == 11
+    if name == "tensorboard":  # which drops the steps that are done again
+        assert points == wanted
+        assert sheets == [0, 4, 8, 12]
         return
-    for name, wanted in expected(config.run).items():  # these keep what they were told before the crash: step 7
-        steps = [step for step, _ in points[name]]
+    for key, right in wanted.items():  # these keep what they were told before the crash: step 7
+        found = points[key.replace("[", ":").replace("]", "") if name == "mlflow" else key]
+        steps = [step for step, _ in found]
         assert steps == sorted(set(steps)), "nothing twice"
-        assert [point for point in points[name] if point[0] != 7] == wanted, name
+        assert [point for point in found if point[0] != 7] == right
     assert sheets == [0, 4, 7, 8, 12]
 
 
-class Broken(Sink):
+class Broken:
     """A server that is down after its first picture."""
 
-    def numbers(self, step: int, values: Any) -> None:
+    id = ""
+
+    def __init__(self, *_: Any) -> None:
+        """Nothing to do."""
+
+    def log(self, step: int, values: Any) -> None:
         raise ConnectionError("no route\nto host")
 
-    def picture(self, step: int, path: Path) -> None:
+    def image(self, step: int, path: Path) -> None:
         """Take it."""
-
-    def flush(self) -> None:
-        """Nothing."""
 
     def close(self) -> None:
         """Nothing."""
 
 
-def test_a_sink_that_fails_does_not_end_the_training(
+def test_a_logger_that_fails_does_not_end_the_training(
     tiny: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setitem(SINKS, "wandb", Broken)
+    monkeypatch.setitem(LOGGERS, "wandb", Broken)
     config = tiny("cyclegan", "train.log_to=[wandb, tensorboard]")
     engine.train(config)
     assert caplog.messages == ["wandb: no longer logged to (no route to host)"]
     assert in_tensorboard(Path(config.run))[0] == expected(config.run)
 
 
-def test_a_log_that_was_cut_back_is_read_anew(tmp_path: Path) -> None:
+def test_what_was_undone_is_logged_anew(tiny: Any) -> None:
     """As when a run goes back to an earlier checkpoint by itself."""
-    (tmp_path / "log.jsonl").write_text('{"step": 2, "lr": 1.0}\n{"step": 4, "lr": 2.0}\n')
-    with Feed(tmp_path, {"tensorboard": SINKS["tensorboard"]}, {}) as feed:
-        feed.follow()
-        (tmp_path / "new").write_text('{"step": 2, "lr": 1.0}\n{"step": 4, "lr": 3.0}\n{"step": 6, "lr": 4.0}\n')
-        (tmp_path / "new").replace(tmp_path / "log.jsonl")
-    assert in_tensorboard(tmp_path)[0] == {"lr": [(2, 1.0), (4, 3.0), (6, 4.0)]}
+    loggers = Loggers(RunDir(tiny("cyclegan").run), tiny("cyclegan"), ["tensorboard"])
+    loggers.open(Start(0))
+    for step, lr in ((2, 1.0), (4, 2.0)):
+        loggers.log(step, {"lr": lr})
+    loggers.open(Start(2, 4))
+    for step, lr in ((4, 3.0), (6, 4.0)):
+        loggers.log(step, {"lr": lr, "nothing": None})
+    loggers.close()
+    assert in_tensorboard(Path(tiny("cyclegan").run))[0] == {"lr": [(2, 1.0), (4, 3.0), (6, 4.0)]}
 
 
 @pytest.mark.parametrize(
-    ("sink", "package", "extra"),
+    ("name", "package", "extra"),
     [("tensorboard", "torch.utils.tensorboard", "log"), ("wandb", "wandb", "wandb"), ("mlflow", "mlflow", "mlflow")],
 )
 def test_a_missing_package_names_the_extra(
-    tiny: Any, monkeypatch: pytest.MonkeyPatch, sink: str, package: str, extra: str
+    tiny: Any, monkeypatch: pytest.MonkeyPatch, name: str, package: str, extra: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ValueError, match=rf'pip install "viceversa\[{extra}\]"'):
-        engine.train(tiny("cyclegan", f"train.log_to={sink}"))
+        engine.train(tiny("cyclegan", f"train.log_to={name}"))
 
 
 def test_names_are_checked() -> None:

@@ -1,4 +1,4 @@
-"""What a run tells: log.jsonl, events.jsonl, the progress on a terminal, and nothing anywhere else.
+"""What a run tells: log.jsonl, events.jsonl, the progress on a terminal, and the loggers that were asked for.
 
 `log.jsonl` follows from the configuration and the data alone, so a run that was interrupted and continued writes the
 same file as one that was not. What depends on the machine and the hour goes to `events.jsonl`.
@@ -17,12 +17,15 @@ from typing import Any
 import torch
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.text import Text
 from torch import Tensor
 
+from viceversa.config import Config
 from viceversa.engine.distributed import DistInfo
-from viceversa.engine.mishaps import Fault, blame
+from viceversa.engine.loggers import Loggers, Start
+from viceversa.engine.nan_guard import Fault, Rollback, blame
+from viceversa.engine.run_dir import RunDir
 from viceversa.files import replacing
 from viceversa.losses.adversarial import to_float32
 
@@ -31,6 +34,10 @@ class Meter:
     """Means of the losses since the last line of the log, without those that are not finite; part of the checkpoint."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew."""
         self.sums: dict[str, Tensor] = {}
         self.counts: dict[str, Tensor] = {}
 
@@ -56,30 +63,35 @@ class Meter:
         return {"sums": dict(self.sums), "counts": dict(self.counts)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from saved sums."""
-        self.sums, self.counts = dict(state["sums"]), dict(state["counts"])
+        """Go on from saved sums; raise ValueError if they are none."""
+        sums, counts = state["sums"], state["counts"]
+        if sums.keys() != counts.keys() or any(value.shape for value in (*sums.values(), *counts.values())):
+            raise ValueError("meter: no sums of losses")
+        self.sums, self.counts = dict(sums), dict(counts)
 
 
-class Report:
-    """Writes a run's facts and shows its progress; silent on all ranks but the first."""
+class RunLog:
+    """Writes down what happens in a run and shows its progress; silent on all ranks but the first."""
 
-    def __init__(self, run: Path, total: int, images_per_step: int, dist: DistInfo) -> None:
-        self.run, self.total, self.images_per_step, self.leads = run, total, images_per_step, dist.is_main
+    def __init__(self, run: RunDir, config: Config, total: int, images_per_step: int, dist: DistInfo) -> None:
+        self.run, self.total, self.images_per_step, self.is_main = run, total, images_per_step, dist.is_main
+        self.loggers = Loggers(run, config, names=config.train.log_to if dist.is_main else ())
         self.console = Console(quiet=not dist.is_main, highlight=False)
         self.bar = Progress(
             MofNCompleteColumn(),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[speed]}"),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
+            TimeRemainingColumn(),
             expand=True,
+            speed_estimate_period=600,
         )
-        self.task = self.bar.add_task("", total=total, speed="", left="")
+        self.task = self.bar.add_task("", total=total, speed="")
         self.values = Text(overflow="ellipsis", no_wrap=True)
         self.live = Live(Group(self.values, self.bar), console=self.console, refresh_per_second=4)
         self.clock, self.clock_step = time.monotonic(), 0
 
-    def __enter__(self) -> Report:
+    def __enter__(self) -> RunLog:
         if self.console.is_terminal:
             self.live.start()
         return self
@@ -88,16 +100,19 @@ class Report:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.live.stop()
+        self.loggers.close()
 
-    def begin(self, step: int, rollbacks: Sequence[dict[str, Any]] = ()) -> None:
+    def begin(self, step: int, rollbacks: Sequence[Rollback] = ()) -> None:
         """Start counting at `step`, forget what was logged beyond it, and see that the log tells of each rollback."""
         self.clock, self.clock_step = time.monotonic(), step
-        self.bar.update(self.task, completed=step)
-        if self.leads:
-            told = rewind(self.run / "log.jsonl", step)
-            for fact in rollbacks[told:]:
-                self._append("log.jsonl", {"step": step, "event": "went back", **fact})
-            rewind(self.run / "metrics.jsonl", step)
+        self.bar.reset(self.task, completed=step)
+        if self.is_main:
+            kept, logged = rewind(self.run.log, step)
+            told = sum(line.get("event") == "went back" for line in kept)
+            for rollback in rollbacks[told:]:
+                self._append(self.run.log, {"step": step, "event": "went back", **rollback})
+            rewind(self.run.metrics, step)
+            self.loggers.open(Start(step, logged))
 
     def say(self, text: str) -> None:
         """Print one line above the progress bar."""
@@ -116,70 +131,68 @@ class Report:
         """Show that `step` steps are done."""
         self.bar.update(self.task, completed=step)
 
-    def losses(
-        self, step: int, epoch: int, lr: float, losses: dict[str, float | None], left: float | None = None
-    ) -> None:
-        """Log the mean losses up to `step`; on a terminal show them in the bar, else as a plain line.
-
-        `left` are the seconds that the training will still take, if that is known.
-        """
+    def losses(self, step: int, epoch: int, lr: float, losses: dict[str, float | None]) -> None:
+        """Log the mean losses up to `step`; on a terminal show them in the bar, else as a plain line."""
         now = time.monotonic()
         speed = (step - self.clock_step) * self.images_per_step / max(now - self.clock, 1e-9)
         self.clock, self.clock_step = now, step
-        values = "  ".join(f"{name} {'-' if value is None else f'{value:.3f}'}" for name, value in losses.items())
-        self.values.plain = values
-        remaining = "" if left is None else f"{_clock(left)} left"
-        self.bar.update(self.task, completed=step, speed=f"{speed:.1f} images/s", left=remaining)
+        self.values.plain = "  ".join(f"{n} {'-' if value is None else f'{value:.3f}'}" for n, value in losses.items())
+        self.bar.update(self.task, completed=step, speed=f"{speed:.1f} images/s")
         if not self.console.is_terminal:
-            self.say(f"step {step}/{self.total}  {values}  {speed:.1f} images/s  {remaining}".rstrip())
-        self._append("log.jsonl", {"step": step, "epoch": epoch, "lr": lr, "losses": losses})
-        self._append("events.jsonl", {"event": "speed", "step": step, "images_per_second": round(speed, 3)})
-
-    def fault(self, fault: Fault) -> None:
-        """Log a step of which something was skipped, and say so."""
-        self.say(f"step {fault['step']}: {blame(fault)}; skipped")
-        self._append("log.jsonl", {"step": fault["step"], "event": "skipped", **fault})
+            left = self.bar.tasks[0].time_remaining
+            remaining = "" if left is None or step == self.total else f"{_clock(left)} left"
+            self.say(f"step {step}/{self.total}  {self.values.plain}  {speed:.1f} images/s  {remaining}".rstrip())
+        self._append(self.run.log, {"step": step, "epoch": epoch, "lr": lr, "losses": losses})
+        self._append(self.run.events, {"event": "speed", "step": step, "images_per_second": round(speed, 3)})
+        self.loggers.log(step, {"lr": lr, **{f"loss/{name}": value for name, value in losses.items()}})
 
     def scores(self, step: int, per_epoch: int, lines: Sequence[dict[str, Any]]) -> None:
         """Log what the translators scored: in metrics.jsonl with all conditions, in log.jsonl in short."""
         short: dict[str, dict[str, float | None]] = {}
         for line in lines:
-            self._append("metrics.jsonl", line)
+            self._append(self.run.metrics, line)
             short.setdefault(line["direction"], {})[line["metric"]] = line["value"]
-        self._append("log.jsonl", {"step": step, "epoch": (step - 1) // per_epoch, "metrics": short})
+        self._append(self.run.log, {"step": step, "epoch": (step - 1) // per_epoch, "metrics": short})
         for direction, values in short.items():
             found = "  ".join(f"{name} {'-' if value is None else f'{value:.4g}'}" for name, value in values.items())
             self.say(f"step {step}/{self.total}  {direction}  {found}")
+            self.loggers.log(step, {f"{direction}/{name}": value for name, value in values.items()})
+
+    def fault(self, fault: Fault) -> None:
+        """Log a step of which something was skipped, and say so."""
+        self.say(f"step {fault['step']}: {blame(fault)}; skipped")
+        self._append(self.run.log, {"step": fault["step"], "event": "skipped", **fault})
 
     def event(self, name: str, step: int, **facts: Any) -> None:
         """Note something that happened on this machine, with the time of day."""
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        self._append("events.jsonl", {"event": name, "step": step, "time": now, **facts})
+        self._append(self.run.events, {"event": name, "step": step, "time": now, **facts})
 
-    def _append(self, name: str, fact: dict[str, Any]) -> None:
-        if self.leads:
-            with (self.run / name).open("a", encoding="utf-8") as file:
+    def _append(self, path: Path, fact: dict[str, Any]) -> None:
+        if self.is_main:
+            with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(fact) + "\n")
 
 
-def rewind(path: Path, step: int) -> int:
+def rewind(path: Path, step: int) -> tuple[list[dict[str, Any]], int]:
     """Drop the lines of a log that lie beyond `step`, and a last line that was cut off by a crash.
 
-    Return how many rollbacks the rest tells of.
+    Return the lines that are left, and the newest step that there was, or -1.
     """
-    if not path.exists():
-        return 0
-    kept = [line for line in path.read_text("utf-8", "replace").splitlines() if _step(line) <= step]
-    with replacing(path) as temporary:
-        temporary.write_text("".join(line + "\n" for line in kept), "utf-8")
-    return sum(json.loads(line).get("event") == "went back" for line in kept)
+    lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
+    steps = [_step(line) for line in lines]
+    kept = [line for line, its in zip(lines, steps, strict=True) if its is not None and its <= step]
+    if len(kept) < len(lines):
+        with replacing(path) as temporary:
+            temporary.write_text("".join(line + "\n" for line in kept), "utf-8")
+    return [json.loads(line) for line in kept], max((its for its in steps if its is not None), default=-1)
 
 
-def _step(line: str) -> float:
+def _step(line: str) -> int | None:
     try:
-        return float(json.loads(line)["step"])
+        return int(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
-        return float("inf")
+        return None
 
 
 def _clock(seconds: float) -> str:

@@ -14,9 +14,7 @@ from trees import assert_equal_runs, final_state
 
 from viceversa import engine, files
 from viceversa.config import ConfigError, load_config
-from viceversa.engine import checkpoint
-from viceversa.engine.distributed import DistInfo
-from viceversa.engine.folder import locked
+from viceversa.engine.run_dir import RunDir, checkpoint_files
 
 CONSTANT = ["train.schedule=constant", "train.decay=0 steps"]
 
@@ -25,7 +23,7 @@ def test_two_processes_do_not_train_in_one_folder(tiny: Any, monkeypatch: pytest
     monkeypatch.setattr(files, "PATIENCE", 0)
     config = tiny("pix2pix")
     with (
-        locked(Path(config.run), DistInfo()),
+        RunDir(config.run).locked(),
         pytest.raises(ConfigError, match=r"another process is training in it \(process \d+ on "),
     ):
         engine.train(config)
@@ -39,11 +37,11 @@ def test_the_lock_of_a_killed_process_is_no_obstacle(tmp_path: Path, monkeypatch
         assert other.stdout
         other.stdout.readline()
         monkeypatch.setattr(files, "PATIENCE", 0)
-        with pytest.raises(ConfigError, match="another process"), locked(tmp_path, DistInfo()):
+        with pytest.raises(ConfigError, match="another process"), RunDir(tmp_path).locked():
             pass
         other.kill()
         other.wait()
-    with locked(tmp_path, DistInfo()):
+    with RunDir(tmp_path).locked():
         pass
 
 
@@ -153,7 +151,7 @@ def test_what_cannot_be_forked_is_refused(tiny: Any, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is of other networks"):
         engine.train(tiny("pix2pix", *CONSTANT, "generator.width=3", run="old"), tmp_path / "new")
     assert [path.name for path in (tmp_path / "new").rglob("*") if path.name != ".lock"] == ["checkpoints", "mine"]
-    for path in checkpoint.found(Path(config.run) / "checkpoints"):
+    for path in checkpoint_files(Path(config.run) / "checkpoints"):
         path.write_bytes(b"")
     with pytest.raises(ConfigError, match="no checkpoint to go on from"):
         engine.train(config, tmp_path / "newer")

@@ -1,0 +1,208 @@
+"""Where a run is shown besides its own folder: TensorBoard, Weights & Biases, MLflow. One more is a class and a line.
+
+Each takes project, account and server from its own environment variables. A continued run goes on in the same place;
+what a logger has of steps that are done again is not logged twice.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from viceversa.config import Config, flat, to_tree
+from viceversa.engine.run_dir import RunDir
+from viceversa.files import replacing
+from viceversa.metrics.base import MissingExtra
+
+log = logging.getLogger("viceversa")
+
+
+class Start(NamedTuple):
+    """Where a training begins, or begins again: after `step` steps; steps up to `logged` were logged before."""
+
+    step: int
+    logged: int = -1
+
+
+class Logger(Protocol):
+    """Shows values and images by step.
+
+    It is made with the run, the configuration, where the training stands, and the identifier that it gave itself when
+    the run began ("" then).
+    """
+
+    id: str
+
+    def __init__(self, run: RunDir, config: Mapping[str, Any], start: Start, id: str) -> None: ...
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Show values by name: `loss/gan_G`, `lr`, `AtoB/kid[inception]`."""
+
+    def image(self, step: int, path: Path) -> None:
+        """Show a contact sheet of the samples, a PNG file."""
+
+    def close(self) -> None:
+        """Write what waits, and leave."""
+
+
+class TensorBoard:
+    """Event files in RUN/tensorboard. TensorBoard drops the steps that are done again: `purge_step`."""
+
+    def __init__(self, run: RunDir, config: Mapping[str, Any], start: Start, id: str) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ModuleNotFoundError:
+            raise MissingExtra("tensorboard", "log") from None
+        self.id = id
+        self.writer = SummaryWriter(str(run.path / "tensorboard"), purge_step=start.step + 1 if start.step else None)
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Add a point to each curve."""
+        for name, value in values.items():
+            self.writer.add_scalar(name, value, step)
+
+    def image(self, step: int, path: Path) -> None:
+        """Add the sheet."""
+        import numpy as np
+        from PIL import Image
+
+        with Image.open(path) as image:
+            self.writer.add_image("samples", np.array(image.convert("RGB")), step, dataformats="HWC")
+        self.writer.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self.writer.close()
+
+
+class WandB:
+    """WANDB_PROJECT and WANDB_MODE say where. W&B keeps what it was told; only what is new is added."""
+
+    def __init__(self, run: RunDir, config: Mapping[str, Any], start: Start, id: str) -> None:
+        try:
+            import wandb
+        except ModuleNotFoundError:
+            raise MissingExtra("wandb", "wandb") from None
+        self.id, self.start, self.to_image = id or secrets.token_hex(4), start, wandb.Image
+        self.session = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", "viceversa"),
+            id=self.id,
+            name=run.path.name,
+            resume="allow",
+            dir=str(run),
+            config=dict(config),
+            settings=wandb.Settings(console="off"),  # the terminal is the progress bar's
+        )
+
+    def log(self, step: int, values: Mapping[str, Any]) -> None:
+        """Log the values of a step."""
+        if step > self.start.logged:
+            self.session.log(dict(values), step=step)
+
+    def image(self, step: int, path: Path) -> None:
+        """Log the sheet."""
+        self.log(step, {"samples": self.to_image(str(path))})
+
+    def close(self) -> None:
+        """Finish uploading; the run stays open for a continuation."""
+        self.session.finish()
+
+
+class MLflow:
+    """MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME say where. MLflow keeps what it was told, too."""
+
+    def __init__(self, run: RunDir, config: Mapping[str, Any], start: Start, id: str) -> None:
+        try:
+            from mlflow import MlflowClient
+            from mlflow.entities import Metric
+        except ModuleNotFoundError:
+            raise MissingExtra("mlflow", "mlflow") from None
+        self.metric, self.client, self.start = Metric, MlflowClient(), start
+        self.id = id or self._begin(run.path.name, config)
+
+    def _begin(self, name: str, config: Mapping[str, Any]) -> str:
+        experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", "viceversa")
+        known = self.client.get_experiment_by_name(experiment)
+        number = known.experiment_id if known else self.client.create_experiment(experiment)
+        created: str = self.client.create_run(number, run_name=name).info.run_id
+        for key, value in config.items():
+            self.client.log_param(created, key, str(value)[:500])
+        return created
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        """Log the values of a step; brackets, which MLflow does not take, become a colon."""
+        if step > self.start.logged:
+            now, names = int(time.time() * 1000), {name: re.sub(r"\[(.*)\]", r":\1", name) for name in values}
+            self.client.log_batch(self.id, [self.metric(names[n], value, now, step) for n, value in values.items()])
+
+    def image(self, step: int, path: Path) -> None:
+        """Keep the sheet among the run's artefacts."""
+        from PIL import Image
+
+        with Image.open(path) as image:
+            self.client.log_image(self.id, image.convert("RGB"), f"samples/step-{step:08d}.png")
+
+    def close(self) -> None:
+        """Say that nobody works on the run now."""
+        self.client.set_terminated(self.id)
+
+
+LOGGERS: dict[str, type[Logger]] = {"tensorboard": TensorBoard, "wandb": WandB, "mlflow": MLflow}
+
+
+class Loggers:
+    """The loggers of a run. One that fails (a server that is down) is dropped with a warning: the training goes on."""
+
+    def __init__(self, run: RunDir, config: Config, names: Sequence[str]) -> None:
+        self.run, self.names, self.config = run, names, flat(to_tree(config))
+        self.open_ones: dict[str, Logger] = {}
+
+    def open(self, start: Start) -> None:
+        """Begin, or begin again. Raises ValueError if a package is missing."""
+        self.close()
+        if not self.names:
+            return
+        ids = json.loads(self.run.loggers.read_text("utf-8")) if self.run.loggers.exists() else {}
+        for name in self.names:
+            try:
+                self.open_ones[name] = LOGGERS[name](self.run, self.config, start, ids.get(name, ""))
+            except MissingExtra:
+                raise
+            except Exception as error:
+                _warn(name, error)
+        with replacing(self.run.loggers) as temporary:
+            ids |= {name: logger.id for name, logger in self.open_ones.items()}
+            temporary.write_text(json.dumps(ids) + "\n", "utf-8")
+
+    def log(self, step: int, values: Mapping[str, float | None]) -> None:
+        """Show the values that there are."""
+        finite = {name: value for name, value in values.items() if value is not None}
+        self._each(lambda logger: logger.log(step, finite))
+
+    def image(self, step: int, path: Path) -> None:
+        """Show a contact sheet of the samples."""
+        self._each(lambda logger: logger.image(step, path))
+
+    def close(self) -> None:
+        """Close all."""
+        self._each(lambda logger: logger.close())
+        self.open_ones = {}
+
+    def _each(self, action: Callable[[Logger], None]) -> None:
+        for name, logger in list(self.open_ones.items()):
+            try:
+                action(logger)
+            except Exception as error:
+                _warn(name, error)
+                del self.open_ones[name]
+
+
+def _warn(name: str, error: Exception) -> None:
+    log.warning("%s: no longer logged to (%s)", name, " ".join(str(error).split()) or type(error).__name__)

@@ -1,0 +1,235 @@
+"""What is not a finite number never reaches the weights, and a run that cannot go on goes back to a checkpoint.
+
+One NaN among the gradients would spoil every weight for good. So every update is judged on the device, by its loss and
+the norm of its gradients, after they were averaged over the processes: all judge the same numbers, so all agree. An
+update that is not finite is skipped, on a GPU by the optimiser's own kernel (`found_inf` of fused Adam), without the
+processor waiting for the device; the verdicts are read one step later, when they are there anyway.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+from typing_extensions import TypedDict  # pydantic asks for it before Python 3.12
+
+from viceversa.config import TrainConfig
+from viceversa.engine import distributed
+from viceversa.engine.distributed import DistInfo
+from viceversa.methods.pool import ImagePool
+
+Names = Callable[[int], dict[str, list[str]]]
+"""From a step, counted from 0, to the names of this process's images, by domain."""
+
+
+class Fault(TypedDict):
+    """A skipped step: its number, the groups not updated, what was not finite, and the images by domain."""
+
+    step: int
+    updates: list[str]
+    wrong: list[str]
+    pictures: dict[str, list[str]]
+
+
+class Rollback(TypedDict):
+    """A return from step `after` to the checkpoint of step `to`, because of the skipped steps."""
+
+    to: int
+    after: int
+    skipped: list[Fault]
+
+
+class GuardState(TypedDict):
+    """Part of the checkpoint: the steps skipped just now, one after the other, and all rollbacks."""
+
+    row: list[Fault]
+    rollbacks: list[Rollback]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came to light about the step after which `step` were done."""
+
+    step: int
+    stop: bool
+    """A process, any of them, was asked to stop."""
+    updates: list[str]
+    """Groups whose update was skipped, on all processes."""
+    losses: list[str]
+    """Losses of this process that were not finite."""
+
+
+class UpdateGuard:
+    """Judges every update of a step, and undoes what the forward passes of skipped ones left in the buffers.
+
+    `lazy` reads verdicts a step late, so that a GPU never waits; else, as on the CPU, they are known at once.
+    """
+
+    def __init__(self, method: nn.Module, device: torch.device, *, lazy: bool | None = None) -> None:
+        self.device = device
+        self.lazy = device.type == "cuda" if lazy is None else lazy
+        pools = {id(m.images) for m in method.modules() if isinstance(m, ImagePool)}  # they keep finite images only
+        self._buffers = [b for b in method.buffers() if id(b) not in pools]
+        self._before = [torch.empty_like(b) for b in self._buffers]
+        self._none = torch.zeros((), dtype=torch.bool, device=device)
+        self._pending: deque[_Pending] = deque()
+        self.begin()
+
+    def begin(self) -> None:
+        """Before a step: remember what its forward passes will change, such as batch norm's statistics."""
+        for before, buffer in zip(self._before, self._buffers, strict=True):
+            before.copy_(buffer)
+        self._faults: dict[str, Tensor] = {}
+        self._stop = self._none
+
+    def judge(self, group: str, loss: Tensor, gradients: list[Tensor], scale: Tensor, asked: Tensor) -> Tensor:
+        """Return, on the device, whether loss and gradients are finite: if not, the update must not be carried out.
+
+        Gradients that overflow only because they are scaled up (fp16, `scale` above 1) are the scaler's to handle.
+        `asked` is above 0 if any process was asked to stop.
+        """
+        finite_loss, finite = loss.isfinite(), get_total_norm(gradients).isfinite()
+        fault = ~(finite_loss & (finite | (scale > 1)))
+        self._faults[group] = fault | self._faults.get(group, fault)
+        self._stop = asked > 0
+        return finite_loss & finite
+
+    def carry_out(self, optimizer: torch.optim.Optimizer, finite: Tensor) -> None:
+        """Take the optimiser's step if loss and gradients are finite."""
+        if self.lazy and optimizer.defaults.get("fused"):
+            optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
+            optimizer.step()
+            del optimizer.found_inf  # type: ignore[attr-defined]
+        elif finite:  # here a GPU would be waited for
+            optimizer.step()
+
+    def end(self, step: int, losses: dict[str, Tensor]) -> None:
+        """After step number `step` (counted from 1): restore buffers if an update was skipped; send the verdict."""
+        faults = list(self._faults.values())
+        fault = torch.stack([self._none, *faults]).any()
+        if self.lazy or fault:
+            for before, buffer in zip(self._before, self._buffers, strict=True):
+                buffer.copy_(torch.where(fault, before, buffer))
+        wrong = [~loss.isfinite().all() for loss in losses.values()]
+        vector = torch.stack([self._stop, *faults, *wrong]).to("cpu", non_blocking=self.lazy)
+        event = None
+        if self.lazy and self.device.type == "cuda":
+            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            event.record()
+        self._pending.append(_Pending(step, list(self._faults), list(losses), vector, event))
+
+    def read(self, *, wait: bool) -> list[Verdict]:
+        """Return the verdicts that are there; `wait` for those of all steps."""
+        late = 1 if self.lazy and not wait else 0
+        return [self._pending.popleft().verdict() for _ in range(len(self._pending) - late)]
+
+    def forget(self) -> None:
+        """Drop the verdicts that were not read: their steps are undone."""
+        self._pending.clear()
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """A verdict on its way from the device."""
+
+    step: int
+    groups: list[str]
+    losses: list[str]
+    vector: Tensor
+    event: torch.cuda.Event | None
+
+    def verdict(self) -> Verdict:
+        if self.event is not None:
+            self.event.synchronize()
+        stop, *flags = self.vector.tolist()
+        wrong = [name for name, flag in zip([*self.groups, *self.losses], flags, strict=True) if flag]
+        skipped = sum(flags[: len(self.groups)])
+        return Verdict(self.step, stop, wrong[:skipped], wrong[skipped:])
+
+
+class NanGuard:
+    """Follows what was skipped, and decides when a run has to go back.
+
+    After `train.max_skips` skipped steps in a row the run returns to a checkpoint and goes on with another seed of the
+    data, from the second time on also with half the learning rate; `train.max_rollbacks` times in all.
+    """
+
+    def __init__(self, updates: UpdateGuard, train: TrainConfig, dist: DistInfo, tell: Callable[[Fault], None]) -> None:
+        self.updates, self.train, self.dist, self.tell = updates, train, dist, tell
+        self.stop = False
+        """Whether a process, any of them, was asked to stop."""
+        self.row: list[Fault] = []
+        self.rollbacks: list[Rollback] = []
+
+    def after_step(self, names: Names, *, wait: bool) -> bool:
+        """Note what was skipped, and return whether the run may go on; else it has to go back.
+
+        `wait` for the verdicts of all steps, else that of the last may still be on its way.
+        """
+        for verdict in self.updates.read(wait=wait):
+            self.stop = self.stop or verdict.stop
+            if not verdict.updates:
+                self.row = []
+                continue
+            fault = self._fault(verdict, names(verdict.step - 1))
+            self.row.append(fault)
+            self.tell(fault)
+            if len(self.row) == self.train.max_skips:
+                return False  # what came after will be undone
+        return True
+
+    def before_saving(self, finite: bool, step: int, device: torch.device) -> bool:
+        """Return whether what all processes would save is finite; else the run has to go back."""
+        if distributed.any_rank(not finite, self.dist, device):
+            self.row.append({"step": step, "updates": [], "wrong": ["a weight"], "pictures": {}})
+            return False
+        return True
+
+    def choose(self, steps: list[int]) -> list[int]:
+        """Return which of the checkpoints, newest first, to go back to: one further, if the newest led here before."""
+        stuck = self.rollbacks and [self.rollbacks[-1]["to"]] == steps[:1]
+        return (steps[1:] if stuck else []) or steps
+
+    def gone_back(self, to: int, row: list[Fault], earlier: list[Rollback]) -> None:
+        """Note that the run went back because of the faults of `row`, after `earlier` times."""
+        self.row, self.rollbacks = [], [*earlier, {"to": to, "after": row[-1]["step"], "skipped": row}]
+
+    def state_dict(self) -> GuardState:
+        """Return what the next decision depends on, as plain values."""
+        return {"row": self.row, "rollbacks": self.rollbacks}
+
+    def load_state_dict(self, state: GuardState) -> None:
+        """Go on from saved values."""
+        self.row, self.rollbacks = list(state["row"]), list(state["rollbacks"])
+        self.updates.forget()
+
+    def advice(self, run: Any) -> str:
+        """Say why the run gives up, and what may help."""
+        times = len(self.rollbacks)
+        tried = f"; going back to a checkpoint {times} times did not help" if times else ""
+        last = self.row[-1]
+        return (
+            f"step {last['step']}: {blame(last)}, {len(self.row)} steps in a row{tried}. {run} keeps its last good "
+            "checkpoint. Look for flat or broken pictures; or go on with other values in a new run: "
+            f"viceversa train {run} train.lr=5e-5 train.precision=fp32 --fork NEW_RUN"
+        )
+
+    def _fault(self, verdict: Verdict, names: dict[str, list[str]]) -> Fault:
+        """Return what a verdict means. Images are those of the processes whose losses were not finite, or of all."""
+        told = distributed.all_gather((verdict.losses, names), self.dist)
+        guilty = [one for one in told if one[0]] or told
+        losses = dict.fromkeys(name for wrong, _ in guilty for name in wrong)
+        pictures = {domain: [name for _, names in guilty for name in names[domain]] for domain in names}
+        return {"step": verdict.step, "updates": verdict.updates, "wrong": list(losses), "pictures": pictures}
+
+
+def blame(fault: Fault) -> str:
+    """Say in words what was not finite, and with which images."""
+    what = ", ".join(fault["wrong"]) or f"the gradient of {', '.join(fault['updates'])}"
+    pictures = " and ".join(", ".join(names) for names in fault["pictures"].values())
+    return f"{what} is not a finite number" + (f" (pictures: {pictures})" if pictures else "")
