@@ -14,17 +14,17 @@ from viceversa.config import (
     Config,
     ConfigError,
     DataConfig,
-    Duration,
     default_run,
     load_config,
     load_words,
     may_change,
-    parse_yaml,
     presets,
     to_tree,
     to_yaml,
     validate,
 )
+from viceversa.config.load import parse_yaml
+from viceversa.config.schema import Duration
 
 
 def fails(*overrides: str, source: str | None = None) -> str:

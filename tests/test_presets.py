@@ -6,12 +6,12 @@ from viceversa import methods
 from viceversa.config import (
     copy_preset,
     load_config,
-    parse_yaml,
     preset_text,
     preset_titles,
     presets,
     to_tree,
 )
+from viceversa.config.load import parse_yaml
 
 
 @pytest.mark.parametrize("name", presets())

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from viceversa import methods, registry
-from viceversa.config import ConfigError, load_config, parse_yaml, to_yaml, validate
+from viceversa.config import ConfigError, load_config, to_yaml, validate
+from viceversa.config.load import parse_yaml
 from viceversa.methods.cyclegan import CycleGAN
 from viceversa.nets import GENERATORS
 

@@ -61,7 +61,7 @@ class _Output(io.FileIO):
 
     def write(self, data: Any) -> int:
         try:
-            return super().write(data) or 0
+            return super().write(data)
         except OSError as error:
             self.lost = error
             nowhere = os.open(os.devnull, os.O_WRONLY)

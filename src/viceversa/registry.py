@@ -14,7 +14,9 @@ from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import pydantic
 
-from viceversa.config import ConfigError, explain, frozen, import_class, suggest
+from viceversa.config.check import explain, suggest
+from viceversa.config.load import import_class
+from viceversa.config.schema import ConfigError, frozen
 
 T = TypeVar("T")
 Table: TypeAlias = Mapping[str, type[T]]

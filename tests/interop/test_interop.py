@@ -17,7 +17,8 @@ from torch.nn.utils import parametrizations
 
 import viceversa
 from viceversa import methods
-from viceversa.config import Config, ConfigError, InitConfig, load_config
+from viceversa.config import Config, ConfigError, load_config
+from viceversa.config.schema import InitConfig
 from viceversa.engine.learner import Learner
 from viceversa.info import describe
 from viceversa.interop import convert_original, import_generator, read_original

@@ -3,23 +3,10 @@
 Values come, later ones winning, from the defaults in `schema`, a preset, a YAML 1.2 file, and `key=value` overrides.
 """
 
-from viceversa.config.check import explain, suggest, validate
-from viceversa.config.dump import flat, meanings, to_tree, to_yaml
-from viceversa.config.load import (
-    copy_preset,
-    default_run,
-    import_class,
-    load_config,
-    load_words,
-    merge,
-    parse_override,
-    parse_yaml,
-    preset_text,
-    preset_titles,
-    presets,
-)
-from viceversa.config.schema import (
-    CLOSED,
+from .check import explain, validate
+from .dump import flat, meanings, to_tree, to_yaml
+from .load import copy_preset, default_run, load_config, load_words, parse_override, preset_text, preset_titles, presets
+from .schema import (
     COMPONENTS,
     AugmentConfig,
     Config,
@@ -28,42 +15,10 @@ from viceversa.config.schema import (
     Direction,
     Duration,
     Inference,
-    InitConfig,
     TrainConfig,
-    frozen,
     may_change,
 )
 
-__all__ = [
-    "CLOSED",
-    "COMPONENTS",
-    "AugmentConfig",
-    "Config",
-    "ConfigError",
-    "DataConfig",
-    "Direction",
-    "Duration",
-    "Inference",
-    "InitConfig",
-    "TrainConfig",
-    "copy_preset",
-    "default_run",
-    "explain",
-    "flat",
-    "frozen",
-    "import_class",
-    "load_config",
-    "load_words",
-    "may_change",
-    "meanings",
-    "merge",
-    "parse_override",
-    "parse_yaml",
-    "preset_text",
-    "preset_titles",
-    "presets",
-    "suggest",
-    "to_tree",
-    "to_yaml",
-    "validate",
-]
+__all__ = ["COMPONENTS", "AugmentConfig", "Config", "ConfigError", "DataConfig", "Direction", "Duration", "Inference"]
+__all__ += ["TrainConfig", "copy_preset", "default_run", "explain", "flat", "load_config", "load_words", "may_change"]
+__all__ += ["meanings", "parse_override", "preset_text", "preset_titles", "presets", "to_tree", "to_yaml", "validate"]
