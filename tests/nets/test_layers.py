@@ -10,16 +10,7 @@ from torch import Tensor, nn
 
 from viceversa.nets import PatchGAN, UNetGenerator
 from viceversa.nets.blocks import Upsample, make_upsample
-from viceversa.nets.layers import (
-    BatchNorm,
-    BlurDown,
-    BlurUp,
-    InstanceNorm,
-    Scheme,
-    init_weights,
-    make_norm,
-    set_inference,
-)
+from viceversa.nets.layers import BatchNorm, BlurDown, BlurUp, InstanceNorm, Scheme, init_weights, set_inference
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 NAMES = ["contiguous", "channels_last"]
@@ -55,8 +46,7 @@ def by_definition(x: Tensor, weight: Tensor | float = 1.0, bias: Tensor | float 
 def test_instance_norm_has_the_right_gradient(
     affine: bool, layout: torch.memory_format, incoming: str, batch: int, dtype: torch.dtype
 ) -> None:
-    norm = InstanceNorm(5, affine=affine).to(torch.float64)
-    weight, bias = noise(5, seed=3), noise(5, seed=4)
+    norm, weight, bias = InstanceNorm(5, affine=affine).double(), noise(5, seed=3), noise(5, seed=4)
     if affine:
         norm.load_state_dict({"weight": weight, "bias": bias})
     values, gradient = noise(batch, 5, 6, 8).to(dtype), noise(batch, 5, 6, 8, seed=1).to(dtype)
@@ -85,13 +75,9 @@ def test_batch_norm_of_one_image_has_the_right_gradient_for_rows() -> None:
     torch.testing.assert_close(y.grad, x.grad)
 
 
-def test_instance_norm_is_the_same_in_training_and_evaluation() -> None:
+def test_instance_norm_is_the_same_in_training_and_evaluation_and_exports_as_itself() -> None:
     x = noise(2, 3, 4, 4).float()
     assert torch.equal(InstanceNorm(3).train()(x), InstanceNorm(3).eval()(x))
-
-
-def test_instance_norm_exports_as_itself() -> None:
-    x = noise(2, 3, 4, 4).float()
     program = torch.export.export(InstanceNorm(3), (x,))
     assert "instance_norm" in str(program.graph)
     torch.testing.assert_close(program.module()(x), InstanceNorm(3)(x))
@@ -125,15 +111,6 @@ def test_original_inference_is_training_mode_on_one_image() -> None:
     torch.testing.assert_close(net.train()(x), found)
     set_inference(net, "image")
     assert torch.equal(net(x), net(x))
-
-
-def test_unknown_kinds_are_refused() -> None:
-    with pytest.raises(ValueError, match="use one of instance"):
-        make_norm("layer", 3)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="use one of running"):
-        set_inference(nn.Identity(), "test")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="use one of normal"):
-        init_weights(nn.Identity(), "uniform", 0.02)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("scheme", get_args(Scheme))
@@ -175,29 +152,6 @@ def test_blur_up_is_bilinear_interpolation() -> None:
     x = noise(2, 3, 5, 4)
     wanted = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
     torch.testing.assert_close(BlurUp(3).double()(x), wanted)
-
-
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("layout", LAYOUTS, ids=NAMES)
-@pytest.mark.parametrize("kind", [BlurDown, BlurUp])
-def test_blurring_has_the_right_gradient_in_every_form(
-    kind: type[BlurDown | BlurUp], layout: torch.memory_format, dtype: torch.dtype
-) -> None:
-    mode, grow = ("reflect", {"stride": 2}) if kind is BlurDown else ("replicate", {"stride": 2, "padding": 3})
-    convolve = torch.conv2d if kind is BlurDown else torch.nn.functional.conv_transpose2d
-    values, blur = noise(2, 5, 6, 8).to(dtype), kind(5)
-    x = values.double().clone().requires_grad_()
-    wanted = convolve(torch.nn.functional.pad(x, [1, 1, 1, 1], mode=mode), blur.filter.double(), groups=5, **grow)
-    wanted.square().sum().backward()
-    y = values.to(torch.promote_types(dtype, torch.float32)).contiguous(memory_format=layout).requires_grad_()
-    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-        found = blur.to(y.dtype)(y)
-    assert found.dtype == dtype
-    assert dtype == torch.float64 or found.is_contiguous(memory_format=layout)
-    found.double().square().sum().backward()
-    limit = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 0.01}[dtype]
-    assert (found.double() - wanted).norm() < limit * wanted.norm()
-    assert (y.grad.double() - x.grad).norm() < limit * x.grad.norm()
 
 
 @pytest.mark.parametrize("kind", get_args(Upsample))
