@@ -114,9 +114,7 @@ finally:
     [
         ["AtoB.safetensors", "missing.jpg", "out"],
         ["AtoB.safetensors", "photos/notes.txt", "out"],
-        ["AtoB.safetensors", "photos", "photos/a.png"],
         ["AtoB.safetensors", "photos", "out", "--seed", "3"],
-        ["AtoB.safetensors", "photos", "out", "--calibrate", "photos"],
         ["missing.safetensors", "photos", "out"],
         ["photos", "photos", "out"],
     ],

@@ -75,18 +75,6 @@ def test_weights_of_the_first_edition_give_the_same_image(tmp_path: Path) -> Non
     assert (read_image(tmp_path / "out.png").pixels == read_image(GOLDEN / "out.png").pixels).all()
 
 
-def test_what_a_shell_made_of_a_glob_is_translated(weights: Path, photos: Path) -> None:
-    files = [str(photos / "2.jpg"), str(photos / "a.png")]
-    result = translate_images(weights, files, photos.parent / "out")
-    assert [path.name for path in result.written] == ["2.jpg", "a.png"]
-    for wrong, message in (
-        (files, "is the name of one image"),
-        ([files[1], str(photos / "deep/a.png")], "for several"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            translate_images(weights, wrong, photos.parent / ("one.png" if wrong is files else "other"))
-
-
 def test_outputs_are_kept_unless_told_otherwise(weights: Path, photos: Path) -> None:
     mine = photos.parent / "out" / "a.png"
     mine.parent.mkdir()
@@ -230,19 +218,6 @@ def test_an_image_becomes_the_same_whatever_is_beside_it(weights: Path, dozen: P
         assert np.mean(difference != 0) < 1e-3
 
 
-def test_batches_keep_within_their_pixels(weights: Path, dozen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    batched = Translator.translate_batch
-    monkeypatch.setattr(
-        Translator, "translate_batch", lambda self, batch: seen.append(len(batch)) or batched(self, batch)
-    )
-    for batch, pixels, largest in ((5, 2**14, 5), (None, 3 * 32 * 32, 3), (None, 100, 1)):
-        monkeypatch.setitem(stages.BATCH_PIXELS, "cpu", pixels)
-        go(weights, dozen, f"{pixels}", batch=batch)
-        assert max(seen) == largest
-        seen.clear()
-
-
 def test_a_full_disk_leaves_nothing_half(weights: Path, dozen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, *rest: object) -> None:
         if path.stem >= "06":
@@ -256,21 +231,6 @@ def test_a_full_disk_leaves_nothing_half(weights: Path, dozen: Path, monkeypatch
     monkeypatch.undo()
     again = go(weights, dozen)
     assert (len(again.skipped), len(again.written)) == (5, 6)
-
-
-def test_interrupted_what_was_computed_is_written(weights: Path, dozen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    batched, seen = Translator.translate_batch, list[object]()
-
-    def interrupted(self: Translator, batch: list) -> list:
-        seen.append(batch)
-        if len(seen) == 5:
-            raise KeyboardInterrupt
-        return batched(self, batch)
-
-    monkeypatch.setattr(Translator, "translate_batch", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        go(weights, dozen, batch=1)
-    assert names(dozen.parent / "out") == ["00.png", "01.png", "02.png", "04.png"]
 
 
 def test_processes_share_the_images(weights: Path, dozen: Path, monkeypatch: pytest.MonkeyPatch) -> None:

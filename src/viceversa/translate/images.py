@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,10 @@ from viceversa.fast_cpu import fixed_weights
 from viceversa.paths import list_images
 from viceversa.translate import Track, TranslateOptions, TranslateResult
 from viceversa.translate.files import refuse
-from viceversa.translate.pipeline import Pipeline
+from viceversa.translate.pipeline import pipeline
 from viceversa.translator import PreparedImage, Translator
 
+Job: TypeAlias = tuple[Path, Path]  # from, to
 Images: TypeAlias = Sequence[ImageData]
 BATCH_PIXELS = {"cpu": 2**14, "cuda": 2**20, "mps": 2**20}
 """Of all images of a batch together, unless the user says how many: a CPU is busy with one of 128 px."""
@@ -32,9 +33,7 @@ EXACT = 45.0
 CALIBRATION_IMAGES = 16
 
 
-def translate_all(
-    model: Path, pairs: Sequence[tuple[Path, Path]], options: TranslateOptions, track: Track
-) -> TranslateResult:
+def translate_all(model: Path, pairs: Sequence[Job], options: TranslateOptions, track: Track) -> TranslateResult:
     """Translate this process's share of (input, output) pairs."""
     dist = DistInfo.from_env()
     device = pick_device(options.device, dist.local_rank)
@@ -45,7 +44,7 @@ def translate_all(
         deep = (".tif", ".tiff", ".npy")
         pairs = [(file, out if out.suffix.lower() in deep else out.with_suffix(".tiff")) for file, out in pairs]
     result = TranslateResult(translator.card.direction)
-    todo = list[tuple[Path, Path]]()
+    todo = list[Job]()
     for file, output in pairs[dist.rank :: dist.world_size]:
         if not options.overwrite and all(path.exists() for path in options.outputs(output)):
             result.skipped.append(output)
@@ -53,7 +52,7 @@ def translate_all(
             todo.append((file, output))
     if todo:
         translator, result.backend = choose_backend(translator, options, [file for file, _ in pairs])
-        with fixed_weights(), closing(_pipeline(translator, options)(todo)) as done:
+        with fixed_weights(), closing(_translated(todo, translator, options)) as done:
             found = dict(track(done, len(todo)))
         for number, (file, output) in enumerate(todo):  # in their order, not in that of being done
             files = found[number]
@@ -65,10 +64,12 @@ def translate_all(
     return result
 
 
-def _pipeline(translator: Translator, options: TranslateOptions) -> Pipeline[tuple[Path, Path], PreparedImage, Images]:
-    """Return the three steps, to be done at the same time."""
+def _translated(
+    jobs: Sequence[Job], translator: Translator, options: TranslateOptions
+) -> Generator[tuple[int, int | ImageError], None, None]:
+    """Yield the number of each job that is done, with its number of files or what is wrong with the image."""
 
-    def read(job: tuple[Path, Path]) -> PreparedImage:
+    def read(job: Job) -> PreparedImage:
         return translator.prepare(resize_short_side(read_image(job[0]), options.size))
 
     def batch_size(image: PreparedImage) -> int:
@@ -77,7 +78,8 @@ def _pipeline(translator: Translator, options: TranslateOptions) -> Pipeline[tup
 
     end = read_image(options.interpolate) if options.interpolate else None
     alone = draws_random_numbers(translator.net) or not options.one_output
-    return Pipeline(
+    return pipeline(
+        jobs,
         read,
         partial(_compute, translator, options, end),
         partial(_write, options),
@@ -106,7 +108,7 @@ def _compute(
         return [error]
 
 
-def _write(options: TranslateOptions, job: tuple[Path, Path], results: Images) -> int:
+def _write(options: TranslateOptions, job: Job, results: Images) -> int:
     """Write what does not exist, or all with `overwrite`, and return how many files that were."""
     todo = [
         (path, result)
@@ -149,10 +151,11 @@ def choose_backend(translator: Translator, options: TranslateOptions, files: Seq
         name = "bf16" if bf16 else "eager"
     if name == "eager":
         return translator, "" if options.backend == "eager" else "backend eager: bf16 is not faster here"
-    examples = list_images(options.calibrate) if options.calibrate else files
-    calibration = _calibration_images(examples, options.size, translator.card.size) if name == "int8" else []
+    examples = list_images(options.calibrate) if options.calibrate else list(files)
+    spread = examples[:: max(1, len(examples) // CALIBRATION_IMAGES)] if name == "int8" else []
+    calibration = [_middle(image, translator.card.size) for image in _first_images(spread, CALIBRATION_IMAGES, options)]
     other = translator.with_backend(name, calibration)
-    shown = _first_images(files, 2, options.size)
+    shown = _first_images(files, 2, options)
     inputs = [translator.prepare(image).x.to(translator.device) for image in shown]
     decibels = psnr(other.backend, translator.backend, inputs)
     if math.isnan(decibels) or (options.backend == "auto" and decibels < EXACT):
@@ -161,23 +164,17 @@ def choose_backend(translator: Translator, options: TranslateOptions, files: Seq
     return other, f"backend {name}: {decibels:.1f} dB to eager on the first {len(inputs)} images"
 
 
-def _first_images(files: Sequence[Path], count: int, size: int | None) -> list[ImageData]:
+def _first_images(files: Sequence[Path], count: int, options: TranslateOptions) -> list[ImageData]:
     """Return the first images that can be read."""
     found: list[ImageData] = []
     for file in files:
         if len(found) == count:
             break
         try:
-            found.append(resize_short_side(read_image(file), size))
+            found.append(resize_short_side(read_image(file), options.size))
         except ImageError:
             continue
     return found
-
-
-def _calibration_images(files: Sequence[Path], size: int | None, largest: int) -> list[ImageData]:
-    """Return images spread over the files; of those larger than crops in training, the middle."""
-    spread = files[:: max(1, len(files) // CALIBRATION_IMAGES)]
-    return [_middle(image, largest) for image in _first_images(spread, CALIBRATION_IMAGES, size)]
 
 
 def _middle(image: ImageData, largest: int) -> ImageData:
