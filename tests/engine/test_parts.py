@@ -67,14 +67,16 @@ def test_a_memory_that_lacks_a_part_is_told() -> None:
     assert not remembers_what_it_must(optimizer)
 
 
-def test_a_plateau_lowers_the_rate_when_losses_stop_falling() -> None:
+@pytest.mark.parametrize("losses", [[1.0] * 30, [4.0, 2.0, 1.0, *[0.995] * 20, 0.5, *[0.496] * 9]])
+def test_a_plateau_lowers_the_rate_when_torchs_does(losses: list[float]) -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.2, threshold=0.01, patience=5)
     plateau = Plateau(train_config(schedule="plateau", length="100 steps", decay="10 steps"), 1)  # windows of 2 steps
-    for loss in (4.0, 2.0, 1.0, 0.5):
-        plateau.watch(loss), plateau.watch(loss)
-    for step in range(10):
-        assert plateau.factor == 1
-        plateau.watch(0.496 if step % 2 else 0.498)  # not 1 % better
-    assert plateau.factor == pytest.approx(0.2)
+    for loss in losses:
+        theirs.step(loss)
+        plateau.watch(loss * 0.5), plateau.watch(loss * 1.5)
+        assert plateau.factor == pytest.approx(optimizer.param_groups[0]["lr"])
+    assert plateau.factor < 0.1
     other = Plateau(train_config(schedule="plateau", decay="10 steps"), 1)
     other.load_state_dict(plateau.state_dict())
     assert other.state_dict() == plateau.state_dict()

@@ -37,7 +37,7 @@ def test_wgan_gp_penalises_slopes_other_than_one() -> None:
     assert WGANGP().gradient_penalty(steep, real, fake).item() == pytest.approx((slope - 1) ** 2, rel=1e-4)
     difference = 0.5 * (steep(fake) - steep(real)).mean().item()
     total = WGANGP(penalty=2.0).discriminator(steep, real=real, fake=fake).item()
-    assert total == pytest.approx(difference + 2 * (slope - 1) ** 2, rel=1e-4)
+    assert total == pytest.approx(difference + 0.5 * 2 * (slope - 1) ** 2, rel=1e-4)  # half of Eq. 3, whole
 
 
 def test_r1_penalises_slopes_at_real_images() -> None:

@@ -119,6 +119,24 @@ def test_kl_options() -> None:
     assert free.item() == pytest.approx(0.1 * 100 * 4 / numbers, rel=1e-4)  # four channels, all cheaper than that
 
 
+def test_kl_on_last_is_that_of_generators_that_remember_one_code() -> None:
+    """They run as G(x), F(G(x)), F(y), G(F(y)), and each keeps sum(KL) of its last code, as VAEGAN's authors do."""
+    options = ["method.sample=false", "method.kl_on=last", "method.kl_reduction=sum", "method.kl=1"]
+    method, (x, y) = build(*options), batch().values()
+    remembered: dict[VariationalGenerator, Tensor] = {}
+
+    def through(net: VariationalGenerator, image: Tensor) -> Tensor:
+        mean, logvar = net.encode(image)
+        remembered[net] = -0.5 * (1 + logvar - mean**2 - logvar.exp()).sum((1, 2, 3)).mean()
+        return net(image)
+
+    through(method.F, through(method.G, x))
+    through(method.G, through(method.F, y))
+    found = next(method.step(batch())).losses
+    assert found["kl_G"].item() == pytest.approx(remembered[method.G].item(), rel=1e-4)
+    assert found["kl_F"].item() == pytest.approx(remembered[method.F].item(), rel=1e-4)
+
+
 def test_kl_pays_on_the_translation_alone_when_nothing_else_is_asked() -> None:
     """Without identity and reconstruction there are two passes a generator, and both pay."""
     bare = ["method.sample=false", "method.identity=0", "method.reconstruction=0"]

@@ -130,3 +130,28 @@ def test_worlds_may_differ_in_channels_unless_identity_compares_them() -> None:
         build("cyclegan", "data.channels_b=1")
     method = build("cyclegan", "data.channels_b=1", "method.identity=0")
     list(method.step({"A": torch.zeros(1, 3, 32, 32), "B": torch.zeros(1, 1, 32, 32)}))
+
+
+def test_wgan_gp_refuses_batch_norm_in_its_discriminator() -> None:
+    with pytest.raises(ConfigError, match=r"objective=wgan-gp.*discriminator\.norm=instance"):
+        build("pix2pix", "objective=wgan-gp")
+    build("pix2pix", "objective=wgan-gp", "discriminator.norm=instance")
+
+
+def test_pix2pix_tells_its_discriminator_what_belongs_to_which_image() -> None:
+    method = build("pix2pix", "data.channels_b=1", "discriminator.augment=[color]")
+    assert method.D.augment.channels == [3, 1]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("words", "warns"),
+    [
+        (["generator.norm=batch"], True),
+        (["generator.norm=batch", "inference=image"], False),
+        (["generator.norm=batch", "train.batch=2"], False),
+        (["discriminator.norm=batch"], False),
+    ],
+)
+def test_batch_norm_of_single_images_warns(words: list[str], warns: bool, caplog: pytest.LogCaptureFixture) -> None:
+    methods.warn_of_batch_norm(methods.resolve(load_config("cyclegan", [*SMALL, "generator.blocks=1", *words])))
+    assert ("inference=image" in caplog.text) == warns

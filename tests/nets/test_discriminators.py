@@ -126,3 +126,24 @@ def test_shift_moves_cutout_covers_and_colour_keeps_the_structure() -> None:
     x = torch.rand(2, 3, 8, 8)
     for image, other in zip(x.mean(1).flatten(1), ALTERATIONS["color"](x).mean(1).flatten(1), strict=True):
         assert torch.corrcoef(torch.stack([image, other]))[0, 1] > 0.999
+
+
+@pytest.mark.parametrize(("side", "far", "covered"), [(16, 2, 8), (12, 2, 6), (30, 4, 15), (21, 3, 11), (11, 1, 6)])
+def test_sizes_of_alterations_are_rounded_as_the_authors_do(side: int, far: int, covered: int) -> None:
+    """int(side / 8 + 0.5) of a shift, int(side / 2 + 0.5) of a rectangle."""
+    x = torch.ones(512, 1, side, side)
+    torch.manual_seed(1)
+    assert (ALTERATIONS["shift"](x).amax(3) == 0).sum((1, 2)).max() == far
+    assert (ALTERATIONS["cutout"](x) == 0).sum((1, 2, 3)).max() == covered**2
+
+
+def test_colours_of_a_pair_are_altered_alike_and_apart() -> None:
+    x, y = torch.rand(4, 3, 8, 8), torch.rand(4, 1, 8, 8)
+
+    def altered(*images: torch.Tensor) -> torch.Tensor:
+        augment = Augment(("color",))
+        augment.channels = [image.shape[1] for image in images]
+        torch.manual_seed(0)
+        return augment(torch.cat(images, dim=1))
+
+    assert torch.equal(altered(x, y), torch.cat([altered(x), altered(y)], dim=1))

@@ -45,8 +45,8 @@ def _falls(train: TrainConfig, step: int, steps_per_epoch: int) -> int:
 class Plateau:
     """The factor of a learning rate that falls to a fifth whenever the generator's losses stop falling.
 
-    The losses are averaged over windows of a fifth of `train.decay`. When five windows in a row were not 1 % below the
-    best one before, the rate falls; so do the originals with an epoch as the window (`lr_policy=plateau`).
+    The losses are averaged over windows of a fifth of `train.decay`. When more than five windows in a row were not 1 %
+    below the best one before, the rate falls, as with torch's `ReduceLROnPlateau(patience=5)`.
     """
 
     WINDOWS, FALL, THRESHOLD = 5, 0.2, 0.01
@@ -71,7 +71,7 @@ class Plateau:
             self.best, self.bad = mean, 0
         else:
             self.bad += 1
-        if self.bad == self.WINDOWS:
+        if self.bad > self.WINDOWS:
             self.factor, self.bad = self.factor * self.FALL, 0
 
     def state_dict(self) -> dict[str, float]:

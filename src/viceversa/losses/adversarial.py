@@ -25,6 +25,8 @@ class Objective:
     """
 
     r1 = 0.0  # for subclasses that have options of their own
+    batch_norm = True
+    """Whether D may normalise by statistics of the batch."""
 
     def __init__(self, *, r1: float = 0.0) -> None:
         self.r1 = r1
@@ -91,12 +93,15 @@ class Hinge(Objective):
 class WGANGP(Objective):
     """Wasserstein distance with a gradient penalty (Gulrajani et al., 2017, Eq. 3).
 
-    The penalty is taken at points between real and fake images and asks for gradients of norm 1 there.
-    D must be a network without batch normalisation, whose gradient would mix the images of a batch.
+    The penalty is taken at points between real and fake images and asks for gradients of norm 1 there, image by image,
+    so D must not mix them by batch normalisation. It is halved like the rest of D's loss, so its weight is the paper's
+    lambda. The published CycleGAN and pix2pix code has the penalty but never calls it: its `wgangp` is without.
 
     Args:
-        penalty: Weight of the gradient penalty.
+        penalty: Weight of the gradient penalty, lambda in the paper.
     """
+
+    batch_norm = False
 
     def __init__(self, *, penalty: float = 10.0) -> None:
         self.penalty = penalty
@@ -110,9 +115,9 @@ class WGANGP(Objective):
         return to_float32(logits).mean()
 
     def discriminator(self, D: Critic, *, real: Tensor, fake: Tensor) -> Tensor:
-        """Return D's halved loss plus the weighted gradient penalty; no gradient flows into `fake`."""
+        """Return half of Eq. 3; no gradient flows into `fake`."""
         critic = super().discriminator(D, real=real, fake=fake)
-        return critic + self.penalty * self.gradient_penalty(D, real, fake.detach())
+        return critic + 0.5 * self.penalty * self.gradient_penalty(D, real, fake.detach())
 
     def gradient_penalty(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
         """Return mean (|grad D(x)| - 1)^2 at random x between `real` and `fake`, one draw for each image."""

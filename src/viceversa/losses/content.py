@@ -18,7 +18,8 @@ class ContentLoss:
     the target domain already and needs no change.
 
     `down` blurs with a Gaussian (7 pixels, sigma 3, edges reflected) if `blur`, then averages over squares of `pool`
-    pixels a side; what it leaves out is free. It is linear, so the difference is taken first.
+    pixels a side; what it leaves out is free. It is linear, so the difference is taken first. The project that the idea
+    is from pads twice, before the blur and in it, so its blurred images are 6 pixels larger; here they are padded once.
     """
 
     def __init__(self, weight: float, *, blur: bool = False, pool: int = 1) -> None:

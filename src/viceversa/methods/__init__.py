@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import shlex
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
+from torch import nn
 
 from viceversa import registry
 from viceversa.config import Config, ConfigError, Direction
@@ -21,6 +23,8 @@ from viceversa.methods.pix2pix import Pix2Pix
 from viceversa.nets import DISCRIMINATORS, GENERATORS
 from viceversa.nets.weights import Card, load_generator
 from viceversa.paths import weights_file
+
+log = logging.getLogger("viceversa")
 
 METHODS: dict[str, type[Method]] = {
     "cyclegan": CycleGAN,
@@ -57,6 +61,18 @@ def check(config: Config) -> None:
     """Raise ConfigError if the method or its networks cannot be built; takes no time and no memory."""
     with torch.device("meta"):
         build(config)
+
+
+def warn_of_batch_norm(config: Config) -> None:
+    """Warn if batch norm would learn from single images, whose statistics its running ones match badly."""
+    with torch.device("meta"):
+        nets = build(config).translators().values()
+    normalised = any(isinstance(module, nn.BatchNorm2d) for net in nets for module in net.modules())
+    if normalised and config.train.batch == 1 and config.inference == "running":
+        log.warning(
+            "batch norm trains on single images (train.batch=1) but would translate with running statistics, which fit "
+            "none of them; set inference=image, generator.norm=instance or a larger train.batch"
+        )
 
 
 def same_networks(one: Config, other: Config) -> bool:

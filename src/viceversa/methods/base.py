@@ -13,6 +13,7 @@ from viceversa.config import Config, ConfigError, Direction
 from viceversa.losses import OBJECTIVES, Objective
 from viceversa.methods.pool import ImagePool
 from viceversa.nets import GENERATORS, build_discriminator, build_generator
+from viceversa.nets.augment import Augment
 from viceversa.nets.base import Discriminator, Generator
 from viceversa.nets.layers import init_weights
 from viceversa.nets.resnet import Projector
@@ -63,10 +64,20 @@ class Networks:
         return self._initialised(net)
 
     def discriminator(self, *domains: str) -> Discriminator:
-        """Return a new discriminator of images of the given domains, concatenated if there are several."""
-        channels = sum(self.channels[domain] for domain in domains)
+        """Return a new discriminator of images of the given domains, concatenated if there are several.
+
+        Raises ConfigError for batch norm, which mixes images, where the objective penalises the gradient of each.
+        """
+        channels = [self.channels[domain] for domain in domains]
         size, batch = self.config.data.crop, self.config.train.batch
-        return self._initialised(build_discriminator(self.config.discriminator, channels, size=size, batch=batch))
+        net = build_discriminator(self.config.discriminator, sum(channels), size=size, batch=batch)
+        name = self.config.objective["name"]
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm2d) and not registry.find(OBJECTIVES, "objective", name).batch_norm:
+                raise ConfigError(f"objective={name}: does not go with batch norm; set discriminator.norm=instance")
+            if isinstance(module, Augment):
+                module.channels = channels
+        return self._initialised(net)
 
     def projector(self, net: Generator, layers: Sequence[str], width: int) -> Projector:
         """Return new projection heads for the named features of a generator; ConfigError for an unknown name."""
