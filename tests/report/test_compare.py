@@ -15,7 +15,7 @@ from runs import words
 
 from viceversa.data.image_io import read_image
 from viceversa.report import figure
-from viceversa.report.compare import TRUTH, best, compare, measure, short
+from viceversa.report.compare import best, compare, measure, short
 from viceversa.report.translations import Examples, columns_of
 from viceversa.translator import Translator
 
@@ -36,7 +36,7 @@ def test_a_comparison_shows_how_runs_differ_and_each_on_the_same_inputs(compared
     assert "method.name cyclegan cut" in page
     assert "generator.mask true false" in page
     assert "data.crop" not in page
-    assert re.search(r"kid\[tiny\] ↓ two_way 0\.25 ± 0\.01 seed 0", page)
+    assert re.search(r"kid\[tiny\] ↓ two_way 0\.25 ± 0\.01 protocol seed 0", page)
     counts = {"input, image 1": 2, "two_way, image 5": 2, "one_way, image 5": 1, "ground truth, image 5": 2}
     for alt, count in counts.items():
         assert html.count(f'alt="{alt}"') == count
@@ -47,11 +47,11 @@ def test_measures_of_known_images() -> None:
     before[:4] = 200
     examples = Examples([before], [255 - before])
     inverted, kept = (measure(examples, [image]) for image in (255 - before, before))
-    expected = {"brightness kept": -1, "L1": 0, "PSNR, dB": np.inf, "change": (145 + 255) / 2 / 255}
+    expected = {"brightness": -1, "l1": 0, "psnr": np.inf, "change": (145 + 255) / 2 / 255}
     assert inverted == pytest.approx(expected)
-    assert (kept["brightness kept"], kept["change"]) == (pytest.approx(1), 0)
-    assert best(inverted, [inverted, kept], TRUTH) == {"PSNR, dB", "L1"}
-    assert not best(kept, [inverted, kept], TRUTH)
+    assert (kept["brightness"], kept["change"]) == (pytest.approx(1), 0)
+    assert best(inverted, [inverted, kept]) == {"psnr", "l1"}
+    assert not best(kept, [inverted, kept])
 
 
 def test_what_cannot_be_compared_is_refused(runs: Runs, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ class MetricLine(LogLine):
     step: Step
     direction: Literal["AtoB", "BtoA"]
     metric: str
-    value: float
+    value: float | None
     weights: str = ""
     spread: float | None = None
     baseline: dict[str, float | None] | None = None

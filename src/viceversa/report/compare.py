@@ -20,7 +20,7 @@ from viceversa.report.commands import shown
 from viceversa.report.curves import Chart
 from viceversa.report.page import render
 from viceversa.report.samples import EmbeddedImage, embed, read_frames, spread
-from viceversa.report.scores import histories
+from viceversa.report.scores import METRICS, MetricWords, histories
 from viceversa.report.translations import (
     OPPOSITE,
     Examples,
@@ -36,21 +36,12 @@ MEASURED = 100
 ABSENT = "–"  # an option of another method
 
 
-@dataclass(frozen=True)
-class Measure:
-    """A column of the table: what is measured, and which way is better."""
-
-    name: str
-    about: str
-    better: str
-
-
-KEPT = Measure("brightness kept", "Correlation of brightness, input and translation; below 0 it is inverted.", "")
-CHANGED = Measure("change", "Mean absolute difference of input and translation.", "")
-TRUTH = (
-    Measure("PSNR, dB", "Peak signal-to-noise ratio to the ground truth.", "↑"),
-    Measure("L1", "Mean absolute difference to the ground truth.", "↓"),
-)
+MEASURES = {
+    "psnr": METRICS["psnr"],
+    "l1": METRICS["l1"],
+    "brightness": MetricWords("brightness kept", "Correlation of brightness, input and translation; -1: inverted."),
+    "change": MetricWords("change", "Mean absolute difference of input and translation."),
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +61,7 @@ class Side:
     count: int
     columns: list[str]
     rows: list[list[EmbeddedImage | None]]
-    measures: list[Measure]
+    measures: dict[str, MetricWords]
     table: list[TableRow]
 
 
@@ -120,13 +111,11 @@ def short(runs: Sequence[Path]) -> list[str]:
 def _side(direction: Direction, runs: Mapping[str, Path], examples: Examples) -> Side:
     inputs, truths = examples.inputs, examples.truths
     made = {name: translated(run, direction, inputs) for name, run in runs.items() if direction in directions(run)}
-    measures = [*(TRUTH if all(truth is not None for truth in truths) else ()), KEPT, CHANGED]
+    known = all(truth is not None for truth in truths)
+    measures = {name: words for name, words in MEASURES.items() if known or name not in ("psnr", "l1")}
     values = {name: measure(examples, images) for name, images in {"untranslated input": inputs, **made}.items()}
     rivals = [values[name] for name in made]
-    table = [
-        TableRow(name, own, best(own, rivals, measures) if name in made else frozenset())
-        for name, own in values.items()
-    ]
+    table = [TableRow(name, own, best(own, rivals) if name in made else frozenset()) for name, own in values.items()]
     columns: dict[str, Sequence[Uint8Image | None]] = {"input": inputs, **made}
     if any(truth is not None for truth in truths):
         columns["ground truth"] = truths
@@ -140,10 +129,10 @@ def measure(examples: Examples, made: Sequence[Uint8Image]) -> dict[str, float]:
     known = [(after, truth) for after, truth in zip(made, examples.truths, strict=True) if truth is not None]
     known = [(after, truth) for after, truth in known if after.shape == truth.shape]
     return {
-        TRUTH[0].name: _mean([psnr(after, truth) for after, truth in known]),
-        TRUTH[1].name: _mean([l1(after, truth) for after, truth in known]),
-        KEPT.name: _mean([_brightness_kept(before, after) for before, after in pairs]),
-        CHANGED.name: _mean([l1(before, after) for before, after in pairs if before.shape == after.shape]),
+        "psnr": _mean([psnr(after, truth) for after, truth in known]),
+        "l1": _mean([l1(after, truth) for after, truth in known]),
+        "brightness": _mean([_brightness_kept(before, after) for before, after in pairs]),
+        "change": _mean([l1(before, after) for before, after in pairs if before.shape == after.shape]),
     }
 
 
@@ -158,13 +147,10 @@ def _brightness_kept(before: Uint8Image, after: Uint8Image) -> float:
     return float(((x - x.mean()) * (y - y.mean())).mean() / spread) if spread > 1e-9 else 1.0
 
 
-def best(
-    own: Mapping[str, float], rivals: Sequence[Mapping[str, float]], measures: Sequence[Measure]
-) -> frozenset[str]:
-    """Return the names of the measures in which none of the rivals is better."""
-    choose = {"↑": max, "↓": min}
-    judged = [m for m in measures if m.better]
-    return frozenset(m.name for m in judged if own[m.name] == choose[m.better](values[m.name] for values in rivals))
+def best(own: Mapping[str, float], rivals: Sequence[Mapping[str, float]]) -> frozenset[str]:
+    """Return the measures in which none of the rivals is better."""
+    judged = {name: words for name, words in MEASURES.items() if words.better}
+    return frozenset(n for n, words in judged.items() if not any(words.better_than(r[n], own[n]) for r in rivals))
 
 
 def _embedded(pixels: Uint8Image | None) -> EmbeddedImage | None:

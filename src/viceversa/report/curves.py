@@ -8,7 +8,7 @@ from typing import Any
 
 from viceversa.engine.run_dir import Line, RunRecord
 from viceversa.report.samples import Frame
-from viceversa.report.scores import KINDS, arrow, base
+from viceversa.report.scores import in_words
 
 POINTS = 600  # of a curve on the page; more are averaged together
 
@@ -56,11 +56,11 @@ def _scores(record: RunRecord) -> list[Chart]:
     found = []
     for metric in dict.fromkeys(line["metric"] for line in record.metrics):
         lines = [line for line in record.metrics if line["metric"] == metric]
-        kind = KINDS.get(base(metric))
         steps = sorted({line["step"] for line in lines})
         if len(steps) < 2:
             continue
-        chart = Chart(f"{kind.title if kind else metric} {arrow(metric)}", kind.about if kind else "", steps)
+        words = in_words(metric)
+        chart = Chart(f"{words.title} {words.arrow}".rstrip(), words.about, steps)
         for direction, weights in dict.fromkeys((line["direction"], line.get("weights")) for line in lines):
             own = [line for line in lines if (line["direction"], line.get("weights")) == (direction, weights)]
             values = {line["step"]: line["value"] for line in own}

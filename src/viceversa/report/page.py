@@ -15,7 +15,7 @@ from viceversa.engine.run_dir import Line, RunRecord
 from viceversa.report.commands import advice, command, differences, nearest_preset, shell
 from viceversa.report.curves import charts
 from viceversa.report.samples import EmbeddedImage, embed, films, read_frames, spread
-from viceversa.report.scores import best, histories, sample_histories, verdicts
+from viceversa.report.scores import best, cautions, histories, sample_histories, verdicts
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -35,6 +35,7 @@ def content(record: RunRecord) -> dict[str, Any]:
     frames = read_frames(record)
     shown = films(record, frames)
     scores = histories(record) or sample_histories(frames)
+    latest = [history[-1] for history in scores]
     preset = nearest_preset(record.config)
     return {
         "name": "/".join(record.run.resolve().parts[-2:]),
@@ -46,7 +47,8 @@ def content(record: RunRecord) -> dict[str, Any]:
         "films": shown,
         "steps": [frame.step for frame in frames],
         "scores": [{"last": history[-1], "best": best(history)} for history in scores],
-        "verdicts": verdicts([history[-1] for history in scores]),
+        "verdicts": verdicts(latest),
+        "cautions": cautions(record, latest, shown),
         "findings": [{**line, "image": _picture(record.run, line)} for line in current(record.findings)],
         "advice": advice(record, scores),
         "charts": [chart.plain() for chart in charts(record, frames)],

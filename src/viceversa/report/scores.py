@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from viceversa.engine.run_dir import Line, RunRecord
 from viceversa.report.samples import Frame
-
-FEW = 50  # test images; with fewer, scores say little
 
 
 @dataclass(frozen=True)
@@ -17,41 +15,39 @@ class MetricWords:
     """A metric in words. `verdict`: what a translation is when its score is better than another's."""
 
     title: str
-    about: str
-    better: Literal["higher", "lower", ""]
-    verdict: str
+    about: str = ""
+    better: Literal["higher", "lower", ""] = ""
+    verdict: str = ""
     unit: str = ""
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better."""
+        return {"higher": "↑", "lower": "↓", "": ""}[self.better]
 
     def better_than(self, one: float, other: float) -> bool:
         """Whether one value of the metric is better than another."""
         return one > other if self.better == "higher" else one < other if self.better == "lower" else False
 
 
+FEW = 30  # test images; with fewer, small differences mean little
 CLOSE, NEAR = "closer to the ground truth", "closer to the target domain"
-KINDS = {
+METRICS = {
     "psnr": MetricWords("PSNR to the ground truth", "Peak signal-to-noise ratio.", "higher", CLOSE, " dB"),
     "ssim": MetricWords("SSIM to the ground truth", "Structural similarity, at most 1.", "higher", CLOSE),
     "lpips": MetricWords("LPIPS to the ground truth", "Perceptual distance.", "lower", CLOSE),
     "l1": MetricWords("L1 distance to the ground truth", "Mean absolute difference.", "lower", CLOSE),
-    "kid": MetricWords(
-        "KID: distance to the target domain", "All translations against all real images.", "lower", NEAR
-    ),
-    "fid": MetricWords("FID: distance to the target domain", "As KID; too high with few images.", "lower", NEAR),
-    "cycle": MetricWords(
-        "Cycle: change after translation there and back", "Mean absolute difference.", "lower", "better kept"
-    ),
+    "kid": MetricWords("KID to the target domain", "Distance of all translations to all real images.", "lower", NEAR),
+    "fid": MetricWords("FID to the target domain", "As KID; too high with few images.", "lower", NEAR),
+    "cycle": MetricWords("Cycle error", "Change after translation there and back.", "lower", "better kept"),
 }
 
 
-def base(metric: str) -> str:
-    """Return the metric without its extractor: `kid[inception]` is a kid."""
-    return metric.partition("[")[0]
-
-
-def arrow(metric: str) -> str:
-    """Return which way is better, as an arrow."""
-    kind = KINDS.get(base(metric))
-    return {"higher": "↑", "lower": "↓", "": ""}[kind.better] if kind else ""
+def in_words(metric: str) -> MetricWords:
+    """Return a metric in words; `kid[inception]` is KID, by the features of that extractor."""
+    name, _, extractor = metric.partition("[")
+    known = METRICS.get(name, MetricWords(metric))
+    return replace(known, title=f"{known.title} [{extractor}") if extractor and name in METRICS else known
 
 
 @dataclass(frozen=True)
@@ -67,20 +63,9 @@ class RunScore:
     protocol: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def kind(self) -> MetricWords:
+    def words(self) -> MetricWords:
         """Its metric in words."""
-        return KINDS.get(base(self.metric)) or MetricWords(self.metric, "", "", "")
-
-    @property
-    def title(self) -> str:
-        """What it measures, with the extractor if there is one."""
-        _, bracket, extractor = self.metric.partition("[")
-        return f"{self.kind.title} [{extractor}" if bracket and self.kind.about else self.kind.title
-
-    @property
-    def about(self) -> str:
-        """How it was measured."""
-        return ", ".join(f"{key} {value}" for key, value in self.protocol.items())
+        return in_words(self.metric)
 
     @property
     def way(self) -> str:
@@ -88,37 +73,31 @@ class RunScore:
         return self.direction.replace("to", " → ")
 
     @property
-    def arrow(self) -> str:
-        """Which way is better."""
-        return arrow(self.metric)
-
-    @property
     def beats_input(self) -> bool | None:
         """Whether it is better than leaving the input as it is; None if that cannot be said."""
-        untranslated = self.baselines.get("input")
-        return (
-            self.kind.better_than(self.value, untranslated) if untranslated is not None and self.kind.better else None
-        )
+        if "input" not in self.baselines or not self.words.better:
+            return None
+        return self.words.better_than(self.value, self.baselines["input"])
 
     @property
     def verdict(self) -> str:
         """What it says of the translations against the untranslated inputs; empty if nothing can be said."""
         if self.beats_input is None:
             return ""
-        own, untranslated = (f"{value:.3g}{self.kind.unit}" for value in (self.value, self.baselines["input"]))
+        own, untranslated = (f"{value:.3g}{self.words.unit}" for value in (self.value, self.baselines["input"]))
         but = "" if self.beats_input else "not "
-        return f"translations are {but}{self.kind.verdict} than the untranslated inputs ({own} against {untranslated})"
+        return f"translations are {but}{self.words.verdict} than the untranslated inputs ({own} against {untranslated})"
 
     def better_than(self, other: RunScore) -> bool:
         """Whether it is better than another of the same metric."""
-        return self.kind.better_than(self.value, other.value)
+        return self.words.better_than(self.value, other.value)
 
 
 def histories(record: RunRecord) -> list[list[RunScore]]:
     """Return the scores of a run by step, of the EMA weights if there are any: a list for each direction and metric."""
     found: dict[tuple[str, str], dict[int, RunScore]] = {}
     averaged = [line for line in record.metrics if line.get("weights") != "raw"]
-    for line in averaged or record.metrics:
+    for line in (line for line in averaged or record.metrics if line["value"] is not None):
         score = _score(line)
         found.setdefault((score.direction, score.metric), {})[score.step] = score
     return [[scores[step] for step in sorted(scores)] for scores in found.values()]
@@ -151,6 +130,28 @@ def verdicts(scores: Sequence[RunScore]) -> list[tuple[str, str]]:
         if score.verdict:
             said.setdefault((score.way, score.verdict.partition(" (")[0]), score.verdict)
     return [(way, words) for (way, _), words in said.items()]
+
+
+def cautions(record: RunRecord, scores: Sequence[RunScore], directions: Iterable[str]) -> list[str]:
+    """Return what a reader should know about the scores: how old they are, what is missing, what rests on little."""
+    found = []
+    steps = sorted({line["step"] for line in record.metrics})
+    if steps:
+        times = f"Evaluated {len(steps)} times, last" if len(steps) > 1 else "Evaluated once,"
+        found.append(f"{times} at step {steps[-1]:,}{f' of {record.step:,}' if steps[-1] < record.step else ''}.")
+    elif scores:
+        found.append("The run has not been evaluated: these are scores of the samples only.")
+    counts = [n for score in scores for key in ("images", "pictures", "samples") if (n := score.protocol.get(key))]
+    if counts and isinstance(fewest := min(counts), int) and fewest < FEW:
+        only = "a single image" if fewest == 1 else f"only {fewest} images"
+        found.append(f"Some scores are measured on {only}: small differences mean nothing.")
+    failed = {line["metric"] for line in record.metrics if line["value"] is None} - {score.metric for score in scores}
+    if failed:
+        found.append(f"Without a finite value: {', '.join(sorted(failed))}.")
+    missing = sorted(set(directions) - {score.direction for score in scores}) if scores else []
+    if missing:
+        found.append(f"Not scored: {', '.join(missing)}.")
+    return found
 
 
 def _score(line: Line) -> RunScore:
