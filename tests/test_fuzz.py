@@ -39,8 +39,8 @@ from viceversa.data import ImageError, open_loader, water2wine
 from viceversa.data.archives import ArchiveError, Limits, unpack
 from viceversa.data.cache import CARD, make_cache, open_cache
 from viceversa.data.image_io import image_size, read_image
-from viceversa.data.manifest import open_manifest
-from viceversa.data.shards import open_shards
+from viceversa.data.manifest import read_manifest
+from viceversa.data.shards import read_shards
 from viceversa.engine.checkpoint_files import Checkpoints
 from viceversa.engine.diagnostics import Doctor, diagnose
 from viceversa.engine.distributed import DistInfo
@@ -311,7 +311,7 @@ def test_manifests(place: Path, suffix: str, data: bytes) -> None:
     path = place / f"list{suffix}"
     path.write_bytes(data)
     with refused_by(ConfigError):
-        open_manifest(DataConfig(manifest=str(path)))
+        read_manifest(path, path.parent)
 
 
 @pytest.fixture(scope="module")
@@ -330,9 +330,9 @@ def cache(place: Path) -> Path:
 def test_caches(place: Path, cache: Path, data: st.DataObject) -> None:
     broken = place / "broken cache"
     broken.mkdir(exist_ok=True)
-    pixels, card = (cache / "pixels.npy").read_bytes(), json.loads((cache / CARD).read_text("utf-8"))
+    pixels, card = (cache / "pixels.bin").read_bytes(), json.loads((cache / CARD).read_text("utf-8"))
     read = [data.draw(mutations(pixels)), pixels] if data.draw(st.booleans()) else [pixels]
-    (broken / "pixels.npy").write_bytes(read[0])
+    (broken / "pixels.bin").write_bytes(read[0])
     text = json.dumps(data.draw(trees(card))) if len(read) == 1 else json.dumps(card)
     if not data.draw(st.integers(0, 4)):
         text = data.draw(mutations(text.encode())).decode("latin-1")
@@ -412,7 +412,7 @@ def test_archives(data: bytes) -> None:
 
 def shards() -> dict[str, bytes]:
     pixels = pictures()[0]
-    loose = {"image": [pixels, pixels], "world": ["A", "B"], "name": ["a", "b"], "split": ["train", "train"]}
+    loose = {"image": [pixels, pixels], "domain": ["A", "B"], "name": ["a", "b"], "split": ["train", "train"]}
     pairs = {"a": [pixels, pixels], "b": [{"bytes": pixels, "path": "b.png"}] * 2}
 
     def arrow(file: Any) -> None:
@@ -439,7 +439,7 @@ def test_shards(place: Path, data: st.DataObject) -> None:
         patch.setenv("VICEVERSA_CACHE", str(Path(folder) / "cache"))
         (Path(folder) / f"train{Path(name).suffix}").write_bytes(content)
         with refused_by(ConfigError):
-            found = open_shards(DataConfig(root=folder))
+            found = read_shards(sorted(Path(folder).glob("*.*")))
             for item in [*found.train.a, *found.train.b] if found else []:
                 with refused_by(ImageError):
                     str(item.name)

@@ -244,7 +244,7 @@ def test_broken_files_are_named(tmp_path: Path, kind: str) -> None:
     }
     path.write_bytes(content[kind] if kind in content else truncated(path))
     says = {"empty": "empty", "html": "web page", "garbage": "not a picture", "bomb": "too large"}
-    says["postscript"] = "a picture in PostScript"
+    says["postscript"] = "PostScript, not a picture"
     with pytest.raises(ImageError, match=says.get(kind, "damaged|not a picture")) as raised:
         read_image(path)
     assert str(raised.value).startswith(f"{path}: ")

@@ -9,13 +9,13 @@ import re
 import time
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data.image_data import ImageData, ImageError
-from viceversa.data.image_io import image_size, read_image
+from viceversa.data.image_io import read_image
 
 log = logging.getLogger("viceversa")
 
@@ -38,10 +38,6 @@ class Sample(Protocol):
 
     def open(self) -> ImageData:
         """Return the decoded image; raise ImageError, which names the sample, if that cannot be done."""
-        ...
-
-    def size(self) -> tuple[int, int] | None:
-        """Return (width, height) without decoding the image, or None if that is not known."""
         ...
 
 
@@ -82,19 +78,11 @@ class FileSample:
             raise ImageError(f"{self}: too narrow to hold two pictures side by side")
         columns = slice(None, middle) if self.half == "left" else slice(-middle, None)
         alpha = None if whole.alpha is None else whole.alpha[:, columns]
-        return ImageData(whole.pixels[:, columns], alpha, whole.gray, whole.depth)
-
-    def size(self) -> tuple[int, int] | None:
-        """Return (width, height) as the file's header says, or None if it cannot be read."""
-        whole = image_size(self.path)
-        return whole if whole is None or self.half is None else (whole[0] // 2, whole[1])
+        return replace(whole, pixels=whole.pixels[:, columns], alpha=alpha)
 
 
 def open_each(samples: Sequence[Sample]) -> list[ImageData | ImageError]:
-    """Open the samples of one draw; where one cannot be opened, its error takes its place.
-
-    Halves of the same file share its decoding.
-    """
+    """Open the samples of one draw, halves of one file at once; the error of one that fails takes its place."""
     opened: list[ImageData | ImageError] = []
     wholes: dict[Path, ImageData] = {}
     for sample in samples:
@@ -124,7 +112,7 @@ def wait_for(samples: Sequence[Sample], seconds: int) -> None:
     while has_vanished(samples[0], samples):
         if time.monotonic() >= end:
             raise LoaderError(f"{folder}: its pictures have vanished, and did not come back within {seconds} s")
-        time.sleep(min(0.5, seconds))
+        time.sleep(0.5)
     log.warning("%s: its pictures are back", folder)
 
 
@@ -143,12 +131,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Found:
-    """What lies where a configuration points: the training samples, and the test samples if there is a split."""
+    """What lies where a configuration points. `val` stands in for a missing `test`, and is left alone otherwise."""
 
     train: Split
     test: Split | None = None
     val: Split | None = None
-    """Validation samples. They stand in for test samples where there are none, and are left alone otherwise."""
     domains: tuple[str, str] = ("A", "B")
     """What the note calls the samples."""
     alone: int = 0
@@ -173,13 +160,21 @@ def completed(layout: str, found: Found, data: DataConfig) -> DatasetSplits:
     if data.paired_test and found.train.paired:
         raise ConfigError(f"data.paired_test is for unpaired data; layout {layout} holds pairs anyway")
     train, test, alone = found.train, found.test or found.val, found.alone
+    said = "test split: "
     if test is None:
         train, test = hold_out(train, data.test_fraction)
+        said = f"no test split: {100 * data.test_fraction:g} % held out by name "
     if data.paired_test and not test.paired:
         test, unmatched = matched(test, data.pair_pattern)
         alone += unmatched
-    note = f"{layout}: {_count(train, found.domains)}; {_test_note(test, found, data)}"
+    count = _count(test, found.domains)
+    said += f"({count})" if said.endswith("name ") else count
+    note = f"{layout}: {_count(train, found.domains)}; {said if test.a or test.b else 'no test split'}"
     return DatasetSplits(layout, train, test, note + (f"; {alone} files without a partner left out" if alone else ""))
+
+
+def _count(split: Split, domains: tuple[str, str]) -> str:
+    return f"{len(split.a)} pairs" if split.paired else f"{len(split.a)} {domains[0]}, {len(split.b)} {domains[1]}"
 
 
 def matched(split: Split, pattern: str | None = None) -> tuple[Split, int]:
@@ -198,6 +193,11 @@ def matched(split: Split, pattern: str | None = None) -> tuple[Split, int]:
 
 def _by_key(samples: Iterable[Sample], pattern: str | None) -> dict[str, Sample]:
     found: dict[str, Sample] = {}
+    try:
+        if pattern and not re.compile(pattern).groups:
+            raise ConfigError(f"data.pair_pattern={pattern}: has no group (...) for what the names of partners share")
+    except re.error as error:
+        raise ConfigError(f"data.pair_pattern={pattern}: not a regular expression ({error})") from None
     for sample in samples:
         name = unicodedata.normalize("NFC", sample.name)
         match = re.fullmatch(pattern, name, re.IGNORECASE) if pattern else None
@@ -213,17 +213,11 @@ def _advice(split: Split) -> str:
     if not split.a or not split.b:
         return ""
     a, b = split.a[0].name, split.b[0].name
-    short, longer = sorted((a.casefold(), b.casefold()), key=len)
-    pattern = None
-    if short == longer:
-        pattern = "(.+)"
-    elif longer.startswith(short):
-        pattern = f"(.+?)(?:{re.escape(longer.removeprefix(short))})?"
-    elif longer.endswith(short):
-        pattern = f"(?:{re.escape(longer.removesuffix(short))})?(.+)"
-    by_pattern = f"; data.pair_pattern='{pattern}' pairs {a} with {b}" if pattern else ""
-    files = " and ".join(str(sample) for sample in (split.a[0], split.b[0]))
-    return f"{by_pattern}; or list the pairs in a manifest.csv with the columns a,b and a row for each ({files})"
+    short, long = sorted((a.casefold(), b.casefold()), key=len)
+    before, here, after = long.partition(short)
+    optional = [f"(?:{re.escape(part)})?" if part else "" for part in (before, after)]
+    by_pattern = f"; data.pair_pattern='{optional[0]}(.+?){optional[1]}' pairs {a} with {b}" if here else ""
+    return f"{by_pattern}; or list the pairs in a manifest.csv: a,b in its first line, then {split.a[0]},{split.b[0]}"
 
 
 def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
@@ -259,19 +253,3 @@ def place(name: str) -> float:
     own = unicodedata.normalize("NFC", name.rpartition("/")[2])
     digest = hashlib.sha256(own.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:6], "big") / 2**48
-
-
-def _count(split: Split, domains: tuple[str, str]) -> str:
-    if split.paired:
-        return f"{len(split.a)} pairs"
-    return f"{len(split.a)} {domains[0]}, {len(split.b)} {domains[1]}"
-
-
-def _test_note(test: Split, found: Found, data: DataConfig) -> str:
-    """Say where the test samples come from, and how many they are."""
-    count = _count(test, found.domains)
-    if found.test or found.val:
-        return f"test split: {count}"
-    if not test.a and not test.b:
-        return "no test split"
-    return f"no test split: {100 * data.test_fraction:g} % held out by name ({count})"

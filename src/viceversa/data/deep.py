@@ -1,4 +1,4 @@
-"""Pictures that Pillow cannot hold: colour of 16 bits, any number of channels, numpy arrays.
+"""Images that Pillow cannot hold: colour of 16 bits, any number of channels, numpy arrays.
 
 TIFF is read and written by tifffile, 16-bit colour PNG by imagecodecs (extra `data`), .npy by numpy. Eight bits stay
 uint8, 16 bits and floats become float32 in [0, 1].
@@ -6,10 +6,11 @@ uint8, 16 bits and floats become float32 in [0, 1].
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,29 +19,27 @@ from viceversa.data.image_data import ImageData, ImageError, Pixels, turned
 
 CHANNELS_FIRST, CHANNELS_LAST = ("SYX", "CYX"), ("YXS", "YXC")  # as tifffile names the axes
 LARGEST = 2**30
-"""Numbers in a picture: no memory is taken for more of them because a file says so. (Pillow minds its own pictures.)"""
-ALPHA = (1, 2)  # TIFF: what an extra sample can be
-ORIENTATION = 0x0112
+"""Numbers in an image: no memory is taken for more of them because a file says so. (Pillow has its own limit.)"""
+ALPHA, ORIENTATION = (1, 2), 0x0112  # TIFF: what an extra sample can be, and a tag
 
 
-def read_array(path: Path) -> ImageData:
+def read_array(file: BinaryIO) -> ImageData:
     """Read a .npy file, (H, W) or (H, W, C); raise ImageError for anything else. Pickled objects are never loaded."""
-    values = np.load(path, mmap_mode="r", allow_pickle=False)
-    return _picture(np.asarray(values), None)
+    return _image(np.load(file, allow_pickle=False), None)
 
 
-def read_png(path: Path) -> ImageData:
+def read_png(file: BinaryIO) -> ImageData:
     """Read a PNG file of 16 bits a channel."""
-    values: NDArray[Any] = _imagecodecs().png_decode(path.read_bytes())
+    values: NDArray[Any] = _package("imagecodecs").png_decode(file.read())
     if values.ndim == 3 and values.shape[2] in (2, 4):
-        return _picture(values[:, :, :-1], values[:, :, -1])
-    return _picture(values, None)
+        return _image(values[:, :, :-1], values[:, :, -1])
+    return _image(values, None)
 
 
-def read_tiff(path: Path) -> ImageData:
-    """Read the first picture of a TIFF file upright, with all its channels; raise ImageError for other stacks."""
-    with _tifffile().TiffFile(path) as file:
-        series = file.series[0]
+def read_tiff(file: BinaryIO) -> ImageData:
+    """Read the first image of a TIFF file upright, with all its channels; raise ImageError for other stacks."""
+    with _package("tifffile").TiffFile(file) as tiff:
+        series = tiff.series[0]
         if series.size > LARGEST:
             raise ImageError(f"says that it holds {series.size} numbers, which are taken for damage")
         values = series.asarray()
@@ -51,44 +50,21 @@ def read_tiff(path: Path) -> ImageData:
     elif series.axes not in (*CHANNELS_LAST, "YX"):
         raise ImageError(f"holds a stack of the axes {series.axes}; one picture of several channels is expected")
     with_alpha = bool(extra) and extra[-1] in ALPHA and values.shape[2] in (2, 4)
-    image = _picture(values[:, :, :-1], values[:, :, -1]) if with_alpha else _picture(values, None)
+    image = _image(values[:, :, :-1], values[:, :, -1]) if with_alpha else _image(values, None)
     return turned(image, orientation)
 
 
-def size_of(path: Path) -> tuple[int, int] | None:
-    """Return the upright (width, height) as the header says, or None if this is no file that this module reads."""
-    if path.suffix.lower() == ".npy":
-        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
-        return (shape[1], shape[0]) if len(shape) in (2, 3) else None
-    if path.suffix.lower() in (".tif", ".tiff"):
-        with _tifffile().TiffFile(path) as file:
-            page = file.pages[0]
-            size = int(page.imagewidth), int(page.imagelength)
-            return size[::-1] if page.tags.valueof(ORIENTATION, default=1) in (5, 6, 7, 8) else size
-    return None
-
-
-def write(path: Path, format_of: str, pixels: Pixels, alpha: NDArray[np.uint8] | None) -> None:
-    """Write pixels of any number of channels to `path`; `format_of` is the suffix of the final file.
-
-    Floats in [0, 1] become 16 bits, except in .npy. Raises ImageError if the format cannot hold them.
-    """
-    if format_of == ".npy":
-        with path.open("wb") as file:
-            np.save(file, pixels if alpha is None else np.dstack([pixels, _like(alpha, pixels)]))
-        return
-    values = pixels if pixels.dtype == np.uint8 else np.rint(pixels.clip(0, 1) * 65535).astype(np.uint16)
-    if alpha is not None:
-        values = np.dstack([values, _like(alpha, values)])
-    values = values[:, :, 0] if values.shape[2] == 1 else values
-    if format_of == ".png" and pixels.shape[2] in (1, 3):
-        path.write_bytes(_imagecodecs().png_encode(values))
-        return
-    if format_of not in (".tif", ".tiff"):
-        raise ImageError(f"{pixels.shape[2]} channels do not fit into {format_of}; name a .tiff or .npy file")
-    colour = "rgb" if pixels.shape[2] == 3 else "minisblack"
-    extra = {} if alpha is None else {"extrasamples": ["unassalpha"]}
-    _tifffile().imwrite(path, values, photometric=colour, planarconfig="contig", compression="zlib", **extra)
+def size_of(file: BinaryIO) -> tuple[int, int]:
+    """Return the upright (width, height) as the header of a .npy or TIFF file says."""
+    if file.read(6) == b"\x93NUMPY":
+        file.seek(0)
+        height, width = np.load(file, allow_pickle=False).shape[:2]
+        return width, height
+    file.seek(0)
+    with _package("tifffile").TiffFile(file) as tiff:
+        page = tiff.pages[0]
+        size = int(page.imagewidth), int(page.imagelength)
+        return size[::-1] if page.tags.valueof(ORIENTATION, default=1) in (5, 6, 7, 8) else size
 
 
 def can_write(format_of: str | None) -> bool:
@@ -96,16 +72,34 @@ def can_write(format_of: str | None) -> bool:
     return format_of in ("PNG", "TIFF") and find_spec("imagecodecs") is not None and find_spec("tifffile") is not None
 
 
-def _like(alpha: NDArray[np.uint8], pixels: Pixels) -> Pixels:
-    """Return alpha in the type and range of the pixels."""
-    if pixels.dtype == np.uint8:
-        return alpha
-    return alpha.astype(np.uint16) * 257 if pixels.dtype == np.uint16 else alpha.astype(np.float32) / 255
+def write(path: Path, suffix: str, pixels: Pixels, alpha: NDArray[np.uint8] | None) -> None:
+    """Write pixels of any number of channels to `path`; `suffix` is that of the final file.
+
+    Floats in [0, 1] become 16 bits, except in .npy. Raises ImageError if the format cannot hold them.
+    """
+    if suffix != ".npy" and pixels.dtype != np.uint8:
+        pixels = np.rint(pixels.clip(0, 1) * 65535).astype(np.uint16)
+    channels = pixels.shape[2]
+    if alpha is not None:
+        top = 255 if pixels.dtype == np.uint8 else 65535 if pixels.dtype == np.uint16 else 1
+        pixels = np.dstack([pixels, np.multiply(alpha, top / 255).astype(pixels.dtype)])
+    if suffix == ".npy":
+        with path.open("wb") as file:
+            np.save(file, pixels)
+        return
+    values = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
+    if suffix == ".png" and channels in (1, 3):
+        path.write_bytes(_package("imagecodecs").png_encode(values))
+        return
+    if suffix not in (".tif", ".tiff"):
+        raise ImageError(f"{channels} channels do not fit into {suffix}; name a .tiff or .npy file")
+    colour = "rgb" if channels == 3 else "minisblack"
+    extra = {} if alpha is None else {"extrasamples": ["unassalpha"]}
+    _package("tifffile").imwrite(path, values, photometric=colour, planarconfig="contig", compression="zlib", **extra)
 
 
-def _picture(values: NDArray[Any], alpha: NDArray[Any] | None) -> ImageData:
-    if values.ndim == 2:
-        values = values[:, :, None]
+def _image(values: NDArray[Any], alpha: NDArray[Any] | None) -> ImageData:
+    values = values[:, :, None] if values.ndim == 2 else values
     if values.ndim != 3 or 0 in values.shape:
         raise ImageError(f"has the shape {values.shape}; expected (height, width) or (height, width, channels)")
     pixels = _unit(values)
@@ -133,19 +127,10 @@ def _unit(values: NDArray[Any]) -> Pixels:
     return values.astype(np.float32)
 
 
-def _tifffile() -> ModuleType:
+def _package(name: str) -> ModuleType:
     try:
-        import tifffile
+        return import_module(name)
     except ImportError:
-        raise ImageError('needs tifffile to be read or written; pip install "viceversa[data]"') from None
-    module: ModuleType = tifffile
-    return module
-
-
-def _imagecodecs() -> ModuleType:
-    try:
-        import imagecodecs
-    except ImportError:
-        raise ImageError('has 16 bits a channel, which needs imagecodecs; pip install "viceversa[data]"') from None
-    module: ModuleType = imagecodecs
-    return module
+        raise ImageError(
+            f'has more than 8 bits or 4 channels, which needs {name}; pip install "viceversa[data]"'
+        ) from None

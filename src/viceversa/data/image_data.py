@@ -1,4 +1,4 @@
-"""Decoded images: what they hold, their channels and sizes, and the way to tensors, PIL images, and back.
+"""Decoded images: what they hold, their channels, sizes and colours, and the way to tensors and PIL images.
 
 Pixels are numpy arrays (height, width, channels), uint8, or float32 in [0, 1] where the source has more than 8 bits;
 tensors are (channels, height, width), float32 in [-1, 1].
@@ -7,12 +7,14 @@ tensors are (channels, height, width), float32 in [-1, 1].
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from io import BytesIO
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageCms
 from torch import Tensor
 
 Pixels: TypeAlias = NDArray[Any]  # uint8, or float32 in [0, 1]
@@ -168,3 +170,32 @@ def to_pil(image: ImageData) -> Image.Image:
     if image.alpha is not None:
         result.putalpha(pil_image(image.alpha))
     return result
+
+
+def changes_colour(image: Image.Image) -> bool:
+    """Whether reading an image converts its colours: it has a profile that works and is not sRGB."""
+    profile = image.info.get("icc_profile")
+    mode = image.mode if image.mode in ("L", "CMYK") else "RGB"
+    return bool(profile) and _transform(profile, mode) is not None
+
+
+def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert an L, RGB or CMYK image to sRGB (L stays L); without a profile that works it counts as sRGB."""
+    transform = _transform(profile, image.mode) if profile else None
+    if transform is None:
+        return image.convert("RGB") if image.mode == "CMYK" else image
+    result = ImageCms.applyTransform(image, transform)
+    assert result is not None  # None is for inPlace=True
+    return result.getchannel(0) if image.mode == "L" else result
+
+
+@lru_cache(maxsize=16)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """Return the way from a colour profile to sRGB, or None if it is sRGB already or broken."""
+    try:
+        source = ImageCms.getOpenProfile(BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(source):
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return None

@@ -1,4 +1,4 @@
-"""Reading and writing image files: any mode that Pillow reads, upright, in sRGB, as numpy arrays (H, W, C).
+"""Reading and writing image files: any mode that Pillow reads, upright, in sRGB.
 
 Ordinary images stay uint8; sources with more than 8 bits become float32 in [0, 1]. Pillow would cut 16 bits per
 channel of *colour* to 8 without a word, and knows no more than four channels: such files go to `deep`.
@@ -7,6 +7,7 @@ channel of *colour* to 8 without a word, and knows no more than four channels: s
 from __future__ import annotations
 
 import math
+import struct
 import warnings
 from io import BytesIO
 from pathlib import Path
@@ -19,7 +20,6 @@ from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from viceversa.data import deep
-from viceversa.data.colour import png_without_text, to_srgb
 from viceversa.data.image_data import (
     ImageData,
     ImageError,
@@ -28,26 +28,39 @@ from viceversa.data.image_data import (
     luminance,
     on_white,
     pil_image,
+    to_srgb,
     turned,
 )
-from viceversa.data.signatures import kind_of
 from viceversa.files import replacing
 from viceversa.paths import EXTENSIONS
 
-FORMATS = {".png": "PNG", ".apng": "PNG", ".webp": "WEBP", ".gif": "GIF", ".bmp": "BMP", ".dib": "DIB", ".tga": "TGA"}
-FORMATS |= dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG")
-FORMATS |= dict.fromkeys((".tif", ".tiff"), "TIFF")
-FORMATS |= dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM")
-FORMATS |= dict.fromkeys((".jp2", ".j2k", ".j2c", ".jpx", ".jpf"), "JPEG2000")
-FORMATS |= dict.fromkeys((".avif", ".avifs"), "AVIF")
+FORMATS = {suffix: suffix[1:].upper() for suffix in EXTENSIONS - {".npy"}}
 """By suffix, what Pillow calls the format."""
+FORMATS |= dict.fromkeys((".jpg", ".jpe", ".jfif"), "JPEG") | dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM")
+FORMATS |= dict.fromkeys((".jp2", ".j2k"), "JPEG2000") | {".tif": "TIFF"}
 READABLE = tuple(sorted(set(FORMATS.values()) - {"TGA"}))  # no EPS or PDF: those would start other programs
-OPAQUE = frozenset({"JPEG", "BMP", "DIB", "PPM"})  # formats without alpha
-DEEP_GRAY = frozenset({"PNG", "TIFF", "JPEG2000"})  # in which Pillow writes 16 bits of gray
+OPAQUE = frozenset({"JPEG", "BMP", "PPM"})  # formats without alpha
+DEEP_GRAY = frozenset({"PNG", "TIFF", "JPEG2000", "PPM"})  # in which Pillow writes 16 bits of gray
 
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-EXIF_ORIENTATION, SAMPLES_PER_PIXEL, SAMPLE_FORMAT, WIDTH, HEIGHT = 0x0112, 0x0115, 0x0153, 0x0100, 0x0101
-SIGNED = 2
+ORIENTATION, WIDTH, HEIGHT, SAMPLES_PER_PIXEL, SAMPLE_FORMAT = 0x0112, 0x0100, 0x0101, 0x0115, 0x0153
+SIGNED = 2  # a SAMPLE_FORMAT
+
+OTHERS = {
+    b"<": "a web page or other text, not a picture",
+    b"version https://git-lfs": "a Git LFS pointer, not the picture itself; fetch it with `git lfs pull`",
+    b"%PDF": "a PDF document, not a picture",
+    b"PK\x03\x04": "a ZIP archive, not a picture; unpack it",
+    b"\x1f\x8b": "a gzip archive, not a picture; unpack it",
+    b"\xff\x0a": "a picture in JPEG XL",
+    b"\0\0\0\x0cJXL": "a picture in JPEG XL",
+    b"8BPS": "a Photoshop document",
+    b"%!PS": "PostScript, not a picture",
+    b"v/1\x01": "a picture in OpenEXR",
+    **{b"ftyp" + brand: "a picture in HEIC" for brand in (b"hei", b"hev", b"mif1", b"msf1")},
+    **{b"ftyp" + brand: "a video, not a picture" for brand in (b"isom", b"mp4", b"qt", b"M4V")},
+    b"ftypavif": "a picture in AVIF that is damaged, or that this Pillow cannot read",
+}
+"""By its first bytes (after the length in files like MP4's), what a file is that is taken for a picture."""
 
 Shown: TypeAlias = Image.Image | NDArray[np.uint8] | ImageData
 
@@ -60,56 +73,62 @@ def read_image(path: Path | str) -> ImageData:
     """
     path = Path(path)
     try:
+        with path.open("rb") as file:  # opened by its path, Pillow would map a turned TIFF with the turned size
+            return decode(file, path)
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def decode(file: BinaryIO, name: object) -> ImageData:
+    """Read an image from an open file as `read_image` does; errors call it `name`."""
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, of odd metadata; what matters raises an error below
-            if path.suffix.lower() == ".npy":
-                return deep.read_array(path)
-            with path.open("rb") as file:  # not its path: Pillow would map a turned TIFF with the turned size
-                return _read(path, file)
+            return _decode(file, str(name))
     except Exception as error:  # on damaged files Pillow raises nearly anything
-        raise ImageError(f"{path}: {_reason(path, error)}") from None
+        file.seek(0)
+        raise ImageError(f"{name}: {_reason(file.read(512), error)}") from None
 
 
-def _read(path: Path, file: BinaryIO) -> ImageData:
+def _decode(file: BinaryIO, name: str) -> ImageData:
+    head = file.read(6)
+    file.seek(0)
+    if head == b"\x93NUMPY":
+        return deep.read_array(file)
     try:
-        with open_pil(file, path.suffix) as image:
+        with open_pil(file, name) as image:
             if not _too_deep(image):
                 return from_pil(image)
-            if image.format == "TIFF":
-                return deep.read_tiff(path)
-            return turned(deep.read_png(path), _orientation(image))
+            read, orientation = (deep.read_png, _orientation(image)) if image.format == "PNG" else (deep.read_tiff, 1)
     except UnidentifiedImageError:
-        file.seek(0)
-        if file.read(4) in TIFF:
-            return deep.read_tiff(path)
-        raise
+        if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            raise
+        read, orientation = deep.read_tiff, 1
     except ValueError as error:
         if "MAX_TEXT" not in str(error) and "text chunks" not in str(error):
             raise
-        content, profile = png_without_text(path.read_bytes())
-        with Image.open(BytesIO(content), formats=["PNG"]) as image:
-            if _too_deep(image):
-                return turned(deep.read_png(path), _orientation(image))
-            image.info["icc_profile"] = profile
-            return from_pil(image)
+        file.seek(0)
+        return _decode(BytesIO(_without_text(file.read())), name)
+    file.seek(0)
+    return turned(read(file), orientation)
 
 
-def open_pil(file: BinaryIO | Path, suffix: str) -> ImageFile:
-    """Open a file of a format that is read; `suffix` allows for one that has no signature of its own."""
-    named = FORMATS.get(suffix.lower(), "PNG")
-    return Image.open(file, formats=READABLE if named in READABLE else (*READABLE, named))
+def open_pil(file: BinaryIO | Path, name: str) -> ImageFile:
+    """Open a file of a format that is read; the suffix of its name allows for TGA, which has no signature."""
+    return Image.open(file, formats=(*READABLE, "TGA") if name.lower().endswith(".tga") else READABLE)
 
 
 def image_size(path: Path) -> tuple[int, int] | None:
     """Return the upright (width, height) as the file's header says, or None if it cannot be read."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")
             try:
-                with open_pil(path, path.suffix) as image:
+                with open_pil(file, path.name) as image:
                     return upright_size(image)
             except UnidentifiedImageError:
-                return deep.size_of(path)
+                file.seek(0)
+                return deep.size_of(file)
     except Exception:  # as above; whoever opens the image will say why
         return None
 
@@ -124,8 +143,16 @@ def upright_size(image: ImageFile) -> tuple[int, int]:
 
 def header_orientation(image: ImageFile) -> int:
     """Return EXIF's orientation, 1 to 8, without decoding: PNG's own getexif would look for what follows the pixels."""
+    return _valid(lambda: Image.Image.getexif(image).get(ORIENTATION, 1))
+
+
+def _orientation(image: Image.Image) -> int:
+    return _valid(lambda: image.getexif().get(ORIENTATION, 1))
+
+
+def _valid(read: Any) -> int:
     try:
-        return int(Image.Image.getexif(image).get(EXIF_ORIENTATION, 1))
+        return int(read())
     except Exception:  # metadata are often broken, and no reason to refuse an image
         return 1
 
@@ -142,9 +169,24 @@ def from_pil(image: Image.Image) -> ImageData:
 
     Raises whatever Pillow raises for damaged data, and ImageError for values that are not finite.
     """
-    signed = _signed(image)
+    own_type = _type_of_gray(image)
     image.load()
-    return turned(_decode(image, signed), _orientation(image))
+    orientation = _orientation(image)
+    if own_type or image.mode == "F" or image.mode.startswith("I"):
+        values = np.asarray(image)
+        return turned(_unit_gray(values.view(own_type) if own_type else values), orientation)
+    gray, palette = image.mode in ("1", "L", "LA", "La"), image.mode in ("P", "PA")
+    profile, alpha = image.info.get("icc_profile"), None
+    if image.has_transparency_data:
+        image = image.convert("LA" if gray else "RGBA")
+        alpha = np.array(image.getchannel("A"))
+    if image.mode not in ("L", "RGB", "CMYK"):
+        image = image.convert("L" if gray else "RGB")
+    pixels = np.array(to_srgb(image, profile))
+    gray = gray or (palette and bool((pixels == pixels[:, :, :1]).all()))
+    if gray:
+        pixels = pixels.reshape(*pixels.shape[:2], -1)[:, :, :1]
+    return turned(ImageData(pixels, alpha, gray), orientation)
 
 
 def _too_deep(image: ImageFile) -> bool:
@@ -156,42 +198,12 @@ def _too_deep(image: ImageFile) -> bool:
     return cut or bands != len(image.getbands())
 
 
-def _signed(image: Image.Image) -> np.dtype[Any] | None:
+def _type_of_gray(image: Image.Image) -> np.dtype[Any] | None:
     """Return the type of the numbers of a gray TIFF where Pillow takes them for others."""
-    if not isinstance(image, TiffImageFile):
+    if not isinstance(image, TiffImageFile) or image.mode not in ("L", "I"):
         return None
     signed = image.tag_v2.get(SAMPLE_FORMAT, (1,))[0] == SIGNED
-    if image.mode == "L" and signed:
-        return np.dtype(np.int8)
-    return np.dtype(np.uint32) if image.mode == "I" and not signed else None
-
-
-def _orientation(image: Image.Image) -> int:
-    try:
-        return int(image.getexif().get(EXIF_ORIENTATION, 1))
-    except Exception:  # as above
-        return 1
-
-
-def _decode(image: Image.Image, signed: np.dtype[Any] | None) -> ImageData:
-    if signed is not None or image.mode == "F" or image.mode.startswith("I"):
-        values = np.asarray(image)
-        return _unit_gray(values if signed is None else values.view(signed))
-    gray = image.mode in ("1", "L", "LA", "La")
-    palette = image.mode in ("P", "PA")
-    profile = image.info.get("icc_profile")
-    alpha = None
-    if image.has_transparency_data:
-        image = image.convert("LA" if gray else "RGBA")
-        alpha = np.array(image.getchannel("A"))
-    if image.mode not in ("L", "RGB", "CMYK"):
-        image = image.convert("L" if gray else "RGB")
-    pixels = np.array(to_srgb(image, profile))
-    if palette:
-        gray = bool((pixels == pixels[:, :, :1]).all())
-    if gray:
-        pixels = pixels.reshape(*pixels.shape[:2], -1)[:, :, :1]
-    return ImageData(pixels, alpha, gray)
+    return np.dtype("i1" if signed else "u4") if signed == (image.mode == "L") else None
 
 
 def _unit_gray(values: NDArray[Any]) -> ImageData:
@@ -203,9 +215,9 @@ def _unit_gray(values: NDArray[Any]) -> ImageData:
     low, high = float(values.min()), float(values.max())
     if not math.isfinite(low) or not math.isfinite(high):
         raise ImageError("holds values that are not finite numbers")
-    whole = values.dtype.kind in "iu"
     if values.dtype == np.int8 and low >= 0:
         return ImageData(values.astype(np.uint8)[:, :, None], None, True)
+    whole = values.dtype.kind in "iu"
     tops = [65535] if whole else [1, 255, 65535] if (values == np.rint(values)).all() else [1]
     top = next((top for top in tops if low >= 0 and high <= top), None)
     values = values.astype(np.float64)
@@ -213,19 +225,30 @@ def _unit_gray(values: NDArray[Any]) -> ImageData:
     return ImageData(scaled.astype(np.float32)[:, :, None], None, True, depth=16 if whole and top else 0)
 
 
-def _reason(path: Path, error: Exception) -> str:
-    if isinstance(error, Image.DecompressionBombError):
-        return "too large to be opened safely; shrink it first"
+def _without_text(content: bytes) -> bytes:
+    """Return a PNG without its texts, which may be larger than Pillow takes."""
+    kept, place = [content[:8]], 8
+    while place + 8 <= len(content):
+        length, kind = struct.unpack(">I4s", content[place : place + 8])
+        if kind not in (b"tEXt", b"zTXt", b"iTXt"):
+            kept.append(content[place : place + 12 + length])
+        place += 12 + length
+    return b"".join(kept)
+
+
+def _reason(head: bytes, error: Exception) -> str:
     if isinstance(error, ImageError):
         return str(error)
-    if not path.is_file() or isinstance(error, PermissionError):
-        return f"cannot be read ({getattr(error, 'strerror', None) or 'not a file'})"
-    with path.open("rb") as file:
-        kind = kind_of(file.read(512))
-    if kind:
-        return kind
+    if isinstance(error, Image.DecompressionBombError):
+        return "too large to be opened safely; shrink it first"
+    if not head.strip(b"\0"):
+        return "holds only zeros, as a copy that broke off does" if head else "the file is empty"
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    for what in (what for magic, what in OTHERS.items() if (head[4:] if b"ftyp" in magic else text).startswith(magic)):
+        return what if "not" in what else f"{what}, which is not read; convert it to PNG or JPEG"
     if isinstance(error, UnidentifiedImageError):
-        return "not a picture in a format that can be read"
+        is_text = all(32 <= byte < 127 or byte in b"\t\r\n" for byte in head)
+        return "a text, not a picture" if is_text else "not a picture in a format that can be read"
     return f"damaged ({' '.join(str(error).split()) or type(error).__name__})"
 
 
@@ -240,10 +263,9 @@ def write_image(path: Path | str, pixels: Pixels, alpha: NDArray[np.uint8] | Non
     suffix = path.suffix.lower()
     if suffix not in EXTENSIONS:
         raise ImageError(f"{path}: cannot write this format; use one of {' '.join(sorted(EXTENSIONS))}")
-    format_of = FORMATS.get(suffix)
     if alpha is None and pixels.shape[2] == 4 and pixels.dtype == np.uint8:
         pixels, alpha = pixels[:, :, :3], pixels[:, :, 3]
-    if alpha is not None and format_of in OPAQUE:
+    if alpha is not None and FORMATS.get(suffix) in OPAQUE:
         pixels, alpha = on_white(pixels, alpha), None
     if (gray or suffix == ".pgm") and pixels.shape[2] == 3:
         pixels = luminance(pixels)
@@ -258,8 +280,7 @@ def _write(path: Path, suffix: str, pixels: Pixels, alpha: NDArray[np.uint8] | N
     format_of, channels = FORMATS.get(suffix), pixels.shape[2]
     is_deep = pixels.dtype != np.uint8
     if is_deep and channels == 1 and alpha is None and format_of in DEEP_GRAY:
-        values = np.rint(pixels[:, :, 0].clip(0, 1) * 65535).astype(np.uint16)
-        Image.fromarray(values).save(path, format=format_of)
+        Image.fromarray(np.rint(pixels[:, :, 0].clip(0, 1) * 65535).astype(np.uint16)).save(path, format=format_of)
     elif format_of is None or channels not in (1, 3) or (is_deep and deep.can_write(format_of)):
         deep.write(path, suffix, pixels, alpha)
     else:

@@ -1,133 +1,33 @@
-"""Which layout is this? The table of all layouts, from `data.root`, or `data.a` and `data.b`, to a data set."""
+"""The ways in which images may lie: from `data.root`, or `data.a` and `data.b`, to a data set."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data import folders
-from viceversa.data.datasets import DatasetSplits, Found, completed
+from viceversa.data.datasets import DatasetSplits, FileSample, Found, Sample, Split, completed, matched
+from viceversa.data.image_io import image_size
 from viceversa.files import require
+from viceversa.paths import EXTENSIONS, is_hidden, list_files
 
-ADDRESS = r"[A-Za-z][A-Za-z0-9+.-]+://"
+Places: TypeAlias = tuple[Path, Path]  # of domains A and B: folders, or single images
+
+DOMAINS = (("A", "B"), ("a", "b"), ("X", "Y"), ("x", "y"))
+TRAIN = ("train{}", "train_{}", "train/{}", "{}")
+REST = ("test", "val")
 LISTS = (".csv", ".tsv", ".jsonl")
 TABLES = (".parquet", ".arrow")
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A way in which pictures may lie. Message, documentation and detection all come from here."""
-
-    name: str
-    """The value of `data.layout` that insists on it."""
-    form: str
-    """What lies there."""
-    meaning: str
-    """What is made of it, and when it is recognised without being named: one line for the documentation."""
-    recognises: Callable[[DataConfig], bool]
-    """Whether `data.layout=auto` takes it; asked in the order of the table, so it should be quick."""
-    open: Callable[[DataConfig], Found | None]
-    """Find the pictures; None if they do not lie so. What is named in the configuration exists."""
-
-
-def _is_cache(data: DataConfig) -> bool:
-    return data.root is not None and Path(data.root, "cache.json").is_file()
-
-
-def _open_cache(data: DataConfig) -> Found | None:
-    from viceversa.data.cache import open_cache
-
-    return open_cache(data) if _is_cache(data) else None
-
-
-def _is_manifest(data: DataConfig) -> bool:
-    root = Path(data.root or "")
-    named = data.manifest is not None or (data.root is not None and root.is_file() and root.suffix.lower() in LISTS)
-    return named or (data.root is not None and any((root / f"manifest{suffix}").is_file() for suffix in LISTS))
-
-
-def _open_manifest(data: DataConfig) -> Found | None:
-    from viceversa.data.manifest import open_manifest
-
-    return open_manifest(data) if _is_manifest(data) else None
-
-
-def _is_sharded(data: DataConfig) -> bool:
-    return data.root is not None and any(
-        path.suffix in TABLES
-        for folder in (Path(data.root), Path(data.root, "data"))
-        if folder.is_dir()
-        for path in folder.iterdir()
-    )
-
-
-def _open_shards(data: DataConfig) -> Found | None:
-    from viceversa.data.shards import open_shards
-
-    return open_shards(data) if _is_sharded(data) else None
-
-
-LAYOUTS = (
-    Layout(
-        "cache",
-        "cache.json and pixels.npy, as `viceversa data cache` writes them",
-        "what the cache was made of, decoded and resized already",
-        _is_cache,
-        _open_cache,
-    ),
-    Layout(
-        "manifest",
-        "manifest.csv, .tsv or .jsonl in the folder; or data.root=FILE.csv, or data.manifest=FILE.csv",
-        "as it says: columns a, b and split; pairs where every row has both",
-        _is_manifest,
-        _open_manifest,
-    ),
-    Layout(
-        "shards",
-        "*.parquet or *.arrow files in the folder, or in data/ below it",
-        "as their columns say: a and b are pairs; or image, and domain A or B",
-        _is_sharded,
-        _open_shards,
-    ),
-    Layout(
-        "single",
-        "data.a=one.jpg data.b=other.png",
-        "a single picture for each domain",
-        folders.are_single,
-        folders.open_single,
-    ),
-    Layout(
-        "unpaired",
-        "trainA/ trainB/ (or train_A/ train_B/), train/A/ train/B/, A/ B/, or any data.a and data.b",
-        "two domains; `testA/ testB/` or `valA/ valB/` beside them are the test pictures",
-        folders.has_two_domains,
-        folders.open_unpaired,
-    ),
-    Layout(
-        "paired",
-        "the same, with files of the same names on both sides",
-        "pairs by name, if you say so: never guessed",
-        lambda data: False,
-        folders.open_paired,
-    ),
-    Layout(
-        "aligned",
-        "train/, or the folder itself, with A at the left and B at the right of each file",
-        "pairs; recognised if most files are about twice as wide as high",
-        folders.are_side_by_side,
-        folders.open_aligned,
-    ),
-)
-
-
 def find_splits(data: DataConfig) -> DatasetSplits:
-    """Find the pictures that a configuration names, and hold out test pictures if there is no test split.
+    """Find the images that a configuration names, and hold out test images if there is no test split.
 
-    Raises FileNotFoundError for a missing folder, ConfigError for one without pictures or of no known layout.
+    Raises FileNotFoundError for a missing folder, ConfigError for one without images or of no known layout.
     """
     return completed(*find(data), data)
 
@@ -136,18 +36,24 @@ def find(data: DataConfig) -> tuple[str, Found]:
     """Return the layout's name and all that lies there, nothing held out; raise as `find_splits` does."""
     if data.root is None and data.manifest is None and (data.a is None or data.b is None):
         raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=OTHER")
-    data = dataclasses.replace(
-        data,
-        root=_here(data.root),
-        manifest=_here(data.manifest),
-        a=_here(data.a),
-        b=_here(data.b),
-    )
+    root, manifest, a, b = map(_here, (data.root, data.manifest, data.a, data.b))
+    data = dataclasses.replace(data, root=root, manifest=manifest, a=a, b=b)
     for layout in LAYOUTS:
-        wanted = layout.name == data.layout or (data.layout == "auto" and layout.recognises(data))
-        if wanted and (found := layout.open(data)):
+        if data.layout in ("auto", layout.name) and (found := layout.open(data)):
             return layout.name, found
     raise ConfigError(_unknown(data))
+
+
+def _here(name: str | None) -> str | None:
+    """Return a place on this machine: with its ~ spelled out, or the copy of what lies at an address.
+
+    Raises FileNotFoundError if there is nothing, FetchError if it cannot be fetched.
+    """
+    if name is not None and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
+        from viceversa.data.remote import local_folder
+
+        return str(local_folder(name))
+    return name and str(require(Path(name).expanduser()))
 
 
 def _unknown(data: DataConfig) -> str:
@@ -156,22 +62,201 @@ def _unknown(data: DataConfig) -> str:
     root = Path(data.root)
     if root.is_file():
         return f"{root}: a file, where a folder of pictures or a manifest is expected"
-    if folders.holds_images(root):
+    if any(path.suffix.lower() in EXTENSIONS for path in root.iterdir()):
         return (
             f"{root}: no layout recognised: one folder of pictures, not pairs side by side; name two folders, "
             "data.a=FOLDER data.b=OTHER, or insist: data.layout=aligned"
         )
     forms = "; ".join(f"{layout.name}: {layout.form}" for layout in LAYOUTS)
-    return f"{root}: no layout recognised{folders.inside(root)}; accepted are {forms} (data.layout=NAME insists)"
+    return f"{root}: no layout recognised{_inside(root)}; accepted are {forms} (data.layout=NAME insists)"
 
 
-def _here(name: str | None) -> str | None:
-    """Return a place on this machine: with its ~ spelled out, or the copy of what lies at an address.
+def _inside(folder: Path) -> str:
+    """Say what is in a folder in which nothing was found."""
+    names = sorted(path.name + "/" * path.is_dir() for path in folder.iterdir() if not is_hidden(path.name))
+    return f" (found {', '.join(names[:6])}{', ...' if len(names) > 6 else ''})" if names else " (it is empty)"
 
-    Raises FileNotFoundError if there is nothing, FetchError if it cannot be fetched.
-    """
-    if name is not None and re.match(ADDRESS, name):
-        from viceversa.data.remote import local_folder
 
-        return str(local_folder(name))
-    return name and str(require(Path(name).expanduser()))
+def _open_cache(data: DataConfig) -> Found | None:
+    if data.root is None or not Path(data.root, "cache.json").is_file():
+        return None
+    from viceversa.data.cache import open_cache
+
+    return open_cache(data)
+
+
+def _open_manifest(data: DataConfig) -> Found | None:
+    root = Path(data.root) if data.root else None
+    listed = [file for suffix in LISTS if root and (file := root / f"manifest{suffix}").is_file()]
+    if root and root.is_file() and root.suffix.lower() in LISTS and not data.manifest:
+        root, listed = root.parent, [root]
+    if data.manifest:
+        listed = [Path(data.manifest)]
+    if not listed:
+        return None
+    from viceversa.data.manifest import read_manifest
+
+    return read_manifest(listed[0], root or listed[0].parent)
+
+
+def _open_shards(data: DataConfig) -> Found | None:
+    for folder in (Path(data.root), Path(data.root, "data")) if data.root else ():
+        files = sorted(path for path in folder.iterdir() if path.suffix in TABLES) if folder.is_dir() else []
+        if files:
+            from viceversa.data.shards import read_shards
+
+            return read_shards(files)
+    return None
+
+
+def _open_single(data: DataConfig) -> Found | None:
+    return _open_unpaired(data) if _are_single(data) else None
+
+
+def _are_single(data: DataConfig) -> bool:
+    return bool(data.a and data.b and Path(data.a).is_file() and Path(data.b).is_file())
+
+
+def _open_unpaired(data: DataConfig) -> Found | None:
+    """Find two domains and what is held back of each; raise ConfigError for a folder without images."""
+    places = _two_domains(data)
+    if places is None:
+        return None
+    (a, b), beside = places
+    splits = {name: Split(_files(a), _files(b)) for name, (a, b) in beside.items()}
+    rest = {name: split for name, split in splits.items() if split.a or split.b}
+    return Found(Split(_images(a), _images(b)), rest.get("test"), rest.get("val"), domains=_names(data))
+
+
+def _open_paired(data: DataConfig) -> Found | None:
+    """Find two domains as above and pair them by name; single images are a pair whatever their names."""
+    found = _open_unpaired(data) if data.layout == "paired" else None
+    if found is None or _are_single(data):
+        return found and Found(dataclasses.replace(found.train, paired=True))
+    pattern = data.pair_pattern
+    train, alone = matched(found.train, pattern)
+    test, of_test = (None, 0) if found.test is None else matched(found.test, pattern)
+    val, of_val = (None, 0) if found.val is None else matched(found.val, pattern)
+    return Found(train, test, val, alone=alone + of_test + of_val)
+
+
+def _open_aligned(data: DataConfig) -> Found | None:
+    """Find files that hold A at the left and B at the right."""
+    if data.root is None:
+        if data.layout == "auto":
+            return None
+        raise ConfigError("data.layout=aligned takes one folder of side-by-side files: data.root=FOLDER")
+    root = Path(data.root)
+    train, *rest = [_halves(root / name) for name in ("train", *REST)]
+    if not (root / "train").is_dir():
+        train, rest = _halves(root), [Split((), ())] * 2
+    if not train.a or (data.layout == "auto" and not _are_wide(train.a)):
+        return None
+    test, val = (split if split.a else None for split in rest)
+    return Found(train, test, val)
+
+
+def _are_wide(samples: Sequence[Sample]) -> bool:
+    """Look at the headers of a few files: are most about twice as wide as high?"""
+    few = samples[:: max(1, len(samples) // 8)]
+    sizes = [size for sample in few if (size := image_size(Path(str(sample))))]
+    return sum(1.9 <= width / height <= 2.1 for width, height in sizes) > len(sizes) / 2
+
+
+def _two_domains(data: DataConfig) -> tuple[Places, dict[str, Places]] | None:
+    """Return where the training images are, and where those of other splits may be."""
+    if data.a is not None and data.b is not None:
+        return (Path(data.a), Path(data.b)), {}
+    root = Path(data.root or "")
+    for pattern, (a, b) in ((pattern, domains) for pattern in TRAIN for domains in DOMAINS):
+        train = root / pattern.format(a), root / pattern.format(b)
+        if train[0].is_dir() and train[1].is_dir():
+            names = {rest: pattern.replace("train", rest) for rest in REST if "train" in pattern}
+            return train, {rest: (root / name.format(a), root / name.format(b)) for rest, name in names.items()}
+    return None
+
+
+def _halves(folder: Path) -> Split:
+    sides: tuple[Literal["left"], Literal["right"]] = ("left", "right")
+    names = list_files(folder)
+    a, b = (tuple(FileSample(folder, name, side) for name in names) for side in sides)
+    return Split(a, b, paired=True)
+
+
+def _files(place: Path) -> tuple[FileSample, ...]:
+    """Return the images in a folder (none if there is no such folder), or a single image."""
+    if place.is_file():
+        return (FileSample(place.parent, place.name),)
+    return tuple(FileSample(place, name) for name in list_files(place))
+
+
+def _images(place: Path) -> tuple[FileSample, ...]:
+    """Return at least one image, or raise ConfigError."""
+    if place.is_file() and place.suffix.lower() not in EXTENSIONS:
+        raise ConfigError(f"{place}: not a picture, by its suffix; give a picture or a folder of pictures")
+    files = _files(place)
+    if not files:
+        raise ConfigError(f"{place}: no pictures in it{_inside(place)}")
+    return files
+
+
+def _names(data: DataConfig) -> tuple[str, str]:
+    """Return what to call the images of two domains: as their folders, if those are named by words."""
+    names = tuple(Path(domain).name for domain in (data.a, data.b) if domain)
+    words = [name for name in names if re.fullmatch(r"[^\W\d_][^\W\d]*", name)]
+    return (words[0], words[1]) if len(set(words)) == 2 else ("A", "B")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A way in which images may lie. Message, documentation and detection all come from here."""
+
+    name: str
+    """The value of `data.layout` that insists on it."""
+    form: str
+    """What lies there."""
+    meaning: str
+    """What is made of it, and when it is recognised without being named: one line for the documentation."""
+    open: Callable[[DataConfig], Found | None]
+    """Find the images; None if they do not lie so. What is named in the configuration exists."""
+
+
+LAYOUTS = (
+    Layout(
+        "cache",
+        "cache.json and pixels.bin, as `viceversa data cache` writes them",
+        "what the cache was made of, decoded and resized already",
+        _open_cache,
+    ),
+    Layout(
+        "manifest",
+        "manifest.csv, .tsv or .jsonl in the folder; or data.root=FILE.csv, or data.manifest=FILE.csv",
+        "as it says: columns a, b and split; pairs where every row has both",
+        _open_manifest,
+    ),
+    Layout(
+        "shards",
+        "*.parquet or *.arrow files in the folder, or in data/ below it",
+        "as their columns say: a and b are pairs; or image, and domain A or B",
+        _open_shards,
+    ),
+    Layout("single", "data.a=one.jpg data.b=other.png", "a single picture for each domain", _open_single),
+    Layout(
+        "unpaired",
+        "trainA/ trainB/ (or train_A/ train_B/), train/A/ train/B/, A/ B/, or any data.a and data.b",
+        "two domains; `testA/ testB/` or `valA/ valB/` beside them are the test pictures",
+        _open_unpaired,
+    ),
+    Layout(
+        "paired",
+        "the same, with files of the same names on both sides",
+        "pairs by name, if you say so: never guessed",
+        _open_paired,
+    ),
+    Layout(
+        "aligned",
+        "train/, or the folder itself, with A at the left and B at the right of each file",
+        "pairs; recognised if most files are about twice as wide as high",
+        _open_aligned,
+    ),
+)

@@ -12,28 +12,35 @@ import dataclasses
 import hashlib
 import logging
 import os
+import signal
+import sys
+import threading
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from itertools import count, islice
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import torch
-import torch.utils.data
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils import data as torch_data
 
 from viceversa.config import Config
 from viceversa.data.datasets import DatasetSplits, LoaderError, has_vanished, wait_for
 from viceversa.data.image_data import ImageError, Pixels, to_tensor
 from viceversa.data.test_images import TestImages, TestSample
 from viceversa.data.transforms import augment, check_augment, read_each
-from viceversa.data.workers import ATTEMPTS, affordable_workers, has_stalled, start_workers, was_killed
 
 Batch: TypeAlias = dict[str, Tensor]
 Broken: TypeAlias = dict[str, str]  # what broken samples are called, and why they are
 Key: TypeAlias = tuple[int, bool]  # draw number, and whether the learning rate is falling
 
 ORDER, CHANCE = 0, 2  # kinds of random numbers; each domain has its own: + 0 for A and for pairs, + 1 for B
+ATTEMPTS = 3  # in a row to start workers that are killed
+PREFETCH = 2  # batches that each worker is ahead
+PATIENCE = 5  # seconds between looks whether the workers are still there
+SHARED_MEMORY = "/dev/shm"
 
 log = logging.getLogger("viceversa")
 
@@ -43,7 +50,7 @@ class Drawn(NamedTuple):
 
     images: dict[str, Pixels] | None
     broken: Broken
-    away: str = ""
+    vanished: str = ""
 
 
 class Joined(NamedTuple):
@@ -51,20 +58,18 @@ class Joined(NamedTuple):
 
     batch: Batch | None
     broken: Broken
-    away: str
+    vanished: str
 
 
-class Vanished(Exception):
-    """All of a domain's files have vanished; the argument is the domain."""
+class VanishedError(Exception):
+    """All files of the domain that is named have vanished."""
 
 
-class Dataset(torch.utils.data.Dataset[Drawn]):
+class Dataset(torch_data.Dataset[Drawn]):
     """All draws there will ever be, by number. `tolerated`: after more broken files than this a draw gives up."""
 
     def __init__(self, splits: DatasetSplits, config: Config, tolerated: int) -> None:
-        self.train = splits.train
-        self.config = config
-        self.tolerated = tolerated
+        self.train, self.config, self.tolerated = splits.train, config, tolerated
         self._orders: dict[str, tuple[int, NDArray[np.int64]]] = {}
 
     def __getitem__(self, key: Key) -> Drawn:
@@ -77,7 +82,7 @@ class Dataset(torch.utils.data.Dataset[Drawn]):
         for domains in ["AB"] if self.train.paired else ["A", "B"]:
             try:
                 drawn = self._draw(domains, number, broken)
-            except Vanished as vanished:
+            except VanishedError as vanished:
                 return Drawn(None, broken, str(vanished))
             if drawn is None:
                 return Drawn(None, broken)
@@ -87,40 +92,35 @@ class Dataset(torch.utils.data.Dataset[Drawn]):
 
     def _draw(self, domains: str, number: int, broken: Broken) -> list[Pixels] | None:
         """Read the images of a draw; in place of broken ones, the next in the permutation that are sound."""
-        length = len(self.train.of(domains[0]))
-        epoch, place = divmod(number, length)
-        order = self._order(domains, epoch)
-        for offset in range(length):
-            images = self._read(domains, int(order[(place + offset) % length]), broken)
-            if images is not None or len(broken) > self.tolerated:
+        place, order = self._place(domains, number)
+        for index in np.roll(order, -place):
+            samples = [self.train.of(domain)[int(index)] for domain in domains]
+            read = read_each(samples, domains, self.config.data)
+            for domain, sample, image in zip(domains, samples, read, strict=True):
+                if isinstance(image, ImageError):
+                    if has_vanished(sample, self.train.of(domain)):
+                        raise VanishedError(domain)
+                    broken[str(sample)] = str(image)
+            images = [image for image in read if not isinstance(image, ImageError)]
+            if len(images) == len(samples):
                 return images
+            if len(broken) > self.tolerated:
+                break
         return None
-
-    def _read(self, domains: str, index: int, broken: Broken) -> list[Pixels] | None:
-        """Read image `index` of one domain, or of both; None if one is broken, noted in `broken`."""
-        samples = [self.train.of(domain)[index] for domain in domains]
-        images = []
-        for domain, sample, image in zip(domains, samples, read_each(samples, domains, self.config.data), strict=True):
-            if not isinstance(image, ImageError):
-                images.append(image)
-            elif has_vanished(sample, self.train.of(domain)):
-                raise Vanished(domain)
-            else:
-                broken[str(sample)] = str(image)
-        return images if len(images) == len(samples) else None
 
     def called(self, domain: str, number: int) -> str:
         """Return what the image of domain "A" or "B" in a draw is called, if it is sound."""
-        samples = self.train.of(domain)
-        epoch, place = divmod(number, len(samples))
-        return str(samples[int(self._order("AB" if self.train.paired else domain, epoch)[place])])
+        place, order = self._place("AB" if self.train.paired else domain, number)
+        return str(self.train.of(domain)[int(order[place])])
 
-    def _order(self, domains: str, epoch: int) -> NDArray[np.int64]:
-        known = self._orders.get(domains)
-        if known is None or known[0] != epoch:
+    def _place(self, domains: str, number: int) -> tuple[int, NDArray[np.int64]]:
+        """Return a draw's place in its epoch, and the order of that epoch."""
+        length = len(self.train.of(domains[0]))
+        epoch, place = divmod(number, length)
+        if self._orders.get(domains, (None,))[0] != epoch:
             rng = self._rng(ORDER + "AB".index(domains[0]), epoch)
-            known = self._orders[domains] = epoch, rng.permutation(len(self.train.of(domains[0])))
-        return known[1]
+            self._orders[domains] = epoch, rng.permutation(length)
+        return place, self._orders[domains][1]
 
     def _rng(self, kind: int, number: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.config.seed, kind, number])))
@@ -145,10 +145,9 @@ class BatchSampler:
 def collate(drawn: Sequence[Drawn]) -> Joined:
     """Join draws into a batch, and what was found broken on the way."""
     broken = {sample: reason for one in drawn for sample, reason in one.broken.items()}
-    away = next((one.away for one in drawn if one.away), "")
     images = [one.images for one in drawn if one.images is not None]
     if len(images) < len(drawn):
-        return Joined(None, broken, away)
+        return Joined(None, broken, "".join(one.vanished for one in drawn)[:1])
     return Joined({domain: _stacked([image[domain] for image in images]) for domain in "AB"}, broken, "")
 
 
@@ -168,8 +167,7 @@ class TrainLoader:
 
     def __init__(self, splits: DatasetSplits, config: Config) -> None:
         check_augment(config.data.augment, splits.train.paired, (config.data.channels_a, config.data.channels_b))
-        self.splits = splits
-        self.config = config
+        self.splits, self.config = splits, config
         self.broken: Broken = {}
         both = (splits.train, splits.test)
         self._files = len({str(sample) for split in both for samples in (split.a, split.b) for sample in samples})
@@ -192,22 +190,21 @@ class TrainLoader:
 
         They are uint8, so that little has to travel to the device, or float32 in [-1, 1] if an image has more than 8
         bits; `normalise` makes either what networks see. `pinned` memory is copied to a GPU in the background. Raises
-        ImageError for broken files, LoaderError for a folder that stays away and workers that are killed again and
-        again.
+        ImageError for broken files, LoaderError for files that stay away and workers that are killed over and over.
         """
-        train = self.config.train
-        sampler = BatchSampler(train.batch, train.decay_start(self.steps_per_epoch(world_size)), step, rank, world_size)
+        batch, decay_start = self.config.train.batch, self.config.train.decay_start(self.steps_per_epoch(world_size))
+        sampler = BatchSampler(batch, decay_start, step, rank, world_size)
         failures = 0
         while True:
-            workers = affordable_workers(self.config)
-            joined = start_workers(self._dataset, sampler, collate, workers, pinned)
+            workers = self._workers()
+            loader = _start(self._dataset, sampler, workers, pinned)
             try:
-                while batch := self._next(joined):
+                while ready := self._next(loader):
                     failures = 0
-                    yield batch
+                    yield ready
                     sampler.step += 1
             except (RuntimeError, OSError, EOFError) as error:
-                if not (workers and was_killed(error)):
+                if not workers or str(error).startswith("Caught "):  # which says what went wrong in a worker's code
                     raise
                 failures += 1
                 if failures == ATTEMPTS:
@@ -216,26 +213,42 @@ class TrainLoader:
                         "memory; read in the training process instead: data.workers=0"
                     ) from error
                 log.warning("a process that reads pictures was killed; started again")
-            del joined  # and its workers end, before others start
+            del loader  # and its workers end, before others start
 
-    def _next(self, joined: Iterator[Joined]) -> Batch | None:
-        """Return the next batch; None if the data had vanished and are back, or workers lack memory to send it in."""
+    def _next(self, loader: Iterator[Joined]) -> Batch | None:
+        """Return the next batch; None if the files had vanished and are back, or there is no room for the batch."""
         while True:
             try:
-                found = next(joined)
+                found = next(loader)
             except RuntimeError as error:
-                if not has_stalled(error):
+                if "timed out after" not in str(error):
                     raise
-                if affordable_workers(self.config) < self.config.data.workers:
+                if self._workers() < self.config.data.workers:
                     return None
-                continue  # a slow disk
+                continue  # all workers are alive; it is a slow disk
             self._note(found.broken)
-            if found.away:
-                wait_for(self.splits.train.of(found.away), self.config.data.wait)
+            if found.vanished:
+                wait_for(self.splits.train.of(found.vanished), self.config.data.wait)
                 return None
             if found.batch is None:
                 raise ImageError(f"no picture can be read: {next(iter(found.broken.values()))}")
             return found.batch
+
+    def _workers(self) -> int:
+        """Return `data.workers`, or 0 with a warning if there is no room for their batches, which travel in memory.
+
+        Without room the workers' writing fails, and the training would wait for ever. Containers have 64 MB by default.
+        """
+        data, room = self.config.data, shared_memory()
+        bytes_each = sum(count * (1 if count in (1, 3, 4) else 4) for count in (data.channels_a, data.channels_b))
+        needed = self.config.train.batch * data.crop**2 * bytes_each * (data.workers * PREFETCH + 2)
+        if not data.workers or room is None or room >= needed:
+            return data.workers
+        log.warning(
+            f"{SHARED_MEMORY} has {room // 2**20} MB of room, and data.workers={data.workers} need "
+            f"{-(-needed // 2**20)} MB: pictures are read in the training process; a container gets more by --shm-size"
+        )
+        return 0
 
     def fingerprint(self) -> dict[str, int | str]:
         """Return how many images there are to train on, and a hash of their names: with others, draws are others."""
@@ -263,10 +276,59 @@ class TrainLoader:
             log.warning("skipped: %s", broken[sample])
         self.broken.update(broken)
         if len(self.broken) > self.tolerated:
-            names = ", ".join(sorted(self.broken)[:3])
-            more = ", ..." if len(self.broken) > 3 else ""
-            first = self.broken[min(self.broken)]
+            names = ", ".join(sorted(self.broken)[:3]) + (", ..." if len(self.broken) > 3 else "")
             raise ImageError(
-                f"{len(self.broken)} of {self._files} pictures cannot be read: {names}{more}; remove or repair them "
-                f"({first})"
+                f"{len(self.broken)} of {self._files} pictures cannot be read: {names}; remove or repair them "
+                f"({self.broken[min(self.broken)]})"
             )
+
+
+def shared_memory() -> int | None:
+    """Return how many bytes of shared memory are free; None where it has no limit of its own."""
+    if sys.platform != "linux":
+        return None
+    try:
+        found = os.statvfs(SHARED_MEMORY)
+    except OSError:
+        return 0
+    return found.f_bavail * found.f_frsize
+
+
+def _start(dataset: Dataset, sampler: BatchSampler, workers: int, pinned: bool) -> Iterator[Joined]:
+    """Return an iterator over the joined batches, read by so many processes, or by this one if 0."""
+    takes_signals = threading.current_thread() is threading.main_thread() and sys.platform != "win32"
+    handler = signal.getsignal(signal.SIGCHLD) if takes_signals else None
+    with warnings.catch_warnings():
+        # Forking beside the threads of a progress bar, or more workers than cores: known, and harmless here.
+        warnings.simplefilter("ignore")
+        loader = torch_data.DataLoader(
+            dataset,
+            batch_sampler=sampler,
+            num_workers=workers,
+            collate_fn=collate,
+            worker_init_fn=_prepare_worker,
+            pin_memory=pinned,
+            timeout=PATIENCE if workers else 0,
+            prefetch_factor=PREFETCH if workers else None,
+            # Without its own generator the loader would draw from torch's, and workers would change the training.
+            generator=torch.Generator(),
+            # Spawned workers take seconds to import torch, and need a __main__ guard in users' scripts.
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+        )
+        iterator = iter(loader)
+    if handler is not None:  # torch's own would raise an error for a killed worker in the middle of a step
+        signal.signal(signal.SIGCHLD, handler)
+    return iterator
+
+
+def _prepare_worker(_: int) -> None:
+    """Leave signals to the training process, and share the cores with it.
+
+    SLURM and Ctrl-C signal every process. A worker that died of it would take the training along before it has saved;
+    so it stays, for a minute after a SIGTERM, which is also what ends it when the training has gone.
+    """
+    for name in {"SIGINT", "SIGUSR1", "SIGHUP"} & signal.Signals.__members__.keys():
+        signal.signal(signal.Signals[name], signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGTERM, lambda *_: signal.alarm(60))
+    torch.set_num_threads(1)

@@ -9,23 +9,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from viceversa.config import ConfigError, DataConfig
+from viceversa.config import ConfigError
 from viceversa.data.datasets import FileSample, Found, Split
 from viceversa.paths import EXTENSIONS
 
-NAMES = ("manifest.csv", "manifest.tsv", "manifest.jsonl")  # looked for in data.root, in this order
 SUFFIXES = frozenset({".csv", ".tsv", ".jsonl"})
 SPLITS = ("train", "test", "val")
 
 
-def open_manifest(data: DataConfig) -> Found:
-    """Read the manifest that the configuration names, or that lies at its root.
+def read_manifest(file: Path, folder: Path) -> Found:
+    """Read a manifest whose paths are relative to a folder.
 
-    A split in which every row names both pictures is paired. Raises ConfigError, which names the line, for what is not
-    understood, for files that do not exist, and for paths that lead out of the folder that they are relative to: a
-    manifest may come from anywhere, and must not reach pictures that its user did not mean.
+    A split in which every row names both images is paired. Raises ConfigError, which names the line, for what is not
+    understood, for files that do not exist, and for paths that lead out of the folder: a manifest may come from
+    anywhere, and must not reach images that its user did not mean.
     """
-    file, folder = _place(data)
+    if file.suffix.lower() not in SUFFIXES or not file.is_file() or folder.is_file():
+        raise ConfigError(f"data.manifest={file}: should be a {', '.join(sorted(SUFFIXES))} file, data.root a folder")
     rows: dict[str, list[tuple[FileSample | None, FileSample | None]]] = {name: [] for name in SPLITS}
     for number, row in _rows(file):
         where = f"{file}, line {number}"
@@ -41,22 +41,6 @@ def open_manifest(data: DataConfig) -> Found:
         if not samples:
             raise ConfigError(f"{file}: no training picture in column {column}")
     return Found(train, test if rows["test"] else None, val if rows["val"] else None)
-
-
-def _place(data: DataConfig) -> tuple[Path, Path]:
-    """Return the manifest, and the folder that its paths are relative to."""
-    root = Path(data.root) if data.root else None
-    if data.manifest:
-        file = Path(data.manifest)
-        if file.suffix.lower() not in SUFFIXES or not file.is_file() or (root and root.is_file()):
-            raise ConfigError(
-                f"data.manifest={file}: should be a {', '.join(sorted(SUFFIXES))} file, data.root a folder"
-            )
-        return file, root or file.parent
-    assert root is not None
-    if root.is_file():
-        return root, root.parent
-    return next((root / name, root) for name in NAMES if (root / name).is_file())
 
 
 def _rows(file: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -20,9 +20,8 @@ from PIL import Image
 
 from viceversa.config import DataConfig
 from viceversa.data.check.sight import Match, Sight, match, sight_of
-from viceversa.data.colour import changes_colour
 from viceversa.data.datasets import DatasetSplits, FileSample, Sample, Split, open_each
-from viceversa.data.image_data import ImageError, eight_bits, with_channels
+from viceversa.data.image_data import ImageError, changes_colour, eight_bits, with_channels
 from viceversa.data.image_io import FORMATS as SUFFIXES
 from viceversa.data.image_io import header_orientation, open_pil, upright_size
 
@@ -166,9 +165,8 @@ def look_at(unit: Unit) -> tuple[list[Look], Match | None]:
 def _glance(sample: Sample) -> Look:
     """Only the header; what has none is opened to learn why."""
     header = read_header(sample)
-    size = header.size or sample.size()
-    if size is not None:
-        return Look(str(sample), None, size, header.mode, header.traits)
+    if header.size is not None:
+        return Look(str(sample), None, header.size, header.mode, header.traits)
     try:
         pixels = sample.open().pixels
     except ImageError as error:
@@ -192,7 +190,7 @@ def read_header(sample: Sample) -> Header:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with open_pil(sample.path, sample.path.suffix) as image:
+            with open_pil(sample.path, sample.file) as image:
                 width, height = upright_size(image)
                 width = width if sample.half is None else width // 2
                 return Header((width, height), image.mode, _traits(sample, image, header_orientation(image)))

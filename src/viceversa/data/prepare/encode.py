@@ -11,6 +11,7 @@ from PIL import Image
 
 from viceversa.data.datasets import FileSample, Sample
 from viceversa.data.image_data import ImageData, ImageError, Pixels
+from viceversa.data.image_io import open_pil
 from viceversa.data.shards import ShardSample
 
 
@@ -30,12 +31,23 @@ def encode(item: Sample) -> Encoded:
     if isinstance(item, FileSample) and item.half is None:
         return Encoded(item.path.suffix, item.path)
     if isinstance(item, ShardSample):
-        content, suffix = item.content()
-        return Encoded(suffix, content)
+        content = item.content()
+        return Encoded(suffix_of(content), content)
     try:
         return Encoded(".png", png(item.open()))
     except ValueError as error:
         raise ImageError(f"{item}: {error}") if not isinstance(error, ImageError) else error from None
+
+
+def suffix_of(content: bytes) -> str:
+    """Return the suffix for an encoded image: .png, if it is of no format that is read."""
+    if content.startswith(b"\x93NUMPY"):
+        return ".npy"
+    try:
+        name = str(open_pil(BytesIO(content), "").format)
+    except Exception:  # as for any damaged file
+        return ".png"
+    return {"JPEG": ".jpg", "MPO": ".jpg", "JPEG2000": ".jp2"}.get(name, f".{name.lower()}")
 
 
 def encode_pair(a: Sample, b: Sample) -> Encoded:
