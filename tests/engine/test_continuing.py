@@ -52,19 +52,6 @@ def test_what_does_not_change_a_step_may_change(tiny: Any) -> None:
     assert final_state(tiny("pix2pix").run)["step"] == 4
 
 
-def test_a_run_older_than_a_key_goes_on(tiny: Any) -> None:
-    engine.train(tiny("cyclegan", *CONSTANT, "train.length=1 step"))
-    path = Path(tiny("cyclegan").run) / "config.yaml"
-    young = ["  content_blur: false\n", "  augment: []\n"]
-    text = path.read_text("utf-8")
-    for line in young:
-        assert line in text
-        text = text.replace(line, "")
-    path.write_text(text, "utf-8")
-    engine.train(tiny("cyclegan", *CONSTANT, "train.length=2 steps"))
-    assert final_state(tiny("cyclegan").run)["step"] == 2
-
-
 def test_a_refusal_names_the_keys_and_the_way_out(tiny: Any) -> None:
     config = tiny("cyclegan", "train.length=1 step", "train.decay=0 steps")
     engine.train(config)

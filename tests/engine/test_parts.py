@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
 import json
 import signal
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -22,9 +19,7 @@ from viceversa.engine.learner import Learner
 from viceversa.engine.optimizers import make_optimizer, remembers_what_it_must
 from viceversa.engine.run_log import Meter, rewind
 from viceversa.engine.schedule import Plateau, rate
-from viceversa.methods import METHODS
 from viceversa.nets import ResNetGenerator
-from viceversa.translator import Translator
 
 
 def train_config(**changes: Any) -> TrainConfig:
@@ -117,16 +112,6 @@ def test_an_update_touches_its_own_group_only(tiny: Any, worlds: Path) -> None:
     assert all(p.grad is None for p in learner.method.D_X.parameters())
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_every_method_trains_in_low_precision(tiny: Any, method: str, precision: str) -> None:
-    config = tiny(method, f"train.precision={precision}", "train.length=3 steps", "train.decay=0 steps")
-    engine.train(config)
-    line = json.loads((Path(config.run) / "log.jsonl").read_text().splitlines()[-1])
-    assert line["step"] == 3
-    assert all(abs(value) < 1e4 for value in line["losses"].values())
-
-
 @pytest.mark.parametrize("objective", ["hinge", "wgan-gp", "vanilla"])
 def test_every_objective_trains(tiny: Any, objective: str) -> None:
     config = tiny("cyclegan", f"objective={objective}", "train.length=3 steps", "train.decay=0 steps")
@@ -194,42 +179,6 @@ def test_the_second_request_to_stop_leaves_at_once(monkeypatch: pytest.MonkeyPat
         assert heard == ["noted"]
         signal.raise_signal(signal.SIGINT)
     assert heard == ["noted", "leaving", 130]
-
-
-OUTSIDE = '''
-from torch import Tensor, nn
-from viceversa.nets import Generator
-
-class Mirror(Generator):
-    """A generator that somebody else wrote.
-
-    Args:
-        width: Channels in the middle.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, *, width: int = 8) -> None:
-        super().__init__()
-        self.net = nn.Sequential(
-            nn.Conv2d(in_channels, width, 3, padding=1), nn.Conv2d(width, out_channels, 1), nn.Tanh()
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.net(x)
-'''
-
-
-def test_a_generator_from_outside_trains_and_translates(
-    tiny: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "their_lab.py").write_text(OUTSIDE)
-    monkeypatch.syspath_prepend(tmp_path)
-    config = tiny("cyclegan", "train.length=2 steps", "train.decay=0 steps")
-    importlib.import_module("their_lab")
-    config = dataclasses.replace(config, generator={"name": "their_lab:Mirror", "width": 5})
-    engine.train(config)
-    translate = Translator.load(config.run)
-    assert translate(np.zeros((20, 30, 3), np.uint8)).size == (30, 20)
-    assert translate.card.generator == {"name": "their_lab:Mirror", "width": 5}
 
 
 def test_a_training_writes_its_report_and_survives_one_that_cannot_be_written(

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,16 @@ from trees import assert_equal_runs, final_state
 
 from viceversa import engine
 from viceversa.config import Config, ConfigError, to_yaml
+from viceversa.data import ImageError, TrainLoader
 from viceversa.engine import checkpoint_files as writing
+from viceversa.engine import trainer
 from viceversa.engine.checkpoint_files import Checkpoints
 from viceversa.engine.distributed import DistInfo
-from viceversa.engine.interrupt import Interrupted
+from viceversa.engine.interrupt import SIGNALS, Interrupted, listening
 from viceversa.engine.learner import Learner
 from viceversa.engine.run_dir import checkpoint_files
 from viceversa.engine.schedule import Plateau
+from viceversa.engine.validation import Validation
 from viceversa.methods import METHODS
 
 
@@ -270,7 +274,7 @@ def test_signals_to_a_whole_job_do_not_take_the_workers(tiny: Any, monkeypatch: 
     assert final_state(config.run)["step"] == 12
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1], ids=lambda s: s.name)
+@pytest.mark.parametrize("signum", SIGNALS, ids=lambda s: s.name)
 def test_every_signal_saves_and_has_its_status(tiny: Any, tmp_path: Path, signum: signal.Signals) -> None:
     config = tiny("pix2pix", "train.length=100000 steps", "train.save_every=100000 steps", run=signum.name)
     process = start(config, tmp_path)
@@ -283,3 +287,74 @@ def test_every_signal_saves_and_has_its_status(tiny: Any, tmp_path: Path, signum
     process.send_signal(signum)
     assert process.wait(400) == 128 + signum
     assert final_state(config.run)["step"] >= 3
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_run_may_continue_with_activation_checkpointing(method: str, tiny: Any) -> None:
+    """Which changes nothing but memory and time."""
+    options = ["train.precision=bf16", "train.channels_last=true", "train.log_every=1 step"]
+    options += ["train.schedule=constant", "train.decay=1 step", "data.decay_crop=true"]  # nothing hangs on the length
+    plain = tiny(method, *options, "train.length=4 steps", run="plain")
+    engine.train(plain)
+    engine.train(tiny(method, *options, "train.length=2 steps", run="changed"))
+    engine.train(tiny(method, *options, "train.length=4 steps", "train.checkpointing=true", run="changed"))
+    assert_equal_runs(plain.run, tiny(method, run="changed").run)
+
+
+def test_an_ignored_signal_stays_ignored(tiny: Any) -> None:
+    """As nohup arranges for SIGHUP, and a shell for Ctrl-C and programs in the background."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with listening(lambda: pytest.fail("it was heard")) as interrupt:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not interrupt.requested
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("part", ["batches", "samples", "scores"])
+def test_whatever_ends_a_training_it_is_saved_first(tiny: Any, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = ["train.save_every=100 steps", "train.sample_every=5 steps"]
+    options += ["train.evaluate_every=5 steps", "train.metrics=cycle"] if part == "scores" else []
+    calm, broken = (tiny("cyclegan", *options, run=name) for name in ("calm", "broken"))
+    engine.train(calm)
+    batches = TrainLoader.batches
+
+    def ending(self: TrainLoader, *place: Any) -> Any:
+        yield from islice(batches(self, *place), 5)
+        raise ImageError("the disk was pulled out")
+
+    def failing(*_: Any) -> Any:
+        raise OSError("the disk was pulled out")
+
+    with monkeypatch.context() as patch:
+        if part == "batches":
+            patch.setattr(TrainLoader, "batches", ending)
+        elif part == "samples":
+            patch.setattr(trainer, "translate_samples", lambda *given: failing() if samples.pop() else {})
+            samples = [True, False]
+        else:
+            patch.setattr(Validation, "run", failing)
+        with pytest.raises((ImageError, OSError), match="pulled out"):
+            engine.train(broken)
+    assert final_state(broken.run)["step"] == 5
+    engine.train(broken)
+    if part != "scores":  # they were not logged
+        assert_equal_runs(calm.run, broken.run)
+
+
+@pytest.mark.parametrize("output", ["pipe", "terminal", "full"])
+def test_a_training_outlives_its_output(tiny: Any, tmp_path: Path, output: str) -> None:
+    config = tiny("pix2pix", "train.log_every=1 step", "train.length=30 steps", run=output)
+    (tmp_path / "run.yaml").write_text(to_yaml(config), "utf-8")
+    command = [sys.executable, "-m", "viceversa", "train", str(tmp_path / "run.yaml")]
+    reader, writer = os.openpty() if output == "terminal" else os.pipe()
+    with open(os.devnull if output != "full" else "/dev/full", "w") as full:
+        target = full if output == "full" else writer
+        process = subprocess.Popen(command, stdout=target, stderr=target, stdin=subprocess.DEVNULL)
+    os.close(writer)
+    if output != "full":
+        os.read(reader, 1)
+    os.close(reader)
+    process.wait(400)
+    assert final_state(config.run)["step"] == 30
