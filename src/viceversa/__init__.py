@@ -1,4 +1,4 @@
-"""viceversa learns to translate images from one world to another, and back.
+"""viceversa learns to translate images from one domain to another, and back.
 
 >>> import viceversa
 >>> config = viceversa.load_config("cyclegan", ["data.root=datasets/horse2zebra", "run=runs/h2z"])
