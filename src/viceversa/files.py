@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -80,6 +81,18 @@ def sweep(folder: Path) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def utf8_name(path: Path) -> Iterator[Path]:
+    """Give a UTF-8 name of a file to libraries that take no other: its own, or that of a link to it."""
+    if os.fsencode(path).decode("utf-8", "ignore") == str(path):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder) / "file"
+        link.symlink_to(path.absolute())
+        yield link
 
 
 def cache_folder() -> Path:

@@ -112,6 +112,13 @@ def test_exported_networks_are_kept_by_their_weights(monkeypatch: pytest.MonkeyP
             open_backend("onnx", other)
 
 
+@pytest.mark.parametrize("name", ["onnx", "openvino"])
+def test_without_a_cache_they_compute_all_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VICEVERSA_CACHE", "/proc/no/such/folder")
+    origin = trained(RESNET)
+    assert psnr(open_backend(name, origin), origin.net, inputs((64, 64))) > 35
+
+
 class Stubborn(torch.nn.Conv2d):
     """Asks how many images there are, in a way that only one number answers."""
 

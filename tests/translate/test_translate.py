@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,15 @@ def test_a_translation_that_is_not_finite_is_a_failed_image(dozen: Path, tmp_pat
     assert len(result.failed) >= 11
     assert "not finite" in result.failed[dozen / "01.png"]
     assert not (tmp_path / "out" / "01.png").exists()
+
+
+def test_names_that_are_not_utf8(weights: Path, dozen: Path) -> None:
+    folder = images(dozen.parent / os.fsdecode(b"caf\xe9"), os.fsdecode(b"\xfc.png"))
+    (folder / os.fsdecode(b"\xe4.png")).write_text("no image")
+    model = shutil.copy(weights, folder / os.fsdecode(b"G\xe9.safetensors"))
+    result = go(model, folder, os.fsdecode(b"out\xe9"))
+    assert [path.is_file() for path in result.written] == [True]
+    assert list(result.failed) == [folder / os.fsdecode(b"\xe4.png")]
 
 
 def test_any_number_of_channels(tmp_path: Path) -> None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import logging
+import shutil
+import tempfile
 import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,7 @@ from torch import Tensor
 
 from viceversa import __version__
 from viceversa.backends.pytorch import Backend, TrainedGenerator, require
-from viceversa.files import cache_folder, locked, replacing
+from viceversa.files import cache_folder, locked, replacing_folder
 from viceversa.nets import Generator
 
 PACKAGES = ("onnx", "onnxscript")
@@ -41,12 +46,23 @@ def onnx(trained: TrainedGenerator) -> Backend:
 
 def onnx_file(trained: TrainedGenerator) -> Path:
     """Return the exported network, from the cache if it was exported before."""
-    path = cache_folder() / "backends" / f"{digest(trained)}.onnx"
-    with locked(path):
-        if not path.is_file():
-            with replacing(path, durable=False) as temporary:
-                export(trained.net, trained.card.in_channels, temporary)
-    return path
+    write = partial(export, trained.net, trained.card.in_channels)
+    return kept(digest(trained), lambda folder: write(folder / "model.onnx")) / "model.onnx"
+
+
+def kept(name: str, write: Callable[[Path], None]) -> Path:
+    """Return a folder of the cache that `write` has filled, now or earlier; a temporary one if there is no cache."""
+    try:
+        folder = cache_folder() / "backends" / name
+        with locked(folder):
+            if not folder.is_dir():
+                with replacing_folder(folder) as temporary:
+                    write(temporary)
+    except (OSError, RuntimeError):  # read-only, or no home folder
+        folder = Path(tempfile.mkdtemp(prefix="viceversa-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        write(folder)
+    return folder
 
 
 def digest(trained: TrainedGenerator) -> str:

@@ -16,9 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from viceversa.backends.onnx import PACKAGES, digest, onnx_file
+from viceversa.backends.onnx import PACKAGES, digest, kept, onnx_file
 from viceversa.backends.pytorch import Backend, TrainedGenerator, require
-from viceversa.files import cache_folder, locked, replacing_folder
 
 FEWEST = 8
 """Examples that 8-bit ranges must be seen on."""
@@ -51,14 +50,13 @@ def quantised(trained: TrainedGenerator) -> Path:
     seen = hashlib.sha256(name.encode())
     for x in trained.examples:
         seen.update(x.cpu().contiguous().numpy().tobytes())
-    folder = cache_folder() / "backends" / f"{name}-int8-{seen.hexdigest()[:12]}"
-    with locked(folder):
-        if not folder.is_dir():
-            ov = imported("openvino")
-            model = quantise(ov.Core().read_model(onnx_file(trained)), trained.examples)
-            with replacing_folder(folder) as temporary:
-                ov.save_model(model, temporary / "model.xml", compress_to_fp16=False)
-    return folder / "model.xml"
+
+    def write(folder: Path) -> None:
+        ov = imported("openvino")
+        model = quantise(ov.Core().read_model(onnx_file(trained)), trained.examples)
+        ov.save_model(model, folder / "model.xml", compress_to_fp16=False)
+
+    return kept(f"{name}-int8-{seen.hexdigest()[:12]}", write) / "model.xml"
 
 
 def quantise(model: Any, examples: Sequence[Tensor]) -> Any:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from viceversa import registry
 from viceversa.config import ConfigError, Direction, Inference, explain
-from viceversa.files import replacing
+from viceversa.files import replacing, utf8_name
 from viceversa.nets import GENERATORS, build_generator
 from viceversa.nets.base import Generator
 from viceversa.nets.layers import set_inference
@@ -46,14 +46,14 @@ class Card:
 def save_generator(path: Path, net: Generator, card: Card) -> None:
     """Write a generator's weights and its card to a .safetensors file, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, {FORMAT: json.dumps(asdict(card), sort_keys=True)})
+    with replacing(path) as temporary, utf8_name(temporary) as name:
+        save_file(tensors, name, {FORMAT: json.dumps(asdict(card), sort_keys=True)})
 
 
 def read_card(path: Path) -> Card:
     """Return the card of a weights file; raise ValueError if it is not one of ours."""
     try:
-        with safe_open(path, "pt") as file:
+        with utf8_name(path) as name, safe_open(name, "pt") as file:
             metadata = file.metadata() or {}
         return TypeAdapter(Card).validate_python(json.loads(metadata[FORMAT]), strict=False)
     except FileNotFoundError:
@@ -67,7 +67,7 @@ def read_card(path: Path) -> Card:
 def has_card(path: Path) -> bool:
     """Whether a file is a weights file of ours, be it whole or not."""
     try:
-        with safe_open(path, "pt") as file:
+        with utf8_name(path) as name, safe_open(name, "pt") as file:
             return FORMAT in (file.metadata() or {})
     except (SafetensorError, OSError):
         return False
@@ -80,8 +80,8 @@ def load_generator(path: Path) -> tuple[Generator, Card]:
     its weights need or for code that is not imported (see `registry.find`).
     """
     card = read_card(path)
-    with safe_open(path, "pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (it is no dict)
+    with utf8_name(path) as name, safe_open(name, "pt") as file:
+        state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (it is no dict)
     try:
         refuse_not_finite(state)
         card = replace(card, generator=registry.complete(GENERATORS, "generator", card.generator))
