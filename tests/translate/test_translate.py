@@ -110,6 +110,19 @@ def test_a_translation_that_is_not_finite_is_a_failed_image(dozen: Path, tmp_pat
     assert not (tmp_path / "out" / "01.png").exists()
 
 
+@pytest.mark.parametrize("name", ["gray.png", "gray.tif", "colour.png", "colour.tif", "alpha.png", "alpha.tif"])
+def test_sixteen_bits_stay_sixteen(weights: Path, tmp_path: Path, name: str) -> None:
+    y, x = np.mgrid[0:40, 0:33]
+    ramp = ((x * 1000 + y * 700) / 65535).astype(np.float32)[:, :, None].repeat(1 if name.startswith("gray") else 3, 2)
+    alpha = noise(40, 33) if name.startswith("alpha") else None
+    write_image(tmp_path / name, ramp, alpha)
+    (written,) = go(weights, tmp_path / name).written
+    found, exact = read_image(written), Translator.load(weights).translate(read_image(tmp_path / name))
+    assert np.abs(found.pixels - exact.pixels).max() < 1 / 65535
+    assert (found.depth, found.pixels.shape) == (16, (40, 33, 3))
+    assert alpha is None or (found.alpha == alpha).all()
+
+
 def test_names_that_are_not_utf8(weights: Path, dozen: Path) -> None:
     folder = images(dozen.parent / os.fsdecode(b"caf\xe9"), os.fsdecode(b"\xfc.png"))
     (folder / os.fsdecode(b"\xe4.png")).write_text("no image")
