@@ -34,10 +34,17 @@ class Extractor(ABC):
     """How an image comes to the size the network sees."""
     weights: str
     """The first digits of the SHA-256 of its weights."""
+    device: torch.device
 
-    @abstractmethod
+    @torch.inference_mode()
     def features(self, images: Sequence[RGBImage]) -> Tensor:
         """Return the features (N, D) of images of any sizes, on the CPU."""
+        size = 4 if self.device.type == "cpu" else len(images)  # what fits into a CPU's cache
+        return torch.cat([self.batch(images[start : start + size]).cpu() for start in range(0, len(images), size)])
+
+    @abstractmethod
+    def batch(self, images: Sequence[RGBImage]) -> Tensor:
+        """Return the features (N, D) of a batch."""
 
     def classes(self, images: Sequence[RGBImage]) -> Tensor:
         """Return the numbers (N,) of the ImageNet classes, 0 to 999, that images look like most."""
@@ -72,17 +79,13 @@ class EfficientNetLite(Extractor):
         self.weights = sha256(path)[:8]
 
     @torch.inference_mode()
-    def features(self, images: Sequence[RGBImage]) -> Tensor:
-        """Return 1280 features of each."""
-        return self._features(images).cpu()
-
-    @torch.inference_mode()
     def classes(self, images: Sequence[RGBImage]) -> Tensor:
         """Return classes of ImageNet."""
-        classes: Tensor = self.net._fc(self._features(images)).argmax(1)
+        classes: Tensor = self.net._fc(self.features(images).to(self.device)).argmax(1)
         return classes.cpu()
 
-    def _features(self, images: Sequence[RGBImage]) -> Tensor:
+    def batch(self, images: Sequence[RGBImage]) -> Tensor:
+        """Return 1280 features of each."""
         small = [Image.fromarray(image).resize((224, 224), Image.Resampling.BICUBIC) for image in images]
         pixels = torch.from_numpy(np.stack([np.asarray(image) for image in small])).permute(0, 3, 1, 2).to(self.device)
         # Trained on (x - 127) / 128 (the authors' efficientnet_lite_builder.py), not on ImageNet's mean and deviation,
@@ -115,13 +118,12 @@ class Inception(Extractor):
         self.net = net.to(device)
         self.weights = sha256(path)[:8]
 
-    @torch.inference_mode()
-    def features(self, images: Sequence[RGBImage]) -> Tensor:
-        """Return 2048 features of each; neighbours of one size share a batch."""
+    def batch(self, images: Sequence[RGBImage]) -> Tensor:
+        """Return 2048 features of each; neighbours of one size go through the network together."""
         found = []
         for _, same in groupby(images, lambda image: image.shape):
             pixels = torch.from_numpy(np.stack(list(same)).transpose(0, 3, 1, 2).copy()).to(self.device)
-            found.append(self.net(pixels)[0].cpu())
+            found.append(self.net(pixels)[0])
         return torch.cat(found)
 
 
