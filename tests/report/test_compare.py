@@ -16,7 +16,7 @@ from runs import words
 from viceversa.data.image_io import read_image
 from viceversa.report import figure
 from viceversa.report.compare import best, compare, measure, short
-from viceversa.report.translations import Examples, columns_of
+from viceversa.report.figure import Examples, columns_of
 from viceversa.translator import Translator
 
 Runs = tuple[Path, Path]

@@ -94,11 +94,10 @@ def grid(
     viceversa grid runs/h2z --pick 3,7 --labels Horse,Zebra --out figure.svg
     """
     from viceversa.report import figure
-    from viceversa.report.translations import columns_of
 
     names = [name.strip() for name in columns.split(",")]
     numbers = figure.numbers(pick) if pick else []
-    shown = columns_of(run, names, rows, numbers)
+    shown = figure.columns_of(run, names, rows, numbers)
     texts = labels.split(",") if labels else [figure.label(name) for name in names]
     layout = figure.write(out, figure.labelled(shown, texts), width=width, dpi=dpi, font=font)
     typer.echo(f"{out}: {layout.size[0]} x {layout.size[1]} pixels, {width:g} inches wide at {layout.dpi:.0f} dpi")

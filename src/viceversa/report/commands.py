@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -17,31 +16,23 @@ from viceversa.report.scores import RunScore, best
 SLOPE = 0.02  # of its whole change; a score that improved more in the last quarter has not levelled off
 
 
-@dataclass(frozen=True)
-class Advice:
-    """A sentence and perhaps a command."""
-
-    text: str
-    command: str = ""
-
-
-def advice(record: RunRecord, histories: Sequence[Sequence[RunScore]]) -> list[Advice]:
-    """Return what to try, the most pressing first; findings of the doctor stand above it on the page."""
+def advice(record: RunRecord, histories: Sequence[Sequence[RunScore]]) -> list[tuple[str, str]]:
+    """Return what to try, the most pressing first: a sentence, and the command to type or nothing."""
     run, finished = str(record.run), record.ended == "finished"
-    found = []
+    found: list[tuple[str, str]] = []
     if not finished:
-        found.append(Advice("The training is not complete. If it has stopped, continue it:", shell("train", run)))
+        found.append(("The training is not complete. If it has stopped, continue it:", shell("train", run)))
     worse = [history[-1].way for history in histories if history[-1].beats_input is False]
     if worse:
-        found.append(Advice(_worse(" and ".join(dict.fromkeys(worse)))))
+        found.append((_worse(" and ".join(dict.fromkeys(worse))), ""))
     found += _earlier(histories)
     if finished and any(map(_rising, histories)):
         text = "The scores were still improving at the end. Train longer:"
-        found.append(Advice(text, shell("train", run, f"train.length={_twice(record)}")))
+        found.append((text, shell("train", run, f"train.length={_twice(record)}")))
     if finished and not record.metrics:
-        found.append(Advice("Measure it on all test images:", shell("evaluate", run)))
+        found.append(("Measure it on all test images:", shell("evaluate", run)))
     if finished:
-        found.append(Advice("Translate images of your own:", shell("translate", run, "PICTURES", "OUT")))
+        found.append(("Translate images of your own:", shell("translate", run, "PICTURES", "OUT")))
     return found
 
 
@@ -53,7 +44,7 @@ def _worse(directions: str) -> str:
     )
 
 
-def _earlier(histories: Sequence[Sequence[RunScore]]) -> list[Advice]:
+def _earlier(histories: Sequence[Sequence[RunScore]]) -> list[tuple[str, str]]:
     """Say when a score was clearly better before the end."""
     found = []
     for history in histories:
@@ -61,7 +52,7 @@ def _earlier(histories: Sequence[Sequence[RunScore]]) -> list[Advice]:
         span = max(s.value for s in history) - min(s.value for s in history)
         if abs(top.value - last.value) > max(0.1 * span, 2 * (last.spread or 0)):
             then = f"was best at step {top.step:,} ({top.value:.4g}, now {last.value:.4g})."
-            found.append(Advice(f"{last.way}, {last.metric}: {then} A shorter training may do as well."))
+            found.append((f"{last.way}, {last.metric}: {then} A shorter training may do as well.", ""))
     return found
 
 
@@ -79,16 +70,6 @@ def _twice(record: RunRecord) -> str:
     return f"{2 * length.amount} {length.unit}"
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A key that has another value here than in the preset."""
-
-    key: str
-    here: str
-    there: str
-    meaning: str
-
-
 @lru_cache
 def _known() -> dict[str, dict[str, object]]:
     return {name: flat(to_tree(methods.resolve(load_config(name)))) for name in presets()}
@@ -101,13 +82,13 @@ def nearest_preset(config: Config) -> str:
     return min(count, key=lambda name: (count[name], name))
 
 
-def differences(config: Config, preset: str) -> list[Difference]:
-    """Return what is not as in the preset, in the order of the configuration; not where the run lies."""
+def differences(config: Config, preset: str) -> list[tuple[str, str, str, str]]:
+    """Return what is not as in the preset, save the run's folder: key, value here, value there, what the key means."""
     meaning = meanings(methods.describe(config))
     there = _known()[preset]
     own = flat(to_tree(config))
     return [
-        Difference(key, shown(own[key]), shown(there[key]) if key in there else "", meaning.get(key, ""))
+        (key, shown(own[key]), shown(there[key]) if key in there else "", meaning.get(key, ""))
         for key in _changed(own, there)
     ]
 

@@ -18,10 +18,7 @@ from viceversa.files import replacing
 from viceversa.metrics import l1, psnr
 from viceversa.report.commands import shown
 from viceversa.report.curves import Chart
-from viceversa.report.page import render
-from viceversa.report.samples import EmbeddedImage, embed, read_frames, spread
-from viceversa.report.scores import METRICS, MetricWords, histories
-from viceversa.report.translations import (
+from viceversa.report.figure import (
     OPPOSITE,
     Examples,
     Uint8Image,
@@ -30,6 +27,9 @@ from viceversa.report.translations import (
     load_examples,
     translated,
 )
+from viceversa.report.page import render
+from viceversa.report.samples import EmbeddedImage, embed, read_frames, spread
+from viceversa.report.scores import METRICS, MetricWords, histories
 
 SHOWN = 8  # inputs on the page; measures are means over all test images, up to
 MEASURED = 100
