@@ -1,14 +1,18 @@
-"""What a checkpoint holds: everything that the next step depends on. A new piece of state is one line, in and out."""
+"""What a training saves: checkpoints, for itself, and its translators, for `viceversa translate`.
+
+A checkpoint holds all that the next step depends on. A new piece of state is a line in `gather` and one in `restore`.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from torch import Tensor
 from typing_extensions import TypedDict  # pydantic asks for it before Python 3.12
 
-from viceversa.config import ConfigError, explain
+from viceversa.config import Config, ConfigError, Direction, explain
 from viceversa.data import TrainLoader
 from viceversa.engine.learner import Learner
 from viceversa.engine.nan_guard import GuardState, NanGuard
@@ -18,6 +22,7 @@ from viceversa.engine.run_dir import RunDir
 from viceversa.engine.run_log import Meter
 from viceversa.methods.base import Method
 from viceversa.methods.pool import ImagePool
+from viceversa.nets.weights import Card, save_generator
 
 State = dict[str, Any]
 
@@ -114,3 +119,33 @@ def _pools(method: Method) -> dict[str, Tensor]:
     """Return the memories of past translations, which differ from process to process."""
     names = [name for name, module in method.named_modules() if isinstance(module, ImagePool)]
     return {key: value for key, value in method.state_dict().items() if key.rpartition(".")[0] in names}
+
+
+def save_weights(run: RunDir, learner: Learner) -> None:
+    """Write each translator, averaged and raw (`weights/AtoB.safetensors`, `weights/AtoB.raw.safetensors`)."""
+    networks = {"": learner.ema.translators(), ".raw": learner.method.translators()}
+    for kind, translators in networks.items():
+        for direction, net in translators.items():
+            card = _card(learner.config, direction, learner.step, raw=bool(kind))
+            save_generator(run.weights / f"{direction}{kind}.safetensors", net, card)
+
+
+def save_best(run: Path, learner: Learner, direction: Direction, scores: dict[str, float]) -> None:
+    """Write an averaged translator, with what it scored, to `weights/best-AtoB.safetensors` (or `best-BtoA`)."""
+    card = _card(learner.config, direction, learner.step, raw=False)
+    card.trained["scores"] = scores
+    save_generator(run / "weights" / f"best-{direction}.safetensors", learner.ema.translators()[direction], card)
+
+
+def _card(config: Config, direction: Direction, step: int, *, raw: bool) -> Card:
+    source, target = direction.split("to")
+    channels = {"A": config.data.channels_a, "B": config.data.channels_b}
+    return Card(
+        config.generator,
+        channels[source],
+        channels[target],
+        config.data.crop,
+        direction,
+        config.inference,
+        {"method": config.method["name"], "step": step, "ema": config.train.ema, "raw": raw},
+    )

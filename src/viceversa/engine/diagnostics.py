@@ -1,7 +1,7 @@
 """The doctor: what goes wrong in a training, since when, and what to do about it.
 
-It reads what a run keeps anyway, the samples and the log, so it costs next to nothing, and a finished run can
-be examined as well as a running one. What it finds now stands in `doctor.jsonl`, a line each; what is cured disappears.
+It reads what a run keeps anyway, the samples and the log, so it costs next to nothing, and a finished run can be
+examined as well as a running one. What it finds now stands in `doctor.jsonl`, a line each; what is cured disappears.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from viceversa.config import Config, load_config
 from viceversa.data.grid import grid
-from viceversa.engine.findings import PROBES, Case, Finding, of_gradients, of_losses
-from viceversa.engine.image_statistics import Pictures
+from viceversa.engine.findings import Case, Finding, ImageSet, of_gradients, of_images, of_losses
 from viceversa.engine.run_dir import FindingLine, LossLine, read_lines
 from viceversa.engine.sample_history import Kind, read_samples, sample_steps
 from viceversa.files import replacing
@@ -61,10 +60,9 @@ class Doctor:
 
     def _of_pictures(self, step: int) -> Iterator[Finding]:
         for direction, case in cases(self.run / "samples", step).items():
-            for probe in PROBES if step else ():  # an untrained network is no patient
-                if finding := probe(case):
-                    name = f"{finding.finding} {direction}"
-                    yield replace(finding, finding=name, picture=self._picture(name, case))
+            for finding in of_images(case) if step else ():  # an untrained network is no patient
+                name = f"{finding.finding} {direction}"
+                yield replace(finding, finding=name, picture=self._picture(name, case))
 
     def _picture(self, name: str, case: Case) -> str:
         """Write inputs above outputs, and return where, relative to the run."""
@@ -96,7 +94,7 @@ def diagnose(run: Path) -> list[Finding]:
 
 def cases(samples: Path, step: int) -> dict[str, Case]:
     """Return the samples of a step by direction."""
-    kept: dict[tuple[str, Kind], dict[int, Pictures]] = {}
+    kept: dict[tuple[str, Kind], dict[int, ImageSet]] = {}
     for key, image in read_samples(samples, step).items():
         kept.setdefault((key.direction, key.kind), {})[key.row] = np.asarray(image, np.float32) / 127.5 - 1
     found = {}
@@ -111,10 +109,10 @@ def cases(samples: Path, step: int) -> dict[str, Case]:
     return found
 
 
-def _stack(pictures: list[Pictures]) -> Pictures:
+def _stack(pictures: list[ImageSet]) -> ImageSet:
     """Return pictures as one array; of another size than the first there are none, unless somebody put them there."""
     return np.stack([picture for picture in pictures if picture.shape == pictures[0].shape])
 
 
-def _eight_bits(picture: Pictures) -> NDArray[np.uint8]:
+def _eight_bits(picture: ImageSet) -> NDArray[np.uint8]:
     return np.asarray(np.rint((picture + 1) * 127.5), np.uint8)

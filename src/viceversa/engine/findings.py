@@ -1,19 +1,20 @@
-"""What can be wrong with a training, how one sees it, and the remedy in terms of our keys. One function an ailment."""
+"""What can be wrong with a training, how one sees it, and the remedy in terms of our keys: a function a symptom."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from viceversa.config import Config
-from viceversa.engine import image_statistics
-from viceversa.engine.image_statistics import Pictures
 
 Severity: TypeAlias = Literal["note", "warning", "error"]
+ImageSet: TypeAlias = NDArray[np.floating[Any]]
+"""Float images (N, H, W, C) in [-1, 1]."""
 BLIND = {"lsgan": 0.25, "vanilla": math.log(2), "hinge": 1.0}
 """The halved loss of a discriminator that cannot tell anything, by objective."""
 
@@ -34,124 +35,146 @@ class Finding:
 
 @dataclass(frozen=True)
 class Case:
-    """Samples of one direction, float (N, H, W, C) in [-1, 1]; `real` are pictures of the target world, if known."""
+    """Samples of one direction; `real` are images of the target domain, if known."""
 
-    inputs: Pictures
-    outputs: Pictures
-    real: Pictures | None
-
-    @property
-    def alike(self) -> bool:
-        """Whether inputs and outputs can be compared value by value."""
-        return self.inputs.shape == self.outputs.shape
+    inputs: ImageSet
+    outputs: ImageSet
+    real: ImageSet | None
 
 
-def inverted(case: Case) -> Finding | None:
+def inverted(case: Case) -> str:
     """Light became dark: the correlation of brightness is clearly negative."""
-    found = float(image_statistics.likeness(case.inputs, case.outputs).mean())
-    if found > -0.3:
-        return None
-    return Finding(
-        "inverted", "error", f"light and dark are exchanged (correlation {found:.2f})",
-        "start again with another seed, method.identity=0.5 or method.content=5; CUT does not invert",
-    )  # fmt: skip
+    a, b = (images.mean(-1).reshape(len(images), -1) for images in (case.inputs, case.outputs))
+    a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)  # 0 for flat images
+    found = float(np.where(norms > 1e-6, (a * b).sum(1) / np.maximum(norms, 1e-6), 0.0).mean())
+    return f"light and dark are exchanged (correlation {found:.2f})" if found < -0.3 else ""
 
 
-def copied(case: Case) -> Finding | None:
+def copied(case: Case) -> str:
     """Nothing happens: the translation is its input."""
-    if not case.alike or np.abs(case.outputs - case.inputs).mean() > 0.01:
-        return None
-    return Finding(
-        "copied", "warning", "translations equal their inputs",
-        "lower method.identity or method.cycle_x and cycle_y; with generator.mask=true, method.identity=0 or no mask",
-    )  # fmt: skip
+    alike = case.inputs.shape == case.outputs.shape and np.abs(case.outputs - case.inputs).mean() <= 0.01
+    return "translations equal their inputs" if alike else ""
 
 
-def collapsed(case: Case) -> Finding | None:
+def collapsed(case: Case) -> str:
     """All translations look the same."""
-    varied = image_statistics.diversity(case.inputs if case.real is None else case.real)
-    found = image_statistics.diversity(case.outputs)
+    varied = diversity(case.inputs if case.real is None else case.real)
+    found = diversity(case.outputs)
     if len(case.outputs) < 3 or found > 0.2 * varied:
-        return None
-    return Finding(
-        "collapsed", "error", f"all translations look alike (a {varied / max(found, 1e-9):.0f}th of the variety there)",
-        "go back to an earlier checkpoint with a lower train.lr, or start again; raise method.cycle_x and cycle_y, "
-        "or method.nce",
-    )  # fmt: skip
+        return ""
+    return f"all translations look alike (a {varied / max(found, 1e-9):.0f}th of the variety there)"
 
 
-def tinted(case: Case) -> Finding | None:
-    """Translations have a colour cast that the target world does not have."""
+def tinted(case: Case) -> str:
+    """Translations have a colour cast that the target domain does not have."""
     if case.real is None or case.real.shape[-1] != case.outputs.shape[-1]:
-        return None
-    found = image_statistics.tint(case.outputs) - image_statistics.tint(case.real)
+        return ""
+    means = [images.mean((0, 1, 2)) for images in (case.outputs, case.real)]
+    found = (means[0] - means[0].mean()) - (means[1] - means[1].mean())
     if np.abs(found).max() < 0.12:
-        return None
+        return ""
     channel = int(np.abs(found).argmax())
     colour = ["red", "green", "blue"][channel] if len(found) == 3 else f"channel {channel}"
-    return Finding(
-        "tinted", "warning", f"translations have too {'much' if found[channel] > 0 else 'little'} {colour}",
-        "train longer; method.identity=0.5 keeps colours; see that both worlds are lit alike: viceversa data check",
-    )  # fmt: skip
+    return f"translations have too {'much' if found[channel] > 0 else 'little'} {colour}"
 
 
-def striped(case: Case) -> Finding | None:
+def striped(case: Case) -> str:
     """A checkerboard or bar code lies over the translations."""
-    usual = max(image_statistics.stripes(p) for p in (case.inputs, case.real) if p is not None)
-    found = image_statistics.stripes(case.outputs)
-    if found - usual < 1.2:
-        return None
-    return Finding(
-        "striped", "warning", f"a pattern of 2 or 4 pixels ({math.exp(found - usual):.0f} times as strong as is usual)",
-        "generator.upsample=resize, in a new run; training longer makes it weaker",
-    )  # fmt: skip
+    found = stripes(case.outputs) - max(stripes(images) for images in (case.inputs, case.real) if images is not None)
+    return f"a pattern of 2 or 4 pixels ({math.exp(found):.0f} times as strong as is usual)" if found >= 1.2 else ""
 
 
-def saturated(case: Case) -> Finding | None:
+def saturated(case: Case) -> str:
     """Much of the translations is pure black, white or colour."""
-    usual = max(image_statistics.saturation(p) for p in (case.inputs, case.real) if p is not None)
-    found = image_statistics.saturation(case.outputs)
-    if found - usual < 0.3:
-        return None
-    return Finding(
-        "saturated", "warning", f"{found:.0%} of the values lie at the end of their range, {usual:.0%} of real ones",
-        "lower train.lr; if inputs are saturated too: viceversa data check",
-    )  # fmt: skip
+    sets = (case.outputs, case.inputs, case.real)
+    found, *usual = (float((np.abs(images) > 0.98).mean()) for images in sets if images is not None)
+    if found - max(usual) < 0.3:
+        return ""
+    return f"{found:.0%} of the values lie at the end of their range, {max(usual):.0%} of real ones"
 
 
-PROBES: Sequence[Callable[[Case], Finding | None]] = (inverted, copied, collapsed, tinted, striped, saturated)
+PROBES: dict[Callable[[Case], str], tuple[Severity, str]] = {
+    inverted: ("error", "start again with another seed, method.identity=0.5 or method.content=5; CUT does not invert"),
+    copied: (
+        "warning",
+        "lower method.identity or method.cycle_x and cycle_y; with generator.mask=true, method.identity=0 or no mask",
+    ),
+    collapsed: (
+        "error",
+        "go back to an earlier checkpoint with a lower train.lr, or start again; raise method.cycle_x and cycle_y, "
+        "or method.nce",
+    ),
+    tinted: (
+        "warning",
+        "train longer; method.identity=0.5 keeps colours; see that both domains are lit alike: viceversa data check",
+    ),
+    striped: ("warning", "generator.upsample=resize, in a new run; training longer makes it weaker"),
+    saturated: ("warning", "lower train.lr; if inputs are saturated too: viceversa data check"),
+}
+
+
+def of_images(case: Case) -> Iterator[Finding]:
+    """Yield what the samples of one direction tell."""
+    for probe, (severity, remedy) in PROBES.items():
+        if message := probe(case):
+            yield Finding(probe.__name__, severity, message, remedy)
 
 
 def of_losses(losses: Mapping[str, float], config: Config) -> Iterator[Finding]:
     """Yield what the mean losses tell: discriminators too strong or blind, codes that say nothing."""
     blind = BLIND.get(str(config.objective["name"]))
     for name, value in losses.items():
+        group = name.removeprefix("gan_").removeprefix("kl_")
         if blind and name.startswith("gan_D") and value < 0.06 * blind:
-            yield Finding(
-                f"strong {name.removeprefix('gan_')}", "warning", f"it is hardly ever wrong (loss {value:.3f})",
-                "discriminator.augment=[color, shift, cutout] for few pictures; a smaller discriminator.width; "
-                "objective.r1=1",
-            )  # fmt: skip
+            remedy = "discriminator.augment=[color, shift, cutout] for few pictures; a smaller width; objective.r1=1"
+            yield Finding(f"strong {group}", "warning", f"it is hardly ever wrong (loss {value:.3f})", remedy)
         elif blind and name.startswith("gan_D") and abs(value / blind - 1) < 0.002:
-            yield Finding(
-                f"blind {name.removeprefix('gan_')}", "warning", f"it cannot tell anything (loss {value:.3f})",
-                "a larger discriminator.width or more discriminator.layers; lower objective.r1",
-            )  # fmt: skip
+            remedy = "a larger discriminator.width or more discriminator.layers; lower objective.r1"
+            yield Finding(f"blind {group}", "warning", f"it cannot tell anything (loss {value:.3f})", remedy)
         elif name.startswith("kl_") and value < 1e-4 * float(config.method.get("kl", 1)):
-            yield Finding(
-                f"empty codes {name.removeprefix('kl_')}", "warning", "the codes say nothing about the picture",
-                "a lower method.kl, a longer method.kl_warmup, or method.free_bits=0.1",
-            )  # fmt: skip
+            remedy = "a lower method.kl, a longer method.kl_warmup, or method.free_bits=0.1"
+            yield Finding(f"empty codes {group}", "warning", "the codes say nothing about the picture", remedy)
 
 
 def of_gradients(rms: Mapping[str, float]) -> Iterator[Finding]:
     """Yield what the root mean square of each group's gradients tells."""
     for group, value in rms.items():
         if value < 1e-9:
-            yield Finding(
-                f"no gradient {group}", "error", "its networks learn nothing", "look at the losses of the group"
-            )
+            remedy = "look at the losses of the group"
+            yield Finding(f"no gradient {group}", "error", "its networks learn nothing", remedy)
         elif value > 100:
-            yield Finding(
-                f"huge gradient {group}", "warning", f"{value:.0f} in the mean", "lower train.lr or objective.r1"
-            )
+            remedy = "lower train.lr or objective.r1"
+            yield Finding(f"huge gradient {group}", "warning", f"{value:.0f} in the mean", remedy)
+
+
+def diversity(images: ImageSet) -> float:
+    """Return the mean distance of any two images of a set, seen from afar (8 x 8 areas; smaller ones as they are)."""
+    height, width = (length // 8 * 8 for length in images.shape[1:3])
+    if height and width:
+        cut = images[:, :height, :width]
+        images = cut.reshape(len(cut), 8, height // 8, 8, width // 8, cut.shape[-1]).mean((2, 4))
+    small = images.reshape(len(images), -1)
+    distances = np.abs(small[:, None] - small[None]).mean(-1)
+    return float(distances.sum() / max(1, len(images) * (len(images) - 1)))
+
+
+def stripes(images: ImageSet) -> float:
+    """Return how much stronger than their neighbours the frequencies of strides 2 and 4 are (in nats).
+
+    Transposed convolutions leave a checkerboard or a bar code of periods 2 and 4 pixels (Odena et al., 2016): lines at
+    those frequencies in the spectrum, whatever the image shows. Natural images have about 0.
+    """
+    gray = images.mean(-1)
+    gray = gray - gray.mean((1, 2), keepdims=True)
+    window = np.hanning(gray.shape[1])[:, None] * np.hanning(gray.shape[2])
+    power = np.abs(np.fft.fft2(gray * window)) ** 2
+    worst = -np.inf
+    for axis in (1, 2):
+        rows = np.log(power.mean((0, 3 - axis)) + 1e-9)
+        size = len(rows)
+        for line in (size // 2, size // 4):
+            around = [rows[line + far] for far in (-5, -4, -3)]
+            around += [rows[line + far] for far in (3, 4, 5)] if line < size // 2 else []
+            worst = max(worst, rows[line] - float(np.mean(around)))
+    return float(worst)

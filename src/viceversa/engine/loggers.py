@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, Protocol
 from viceversa.config import Config, flat, to_tree
 from viceversa.engine.run_dir import RunDir
 from viceversa.files import replacing
-from viceversa.metrics.base import MissingExtra
 
 log = logging.getLogger("viceversa")
 
@@ -56,10 +55,8 @@ class TensorBoard:
     """Event files in RUN/tensorboard. TensorBoard drops the steps that are done again: `purge_step`."""
 
     def __init__(self, run: RunDir, config: Mapping[str, Any], start: Start, id: str) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ModuleNotFoundError:
-            raise MissingExtra("tensorboard", "log") from None
+        from torch.utils.tensorboard import SummaryWriter
+
         self.id = id
         self.writer = SummaryWriter(str(run.path / "tensorboard"), purge_step=start.step + 1 if start.step else None)
 
@@ -86,10 +83,8 @@ class WandB:
     """WANDB_PROJECT and WANDB_MODE say where. W&B keeps what it was told; only what is new is added."""
 
     def __init__(self, run: RunDir, config: Mapping[str, Any], start: Start, id: str) -> None:
-        try:
-            import wandb
-        except ModuleNotFoundError:
-            raise MissingExtra("wandb", "wandb") from None
+        import wandb
+
         self.id, self.start, self.to_image = id or secrets.token_hex(4), start, wandb.Image
         self.session = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "viceversa"),
@@ -119,11 +114,9 @@ class MLflow:
     """MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME say where. MLflow keeps what it was told, too."""
 
     def __init__(self, run: RunDir, config: Mapping[str, Any], start: Start, id: str) -> None:
-        try:
-            from mlflow import MlflowClient
-            from mlflow.entities import Metric
-        except ModuleNotFoundError:
-            raise MissingExtra("mlflow", "mlflow") from None
+        from mlflow import MlflowClient
+        from mlflow.entities import Metric
+
         self.metric, self.client, self.start = Metric, MlflowClient(), start
         self.id = id or self._begin(run.path.name, config)
 
@@ -155,6 +148,8 @@ class MLflow:
 
 
 LOGGERS: dict[str, type[Logger]] = {"tensorboard": TensorBoard, "wandb": WandB, "mlflow": MLflow}
+EXTRAS = {"tensorboard": "log", "wandb": "wandb", "mlflow": "mlflow"}
+"""What to install for each."""
 
 
 class Loggers:
@@ -173,8 +168,10 @@ class Loggers:
         for name in self.names:
             try:
                 self.open_ones[name] = LOGGERS[name](self.run, self.config, start, ids.get(name, ""))
-            except MissingExtra:
-                raise
+            except ModuleNotFoundError:
+                from viceversa.metrics.base import MissingExtra
+
+                raise MissingExtra(name, EXTRAS[name]) from None
             except Exception as error:
                 _warn(name, error)
         with replacing(self.run.loggers) as temporary:

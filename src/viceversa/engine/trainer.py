@@ -15,9 +15,8 @@ from viceversa.config import Config, Duration
 from viceversa.data import Batch, TrainLoader
 from viceversa.devices import environment
 from viceversa.engine import distributed
-from viceversa.engine.checkpoint import TrainState
+from viceversa.engine.checkpoint import TrainState, save_weights
 from viceversa.engine.checkpoint_files import Checkpoints, Choose
-from viceversa.engine.diagnostics import Doctor
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.interrupt import Interrupted, listening
 from viceversa.engine.learner import Learner
@@ -27,7 +26,6 @@ from viceversa.engine.run_dir import RunDir
 from viceversa.engine.run_log import RunLog
 from viceversa.engine.sample_history import thin_out, translate_samples, write_samples
 from viceversa.engine.schedule import total_steps
-from viceversa.engine.weights import save_weights
 from viceversa.files import sweep
 from viceversa.seeds import seed_everything
 
@@ -75,7 +73,6 @@ class Trainer:
         self.saved = -1  # the step of the newest checkpoint
         save_every = config.train.save_every.steps(self.steps_per_epoch)
         self.checkpoints = Checkpoints(self.run.checkpoints, dist, keep=config.train.keep, every=save_every)
-        self.doctor = Doctor(self.run.path, config)
         self.write_report = write_report if dist.is_main and config.train.report else None
         self.samples = loader.test_samples(config.train.samples) if dist.is_main else []
         self.save = Callback(self.train.save_every, self._save, early=0)
@@ -131,7 +128,6 @@ class Trainer:
             sweep(self.run.path)
             keep_config(self.run, self.config)
         distributed.barrier(self.dist)  # what another process writes meanwhile must not be swept away
-        self.doctor.recall()
         step, note, machine = self.learner.step, self.loader.splits.note, environment(self.learner.device)
         self.log.begin(step, self.nan_guard.rollbacks)
         facts = {"total": self.total, "processes": self.dist.world_size, "environment": machine}
@@ -258,11 +254,15 @@ class Trainer:
     def _diagnose(self) -> None:
         """Let the doctor look at samples and log, and say what is new."""
         if self.dist.is_main:
-            known = set(self.doctor.found)
-            for finding in self.doctor.examine(self.learner.step, self.learner.gradients()):
+            from viceversa.engine.diagnostics import Doctor  # here, as the first step need not wait for it
+
+            doctor = Doctor(self.run.path, self.config)
+            doctor.recall()
+            known = set(doctor.found)
+            for finding in doctor.examine(self.learner.step, self.learner.gradients()):
                 if finding.finding not in known:
                     self.log.say(f"doctor: {finding.finding}: {finding.message}; {finding.remedy}")
-            self.doctor.write()
+            doctor.write()
 
     def _report(self) -> None:
         """Write the report. One that cannot be written is no reason to end a training."""

@@ -18,9 +18,9 @@ from viceversa.data.image_data import ImageData, from_tensor, with_channels
 from viceversa.data.test_images import TestImages
 from viceversa.devices import layout_of
 from viceversa.engine import distributed
+from viceversa.engine.checkpoint import save_best
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
-from viceversa.engine.weights import save_best
 from viceversa.methods.base import Translators
 from viceversa.metrics import Metric, MetricCollection, MetricScore, RGBImage, make_metrics
 from viceversa.metrics.distribution import FEWEST
