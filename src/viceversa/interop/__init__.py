@@ -11,10 +11,9 @@ from torch import Tensor
 from viceversa.config import Direction, Inference
 from viceversa.interop.checkpoints import State, read_states
 from viceversa.interop.originals import Original, convert_original
-from viceversa.nets import GENERATORS, Discriminator, Generator
+from viceversa.nets import Discriminator, Generator
 from viceversa.nets.weights import Card, has_card, load_generator, refuse_not_finite, save_generator
 from viceversa.paths import weights_file
-from viceversa.registry import complete
 
 __all__ = ["Original", "convert_original", "import_generator", "load_network", "read_original"]
 
@@ -60,15 +59,8 @@ def import_generator(
     if not isinstance(net, Generator):
         raise ValueError(f"{source}: is a discriminator; only generators translate")
     net.load_state_dict(weights)
-    card = Card(
-        complete(GENERATORS, "generator", original.network),
-        original.in_channels,
-        original.out_channels,
-        original.size or 256,
-        direction,
-        inference,
-        {"imported": source.name},
-    )
+    channels, size = (original.in_channels, original.out_channels), original.size or 256
+    card = Card(original.spec, *channels, size, direction, inference, {"imported": source.name})
     save_generator(target, net, card)
     return original
 

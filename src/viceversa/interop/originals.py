@@ -15,7 +15,9 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor
 
-from viceversa.nets import DISCRIMINATORS, GENERATORS, Discriminator, Generator
+from viceversa import registry
+from viceversa.config import ConfigError
+from viceversa.nets import DISCRIMINATORS, GENERATORS, Discriminator, Generator, build_discriminator, build_generator
 
 Layers: TypeAlias = dict[str, dict[str, Tensor]]  # of each layer its tensors: weight, bias, running_mean, filter, ...
 
@@ -37,13 +39,17 @@ class Original:
     """The image size in pixels, for networks that are tied to one."""
 
     def build(self) -> Generator | Discriminator:
-        """Return the network, with random weights."""
-        options = {key: value for key, value in self.network.items() if key != "name"}
+        """Return the network, with random weights; ConfigError if it cannot be built."""
+        size = self.size or 256
         if self.kind == "discriminator":
-            return DISCRIMINATORS[self.network["name"]](self.in_channels, **options)
-        if self.size is not None:
-            options["size"] = self.size
-        return GENERATORS[self.network["name"]](self.in_channels, self.out_channels, **options)
+            spec = registry.complete(DISCRIMINATORS, "discriminator", self.network)
+            return build_discriminator(spec, self.in_channels, size=size)
+        return build_generator(self.spec, self.in_channels, self.out_channels, size=size)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """The complete description of a generator."""
+        return registry.complete(GENERATORS, "generator", self.network)
 
 
 def convert_original(state: Mapping[str, Tensor]) -> tuple[Original, dict[str, Tensor]]:
@@ -56,7 +62,7 @@ def convert_original(state: Mapping[str, Tensor]) -> tuple[Original, dict[str, T
     try:
         with torch.device("meta"):  # only names and shapes: a foreign file may describe something enormous
             net = original.build()
-    except ValueError as error:
+    except ConfigError as error:
         raise ValueError(f"looks like {original.network}, which cannot be built: {error}") from None
     return original, _transfer(layers, _layers(net.state_dict()), original.network["norm"])
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import get_args
+from typing import Annotated, TypeAlias
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
+
+Probability: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 
 BATCH_PIXELS = 2**16
 """Pixels that share a batch on a CPU, at most: larger maps are fetched from the system page by page, each time."""
@@ -103,23 +106,3 @@ class Discriminator(nn.Module):
         """Judge; declared here so that callers know the type."""
         result: Tensor = super().__call__(x)
         return result
-
-
-def at_least(**limits: tuple[float, float]) -> None:
-    """Check options given as `name=(value, smallest)`; raise ValueError that names the first one that is too small."""
-    for name, (value, smallest) in limits.items():
-        if value < smallest:
-            raise ValueError(f"{name}={value} is too small: use {smallest} or more")
-
-
-def one_of(name: str, value: str, choices: object) -> None:
-    """Check that an option is among the values of a Literal type; raise ValueError that lists them."""
-    known = get_args(choices)
-    if value not in known:
-        raise ValueError(f"{name}={value!r} is not known: use one of {', '.join(known)}")
-
-
-def probability(name: str, value: float) -> None:
-    """Check that an option can be a dropout probability; raise ValueError otherwise."""
-    if not 0 <= value < 1:
-        raise ValueError(f"{name}={value} is not a probability: use 0 (off) or more, and less than 1")

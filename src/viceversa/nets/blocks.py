@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from .base import Generator, one_of
-from .layers import BlurDown, BlurUp, Norm, Padding, make_norm, recomputing
+from .base import Generator
+from .layers import NORMS, BlurDown, BlurUp, Norm, Padding, recomputing
 
 Upsample: TypeAlias = Literal["transposed", "resize", "blur", "pixelshuffle"]
 
@@ -79,13 +79,12 @@ class ResidualBlock(Block):
 
     def __init__(self, channels: int, *, norm: Norm, dropout: float = 0.0, padding: Padding = "reflect") -> None:
         super().__init__()
-        one_of("padding", padding, Padding)
         bias = norm != "batch"
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding, bias=bias)
-        self.norm1 = make_norm(norm, channels)
+        self.norm1 = NORMS[norm](channels)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding, bias=bias)
-        self.norm2 = make_norm(norm, channels)
+        self.norm2 = NORMS[norm](channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
@@ -97,7 +96,7 @@ class ResidualBlock(Block):
 def make_stem(in_channels: int, width: int, norm: Norm) -> Stage:
     """Return the 7x7 entrance of the ResNet generators, edges reflected."""
     conv = nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect", bias=norm != "batch")
-    return Stage(conv, make_norm(norm, width))
+    return Stage(conv, NORMS[norm](width))
 
 
 def make_down(in_channels: int, out_channels: int, norm: Norm, antialias: bool = False) -> Stage:
@@ -105,25 +104,24 @@ def make_down(in_channels: int, out_channels: int, norm: Norm, antialias: bool =
     bias = norm != "batch"
     if antialias:
         conv, blur = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias), BlurDown(out_channels)
-        return Stage(conv, make_norm(norm, out_channels), resample=blur)
+        return Stage(conv, NORMS[norm](out_channels), resample=blur)
     conv = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=bias)
-    return Stage(conv, make_norm(norm, out_channels))
+    return Stage(conv, NORMS[norm](out_channels))
 
 
 def make_up(in_channels: int, out_channels: int, norm: Norm, kind: Upsample) -> Stage:
     """Return a stage that doubles the image."""
     conv = make_upsample(kind, in_channels, out_channels, bias=norm != "batch")
-    return Stage(conv, make_norm(norm, out_channels))
+    return Stage(conv, NORMS[norm](out_channels))
 
 
 def make_upsample(kind: Upsample, in_channels: int, out_channels: int, *, bias: bool) -> nn.Module:
-    """Return a layer that doubles height and width; ValueError for an unknown kind."""
-    one_of("upsample", kind, Upsample)
+    """Return a layer that doubles height and width."""
     if kind == "transposed":
         return nn.ConvTranspose2d(in_channels, out_channels, 3, stride=2, padding=1, output_padding=1, bias=bias)
     if kind == "pixelshuffle":
         return nn.Sequential(nn.Conv2d(in_channels, 4 * out_channels, 3, padding=1, bias=bias), nn.PixelShuffle(2))
-    larger = BlurUp(in_channels) if kind == "blur" else nn.Upsample(scale_factor=2.0, mode="nearest")
+    larger = {"blur": BlurUp(in_channels), "resize": nn.Upsample(scale_factor=2.0, mode="nearest")}[kind]
     return nn.Sequential(larger, nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias))
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -14,8 +15,6 @@ from torch.nn.functional import pad
 from torch.nn.utils.parametrize import is_parametrized
 
 from viceversa.config import Inference
-
-from .base import one_of
 
 Padding: TypeAlias = Literal["reflect", "replicate", "zeros"]
 Norm: TypeAlias = Literal["instance", "instance_affine", "batch", "none"]
@@ -102,14 +101,12 @@ class BatchNorm(nn.BatchNorm2d):
         return normalise_each(x, self.weight, self.bias, self.eps)
 
 
-def make_norm(kind: Norm, channels: int) -> nn.Module:
-    """Return the normalisation of that kind; ValueError for an unknown one."""
-    one_of("norm", kind, Norm)
-    if kind == "batch":
-        return BatchNorm(channels)
-    if kind == "none":
-        return nn.Identity()
-    return InstanceNorm(channels, affine=kind == "instance_affine")
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "instance": InstanceNorm,
+    "instance_affine": partial(InstanceNorm, affine=True),
+    "batch": BatchNorm,
+    "none": nn.Identity,
+}
 
 
 def set_inference(net: nn.Module, mode: Inference) -> None:
@@ -118,7 +115,6 @@ def set_inference(net: nn.Module, mode: Inference) -> None:
     "running" is the usual evaluation mode; "image" normalises each image by its own statistics where batch
     normalisation would use running ones; "original" does so and leaves dropout on, as the original pix2pix tests.
     """
-    one_of("inference", mode, Inference)
     net.eval()
     for module in net.modules():
         if isinstance(module, BatchNorm):
@@ -133,7 +129,6 @@ def init_weights(net: nn.Module, scheme: Scheme, gain: float, generator: torch.G
     Convolutions and linear layers by `scheme`, their biases 0, batch normalisation's scales N(1, gain), shifts 0.
     `gain` is the standard deviation of "normal", a factor of "xavier" and "orthogonal", and nothing to "kaiming".
     """
-    one_of("init.scheme", scheme, Scheme)
     if any(parameter.is_meta for parameter in net.parameters()):
         return  # nothing is there to be drawn, and torch would import its compiler to find that out
     for module in net.modules():

@@ -10,10 +10,12 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from viceversa.config.schema import Count
+
 from .augment import Alteration, Augment
-from .base import Discriminator, at_least
+from .base import Discriminator
 from .blocks import Stage
-from .layers import BlurDown, Norm, make_norm
+from .layers import NORMS, BlurDown, Norm
 
 
 class PatchGAN(Discriminator):
@@ -33,7 +35,7 @@ class PatchGAN(Discriminator):
     """
 
     def __init__(
-        self, in_channels: int, *, width: int = 64, layers: int = 3,
+        self, in_channels: int, *, width: Count = 64, layers: Count = 3,
         norm: Norm | Literal["spectral"] = "instance", antialias: bool = False, tail: bool = True,
         map_size: int | None = None, augment: tuple[Alteration, ...] = (), size: int | None = None,
     ) -> None:  # fmt: skip
@@ -41,7 +43,6 @@ class PatchGAN(Discriminator):
         self.augment = Augment(augment)
         if map_size is not None:
             layers, tail = find_stack(map_size, size, antialias)
-        at_least(in_channels=(in_channels, 1), width=(width, 1), layers=(layers, 1))
         widths = [in_channels] + [width * min(2**i, 8) for i in range(layers + tail)]
         stack = []
         for i, (a, b) in enumerate(pairwise(widths)):
@@ -49,7 +50,7 @@ class PatchGAN(Discriminator):
             kind: Norm = norm if i and norm != "spectral" else "none"
             stride, blur = (1, BlurDown(b)) if halves and antialias else (2 if halves else 1, None)
             conv = nn.Conv2d(a, b, 4, stride=stride, padding=1, bias=kind != "batch")
-            stack.append(Stage(conv, make_norm(kind, b), nn.LeakyReLU(0.2), blur))
+            stack.append(Stage(conv, NORMS[kind](b), nn.LeakyReLU(0.2), blur))
         self.layers = nn.Sequential(*stack)
         self.head = nn.Conv2d(widths[-1], 1, 4 if tail else 3, padding=1)
         if norm == "spectral":
@@ -91,15 +92,14 @@ class PixelGAN(Discriminator):
     """
 
     def __init__(
-        self, in_channels: int, *, width: int = 64, norm: Norm = "instance", augment: tuple[Alteration, ...] = ()
+        self, in_channels: int, *, width: Count = 64, norm: Norm = "instance", augment: tuple[Alteration, ...] = ()
     ) -> None:
         super().__init__()
         self.augment = Augment(augment)
-        at_least(in_channels=(in_channels, 1), width=(width, 1))
         bias, active = norm != "batch", nn.LeakyReLU(0.2)
         self.layers = nn.Sequential(
             Stage(nn.Conv2d(in_channels, width, 1), nn.Identity(), active),
-            Stage(nn.Conv2d(width, 2 * width, 1, bias=bias), make_norm(norm, 2 * width), active),
+            Stage(nn.Conv2d(width, 2 * width, 1, bias=bias), NORMS[norm](2 * width), active),
         )
         self.head = nn.Conv2d(2 * width, 1, 1, bias=bias)
 

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from .base import Generator, at_least, probability
+from viceversa.config.schema import Count, Natural
+
+from .base import Generator, Probability
 from .blocks import ResidualBlock, Upsample, channels_of, make_down, make_stem, make_up, walk
 from .layers import InstanceNorm, Norm, Padding
 
@@ -40,15 +42,12 @@ class ResNetGenerator(Generator):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, width: int = 64, blocks: int = 9, downs: int = 2,
-        norm: Norm = "instance", dropout: float = 0.0, padding: Padding = "reflect",
+        self, in_channels: int, out_channels: int, *, width: Count = 64, blocks: Natural = 9, downs: Natural = 2,
+        norm: Norm = "instance", dropout: Probability = 0.0, padding: Padding = "reflect",
         upsample: Upsample = "transposed", antialias: bool = False, mask: bool = False,
         output_norm: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1), width=(width, 1))
-        at_least(blocks=(blocks, 0), downs=(downs, 0))
-        probability("dropout", dropout)
         if mask and in_channels != out_channels:
             raise ValueError(
                 f"mask=true keeps parts of the input, so input and output need equal channels, not {in_channels} "

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated, TypeAlias
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import leaky_relu, relu
 
-from .base import Generator, at_least, probability
+from viceversa.config.schema import Count
+
+from .base import Generator, Probability
 from .blocks import Block
-from .layers import Norm, make_norm
+from .layers import NORMS, Norm
+
+Depth: TypeAlias = Annotated[int, Field(ge=2)]
 
 
 class Level(Block):
@@ -43,12 +49,10 @@ class UNetGenerator(Generator):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, width: int = 64, depth: int = 8, norm: Norm = "batch",
-        dropout: float = 0.5,
+        self, in_channels: int, out_channels: int, *, width: Count = 64, depth: Depth = 8, norm: Norm = "batch",
+        dropout: Probability = 0.5,
     ) -> None:  # fmt: skip
         super().__init__()
-        at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1), width=(width, 1), depth=(depth, 2))
-        probability("dropout", dropout)
         self.multiple = 2**depth
         self.each_alone = norm != "batch" and not dropout
         bias = norm != "batch"
@@ -58,14 +62,14 @@ class UNetGenerator(Generator):
         for i, channels in enumerate(widths):
             conv = nn.Conv2d(widths[i - 1] if i else in_channels, channels, 4, stride=2, padding=1, bias=bias)
             normed = 0 < i < depth - 1  # neither the pixels nor the single innermost value are normalised
-            self.downs.append(Level(conv, make_norm(norm if normed else "none", channels)))
+            self.downs.append(Level(conv, NORMS[norm if normed else "none"](channels)))
 
         self.ups = nn.ModuleList()
         for i in reversed(range(1, depth)):
             joined = widths[i] if i == depth - 1 else 2 * widths[i]
             conv_up = nn.ConvTranspose2d(joined, widths[i - 1], 4, stride=2, padding=1, bias=bias)
             widest = i < depth - 1 and widths[i] == widths[i - 1]
-            self.ups.append(Level(conv_up, make_norm(norm, widths[i - 1]), dropout if widest else 0.0))
+            self.ups.append(Level(conv_up, NORMS[norm](widths[i - 1]), dropout if widest else 0.0))
         self.head = nn.ConvTranspose2d(2 * width, out_channels, 4, stride=2, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,9 +14,11 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
-from .base import Generator, at_least
+from viceversa.config.schema import Count
+
+from .base import Generator
 from .blocks import Stage, channels_of, walk
-from .layers import Norm, make_norm
+from .layers import NORMS, Norm
 
 Layers: TypeAlias = OrderedDict[str, nn.Module]
 LOGVAR_RANGE = (-30.0, 20.0)  # exp() of it stays finite, also in half precision where sampling halves it
@@ -85,7 +87,7 @@ def pyramid(in_channels: int, widths: list[int], norm: Norm, active: nn.Module, 
     layers: Layers = OrderedDict()
     for i, (a, b) in enumerate(pairwise([in_channels, *widths]), 1):
         conv = nn.Conv2d(a, b, 4, stride=2, padding=1, bias=bias)
-        layers[f"down{i}"] = Stage(conv, make_norm(first if i == 1 else norm, b), active)
+        layers[f"down{i}"] = Stage(conv, NORMS[first if i == 1 else norm](b), active)
     return layers
 
 
@@ -94,7 +96,7 @@ def climb(widths: list[int], out_channels: int, norm: Norm, active: nn.Module, *
     layers: Layers = OrderedDict()
     for i, (a, b) in enumerate(pairwise(widths), 1):
         conv = nn.ConvTranspose2d(a, b, 4, stride=2, padding=1, bias=bias)
-        layers[f"up{i}"] = Stage(conv, make_norm(norm, b), active)
+        layers[f"up{i}"] = Stage(conv, NORMS[norm](b), active)
     layers["head"] = nn.ConvTranspose2d(widths[-1], out_channels, 4, stride=2, padding=1, bias=bias)
     return layers
 
@@ -112,12 +114,10 @@ class VAE1(VariationalGenerator):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, size: int, width: int = 64, downs: int = 4,
-        latent: int = 64, norm: Norm = "batch",
+        self, in_channels: int, out_channels: int, *, size: int, width: Count = 64, downs: Count = 4,
+        latent: Count = 64, norm: Norm = "batch",
     ) -> None:  # fmt: skip
         super().__init__()
-        at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1))
-        at_least(width=(width, 1), downs=(downs, 1), latent=(latent, 1))
         side, rest = divmod(size, 2**downs)
         if rest or side < 2:
             raise ValueError(
@@ -149,11 +149,10 @@ class VAEGAN(VariationalGenerator):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, size: int, width: int = 64, latent: int = 64,
+        self, in_channels: int, out_channels: int, *, size: int, width: Count = 64, latent: Count = 64,
         norm: Norm = "batch",
     ) -> None:  # fmt: skip
         super().__init__()
-        at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1), width=(width, 1), latent=(latent, 1))
         if size < 8 or size & (size - 1):
             raise ValueError(f"vaegan halves the image down to 4x4: its size must be 8, 16, 32, ... px, not {size}")
         self.size = self.multiple = size
@@ -163,5 +162,5 @@ class VAEGAN(VariationalGenerator):
         self.mean = nn.Conv2d(widths[-1], latent, 4)
         self.logvar = nn.Conv2d(widths[-1], latent, 4)
         entry = nn.ConvTranspose2d(latent, widths[-1], 4, bias=False)
-        project: Layers = OrderedDict(project=Stage(entry, make_norm(norm, widths[-1]), active))
+        project: Layers = OrderedDict(project=Stage(entry, NORMS[norm](widths[-1]), active))
         self.decoder = nn.Sequential(project | climb(widths[::-1], out_channels, norm, active, bias=False))

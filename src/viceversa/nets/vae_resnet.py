@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from itertools import pairwise
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import elu, interpolate
 
-from .base import at_least, one_of, probability
+from viceversa.config.schema import Count, Natural
+
+from .base import Probability
 from .blocks import Block, ResidualBlock, Upsample, make_down, make_stem, make_up
 from .layers import BatchNorm, Norm
 from .vae import Layers, VariationalGenerator
@@ -36,13 +39,10 @@ class ResNetVAE(VariationalGenerator):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, width: int = 64, blocks: int = 6, downs: int = 3,
-        latent: int = 64, norm: Norm = "batch", dropout: float = 0.0, upsample: Upsample = "transposed",
+        self, in_channels: int, out_channels: int, *, width: Count = 64, blocks: Natural = 6, downs: Natural = 3,
+        latent: Count = 64, norm: Norm = "batch", dropout: Probability = 0.0, upsample: Upsample = "transposed",
     ) -> None:  # fmt: skip
         super().__init__()
-        at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1), width=(width, 1), latent=(latent, 1))
-        at_least(blocks=(blocks, 0), downs=(downs, 0))
-        probability("dropout", dropout)
         if blocks % 2:
             raise ValueError(f"blocks={blocks} cannot be halved: half come before the code; use an even number")
         self.multiple = 2**downs
@@ -97,8 +97,7 @@ class PreBlock(Block):
 
 
 def make_res_norm(kind: ResNorm, channels: int) -> nn.Module:
-    """Return the normalisation of a `PreBlock`; ValueError for an unknown kind."""
-    one_of("norm", kind, ResNorm)
+    """Return the normalisation of a `PreBlock`."""
     if kind == "batch":
         return BatchNorm(channels, eps=1e-4)
     if channels % 8:
@@ -120,12 +119,10 @@ class ResVAE(VariationalGenerator):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, width: int = 64, blocks: int = 1, downs: int = 4,
-        latent: int = 256, norm: ResNorm = "batch",
+        self, in_channels: int, out_channels: int, *, width: Annotated[int, Field(ge=2)] = 64, blocks: Natural = 1,
+        downs: Natural = 4, latent: Count = 256, norm: ResNorm = "batch",
     ) -> None:  # fmt: skip
         super().__init__()
-        at_least(in_channels=(in_channels, 1), out_channels=(out_channels, 1), width=(width, 2), latent=(latent, 1))
-        at_least(blocks=(blocks, 0), downs=(downs, 0))
         self.multiple = 2**downs
         steps = list(pairwise(width * 2**i for i in range(downs + 1)))
         inner = width * 2**downs
