@@ -77,12 +77,12 @@ def get_data(
     viceversa data get horse2zebra
     viceversa data get facades datasets/facades
     """
-    from viceversa.data.catalogue import SETS
-    from viceversa.data.download import get_set, known
+    from viceversa.data.download import catalogue, get_set, known
 
     if name is None or listing:
-        for each in SETS:
-            typer.echo(each.line)
+        for each, values in catalogue().items():
+            size = f"{values.megabytes:,} MB" if values.megabytes else ""
+            typer.echo(f"{each:24}{size:>9}  {values.title}{'  (Kaggle)' if values.kaggle else ''}")
         return
     wanted, out = known(name), out or Path("datasets", name)
     with transfers() as transfer:

@@ -152,8 +152,16 @@ def crop_faces(
     """
     from viceversa.data.prepare import faces as found
 
-    choice = found.Choice(margin, min_size, largest=faces == "largest")
-    done = found.crop_faces(source, out, found.yunet(min_score), choice, overwrite=overwrite, track=track)
+    done = found.crop_faces(
+        source,
+        out,
+        found.yunet(min_score),
+        margin=margin,
+        min_size=min_size,
+        largest=faces == "largest",
+        overwrite=overwrite,
+        track=track,
+    )
     dropped = ", ".join(f"{count} x {reason}" for reason, count in done.dropped.most_common() if count)
     dropped = f"; dropped: {dropped}" if dropped else ""
     _conclude(f"{out}: {done.written} faces of {done.images} images, listed in {found.LIST}{dropped}", [], done.failed)

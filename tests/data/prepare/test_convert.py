@@ -18,8 +18,7 @@ from PIL import Image
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data.image_data import with_channels
 from viceversa.data.layouts import find
-from viceversa.data.prepare.convert import convert, splits_of
-from viceversa.data.prepare.write import bare_name, checked_name
+from viceversa.data.prepare.convert import bare_name, checked_name, convert, splits_of
 
 Contents = Mapping[str, Any]
 

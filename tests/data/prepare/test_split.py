@@ -145,8 +145,8 @@ def test_every_domain_has_its_part_in_every_split(a: list[str], b: list[str], pa
     train = Split(items("A", a), items("B", a if paired else b), paired)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("viceversa.data.prepare.split._by_content", lambda units: [])
-        divided = divide({"train": train}, {"test": part}).splits
-        again = divide({"train": Split(train.a[::-1], train.b[::-1], paired)}, {"test": part}).splits
+        divided = divide({"train": train}, {"test": part})[0]
+        again = divide({"train": Split(train.a[::-1], train.b[::-1], paired)}, {"test": part})[0]
     for domain in ("a", "b"):
         own = {name: {item.name for item in getattr(split, domain)} for name, split in divided.items()}
         assert own["train"] | own["test"] == {item.name for item in getattr(train, domain)}
@@ -161,7 +161,7 @@ def test_an_image_stays_when_others_come(before: int, added: int, part: float) -
     items = tuple(FileSample(Path("A"), f"photo {i}.png") for i in range(before + added))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("viceversa.data.prepare.split._by_content", lambda units: [])
-        few = divide({"train": Split(items[:before], items[:before], True)}, {"test": part}).splits
-        more = divide({"train": Split(items, items, True)}, {"test": part}).splits
+        few = divide({"train": Split(items[:before], items[:before], True)}, {"test": part})[0]
+        more = divide({"train": Split(items, items, True)}, {"test": part})[0]
     assert {*few["test"].a} <= {*more["test"].a}
     assert {*few["train"].a} <= {*more["train"].a}

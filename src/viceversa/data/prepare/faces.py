@@ -28,86 +28,85 @@ Detector: TypeAlias = Callable[[NDArray[np.uint8]], list[Face]]
 Track: TypeAlias = Callable[[Iterable[Path], int], Iterable[Path]]
 
 
-@dataclass(frozen=True)
-class Choice:
-    """Which faces to take, and how much around them."""
-
-    margin: float = 0.5
-    """Added on every side of a face, as a part of its longer side."""
-    min_size: int = 60
-    """Faces smaller than this, in pixels, are dropped."""
-    largest: bool = True
-    """Whether to take the largest face of an image alone."""
-
-
 @dataclass
-class Crops:
-    """How it went: images looked at, faces written, and how many were dropped for which reason."""
+class FaceCounts:
+    """How it went: images looked at, faces written, faces and images dropped by reason, and what failed and why."""
 
     images: int
     written: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
-    """Images that could not be read, and why, each with its name."""
+
+    def add(self, faces: list[dict[str, Any]]) -> None:
+        """Count the faces of one image."""
+        self.written += sum("written" in face for face in faces)
+        self.dropped.update(f"face {face['dropped']}" for face in faces if "dropped" in face)
+        self.dropped["no face"] += not faces
 
 
 def crop_faces(
     source: Path,
     out: Path,
     detect: Detector,
-    choice: Choice = Choice(),
     *,
+    margin: float = 0.5,
+    min_size: int = 60,
+    largest: bool = True,
     overwrite: bool = False,
     track: Track = lambda files, total: files,
-) -> Crops:
+) -> FaceCounts:
     """Write a square around each face in the images of a folder and its subfolders, as PNG.
 
-    `out`, which appears when all is done, also holds faces.jsonl, a line for each image.
+    `margin` is added on every side of a face, as a part of its longer side; faces below `min_size` pixels are dropped,
+    and all but the `largest`. `out`, which appears when all is done, also holds faces.jsonl, a line for each image.
     Raises FileNotFoundError if there are no images, FileExistsError if `out` holds anything.
     """
     files = list_images(source)
     if not files:
         raise FileNotFoundError(f"{source}: no images in it" if source.is_dir() else f"{source}: no such folder")
-    stems = Counter(file.relative_to(source).with_suffix("") for file in files)
-    crops = Crops(len(files))
+    stems = Counter(file.with_suffix("") for file in files)
+    counts = FaceCounts(len(files))
     with replacing_folder(out, overwrite=overwrite) as folder, (folder / LIST).open("w", encoding="utf-8") as listing:
         for file in track(files, len(files)):
             name = file.relative_to(source)
-            target = folder / (name.with_suffix("") if stems[name.with_suffix("")] == 1 else name)
-            line: dict[str, Any] = {"file": name.as_posix()}
+            bare = name.with_suffix("") if stems[file.with_suffix("")] == 1 else name
+            line: dict[str, Any] = {"file": name.as_posix(), "faces": []}
             try:
                 image = read_image(file)
                 found = detect(eight_bits(with_channels(image, 3)))
-                line["faces"] = _write(image, found, folder, target, choice)
-                crops.written += sum("written" in face for face in line["faces"])
-                crops.dropped.update(f"face {face['dropped']}" for face in line["faces"] if "dropped" in face)
-                crops.dropped["no face"] += not found
+                line["faces"] = _notes(found, bare.as_posix(), image.pixels.shape[:2], margin, min_size, largest)
+                for face in line["faces"]:
+                    if "written" in face:
+                        _write(folder / face["written"], image, *face["square"])
+                counts.add(line["faces"])
             except ImageError as error:
-                crops.failed[str(file)] = str(error)
-                line["failed"] = str(error).removeprefix(f"{file}: ")
+                counts.failed[str(file)] = line["failed"] = str(error)
             listing.write(json.dumps(line) + "\n")
-    return crops
+    return counts
 
 
-def _write(image: ImageData, found: list[Face], folder: Path, target: Path, choice: Choice) -> list[dict[str, Any]]:
-    """Write the faces of one image; return what to note of each."""
-    large = [face for face in found if min(face[2:4]) >= choice.min_size]
-    taken = large[:1] if choice.largest else large
-    notes: list[dict[str, Any]] = []
+def _notes(
+    found: list[Face], name: str, size: tuple[int, int], margin: float, min_size: int, largest: bool
+) -> list[dict[str, Any]]:
+    """Return for each face its box and score, and either where its square goes or why it is dropped."""
+    large = [face for face in found if min(face[2:4]) >= min_size]
+    taken = large[:1] if largest else large
+    notes = []
     for face in found:
         note: dict[str, Any] = {"box": [round(value) for value in face[:4]], "score": round(face[4], 3)}
         if face in taken:
             number = f".{taken.index(face) + 1}" if len(taken) > 1 else ""
-            path = target.with_name(f"{target.name}{number}.png")
-            left, top, side = note["square"] = square(face, choice.margin, *image.pixels.shape[:2])
-            part = slice(top, top + side), slice(left, left + side)
-            alpha = None if image.alpha is None else image.alpha[part]
-            write_image(path, eight_bits(image.pixels[part]), alpha, image.gray)
-            note["written"] = path.relative_to(folder).as_posix()
+            note |= {"square": square(face, margin, *size), "written": f"{name}{number}.png"}
         else:
-            note["dropped"] = "not the largest" if face in large else f"smaller than {choice.min_size} px"
+            note["dropped"] = "not the largest" if face in large else f"smaller than {min_size} px"
         notes.append(note)
     return notes
+
+
+def _write(path: Path, image: ImageData, left: int, top: int, side: int) -> None:
+    part = slice(top, top + side), slice(left, left + side)
+    alpha = None if image.alpha is None else image.alpha[part]
+    write_image(path, eight_bits(image.pixels[part]), alpha, image.gray)
 
 
 def square(face: Face, margin: float, height: int, width: int) -> tuple[int, int, int]:

@@ -18,23 +18,14 @@ from viceversa.config import ConfigError, DataConfig
 from viceversa.data.check.copies import joined
 from viceversa.data.datasets import FileSample, Sample, Split, place
 from viceversa.data.layouts import find
-from viceversa.data.prepare.convert import TARGETS, counted, rewrite, splits_of
-from viceversa.data.prepare.encode import encode
-from viceversa.data.prepare.write import MANIFEST, Splits, Track, list_in_place
+from viceversa.data.prepare.convert import MANIFEST, Splits, Track, counted, list_in_place, splits_of, write_splits
+from viceversa.data.shards import ShardSample
 
-Unit: TypeAlias = tuple[str, str, tuple[Sample, ...]]  # the split it lies in now; "A", "B" or "AB"; its items
-
-
-@dataclass(frozen=True)
-class Divided:
-    """The splits, and how many images (or pairs) are copies of others, and went where those did."""
-
-    splits: Splits
-    duplicates: int
+Unit: TypeAlias = tuple[str, str, tuple[Sample, ...]]  # the split it lies in now; "A", "B" or "AB"; its samples
 
 
 @dataclass(frozen=True)
-class Done:
+class Division:
     """Where the split was written, what it holds, how many copies were kept together, and what failed and why."""
 
     place: Path
@@ -52,7 +43,7 @@ def split_data(
     link: bool = False,
     overwrite: bool = False,
     track: Track = lambda jobs, total: jobs,
-) -> Done:
+) -> Division:
     """Split the data set at `data.root`: list it in a manifest there, or write it into the folder `out`.
 
     `test` and `val` are fractions; without any, a tenth is for testing. Raises ConfigError for fractions that make no
@@ -60,30 +51,36 @@ def split_data(
     """
     layout, found = find(data)
     splits = splits_of(found)
-    wanted = {"test": test, "val": val}
     if test is None and "test" not in splits:
-        wanted["test"] = 0.1
-    divided = divide(splits, {name: part for name, part in wanted.items() if part is not None})
+        test = 0.1
+    fractions = {name: part for name, part in (("test", test), ("val", val)) if part is not None}
+    divided, duplicates = divide(splits, fractions)
     if out is not None:
-        write = TARGETS["aligned" if layout == "aligned" else "train/A" if found.train.paired else "trainA"]
-        failed = rewrite(divided.splits, data, out, write, link=link, overwrite=overwrite, track=track)
-        return Done(out, counted(divided.splits, failed), divided.duplicates, failed)
+        to = "aligned" if layout == "aligned" else "train/A" if found.train.paired else "trainA"
+        failed = write_splits(divided, data, out, to, link=link, overwrite=overwrite, track=track)
+        return Division(out, counted(divided, failed), duplicates, failed)
     root = Path(data.root or "").expanduser()
     path = root / MANIFEST
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path}: there is one already; --overwrite it, or write a new folder: --out FOLDER")
-    list_in_place(divided.splits, root)
-    return Done(path, counted(divided.splits), divided.duplicates, {})
+    list_in_place(divided, root)
+    return Division(path, counted(divided), duplicates, {})
 
 
-def divide(splits: Splits, fractions: Mapping[str, float]) -> Divided:
-    """Divide the training images; `fractions` are those of "test" and "val". What has a split already keeps it.
+def divide(splits: Splits, fractions: Mapping[str, float]) -> tuple[Splits, int]:
+    """Divide the training images; return the splits, and how many images (or pairs) are copies of others.
 
-    Images of the same content, and those of both domains under one name, stay together; so do pairs. Of each wanted
-    split there is at least one group, if there are enough of them. Raises ConfigError for fractions that leave nothing
-    to train on, or that concern a split that exists.
+    `fractions` are those of "test" and "val". What has a split already keeps it. Images of the same content, and those
+    of both domains under one name, stay together; so do pairs. Of each wanted split there is at least one group, if
+    there are enough of them. Raises ConfigError for fractions that leave nothing to train on, or that concern a split
+    that exists.
     """
-    _check(splits, fractions)
+    for name in fractions.keys() & splits.keys():
+        raise ConfigError(f"there is a {name} split already; it stays as it is, so give no fraction for it")
+    if not fractions:
+        raise ConfigError("it is split already, into " + " and ".join(splits))
+    if min(fractions.values()) <= 0 or sum(fractions.values()) >= 1:
+        raise ConfigError("fractions are above 0, and leave something to train on: below 1 together")
     units = [unit for name, split in splits.items() for unit in _units(name, split)]
     groups, duplicates = _groups(units)
     sides = _sides(units, groups, fractions)
@@ -91,57 +88,54 @@ def divide(splits: Splits, fractions: Mapping[str, float]) -> Divided:
     for unit, group in zip(units, groups, strict=True):
         chosen[sides[group]].append(unit)
     paired = splits["train"].paired
-    return Divided({name: _split(members, paired) for name, members in chosen.items() if members}, duplicates)
-
-
-def _check(splits: Splits, fractions: Mapping[str, float]) -> None:
-    for name in fractions.keys() & splits.keys():
-        raise ConfigError(f"there is a {name} split already; it stays as it is, so give no fraction for it")
-    if not fractions:
-        raise ConfigError("it is split already, into " + " and ".join(splits))
-    if min(fractions.values()) <= 0 or sum(fractions.values()) >= 1:
-        raise ConfigError("fractions are above 0, and leave something to train on: below 1 together")
+    return {name: _split(members, paired) for name, members in chosen.items() if members}, duplicates
 
 
 def _units(name: str, split: Split) -> list[Unit]:
     if split.paired:
         return [(name, "AB", pair) for pair in zip(split.a, split.b, strict=True)]
-    return [(name, domain, (item,)) for domain, items in (("A", split.a), ("B", split.b)) for item in items]
+    return [(name, domain, (sample,)) for domain, samples in (("A", split.a), ("B", split.b)) for sample in samples]
+
+
+def _split(members: list[Unit], paired: bool) -> Split:
+    if paired:
+        return Split(tuple(a for _, _, (a, _) in members), tuple(b for _, _, (_, b) in members), paired=True)
+    a, b = (tuple(samples[0] for _, own, samples in members if own == domain) for domain in "AB")
+    return Split(a, b)
 
 
 def _groups(units: list[Unit]) -> tuple[list[int], int]:
     """Return for each unit the number that its group has, and how many units are copies of others."""
-    contents, names = _by_content(units), _by_name(units)
+    named: defaultdict[str, list[int]] = defaultdict(list)  # one name: the same scene in both domains
+    for number, (_, _, samples) in enumerate(units):
+        named[unicodedata.normalize("NFC", samples[0].name)].append(number)
+    same = _by_content(units)
     groups = list(range(len(units)))
-    for group in joined([(members[0], other) for members in (*contents, *names) for other in members[1:]]):
+    for group in joined([(members[0], other) for members in (*same, *named.values()) for other in members[1:]]):
         for unit in group:
             groups[unit] = group[0]
-    return groups, sum(len(members) - 1 for members in contents)
-
-
-def _by_name(units: list[Unit]) -> Iterable[list[int]]:
-    """Return which units have the same name: those that show the same scene in both domains."""
-    named: defaultdict[str, list[int]] = defaultdict(list)
-    for number, (_, _, items) in enumerate(units):
-        named[unicodedata.normalize("NFC", items[0].name)].append(number)
-    return named.values()
+    return groups, sum(len(members) - 1 for members in same)
 
 
 def _by_content(units: list[Unit]) -> Iterable[list[int]]:
     """Return which units hold the same bytes. Files are only read if there are others of their length."""
     lengths: defaultdict[int, set[Path | Sample]] = defaultdict(set)
     holders: defaultdict[Path | Sample, set[int]] = defaultdict(set)
-    for number, (_, _, items) in enumerate(units):
-        for item in items:
-            source = item.path if isinstance(item, FileSample) else item
+    for number, (_, _, samples) in enumerate(units):
+        for sample in samples:
+            source = sample.path if isinstance(sample, FileSample) else sample
             holders[source].add(number)
             lengths[source.stat().st_size if isinstance(source, Path) else 0].add(source)
     same: defaultdict[bytes, set[int]] = defaultdict(set)
     for source in (source for sources in lengths.values() if len(sources) > 1 for source in sources):
-        content = source if isinstance(source, Path) else encode(source).content
-        data = content if isinstance(content, bytes) else content.read_bytes()
-        same[hashlib.sha256(data).digest()] |= holders[source]
+        same[hashlib.sha256(_content(source)).digest()] |= holders[source]
     return [sorted(numbers) for numbers in same.values() if len(numbers) > 1]
+
+
+def _content(source: Path | Sample) -> bytes:
+    if isinstance(source, Path):
+        return source.read_bytes()
+    return source.content()[0] if isinstance(source, ShardSample) else source.open().pixels.tobytes()
 
 
 def _sides(units: list[Unit], groups: list[int], fractions: Mapping[str, float]) -> dict[int, str]:
@@ -149,8 +143,8 @@ def _sides(units: list[Unit], groups: list[int], fractions: Mapping[str, float])
     names: dict[int, str] = {}
     domains: defaultdict[str, set[int]] = defaultdict(set)
     sides: dict[int, str] = {}
-    for (now, domain, items), group in zip(units, groups, strict=True):
-        names[group] = min(names.get(group, items[0].name), items[0].name)
+    for (now, domain, samples), group in zip(units, groups, strict=True):
+        names[group] = min(names.get(group, samples[0].name), samples[0].name)
         domains[domain].add(group)
         if now != "train":
             sides[group] = now
@@ -169,10 +163,3 @@ def _sides(units: list[Unit], groups: list[int], fractions: Mapping[str, float])
             if spare and not any(sides[group] == name for group in own):
                 sides[spare[-1] if name == "train" else spare[0]] = name
     return sides
-
-
-def _split(members: list[Unit], paired: bool) -> Split:
-    if paired:
-        return Split(tuple(a for _, _, (a, _) in members), tuple(b for _, _, (_, b) in members), paired=True)
-    a, b = (tuple(items[0] for _, own, items in members if own == domain) for domain in "AB")
-    return Split(a, b)
