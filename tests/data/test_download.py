@@ -19,8 +19,7 @@ from support import Command
 from viceversa.config import load_config, load_words
 from viceversa.data import download
 from viceversa.data.archives import ArchiveError
-from viceversa.data.catalogue import SETS, KnownSet
-from viceversa.data.download import FetchError, get_set, known
+from viceversa.data.download import FetchError, KnownSet, catalogue, get_set, known
 
 FILES = {f"h2z/{split}{domain}/1.jpg": b"image" for split in ("train", "test") for domain in "AB"}
 BODY = np.random.default_rng(0).bytes(700_000)
@@ -100,7 +99,7 @@ def test_a_full_disk_is_not_blamed_on_the_mirror(site: Site, tmp_path: Path, mon
 
 def offered(site: Site, body: bytes, **how: Any) -> KnownSet:
     url = site.put("/h2z.zip", body, **how)
-    return KnownSet("h2z", "horses, zebras", 1, (url,), f"sha256:{hashlib.sha256(body).hexdigest()}", train="cyclegan")
+    return KnownSet("horses, zebras", 1, (url,), f"sha256:{hashlib.sha256(body).hexdigest()}", train="cyclegan")
 
 
 def test_a_set_arrives_and_its_archive_may_stay(site: Site, tmp_path: Path) -> None:
@@ -134,7 +133,7 @@ def test_the_root_is_where_the_domains_are(site: Site, tmp_path: Path) -> None:
 
 
 def test_kaggles_sets_are_copied_from_its_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    faces = KnownSet("faces", "faces", 0, kaggle="someone/faces")
+    faces = KnownSet("faces", kaggle="someone/faces")
     asked: list[str] = []
     answers: list[object] = []
 
@@ -163,8 +162,8 @@ def test_kaggles_sets_are_copied_from_its_cache(tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_catalogue_is_sound() -> None:
-    assert len({one.name for one in SETS}) == len(SETS) >= 20
-    for one in SETS:
+    assert len(catalogue()) >= 20
+    for name, one in catalogue().items():
         assert bool(one.mirrors) + bool(one.kaggle) == 1 or one.note
         assert all(url.startswith("https://") for url in one.mirrors)
         if one.mirrors:
@@ -173,7 +172,7 @@ def test_the_catalogue_is_sound() -> None:
             assert len(digits) == 2 * hashlib.new(kind).digest_size
         if one.train:
             source, *overrides = one.train.split()
-            load_config(source, [*overrides, f"data.root={one.name}"])
+            load_config(source, [*overrides, f"data.root={name}"])
 
 
 def test_unknown_names_are_guessed() -> None:
@@ -186,13 +185,13 @@ def test_unknown_names_are_guessed() -> None:
 
 def test_the_command(viceversa: Command, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = viceversa("data", "get")
-    assert all(one.name in listed.stdout for one in SETS)
+    assert all(name in listed.stdout for name in catalogue())
     failed = viceversa("data", "get", "horse")
     assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
 
     from viceversa.cli import data
 
-    monkeypatch.setattr(download, "SETS", (offered(site, zipped(FILES)),))
+    monkeypatch.setattr(download, "catalogue", lambda: {"h2z": offered(site, zipped(FILES))})
     monkeypatch.chdir(tmp_path)
     data.get_data("h2z")
     assert load_words(["data.root=datasets/h2z"]).data.root

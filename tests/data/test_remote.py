@@ -186,7 +186,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     for url, package in (("s3://bucket/h2z", "s3fs"), ("hf://datasets/a/b", "huggingface_hub")):
-        with pytest.raises(ConfigError, match=rf"{url}: reading .* takes another package: pip install {package}"):
+        with pytest.raises(ConfigError, match=rf"{url}: takes another package: .*{package}"):
             find_splits(DataConfig(root=url))
     with pytest.raises(ConfigError, match="sftp2://x: not an address that can be read"):
         local_folder("sftp2://x")

@@ -12,6 +12,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, TypeAlias
 
@@ -19,7 +20,6 @@ from viceversa.files import replacing_folder
 
 Progress: TypeAlias = Callable[[int, "int | None"], None]
 """Called with the bytes done and the bytes to do (None: not known)."""
-Member: TypeAlias = tuple[str, int, IO[bytes]]  # path, declared size, content
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 COMPRESSED: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
@@ -33,13 +33,11 @@ class ArchiveError(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """How much an archive may become."""
+    """How much an archive may become: entries, bytes, and bytes for a byte packed (images hardly shrink)."""
 
     entries: int = 500_000
     size: int = 200 * 10**9
-    """Bytes, unpacked."""
     ratio: int = 200
-    """Bytes unpacked for a byte packed. Images hardly shrink; even flat label maps stay below."""
 
 
 DEFAULT = Limits()
@@ -61,19 +59,26 @@ def unpack(archive: Path, folder: Path, limits: Limits = DEFAULT, progress: Prog
     Raises ArchiveError for an archive that is damaged, too large, or holds anything but files and folders inside
     itself; `folder` then does not appear.
     """
+    packed = archive.stat().st_size
+    allowed = min(limits.size, limits.ratio * packed + 10**6)
     try:
-        with replacing_folder(folder) as partial:
-            _fill(partial, archive, limits, progress)
-            _without_top(partial)
-    except ArchiveError as error:
-        raise ArchiveError(f"{archive}: {error}; not unpacked") from None
-    except (FileExistsError, NotADirectoryError, IsADirectoryError):
+        with replacing_folder(folder) as half, archive.open("rb") as file:
+            for name, content in _members(file, half, limits.entries, allowed):
+                path = half / safe_path(name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("xb") as target:
+                    while chunk := content.read(CHUNK):
+                        target.write(chunk)
+                progress(min(file.tell(), packed), packed)
+            _without_top(half)
+    except FileExistsError:
         raise ArchiveError(f"{archive}: holds two files of one name; not unpacked") from None
-    except Exception as error:  # on damaged archives the library raises nearly anything
+    except Exception as error:  # on damaged archives the libraries raise nearly anything
         if isinstance(error, OSError) and error.errno in NOT_THE_ARCHIVE:
             raise
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise ArchiveError(f"{archive}: damaged ({reason}); not unpacked") from None
+        what = reason if isinstance(error, ArchiveError) else f"damaged ({reason})"
+        raise ArchiveError(f"{archive}: {what}; not unpacked") from None
 
 
 def safe_path(name: str) -> Path:
@@ -86,28 +91,11 @@ def safe_path(name: str) -> Path:
     return Path(path)
 
 
-def _fill(folder: Path, archive: Path, limits: Limits, progress: Progress) -> None:
-    packed = archive.stat().st_size
-    allowed = min(limits.size, limits.ratio * packed + 10**6)
-    written = 0
-    with archive.open("rb") as file:
-        for name, size, content in _members(file, folder, limits.entries):
-            path = folder / safe_path(name)
-            written += size  # what is declared: neither zipfile nor tarfile gives more
-            if written > allowed:
-                raise ArchiveError(f"unpacks to more than {megabytes(allowed)}")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as target:
-                while chunk := content.read(CHUNK):
-                    target.write(chunk)
-            progress(min(file.tell(), packed), packed)
-    if not any(folder.iterdir()):
-        raise ArchiveError("holds no files")
-
-
 def _without_top(folder: Path) -> None:
     """If there is only one folder in a folder, put what is in it in its place."""
     inside = list(folder.iterdir())
+    if not inside:
+        raise ArchiveError("holds no files")
     if len(inside) == 1 and inside[0].is_dir():
         top = inside[0].rename(folder / ".top")
         for path in top.iterdir():
@@ -115,50 +103,56 @@ def _without_top(folder: Path) -> None:
         top.rmdir()
 
 
-def _members(file: IO[bytes], folder: Path, entries: int) -> Iterator[Member]:
-    """Yield the files of an archive; its first bytes tell its kind. Each must be read before the next."""
+def _members(file: IO[bytes], folder: Path, entries: int, allowed: int) -> Iterator[tuple[str, IO[bytes]]]:
+    """Yield name and content of the files in an archive, after a look at each; each must be read before the next.
+
+    What is declared counts: neither zipfile nor tarfile gives more of a file than its header says.
+    """
     head = file.read(6)
     file.seek(0)
     if head.lstrip().startswith(b"<"):
         raise ArchiveError("a web page, not an archive")
-    if head.startswith(b"PK"):
-        return _zip_members(file, entries)
     opener = next((opener for magic, opener in COMPRESSED.items() if head.startswith(magic)), lambda plain: plain)
-    return _tar_members(opener(file), folder, entries)
+    members = _zipped(file, entries) if head.startswith(b"PK") else _tarred(opener(file), folder)
+    total = 0
+    for count, (name, size, is_plain, content) in enumerate(members):
+        total += size
+        if count >= entries:
+            raise ArchiveError(f"holds more than {entries} entries")
+        if not is_plain:
+            raise ArchiveError(f"holds a link or a device, {name[:80]!r}")
+        if total > allowed:
+            raise ArchiveError(f"unpacks to more than {megabytes(allowed)}")
+        if content:
+            with content() as opened:
+                yield name, opened
 
 
-def _zip_members(file: IO[bytes], entries: int) -> Iterator[Member]:
+Member: TypeAlias = tuple[
+    str, int, bool, "Callable[[], IO[bytes]] | None"
+]  # name, size, file or folder?, what opens it
+
+
+def _zipped(file: IO[bytes], entries: int) -> Iterator[Member]:
     table: Any = _Frugal(file, 128 * entries)  # the table of contents is read in one piece
     with zipfile.ZipFile(table) as archive:
-        if len(archive.filelist) > entries:
-            raise ArchiveError(f"holds more than {entries} entries")
         for info in archive.filelist:
-            if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise ArchiveError(f"holds a link or a device, {info.filename[:80]!r}")
             if info.flag_bits & 1:
                 raise ArchiveError("is encrypted")
-            if not info.is_dir():
-                with archive.open(info) as content:
-                    yield info.filename, info.file_size, content
+            is_plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
+            yield info.filename, info.file_size, is_plain, None if info.is_dir() else partial(archive.open, info)
 
 
-def _tar_members(file: Any, folder: Path, entries: int) -> Iterator[Member]:
+def _tarred(file: Any, folder: Path) -> Iterator[Member]:
     headers: Any = _Frugal(file, 1 << 20)
     with tarfile.open(fileobj=headers, mode="r:") as archive:
-        count = 0
         while (info := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined]  # or it would remember all
-            count += 1
-            if count > entries:
-                raise ArchiveError(f"holds more than {entries} entries")
-            if not info.isfile() and not info.isdir():
-                raise ArchiveError(f"holds a link or a device, {info.name[:80]!r}")
             if info.isfile():
                 safe_path(info.name)
                 tarfile.data_filter(info, str(folder))  # Python's own rules come on top
-                content = archive.extractfile(info)
-                assert content is not None  # of a file there is one
-                yield info.name, info.size, content
+            opener: Any = partial(archive.extractfile, info)
+            yield info.name, info.size, info.isfile() or info.isdir(), opener if info.isfile() else None
         if headers.last.strip(b"\0"):  # tarfile takes a header that is cut, or none, for the end
             raise ArchiveError("is damaged (it ends in the middle)")
 
@@ -171,9 +165,8 @@ class _Frugal:
         self.seek, self.tell, self.seekable, self.close = file.seek, file.tell, file.seekable, file.close
 
     def read(self, size: int = -1) -> bytes:
-        if size > self.piece:
-            raise ArchiveError(f"asks for {megabytes(size)} of memory")
-        self.last = self.file.read(self.piece + 1 if size < 0 else size)
-        if len(self.last) > self.piece:
+        if size <= self.piece:
+            self.last = self.file.read(self.piece + 1 if size < 0 else size)
+        if max(size, len(self.last)) > self.piece:
             raise ArchiveError(f"asks for more than {megabytes(self.piece)} of memory")
         return self.last

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from viceversa.config import parse_yaml
 from viceversa.data.archives import Progress, megabytes, unpack
-from viceversa.data.catalogue import SETS, KnownSet
 from viceversa.files import locked, replacing_folder
 
 CHUNK = 1 << 18
@@ -22,12 +23,38 @@ class FetchError(ValueError):
     """Data that cannot be had; the message is one line that says from where, and what is wrong."""
 
 
+@dataclass(frozen=True)
+class KnownSet:
+    """A data set by name, from the table catalogue.yaml."""
+
+    title: str
+    """What is in domains A and B."""
+    megabytes: int = 0
+    """To download, about; 0 if that is not known."""
+    mirrors: tuple[str, ...] = ()
+    """Addresses of one archive, the best first."""
+    checksum: str | None = None
+    """Of the archive: "sha256:..." or "md5:..."."""
+    kaggle: str | None = None
+    """OWNER/NAME of a data set at Kaggle, which its own package downloads."""
+    train: str | None = None
+    """What to type after `viceversa train`, but for data.root; None if the images are not ready to train on."""
+    note: str = ""
+    """What else to know; for a set that cannot be downloaded, what to do."""
+
+
+def catalogue() -> dict[str, KnownSet]:
+    """Return the data sets that are known, by name."""
+    table = Path(__file__).with_name("catalogue.yaml")
+    return {name: KnownSet(**values) for name, values in parse_yaml(table.read_text("utf-8"), str(table)).items()}
+
+
 def known(name: str) -> KnownSet:
     """Return a set of the catalogue, or raise FetchError with the nearest name."""
-    names = {known.name: known for known in SETS}
-    if name in names:
-        return names[name]
-    close = get_close_matches(name, names, n=1)
+    sets = catalogue()
+    if name in sets:
+        return sets[name]
+    close = get_close_matches(name, sets, n=1)
     hint = f"did you mean {close[0]}?" if close else "viceversa data get lists those that are known"
     raise FetchError(f"{name}: no such data set; {hint}")
 
@@ -48,12 +75,12 @@ def get_set(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out}: there already; name another folder, or remove it to download it again")
     if not wanted.mirrors and not wanted.kaggle:
-        raise FetchError(f"{wanted.name} cannot be downloaded: {wanted.note}")
+        raise FetchError(f"{wanted.title}: cannot be downloaded: {wanted.note}")
     with locked(out):
         if wanted.kaggle:
             _from_kaggle(wanted.kaggle, out)
         else:
-            archive = out.with_name(wanted.archive)
+            archive = out.with_name(out.name + (".tar.gz" if wanted.mirrors[0].endswith(".tar.gz") else ".zip"))
             limit = wanted.megabytes * 1_500_000  # bytes: half as much again, since sizes are rounded
             download(wanted.mirrors, archive, checksum=wanted.checksum, limit=limit, progress=downloading)
             unpack(archive, out, progress=unpacking)
@@ -167,11 +194,12 @@ def _reason(error: Exception) -> str:
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "broke off"
     if isinstance(error, requests.RequestException):
-        return f"cannot be reached ({_one_line(error).rpartition(': ')[2].strip(chr(39) + ')>')})"
-    return "not the file it should be (its checksum differs)" if "hash" in str(error) else _one_line(error)
+        return f"cannot be reached ({one_line(error).rpartition(': ')[2].strip(chr(39) + ')>')})"
+    return "not the file it should be (its checksum differs)" if "hash" in str(error) else one_line(error)
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: Exception) -> str:
+    """Return what an error says, in one line of some length."""
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 
@@ -184,7 +212,7 @@ def _from_kaggle(handle: str, out: Path) -> None:
     try:
         found = Path(kagglehub.dataset_download(handle))
     except Exception as error:  # its own kinds, those of requests, of the archive, of the file system
-        raise FetchError(f"https://www.kaggle.com/datasets/{handle}: {_one_line(error)}") from None
+        raise FetchError(f"https://www.kaggle.com/datasets/{handle}: {one_line(error)}") from None
     if any(path.is_symlink() for path in found.rglob("*")):
         raise FetchError(f"https://www.kaggle.com/datasets/{handle}: holds a link; not copied from {found}")
     with replacing_folder(out) as partial:
