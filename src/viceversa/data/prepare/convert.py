@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TypeAlias
 
@@ -18,7 +19,7 @@ import numpy as np
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data.datasets import FileSample, Found, Sample, Split, matched
 from viceversa.data.image_data import ImageData, ImageError, with_channels
-from viceversa.data.image_io import write_image
+from viceversa.data.image_io import open_pil, write_image
 from viceversa.data.layouts import find
 from viceversa.data.shards import ShardSample
 from viceversa.files import replacing, replacing_folder
@@ -159,13 +160,24 @@ def _source(samples: tuple[Sample, ...], link: bool) -> tuple[str, Callable[[Pat
     """
     first, files = samples[0], [sample for sample in samples if isinstance(sample, FileSample)]
     if isinstance(first, ShardSample) and len(samples) == 1:
-        content, suffix = first.content()
-        return suffix, lambda path: path.write_bytes(content)
+        content = first.content()
+        return _suffix_of(content), lambda path: path.write_bytes(content)
     one = len(files) == len(samples) and len({file.path for file in files}) == 1
     if one and tuple(file.half for file in files) in ((None,), ("left", "right")):
         return files[0].path.suffix, lambda path: _copy(files[0].path, path, link)
     image = _joined(samples)
     return ".png", lambda path: write_image(path, image.pixels, image.alpha, image.gray)
+
+
+def _suffix_of(content: bytes) -> str:
+    """Return the suffix for an encoded image: .png, if it is of no format that is read."""
+    if content.startswith(b"\x93NUMPY"):
+        return ".npy"
+    try:
+        name = str(open_pil(BytesIO(content), "").format)
+    except Exception:  # as for any damaged file
+        return ".png"
+    return {"JPEG": ".jpg", "MPO": ".jpg", "JPEG2000": ".jp2"}.get(name, f".{name.lower()}")
 
 
 def _copy(source: Path, target: Path, link: bool) -> None:

@@ -135,7 +135,7 @@ def _by_content(units: list[Unit]) -> Iterable[list[int]]:
 def _content(source: Path | Sample) -> bytes:
     if isinstance(source, Path):
         return source.read_bytes()
-    return source.content()[0] if isinstance(source, ShardSample) else source.open().pixels.tobytes()
+    return source.content() if isinstance(source, ShardSample) else source.open().pixels.tobytes()
 
 
 def _sides(units: list[Unit], groups: list[int], fractions: Mapping[str, float]) -> dict[int, str]:
