@@ -58,7 +58,7 @@ def test_a_face_is_found_at_any_size(scale: float) -> None:
     assert yunet(0.99)(ASTRONAUT) == []
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 4000), (4000, 3), (40, 4000), (20, 20), (700, 700)])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 4000), (4000, 3), (40, 4000), (110, 4000), (20, 20), (700, 700)])
 def test_odd_shapes_without_faces(shape: tuple[int, int]) -> None:
     assert yunet()(np.zeros((*shape, 3), np.uint8)) == []
 

@@ -19,7 +19,7 @@ from viceversa.paths import list_images
 
 LIST = "faces.jsonl"
 SIDES = (320, 1280)  # longest sides in pixels at which YuNet looks: it finds faces of some 10 to 600 pixels
-SMALLEST = 10  # pixels; in strips below that YuNet finds faces that are not there
+SMALLEST = 32  # pixels, YuNet's stride: in strips below that it finds faces that are not there
 OVERLAP = 0.3  # of two boxes that overlap more (intersection over union), the one with the higher score is kept
 
 Face: TypeAlias = tuple[float, float, float, float, float]  # left, top, width, height in pixels; score, 0 to 1
