@@ -26,6 +26,7 @@ from viceversa.data.image_data import (
     to_pil,
     to_tensor,
     with_channels,
+    with_depth,
 )
 from viceversa.data.image_io import Shown, to_image_data
 from viceversa.devices import layout_of
@@ -108,7 +109,8 @@ class Translator:
         return result
 
     def prepare(self, image: ImageData) -> PreparedImage:
-        """Return an image with what the network is given of it; ImageError if it has not the right channels."""
+        """Return an image with what the network is given of it; ImageError if it has not the right channels or bits."""
+        image = with_depth(image, self.card.bits)
         return PreparedImage(image, self._to_input(with_channels(image, self.card.in_channels)))
 
     def translate_batch(self, images: Sequence[PreparedImage]) -> list[ImageData | ImageError]:
@@ -143,15 +145,15 @@ class Translator:
         Number n follows from the image, `seed` and n: a larger `count` only adds to a smaller one. Raises ValueError
         if the generator is not variational.
         """
-        net = self._variational()
+        net, prepared = self._variational(), self.prepare(image)
         with self._repeatable():
-            mean, logvar = net.encode(self.prepare(image).x.to(self.device))
+            mean, logvar = net.encode(prepared.x.to(self.device))
         results = []
         for number in range(1, count + 1):
             own = np.random.SeedSequence((seed, number)).generate_state(1)[0]
             with self._repeatable():
                 drawn = net.decode(net.sample(mean, logvar, torch.Generator().manual_seed(int(own))))
-                results.append(self._to_image(drawn, image))
+                results.append(self._to_image(drawn, prepared.image))
         return results
 
     def interpolate(self, one: Shown, other: Shown, count: int = 8) -> list[Image.Image]:
@@ -167,12 +169,13 @@ class Translator:
         if count < 2:
             raise ValueError(f"interpolation has two ends, so it cannot have {count} images; ask for 2 or more")
         net = self._variational()
+        one, other = (with_depth(image, self.card.bits) for image in (one, other))
         start = with_channels(one, self.card.in_channels)
         end = resize(with_channels(other, self.card.in_channels), start.shape[:2])
         with self._repeatable():
             first, last = (net.encode(self._to_input(pixels).to(self.device))[0] for pixels in (start, end))
             steps = [net.decode(torch.lerp(first, last, n / (count - 1))) for n in range(count)]
-            return [self._to_image(step, ImageData(start)) for step in steps]
+            return [self._to_image(step, ImageData(start, depth=one.depth)) for step in steps]
 
     @property
     def has_mask(self) -> bool:
@@ -227,10 +230,10 @@ class Translator:
         """Return what the network made of `original`, as transparent as that was."""
         result, alpha = self._to_pixels(batch, original.pixels), original.alpha
         if self.card.out_channels == 4:
-            return ImageData(result[:, :, :3], eight_bits(result[:, :, 3]))
+            return ImageData(result[:, :, :3], eight_bits(result[:, :, 3]), depth=original.depth)
         if alpha is not None and self.card.in_channels != 4:
             result = off_white(result, alpha)
-        return ImageData(result, alpha, result.shape[2] == 1)
+        return ImageData(result, alpha, result.shape[2] == 1, original.depth)
 
 
 def margins(length: int, multiple: int) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,18 @@ def test_sixteen_bits_stay_sixteen(weights: Path, tmp_path: Path, name: str) -> 
     assert np.abs(found.pixels - exact.pixels).max() < 1 / 65535
     assert (found.depth, found.pixels.shape) == (16, (40, 33, 3))
     assert alpha is None or (found.alpha == alpha).all()
+
+
+def test_twelve_bits_are_read_and_written_as_twelve(tmp_path: Path) -> None:
+    net, card = make(channels=(1, 1))
+    save_generator(tmp_path / "G.safetensors", net, replace(card, bits=12))
+    ramp = np.linspace(0, 4095, 40 * 33, dtype=np.float32).reshape(40, 33, 1)
+    write_image(tmp_path / "x.png", ramp / 65535)
+    (written,) = go(tmp_path / "G.safetensors", tmp_path / "x.png").written
+    expected = Translator(net, card).pixels(np.rint(ramp) / np.float32(4095)) * 4095
+    assert np.abs(read_image(written).pixels * 65535 - expected).max() <= 1
+    write_image(tmp_path / "y.png", ramp / 4095)
+    assert "more than 12 bits" in go(tmp_path / "G.safetensors", tmp_path / "y.png").failed[tmp_path / "y.png"]
 
 
 def test_names_that_are_not_utf8(weights: Path, dozen: Path) -> None:

@@ -66,6 +66,13 @@ def with_depth(image: ImageData, bits: int) -> ImageData:
     return replace(image, pixels=(values / top).astype(np.float32), depth=bits)
 
 
+def in_16_bits(image: ImageData) -> ImageData:
+    """Return an image of fewer bits as the 16-bit file that it came from; leave any other as it is."""
+    if image.depth in (0, 16):
+        return image
+    return replace(image, pixels=image.pixels * np.float32((2**image.depth - 1) / 65535), depth=16)
+
+
 def with_channels(image: ImageData, channels: int) -> Pixels:
     """Return (H, W, channels): 1 luminance, 3 RGB, 4 RGB and alpha; with 1 and 3, what is transparent turns white.
 

@@ -148,4 +148,5 @@ def _card(config: Config, direction: Direction, step: int, *, raw: bool) -> Card
         direction,
         config.inference,
         {"method": config.method["name"], "step": step, "ema": config.train.ema, "raw": raw},
+        bits=16 if config.data.scale == "auto" else int(config.data.scale.removesuffix("bit")),
     )

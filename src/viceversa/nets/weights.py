@@ -41,6 +41,8 @@ class Card:
     inference: Inference
     trained: dict[str, Any]
     """Where it comes from: method, step, data; for people to read."""
+    bits: Annotated[int, Field(ge=9, le=16)] = 16
+    """Bits that are used of 16-bit images (data.scale)."""
 
 
 def save_generator(path: Path, net: Generator, card: Card) -> None:

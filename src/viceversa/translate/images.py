@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -12,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from viceversa.backends import draws_random_numbers, psnr
-from viceversa.data.image_data import ImageData, ImageError, resize, with_channels
+from viceversa.data.image_data import ImageData, ImageError, in_16_bits, resize, with_channels
 from viceversa.data.image_io import read_image, write_image
 from viceversa.devices import multiplies_bf16, pick_device
 from viceversa.engine.distributed import DistInfo
@@ -116,7 +117,8 @@ def _write(options: TranslateOptions, job: Job, results: Images) -> int:
         if options.overwrite or not path.exists()
     ]
     for path, result in todo:
-        write_image(path, result.pixels, result.alpha, result.gray)
+        image = in_16_bits(result)
+        write_image(path, image.pixels, image.alpha, image.gray)
     return len(todo)
 
 
@@ -128,15 +130,14 @@ def resize_short_side(image: ImageData, size: int | None) -> ImageData:
     scale = size / min(height, width)
     shape = round(height * scale), round(width * scale)
     if image.alpha is None:
-        return ImageData(resize(image.pixels, shape), None, image.gray)
+        return replace(image, pixels=resize(image.pixels, shape))
     if image.pixels.dtype == np.uint8:  # Pillow weighs colours by how much they are seen
         small = resize(with_channels(image, 4), shape)
-        return ImageData(small[:, :, :3], small[:, :, 3], image.gray)
+        return replace(image, pixels=small[:, :, :3], alpha=small[:, :, 3])
     alpha = image.alpha[:, :, None].astype(np.float32) / 255
     seen, small = resize(alpha, shape), resize(image.pixels * alpha, shape)
-    return ImageData(
-        (small / np.maximum(seen, 1e-6)).clip(0, 1), np.rint(seen[:, :, 0] * 255).astype(np.uint8), image.gray
-    )
+    colours = (small / np.maximum(seen, 1e-6)).clip(0, 1)
+    return replace(image, pixels=colours, alpha=np.rint(seen[:, :, 0] * 255).astype(np.uint8))
 
 
 def choose_backend(translator: Translator, options: TranslateOptions, files: Sequence[Path]) -> tuple[Translator, str]:
@@ -181,4 +182,4 @@ def _middle(image: ImageData, largest: int) -> ImageData:
     """Return the middle of an image, `largest` pixels a side or less."""
     top, left = (max(0, math.ceil((side - largest) / 2)) for side in image.pixels.shape[:2])
     cut = slice(top, top + largest), slice(left, left + largest)
-    return ImageData(image.pixels[cut], None if image.alpha is None else image.alpha[cut], image.gray)
+    return replace(image, pixels=image.pixels[cut], alpha=None if image.alpha is None else image.alpha[cut])
