@@ -148,16 +148,16 @@ def import_class(key: str, name: str) -> Any:
         raise ConfigError(f"{key}={name}: cannot be imported ({error})") from None
 
 
-class _Plain(SafeConstructor):
+class _WithoutDates(SafeConstructor):
     """YAML 1.2 has no dates: 2024-01-31 is text."""
 
 
-_Plain.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
+_WithoutDates.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
 
 
 def _yaml(text: str) -> Any:
     yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = _Plain
+    yaml.Constructor = _WithoutDates
     return yaml.load(text)
 
 
