@@ -104,6 +104,7 @@ main()
         ("train data.root=here run=none --fork new", 2, "none: no run that could be forked"),
         ("demo out lr=1", 2, "lr: no such key; did you mean train.lr?"),
         ("translate none in out", 1, "none: no such run or weights file"),
+        ("evaluate none", 1, "none: no such run or weights file"),
         ("report here", 1, "here/config.yaml: no such file"),
         ("info none", 1, "none: no such run or weights file"),
         ("import a.pth b.safetensors --direction AtoC", 2, "invalid value for '--direction': "),
@@ -221,6 +222,20 @@ def test_work_is_done_whoever_reads(lab: Path) -> None:
         assert (said.returncode, said.stderr) == (0, b""), to
         assert (lab / "unread" / "weights" / "AtoB.safetensors").stat().st_size
         (lab / "unread").rename(lab / f"unread{number}")
+
+
+def test_a_training_outlives_its_terminal(lab: Path) -> None:
+    ours, theirs = os.openpty()
+    words = [sys.executable, "-m", "viceversa", *TRAIN[:3], "run=orphan", *FOUR, "train.length=40 steps"]
+    options = {"cwd": lab, "env": environment(), "stdout": theirs, "stderr": theirs, "start_new_session": True}
+    with subprocess.Popen([*words, "train.log_every=1 step"], **options) as process:
+        os.close(theirs)
+        while not (lab / "orphan" / "log.jsonl").exists():
+            assert process.poll() is None
+            os.read(ours, 100)
+        os.close(ours)
+        assert process.wait(400) == 0
+    assert (lab / "orphan" / "weights" / "AtoB.safetensors").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")

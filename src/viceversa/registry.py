@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from typing import Any, TypeAlias, TypeVar, get_type_hints
@@ -39,7 +40,7 @@ def find(table: Table[T], section: str, name: str) -> type[T]:
     if module not in sys.modules:
         raise ConfigError(
             f"{section}.name={name}: only a file names this code, so it is not run; "
-            f"if you trust it: viceversa --import {module} ... (in Python: import {module})"
+            f"if you trust it: viceversa --import {shlex.quote(module)} ... (in Python: import {module})"
         )
     found: type[T] = import_class(f"{section}.name", name)
     base = _base(table)

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal, Optional
 
 import typer
 
-from viceversa.cli.options import Overrides, argument, option
+from viceversa.cli.options import Overrides, argument, existing, option
 
 
 def evaluate(
-    model: Annotated[Optional[Path], argument("RUN|WEIGHTS")] = None,
+    model: Annotated[Optional[Path], argument("RUN|WEIGHTS", callback=existing)] = None,
     overrides: Overrides = None,
     metrics: Annotated[str, option(metavar="LIST", help="kid, fid[inception], psnr, ... with commas between.")] = "",
     extractor: Annotated[str, option(metavar="NAME", help="Of FID and KID: efficientnet-lite0 or inception.")] = "",

@@ -40,11 +40,11 @@ def words(source: Optional[str], overrides: Optional[list[str]]) -> list[str]:
     return [*filter(None, [source]), *(overrides or [])]
 
 
-def _existing(context: typer.Context, path: Path) -> Path:
+def existing(context: typer.Context, path: Optional[Path]) -> Optional[Path]:
     """Refuse a path that does not exist, before torch is imported."""
     from viceversa.files import require
 
-    return path if context.resilient_parsing else require(path, "run or weights file")
+    return path if path is None or context.resilient_parsing else require(path, "run or weights file")
 
 
 def _run(context: typer.Context, path: Path) -> Path:
@@ -67,7 +67,7 @@ def echo(text: str) -> None:
 Source = Annotated[Optional[str], argument("PRESET|CONFIG.yaml", autocompletion=preset_names)]
 Overrides = Annotated[Optional[list[str]], argument("KEY=VALUE")]
 Preset = Annotated[str, argument("PRESET", autocompletion=preset_names)]
-Model = Annotated[Path, argument("RUN|WEIGHTS", callback=_existing)]
+Model = Annotated[Path, argument("RUN|WEIGHTS", callback=existing)]
 Run = Annotated[Path, argument("RUN", callback=_run)]
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import importlib
 import os
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -126,7 +127,8 @@ def _read_source(source: str) -> dict[str, Any]:
     try:
         path = Path(source)
         if path.is_dir() and not (path / "config.yaml").is_file():
-            raise ConfigError(f"{source}: a folder without config.yaml; for one of pictures write data.root={source}")
+            word = shlex.quote(f"data.root={source}")
+            raise ConfigError(f"{source}: a folder without config.yaml; for one of pictures write {word}")
         path = path / "config.yaml" if path.is_dir() else path
         if path.is_file():
             return parse_yaml(path.read_text("utf-8"), str(path))

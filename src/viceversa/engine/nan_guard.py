@@ -8,6 +8,7 @@ processor waiting for the device; the verdicts are read one step later, when the
 
 from __future__ import annotations
 
+import shlex
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -216,7 +217,7 @@ class NanGuard:
         return (
             f"step {last['step']}: {blame(last)}, {len(self.row)} steps in a row{tried}. {run} keeps its last good "
             "checkpoint. Look for flat or broken pictures; or go on with other values in a new run: "
-            f"viceversa train {run} train.lr=5e-5 train.precision=fp32 --fork NEW_RUN"
+            f"viceversa train {shlex.quote(str(run))} train.lr=5e-5 train.precision=fp32 --fork NEW_RUN"
         )
 
     def _fault(self, verdict: Verdict, names: dict[str, list[str]]) -> Fault:
