@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from viceversa import methods, report
 from viceversa.config import load_config, load_words, presets
 from viceversa.engine.run_dir import read_run
 from viceversa.report import samples
-from viceversa.report.commands import command, nearest_preset
+from viceversa.report.commands import command, nearest_preset, shell
 
 
 def text(run: Path) -> str:
@@ -50,6 +52,19 @@ def test_a_page_tells_what_was_trained_how_well_and_what_next(run: Path) -> None
         assert fact in page
     assert re.search(r"A → B : translations are closer to the ground truth than the untranslated inputs \(\d", page)
     assert f"viceversa translate {run} PICTURES OUT" in page
+
+
+ODD = os.fsdecode(b"d\xe9 \\ta\n'q\xff<b>")
+
+
+def test_a_run_may_have_any_name(tmp_path: Path) -> None:
+    (tmp_path / ODD).mkdir()
+    run = make_run(tmp_path / ODD, f"data.root={ODD}")
+    skipped = {"event": "skipped", "step": 3, "pictures": {"A": [ODD]}}
+    lines(run / "log.jsonl", [skipped])
+    assert "d\ufffd \\ta &#39;q\ufffd&lt;b&gt;/water-to-wine" in said(run)
+    given = subprocess.run(["bash", "-c", f"printf '%s\\0' {shell('report', str(run))}"], capture_output=True).stdout
+    assert given == b"viceversa\0report\0" + os.fsencode(run) + b"\0"
 
 
 def test_a_page_needs_nothing_else_and_its_images_have_words(run: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import torch
 from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from viceversa import registry
@@ -48,8 +48,8 @@ class Card:
 def save_generator(path: Path, net: Generator, card: Card) -> None:
     """Write a generator's weights and its card to a .safetensors file, atomically."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    with replacing(path) as temporary, utf8_name(temporary) as name:
-        save_file(tensors, name, {FORMAT: json.dumps(asdict(card), sort_keys=True)})
+    with replacing(path) as temporary:  # written here, as save_file takes no name that is not UTF-8
+        temporary.write_bytes(save(tensors, {FORMAT: json.dumps(asdict(card), sort_keys=True)}))
 
 
 def read_card(path: Path) -> Card:

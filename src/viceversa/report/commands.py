@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -102,7 +103,16 @@ def command(config: Config, run: str) -> str:
 
 def shell(*words: str) -> str:
     """Return a viceversa command that can be pasted into a shell."""
-    return shlex.join(["viceversa", *words])
+    return " ".join(["viceversa", *map(_quoted, words)])
+
+
+def _quoted(word: str) -> str:
+    """Quote for the shell; bytes of a file's name that are not UTF-8 are spelled out: `$'caf\\xe9'`."""
+    if not re.search("[\udc80-\udcff]", word):
+        return shlex.quote(word)
+    raw = re.sub("[\ud800-\udc7f\udd00-\udfff]", "?", word).encode("utf-8", "surrogateescape")
+    letters = [chr(byte) if 32 <= byte < 127 and byte not in b"\\'" else f"\\x{byte:02x}" for byte in raw]
+    return f"$'{''.join(letters)}'"
 
 
 def _changed(own: Mapping[str, object], there: Mapping[str, object]) -> list[str]:

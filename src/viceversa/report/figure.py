@@ -22,6 +22,7 @@ from viceversa.data.image_data import from_tensor
 from viceversa.data.image_io import to_image_data
 from viceversa.files import replacing
 from viceversa.paths import weights_file
+from viceversa.report.page import readable
 from viceversa.translator import Translator
 
 Uint8Image: TypeAlias = NDArray[np.uint8]  # (H, W, C)
@@ -172,7 +173,7 @@ def labelled(columns: Mapping[str, Sequence[Uint8Image]], texts: Sequence[str]) 
     """Return columns under other words; ValueError unless there are as many, all different."""
     if len(set(texts)) != len(columns):
         raise ValueError(f"{','.join(texts)}: {len(columns)} columns need as many different labels")
-    return dict(zip(texts, columns.values(), strict=True))
+    return dict(zip(map(readable, texts), columns.values(), strict=True))
 
 
 def label(name: str) -> str:

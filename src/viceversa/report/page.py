@@ -110,7 +110,12 @@ def _picture(run: Path, line: Mapping[str, Any]) -> EmbeddedImage | None:
 def render(template: str, **values: Any) -> str:
     """Return a page; values are escaped, styles and scripts of the package are not."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return _environment().get_template(template).render(now=now, version=__version__, **values)
+    return readable(_environment().get_template(template).render(now=now, version=__version__, **values))
+
+
+def readable(text: str) -> str:
+    """Return text that can be encoded: what is not UTF-8 in the name of a file becomes a replacement character."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def duration(seconds: float) -> str:
