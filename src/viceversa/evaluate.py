@@ -20,9 +20,9 @@ from viceversa.data.test_images import TestImages
 from viceversa.devices import pick_device
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
-from viceversa.engine.validation import BATCH, Evaluation, MetricLine, describe, metric_lines
+from viceversa.engine.validation import BATCH, Evaluation, describe, metric_lines
 from viceversa.fast_cpu import accelerate
-from viceversa.metrics import Metric, MetricCollection, RGBImage, make_metrics, suited_metrics
+from viceversa.metrics import Metric, MetricCollection, MetricLine, RGBImage, make_metrics, suited_metrics
 from viceversa.metrics.distribution import FEWEST
 from viceversa.nets import Generator
 from viceversa.nets.weights import Card, load_generator

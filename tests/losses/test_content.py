@@ -46,15 +46,6 @@ def test_is_the_l1_distance_of_what_is_left() -> None:
     assert ContentLoss(5.0, blur=True, pool=4)(x, y).item() == pytest.approx(5 * both.item())
 
 
-def test_details_are_free_when_blurred_and_brightness_never() -> None:
-    x = images(0, side=16)
-    stripes = 0.5 * torch.tensor([1.0, -1.0]).repeat(8).expand_as(x)
-    assert ContentLoss(1.0)(x + stripes, x).item() == pytest.approx(0.5)
-    assert ContentLoss(1.0, blur=True)(x + stripes, x).item() < 0.06
-    assert ContentLoss(1.0, pool=2)(x + stripes, x).item() == pytest.approx(0, abs=1e-9)
-    assert ContentLoss(1.0, blur=True, pool=2)(x + 0.5, x).item() == pytest.approx(0.5)
-
-
 def test_is_computed_in_float32_and_trains_the_translation() -> None:
     fake, x = images(0, dtype=torch.float32).bfloat16().requires_grad_(), images(1, dtype=torch.float32)
     loss = ContentLoss(1.0, blur=True, pool=2)(fake, x)

@@ -28,19 +28,6 @@ def test_kl_is_that_of_two_gaussians(shape: tuple[int, ...]) -> None:
     assert kl(mean, logvar, reduction="mean").item() == pytest.approx(wanted.mean().item())
 
 
-def test_the_mean_is_the_originals_loss() -> None:
-    mean, logvar = code(2, 4, 3, 6)
-    theirs = -0.5 * (1 + logvar - mean.square() - logvar.exp()).mean(dim=1).mean()
-    assert kl(mean, logvar).item() == pytest.approx(theirs.item())
-
-
-def test_the_unit_gaussian_is_free_and_nothing_else() -> None:
-    zero = torch.zeros(2, 3, 4, 4)
-    assert kl(zero, zero).item() == 0
-    for mean, logvar in ((zero + 0.01, zero), (zero, zero + 0.01), (zero, zero - 0.01)):
-        assert 0 < kl(mean, logvar).item() < 1e-3
-
-
 def test_small_divergences_and_large_ones_are_exact_in_low_precision() -> None:
     small = torch.full((1, 8), 2.0**-7)
     assert kl(0 * small, small).item() == pytest.approx(2.0**-16, rel=1e-2)  # logvar^2 / 4
@@ -66,11 +53,6 @@ def test_free_bits_are_nats_for_each_channel_of_the_code(reduction: Any) -> None
     assert mean.grad is not None
     assert bool((mean.grad[:, 0] > 0).all())
     assert bool((mean.grad[:, 1] == 0).all())
-
-
-def test_free_bits_look_at_the_mean_over_images() -> None:
-    mean = torch.tensor([[0.0], [2.0]])  # 0 and 2 nats
-    assert kl(mean, torch.zeros_like(mean), reduction="sum", free_bits=0.5).item() == pytest.approx(1)
 
 
 def make(**changes: Any) -> KL:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 import torch
@@ -16,18 +15,14 @@ from viceversa.methods.base import Batch
 from viceversa.methods.cyclegan_vae import CycleGANVAE
 from viceversa.nets import GENERATORS, VariationalGenerator
 
-SMALL = ["discriminator.width=4", "discriminator.layers=2", "data.load=32", "data.crop=32"]
-GENERATOR = {
-    "resnet_vae": ["generator.width=4", "generator.blocks=2", "generator.latent=4"],
-    "res_vae": ["generator.width=4", "generator.latent=4"],
-    "vae1": ["generator.width=4", "generator.latent=4"],
-    "vaegan": ["generator.width=4", "generator.latent=4"],
-}
 NAMES = {name for name, cls in GENERATORS.items() if issubclass(cls, VariationalGenerator)}
+MEANS = "method.sample=false"
 
 
 def configure(*overrides: str, generator: str = "resnet_vae") -> Config:
-    sizes = [f"generator={generator}", *GENERATOR.get(generator, []), *SMALL]
+    sizes = [f"generator={generator}", "generator.width=4", *["generator.latent=4"] * (generator in NAMES)]
+    sizes += ["generator.blocks=2"] * (generator == "resnet_vae") + ["generator.depth=5"] * (generator == "unet")
+    sizes += ["discriminator.width=4", "discriminator.layers=2", "data.load=32", "data.crop=32"]
     return methods.resolve(load_config("cyclegan-vae", [*sizes, "method.kl_warmup=0", *overrides]))
 
 
@@ -40,23 +35,13 @@ def build(*overrides: str, generator: str = "resnet_vae") -> CycleGANVAE:
 
 def batch(size: int = 1) -> Batch:
     noise = torch.Generator().manual_seed(0)
-    return {world: torch.rand(size, 3, 32, 32, generator=noise) * 2 - 1 for world in "AB"}
+    return {domain: torch.rand(size, 3, 32, 32, generator=noise) * 2 - 1 for domain in "AB"}
 
 
 def losses(*overrides: str, seed: int = 0) -> dict[str, Tensor]:
     method = build(*overrides)
     torch.manual_seed(seed)
     return next(method.step(batch())).losses
-
-
-def net(method: CycleGANVAE, name: str) -> VariationalGenerator:
-    found = getattr(method, name)
-    assert isinstance(found, VariationalGenerator)
-    return found
-
-
-def test_updates_the_generators_first() -> None:
-    assert [update.group for update in build().step(batch())] == ["G", "D"]
 
 
 @pytest.mark.parametrize(
@@ -81,10 +66,10 @@ def test_each_weight_weighs_its_losses_and_zero_turns_them_off(option: str, name
 
 @torch.no_grad()
 def test_the_losses_are_what_they_say() -> None:
-    """By hand, where codes are their means: the paper's losses, and the self-reconstruction against the same world."""
-    method, (x, y) = build("method.sample=false", "method.cross_reconstruction=3"), batch().values()
+    """By hand, where codes are their means: the paper's losses, and the self-reconstruction within a domain."""
+    method, (x, y) = build(MEANS, "method.cross_reconstruction=3"), batch().values()
     found = next(method.step(batch())).losses
-    G, F = net(method, "G"), net(method, "F")
+    G, F = method.G, method.F
     fake_y, fake_x = G(x), F(y)
     wanted = {
         "gan_G": (method.D_Y(fake_y) - 1).square().mean(),
@@ -106,22 +91,19 @@ def test_the_losses_are_what_they_say() -> None:
 
 
 def test_kl_options() -> None:
-    method, x = build(), batch()["A"]
-    code = net(method, "G").encode(x)
-    sampled = "method.sample=false"
-    translation = losses(sampled, "method.kl_on=translation")["kl_G"]
-    assert translation.item() == pytest.approx(0.1 * kl(*code).item(), rel=1e-4)
-    assert losses(sampled, "method.kl_on=all")["kl_G"].item() != pytest.approx(translation.item(), rel=1e-4)
-    numbers = code[0][0].numel()
-    summed = losses(sampled, "method.kl_on=translation", "method.kl_reduction=sum")["kl_G"]
-    assert summed.item() == pytest.approx(numbers * translation.item(), rel=1e-4)
-    free = losses(sampled, "method.kl_on=translation", "method.free_bits=100")["kl_G"]
-    assert free.item() == pytest.approx(0.1 * 100 * 4 / numbers, rel=1e-4)  # four channels, all cheaper than that
+    mean, logvar = build().G.encode(batch()["A"])
+    one, numbers = [MEANS, "method.kl_on=translation"], mean[0].numel()
+    translation = losses(*one)["kl_G"].item()
+    assert translation == pytest.approx(0.1 * kl(mean, logvar).item(), rel=1e-4)
+    assert losses(*one, "method.kl_reduction=sum")["kl_G"].item() == pytest.approx(numbers * translation, rel=1e-4)
+    free = losses(*one, "method.free_bits=100")["kl_G"].item()  # four channels, all cheaper than that
+    assert free == pytest.approx(0.1 * 100 * 4 / numbers, rel=1e-4)
+    assert losses(MEANS, "method.identity=0", "method.reconstruction=0")["kl_G"].item() != pytest.approx(translation)
 
 
 def test_kl_on_last_is_that_of_generators_that_remember_one_code() -> None:
     """They run as G(x), F(G(x)), F(y), G(F(y)), and each keeps sum(KL) of its last code, as VAEGAN's authors do."""
-    options = ["method.sample=false", "method.kl_on=last", "method.kl_reduction=sum", "method.kl=1"]
+    options = [MEANS, "method.kl_on=last", "method.kl_reduction=sum", "method.kl=1"]
     method, (x, y) = build(*options), batch().values()
     remembered: dict[VariationalGenerator, Tensor] = {}
 
@@ -137,32 +119,9 @@ def test_kl_on_last_is_that_of_generators_that_remember_one_code() -> None:
     assert found["kl_F"].item() == pytest.approx(remembered[method.F].item(), rel=1e-4)
 
 
-def test_kl_pays_on_the_translation_alone_when_nothing_else_is_asked() -> None:
-    """Without identity and reconstruction there are two passes a generator, and both pay."""
-    bare = ["method.sample=false", "method.identity=0", "method.reconstruction=0"]
-    method, (x, y) = build(*bare), batch().values()
-    G, F = net(method, "G"), net(method, "F")
-    wanted = 0.1 * (kl(*G.encode(x)) + kl(*G.encode(F(y)))) / 2
-    assert losses(*bare)["kl_G"].item() == pytest.approx(wanted.item(), rel=1e-4)
-
-
-def test_the_warm_up_goes_on_after_a_checkpoint() -> None:
-    method, other = build("method.kl_warmup=4"), build("method.kl_warmup=4")
-    full = losses("method.kl_warmup=0")["kl_G"].item()
-
-    def weight(method: CycleGANVAE) -> float:
-        torch.manual_seed(0)
-        return next(method.step(batch())).losses["kl_G"].item() / full
-
-    assert [weight(method) for _ in range(2)] == pytest.approx([0.25, 0.5])
-    other.load_state_dict(method.state_dict())
-    assert [weight(other) for _ in range(3)] == pytest.approx([0.75, 1, 1])
-
-
 def test_codes_are_drawn_in_training_and_never_by_a_translator() -> None:
-    assert losses(seed=1)["cycle_X"].item() != losses(seed=2)["cycle_X"].item()
-    assert losses(seed=1)["cycle_X"].item() == losses(seed=1)["cycle_X"].item()
-    means = [losses("method.sample=false", seed=seed)["cycle_X"].item() for seed in (1, 2)]
+    drawn, means = ([losses(*words, seed=seed)["cycle_X"].item() for seed in (1, 2, 1)] for words in ([], [MEANS]))
+    assert drawn[0] == drawn[2] != drawn[1]
     assert means[0] == means[1]
     for translate in build().translators().values():
         assert torch.equal(translate(batch()["A"]), translate(batch()["A"]))
@@ -172,36 +131,16 @@ def test_gradients_pass_through_the_draw() -> None:
     method = build()
     found = next(method.step(batch())).losses
     for name in ("gan_G", "cycle_X", "identity_G", "reconstruction_G"):
-        for part in (net(method, "G").mean, net(method, "G").logvar):
+        for part in (method.G.mean, method.G.logvar):
             (gradient, *_) = torch.autograd.grad(found[name], list(part.parameters()), retain_graph=True)
             assert gradient.abs().sum() > 0, name
-
-
-def test_pools_feed_the_discriminators() -> None:
-    method, images, scores = build("method.pool=1", "method.sample=false"), batch(), set()
-    for _ in range(8):
-        scores.add(round(list(method.step(images))[1].losses["gan_D_Y"].item(), 9))
-        images = {world: picture.flip(-1) for world, picture in images.items()}
-    assert len(scores) > 2
-    assert sum(len(pool.images) for pool in (method.pool_X, method.pool_Y)) == 2
 
 
 @pytest.mark.parametrize("generator", ["resnet", "unet"])
 def test_generators_without_codes_are_refused_and_those_with_are_named(generator: str) -> None:
     with pytest.raises(ConfigError, match=r"generator\.name") as refusal:
-        build("generator.width=4", *(["generator.depth=5"] if generator == "unet" else []), generator=generator)
+        build(generator=generator)
     assert all(name in str(refusal.value) for name in NAMES)
-    assert set(GENERATOR) == NAMES
-
-
-@pytest.mark.parametrize("option", ["identity", "reconstruction", "cross_reconstruction"])
-def test_worlds_may_differ_in_channels_unless_they_are_compared(option: str) -> None:
-    off = {f"method.{name}": 0 for name in ("identity", "reconstruction", "cross_reconstruction")}
-    words = [f"{key}={value}" for key, value in off.items()]
-    method = build("data.channels_b=1", *words)
-    list(method.step({"A": torch.zeros(1, 3, 32, 32), "B": torch.zeros(1, 1, 32, 32)}))
-    with pytest.raises(ConfigError, match=rf"method\.{option}"):
-        build("data.channels_b=1", *words, f"method.{option}=1")
 
 
 @pytest.mark.parametrize("option", ["kl_warmup=-1", "free_bits=-1", "kl_on=none", "kl_reduction=max"])
@@ -213,13 +152,12 @@ def test_impossible_values_are_refused(option: str) -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("generator", sorted(NAMES))
 def test_all_four_generators_train_at_ten_times_the_rate(generator: str, precision: str) -> None:
-    """Source 000 saw its VAE1 run to NaN."""
-    config = configure(f"train.precision={precision}", "train.lr=2e-3", generator=generator)
-    learner = Learner(config, steps_per_epoch=1)
+    """The original VAE1 ran to NaN."""
+    learner = Learner(configure(f"train.precision={precision}", "train.lr=2e-3", generator=generator), 1)
     before = {name: value.clone() for name, value in learner.method.state_dict().items()}
-    found: list[dict[str, Any]] = [learner.train_step(batch(2)) for _ in range(8)]
+    found = [learner.train_step(batch(2)) for _ in range(8)]
     assert learner.finite()
     assert all(math.isfinite(value) and value < 1e4 for step in found for value in step.values())
+    after = learner.method.state_dict()
     for part in ("mean", "logvar", "encoder", "decoder"):
-        names = [name for name in before if name.startswith(f"G.{part}")]
-        assert any(not torch.equal(learner.method.state_dict()[name], before[name]) for name in names), part
+        assert any(not torch.equal(after[key], before[key]) for key in before if key.startswith(f"G.{part}")), part

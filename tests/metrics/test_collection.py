@@ -56,21 +56,21 @@ def metrics() -> list[Metric]:
 
 
 def test_every_metric_gets_what_it_compares_with() -> None:
-    scores = {s.metric: s for s in updated(metrics(), [0, 2, 4]).compute()}
-    assert scores["l1"].value == pytest.approx((2 + 0 + 2) / 3 / 255)
-    assert scores["l1"].baseline == pytest.approx({"input": 102 / 255, "mean": 8 / 255})
-    assert scores["cycle"].value == pytest.approx(2 / 255)
-    assert scores["cycle"].baseline == {}
-    assert scores["brightness"].value == pytest.approx(8)
-    assert scores["brightness"].baseline == {"input": 110}
-    assert scores["l1"].protocol["pictures"] == 3
+    scores = {line["metric"]: line for line in updated(metrics(), [0, 2, 4]).compute()}
+    assert scores["l1"]["value"] == pytest.approx((2 + 0 + 2) / 3 / 255)
+    assert scores["l1"]["baseline"] == pytest.approx({"input": 102 / 255, "mean": 8 / 255})
+    assert scores["cycle"]["value"] == pytest.approx(2 / 255)
+    assert scores["cycle"]["baseline"] is None
+    assert scores["brightness"]["value"] == pytest.approx(8)
+    assert scores["brightness"]["baseline"] == {"input": 110}
+    assert scores["l1"]["protocol"]["pictures"] == 3
 
 
 def test_batches_and_shares_of_several_processes_make_one() -> None:
     whole, odd, even = (updated(metrics(), *batches) for batches in ([[0, 1, 2, 3]], [[3, 1]], [[2], [0]]))
     even.merge(odd.statistics)
     assert even.compute() == whole.compute()
-    assert even.compute()[2].protocol["order"] == [100, 101, 102, 103]
+    assert even.compute()[2]["protocol"]["order"] == [100, 101, 102, 103]
 
 
 def test_what_was_not_measured_is_not_scored() -> None:
@@ -78,7 +78,7 @@ def test_what_was_not_measured_is_not_scored() -> None:
     assert collection.compute() == []
     collection.update("translation", [0], [flat(1)])
     collection.update("real", [0], [flat(3)])
-    assert [score.metric for score in collection.compute()] == ["brightness"]
+    assert [line["metric"] for line in collection.compute()] == ["brightness"]
     collection.reset("translation")
     assert collection.compute() == []
 
@@ -88,4 +88,4 @@ def test_the_same_statistics_are_measured_once() -> None:
     scores = updated([Brightness(), Twice()], [0, 1], [1]).compute()
     assert Brightness.measured == 6  # translation, input, real of two
     assert Twice.measured == 0
-    assert scores[0].value == scores[1].value
+    assert scores[0]["value"] == scores[1]["value"]

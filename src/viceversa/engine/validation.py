@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,12 +21,10 @@ from viceversa.engine.checkpoint import save_best
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
 from viceversa.methods.base import Translators
-from viceversa.metrics import Metric, MetricCollection, MetricScore, RGBImage, make_metrics
+from viceversa.metrics import Metric, MetricCollection, MetricLine, RGBImage, make_metrics
 from viceversa.metrics.distribution import FEWEST
 from viceversa.nets.base import BATCH_PIXELS
 
-MetricLine: TypeAlias = dict[str, Any]
-"""A line of metrics.jsonl."""
 BATCH = 16  # images that are read, translated and measured at a time
 
 
@@ -109,7 +106,7 @@ class Evaluation:
         self.originals: dict[tuple[str, str], dict[int, Tensor]] = {}
         self.means: dict[Direction, RGBImage | None] = {}
 
-    def scores(self, translators: Translators) -> dict[Direction, list[MetricScore]]:
+    def scores(self, translators: Translators) -> dict[Direction, list[MetricLine]]:
         """Return the scores of every direction; on other ranks than the first, empty lists."""
         found = {}
         for direction, net in translators.items():
@@ -205,27 +202,8 @@ def describe(test_images: TestImages) -> dict[str, Any]:
 
 
 def metric_lines(
-    direction: str | None,
-    scores: Sequence[MetricScore],
-    step: int | None,
-    weights: str | None,
-    protocol: dict[str, Any],
+    direction: str | None, found: Sequence[MetricLine], step: int | None, weights: str | None, protocol: dict[str, Any]
 ) -> list[MetricLine]:
-    """Return scores as lines of metrics.jsonl; what is no finite number (PSNR of equal images) becomes null."""
-    return [
-        {
-            "step": step,
-            "direction": direction,
-            "weights": weights,
-            "metric": score.metric,
-            "value": _finite(score.value),
-            "spread": _finite(score.spread),
-            "baseline": {who: _finite(value) for who, value in score.baseline.items()} or None,
-            "protocol": {**protocol, **score.protocol},
-        }
-        for score in scores
-    ]
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+    """Return what was found as lines of metrics.jsonl: of which weights, and under which conditions."""
+    of = {"step": step, "direction": direction, "weights": weights}
+    return [{**of, **line, "protocol": protocol | line["protocol"]} for line in found]

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import torch
 
-from viceversa.metrics.base import Metric, MetricCollection, MetricScore, MetricValue, RGBImage
+from viceversa.metrics.base import Metric, MetricCollection, MetricLine, MetricValue, RGBImage
 from viceversa.metrics.distribution import FEWEST, Distribution, TargetClass, fid, kid
 from viceversa.metrics.features import ALEXNET, EXTRACTORS, EfficientNetLite, Extractor, hub
 from viceversa.metrics.paired import Lpips, Paired, l1, psnr, ssim
@@ -25,7 +25,7 @@ __all__ = [
     "METRICS",
     "Metric",
     "MetricCollection",
-    "MetricScore",
+    "MetricLine",
     "MetricValue",
     "RGBImage",
     "l1",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ RGBImage: TypeAlias = NDArray[np.uint8]
 """(height, width, 3)."""
 Reference: TypeAlias = Literal["truth", "input", "real", "none"]
 Candidate: TypeAlias = Literal["translation", "input", "mean", "cycle", "real"]
+MetricLine: TypeAlias = dict[str, Any]
+"""What a metric says, as a line of metrics.jsonl has it."""
 Statistics: TypeAlias = dict[tuple[str, Candidate], dict[int, Tensor]]
 """(what was measured, of whose images) -> number of the image -> its statistics."""
 
@@ -36,18 +39,6 @@ class MetricValue:
     """How far it scatters; `facts` says what over."""
     facts: dict[str, Any] = field(default_factory=dict)
     """Its protocol: whatever another would need to get the same number."""
-
-
-@dataclass(frozen=True)
-class MetricScore:
-    """What a metric says of the translations, and of what is no translation at all."""
-
-    metric: str
-    value: float
-    spread: float | None
-    baseline: dict[str, float]
-    """The same for the untouched input, and for the mean of the true answers."""
-    protocol: dict[str, Any]
 
 
 class Metric(ABC):
@@ -126,18 +117,30 @@ class MetricCollection:
         for place, rows in statistics.items():
             self.statistics.setdefault(place, {}).update(rows)
 
-    def compute(self) -> list[MetricScore]:
-        """Return a score of every metric that has seen what it needs, in their order."""
-        return [score for metric in self.metrics if (score := self._score(metric))]
+    def compute(self) -> list[MetricLine]:
+        """Return what every metric says that has seen what it needs, in their order.
 
-    def _score(self, metric: Metric) -> MetricScore | None:
-        own = self._value(metric, "cycle" if metric.reference == "input" else "translation")
-        if own is None:
-            return None
-        baselines = {"input": self._value(metric, "input"), "mean": self._value(metric, "mean")}
-        baseline = {who: found.value for who, found in baselines.items() if found}
-        protocol = {"better": "higher" if metric.higher_is_better else "lower", **own.facts}
-        return MetricScore(metric.name, own.value, own.spread, baseline, protocol)
+        `baseline` is what it says of the untouched input and of the mean of the true answers. What is no finite number
+        (PSNR of equal images) is None, as it is in JSON.
+        """
+        found = []
+        for metric in self.metrics:
+            own = self._value(metric, "cycle" if metric.reference == "input" else "translation")
+            if own is None:
+                continue
+            others = {"input": self._value(metric, "input"), "mean": self._value(metric, "mean")}
+            baseline = {who: _finite(other.value) for who, other in others.items() if other}
+            better = {"better": "higher" if metric.higher_is_better else "lower"}
+            found.append(
+                {
+                    "metric": metric.name,
+                    "value": _finite(own.value),
+                    "spread": _finite(own.spread),
+                    "baseline": baseline or None,
+                    "protocol": better | own.facts,
+                }
+            )
+        return found
 
     def _value(self, metric: Metric, candidate: Candidate) -> MetricValue | None:
         statistics = self._stacked(metric.measures, candidate)
@@ -149,3 +152,7 @@ class MetricCollection:
     def _stacked(self, measures: str, candidate: Candidate) -> Tensor | None:
         rows = self.statistics.get((measures, candidate))
         return torch.stack([rows[number] for number in sorted(rows)]) if rows else None
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
