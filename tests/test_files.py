@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from viceversa.files import replacing, replacing_folder, sweep
+from viceversa.files import cache_folder, locked, replacing, replacing_folder, sweep
 
 
 def test_the_new_content_replaces_the_old(tmp_path: Path) -> None:
@@ -136,3 +136,20 @@ def test_a_folder_with_something_in_it_is_only_replaced_when_told(tmp_path: Path
     monkeypatch.chdir(out)
     with pytest.raises(FileExistsError, match="working folder"), replacing_folder(tmp_path, overwrite=True):
         raise AssertionError
+
+
+def test_without_a_cache_nothing_is_stored_and_nothing_else_fails(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("VICEVERSA_CACHE", "/proc/self/cache")  # where nothing can be made, not even by root
+    assert cache_folder() == Path("/proc/self/cache")
+    with pytest.raises(OSError, match="VICEVERSA_CACHE=FOLDER"):
+        cache_folder(store=True)
+    with locked(tmp_path):
+        pass
+    monkeypatch.delenv("VICEVERSA_CACHE")
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 987654)  # a user without a name
+    with pytest.raises(OSError, match="VICEVERSA_CACHE=FOLDER"):
+        cache_folder()
+    with locked(tmp_path):
+        pass

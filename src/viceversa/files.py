@@ -95,22 +95,41 @@ def utf8_name(path: Path) -> Iterator[Path]:
         yield link
 
 
-def cache_folder() -> Path:
-    """Return the folder for what can be had again: VICEVERSA_CACHE, or where the system keeps such things."""
+def cache_folder(*, store: bool = False) -> Path:
+    """Return the folder for what can be had again: VICEVERSA_CACHE, or where the system keeps such things.
+
+    Raises OSError, which names VICEVERSA_CACHE, where there is no such place (as for a user without a home), and if
+    something is to be stored there (`store`) but cannot be.
+    """
     from platformdirs import user_cache_dir
 
-    return Path(os.environ.get("VICEVERSA_CACHE") or user_cache_dir("viceversa")).expanduser()
+    try:
+        folder = Path(os.environ.get("VICEVERSA_CACHE") or user_cache_dir("viceversa")).expanduser()
+        if store:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        return folder
+    except (OSError, RuntimeError) as error:
+        raise OSError(f"no folder for downloads can be written ({error}); name one: VICEVERSA_CACHE=FOLDER") from None
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Let one process at a time work on `path`; the others wait. The lock dies with its process."""
+    """Let one process at a time work on `path`; the others wait, if there is a cache folder to hold the lock.
+
+    The lock dies with its process.
+    """
     from filelock import FileLock
 
     name = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]
-    lock = cache_folder() / "locks" / f"{name}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(lock):
+    try:
+        folder = cache_folder(store=True) / "locks"
+    except OSError:
+        yield
+        return
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / f"{name}.lock"):
         yield
 
 

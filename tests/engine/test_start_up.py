@@ -48,7 +48,8 @@ def test_the_first_step_waits_for_nothing_needless(tiny: Any, tmp_path: Path) ->
         config = tiny(method, "train.report=true", "data.workers=1", run=method)
         files[-1].write_text(to_yaml(config), "utf-8")
     command = [sys.executable, "-c", PROBE, json.dumps(NEEDLESS), *map(str, files)]
-    result = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=400)
+    env = {**environment(), "HOME": "/proc/self", "VICEVERSA_CACHE": ""}  # nor is anything stored outside the run
+    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=400)
     counts = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("[")]
     assert len(counts) == len(METHODS), result.stderr
     assert counts[0][0] < ENOUGH

@@ -60,6 +60,7 @@ def local_folder(url: str, limits: Limits = DEFAULT) -> Path:
             log.warning("%s; using the copy in %s", error, folder)
             return folder
         if known is None or version not in ("", known):
+            cache_folder(store=True)
             changed = "" if known is None else "has changed since it was fetched; "
             log.warning("%s: %sfetching it into %s", url, changed, folder)
             _fetch(url, version, files, folder, limits)

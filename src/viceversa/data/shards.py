@@ -87,7 +87,7 @@ def _table(files: list[Path]) -> Table:
             table.data.validate(full=True)  # an offset that points elsewhere would be read from there
         parquet = [str(file) for file in files if file.suffix == ".parquet"]
         if parquet:
-            tables.append(datasets.Dataset.from_parquet(parquet, cache_dir=str(cache_folder() / "shards")))
+            tables.append(datasets.Dataset.from_parquet(parquet, cache_dir=str(cache_folder(store=True) / "shards")))
         return datasets.concatenate_datasets(tables)
     except Exception as error:  # pyarrow, datasets and what they stand on raise nearly anything on damaged files
         reason = " ".join(str(error.__cause__ or error).split())

@@ -167,7 +167,7 @@ def find(wanted: Download, folder: Path | None = None) -> Path:
     folders = [folder] if folder else [cache_folder(), hub()]
     path = next((place / wanted.name for place in folders if (place / wanted.name).is_file()), None)
     if path is None:
-        return _download(wanted, folders[0] / wanted.name)
+        return _download(wanted, (folder or cache_folder(store=True)) / wanted.name)
     if sha256(path) != wanted.sha256:
         raise ValueError(f"{path}: damaged, or another file (wrong SHA-256); delete it, it comes from {wanted.url}")
     return path

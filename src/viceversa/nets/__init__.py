@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from viceversa import registry
 from viceversa.config import ConfigError
@@ -64,6 +64,10 @@ def build_discriminator(
     return net
 
 
+def _real(tensor: Tensor) -> Tensor:
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+
+
 def _is_meta(net: nn.Module) -> bool:
     return any(parameter.is_meta for parameter in net.parameters())
 
@@ -73,7 +77,8 @@ def _refuse_small(net: nn.Module, spec: Mapping[str, Any], shape: tuple[int, int
 
     It tries, with a copy on the CPU: on the meta device torch would import its compiler.
     """
-    copy, (batch, channels, size) = deepcopy(net).to_empty(device="cpu").train(), shape
+    copy, (batch, channels, size) = deepcopy(net).train(), shape
+    copy._apply(_real)  # type: ignore[no-untyped-call]  # to_empty would import it, too
 
     def takes(side: int) -> bool:
         try:
