@@ -96,6 +96,68 @@ def test_flat_faint_and_tiny_images(root: Path) -> None:
     assert (found["tiny"].severity, names(found["tiny"])) == ("warning", {"line.png"})
 
 
+def repaint(root: Path, folder: str, change: Change, suffix: str = ".png") -> None:
+    rng = np.random.default_rng(len(folder))
+    for path in sorted((root / folder).iterdir()):
+        pixels = change(np.asarray(Image.open(path)), rng)
+        path.unlink()
+        save(path.with_suffix(suffix), pixels)
+
+
+DARK = {
+    "12 bits": (lambda pixels, rng: pixels[:, :, 0].astype(np.uint16) * 16 + 15, "depth", "data.scale=12bit"),
+    "10 bits": (lambda pixels, rng: pixels[:, :, 1].astype(np.uint16) * 4 + 3, "depth", "data.scale=10bit"),
+    "8 bits": (lambda pixels, rng: pixels[:, :, 1].astype(np.uint16), "depth", "save them with 8 bits"),
+    "two classes": (lambda pixels, rng: pixels[:, :, 0] // 128, "indices", "data colorize"),
+    "noise of two classes": (lambda pixels, rng: rng.integers(0, 2, (40, 40), np.uint8), "indices", "data colorize"),
+    "20 classes": (lambda pixels, rng: np.kron(rng.integers(0, 20, (5, 5), np.uint8), np.ones((8, 8), np.uint8)),
+                   "indices", "data colorize"),
+    "classes in 16 bits": (lambda pixels, rng: pixels[:, :, 0].astype(np.uint16) // 40, "indices", "data colorize"),
+    "classes as gray RGB": (lambda pixels, rng: (pixels[:, :, :1] // 64).repeat(3, axis=2), "indices", "data colorize"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", DARK)
+def test_what_is_only_stored_dark_is_not_to_be_removed(root: Path, kind: str) -> None:
+    change, finding, remedy = DARK[kind]
+    for folder in ("trainA", "testA"):
+        repaint(root, folder, change)
+    found = kinds(report(root))
+    assert remedy in found[finding].remedy
+    assert len(found[finding].files) == 14
+    assert not {"flat", "faint", "leak", "copies", "both-domains", "leak-near"} & found.keys()
+    if remedy.startswith("data.scale="):
+        assert "depth" not in kinds(report(root, scale=remedy.removeprefix("data.scale=")))
+
+
+def test_dark_photos_and_black_images_are_neither(root: Path) -> None:
+    repaint(root, "trainA", lambda pixels, rng: pixels // 4 + rng.integers(0, 3, pixels.shape, np.uint8))
+    save(root / "trainB" / "black.png", np.zeros((40, 40), np.uint8))
+    found = kinds(report(root))
+    assert not {"indices", "depth"} & found.keys()
+    assert names(found["flat"]) == {"black.png"}
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_numbers_of_no_known_range_are_told(root: Path, kind: type) -> None:
+    repaint(root, "trainA", lambda pixels, rng: (pixels[:, :, 0].astype(kind) - 100) * 3, ".tif")
+    found = kinds(report(root))["stretched"]
+    assert (found.severity, len(found.files)) == ("warning", 12)
+
+
+def test_files_that_are_not_what_their_names_say(root: Path) -> None:
+    (root / "trainA" / "3.png").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    for name, suffix in (("a", "avif"), ("b", "jp2"), ("c", "jpg")):
+        save(root / "trainA" / f"{name}.{suffix}", image(ord(name)))
+        (root / "trainA" / f"{name}.{suffix}").rename(root / "trainA" / f"{name}.png")
+    save(root / "trainA" / "@eaDir" / "0.png" / "SYNOPHOTO_THUMB_S.png", image(0, side=20))
+    found = kinds(report(root))
+    assert "Git LFS" in found["broken"].what
+    assert names(found["misnamed"]) == {"a.png", "b.png", "c.png"}
+    assert "AVIF named .png, JPEG2000 named .png, JPEG named .png" in found["misnamed"].what
+    assert not {"unused", "copies", "foreign"} & found.keys()
+
+
 def test_copies_by_where_they_lie(root: Path) -> None:
     save(root / "trainA" / "again.bmp", image(3))  # another format, the same pixels
     save(root / "testA" / "leak.png", image(4))
@@ -158,12 +220,6 @@ def test_uneven_domains(root: Path) -> None:
     for i in range(12, 60):
         save(root / "trainB" / f"{i}.png", image(3000 + i))
     assert kinds(report(root))["balance"].what.startswith("B has 5 times the images of A")
-
-
-def repaint(root: Path, folder: str, change: Change) -> None:
-    rng = np.random.default_rng(0)
-    for path in sorted((root / folder).iterdir()):
-        save(path, change(np.asarray(Image.open(path)), rng))
 
 
 def test_brightness_that_tells_the_domains_apart(root: Path) -> None:

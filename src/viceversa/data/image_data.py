@@ -34,6 +34,8 @@ class ImageData:
     """The source had no colour."""
     depth: int = 0
     """Bits of the integers that float pixels were made of; 0 if they were floats, or had no known range."""
+    stretched: bool = False
+    """The numbers had no known range, and were stretched from the least to the greatest."""
 
 
 def turned(image: ImageData, orientation: int) -> ImageData:

@@ -222,7 +222,9 @@ def _unit_gray(values: NDArray[Any]) -> ImageData:
     top = next((top for top in tops if low >= 0 and high <= top), None)
     values = values.astype(np.float64)
     scaled = (values - low) / max(high - low, 1e-12) if top is None else values / top
-    return ImageData(scaled.astype(np.float32)[:, :, None], None, True, depth=16 if whole and top else 0)
+    return ImageData(
+        scaled.astype(np.float32)[:, :, None], None, True, 16 if whole and top else 0, stretched=top is None
+    )
 
 
 def _without_text(content: bytes) -> bytes:

@@ -26,12 +26,13 @@ def read_each(samples: Sequence[Sample], domains: str, data: DataConfig) -> list
     Where one cannot be read, the error takes its place.
     """
     return [
-        image if isinstance(image, ImageError) else _fit(image, sample, domain, data)
+        image if isinstance(image, ImageError) else converted(image, sample, domain, data)
         for sample, domain, image in zip(samples, domains, open_each(samples), strict=True)
     ]
 
 
-def _fit(image: ImageData, sample: Sample, domain: str, data: DataConfig) -> Pixels | ImageError:
+def converted(image: ImageData, sample: Sample, domain: str, data: DataConfig) -> Pixels | ImageError:
+    """Return an image at the scale and with the channels that training asks for, or the error if it does not fit."""
     key = "data.scale"
     try:
         if data.scale != "auto":

@@ -12,7 +12,16 @@ from viceversa.data.layouts import find_splits
 __all__ = ["Domain", "Finding", "Report", "Survey", "check", "write_contact_sheet"]
 
 CHECKS = (
-    *(images.broken, images.flat, images.tiny, images.traits, images.strange),
+    *(
+        images.broken,
+        images.flat,
+        images.depth,
+        images.indices,
+        images.tiny,
+        images.traits,
+        images.misnamed,
+        images.strange,
+    ),
     *(copies.copies, domains.shapes, domains.alike),
     *(images.enough, images.balance, images.enlarged, images.sharpness, images.squeezed),
     *(domains.gray, domains.gap, domains.background),

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from viceversa.data.check.look import THUMB, Sight
 from viceversa.data.check.report import Finding, Severity, about, counted
-from viceversa.data.check.sight import THUMB, Sight
 from viceversa.data.check.survey import Part, Survey
 
 BANDS = (13, 13, 13, 13, 12)  # of the 64 bits: two hashes that differ in at most 4 agree in one of them

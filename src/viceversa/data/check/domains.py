@@ -9,9 +9,9 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from viceversa.data.check.look import Look, Match, Sight
 from viceversa.data.check.report import Domain, Finding, about, counted
-from viceversa.data.check.sight import Match, Sight
-from viceversa.data.check.survey import Look, Survey, names_of
+from viceversa.data.check.survey import Survey, names_of
 
 APART, FAR_APART = 0.80, 0.95  # how often one number tells an image of A from one of B
 LIGHT, DARK = 170, 85  # of backgrounds

@@ -10,7 +10,7 @@ from pathlib import Path
 from viceversa.data.check.report import Finding, counted
 from viceversa.data.check.survey import Survey
 from viceversa.data.datasets import FileSample, Sample
-from viceversa.paths import EXTENSIONS
+from viceversa.paths import EXTENSIONS, is_hidden
 
 FOREIGN = (
     frozenset(
@@ -75,10 +75,10 @@ def _walk(roots: Sequence[Path]) -> Iterator[tuple[str, bool]]:
     for root in roots:
         for parent, folders, files in os.walk(root, followlinks=True):
             real = os.path.realpath(parent)
-            folders[:] = [name for name in folders if not name.startswith(".")]
+            folders[:] = [name for name in folders if not is_hidden(name)]
             if real in seen:
                 folders.clear()
                 continue
             seen.add(real)
             yield from ((os.path.join(parent, name), True) for name in folders)
-            yield from ((os.path.join(parent, name), False) for name in files if not name.startswith("."))
+            yield from ((os.path.join(parent, name), False) for name in files if not is_hidden(name))

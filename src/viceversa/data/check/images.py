@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterator
 from statistics import median
 
+from viceversa.data.check.look import Look
 from viceversa.data.check.report import Finding, Severity, counted
 from viceversa.data.check.survey import Survey, names_of
 
@@ -19,11 +22,16 @@ UNLIKE = 1.5  # times the size of the other domain
 MANY = 0.1  # part of the images
 SIDES = (512, 384, 256, 192, 128, 96, 64, 48, 32)
 
+DARK = 14  # bits used of 16, or less: at most a quarter of the brightness that is meant
+
 TRAITS: dict[str, tuple[Severity, str, str]] = {
     "animated": ("note", "with several frames or pages, of which the first is read", "save the others as files"),
     "cmyk": ("note", "in CMYK, converted to RGB", ""),
-    "misnamed": ("note", "of another format than their names say; they are read all the same", ""),
     "profile": ("note", "with a colour profile, converted to sRGB", ""),
+    "stretched": (
+        *("warning", "of negative numbers, or of no known range: each is stretched from its least to its greatest"),
+        "bring all of them into 0 to 1 (floats) or 0 to 65535 (integers) by the same rule",
+    ),
     "transparent": ("note", "with transparency, laid on white", "data.channels_a=4 or data.channels_b=4 keeps it"),
     "turned": ("note", "turned as their EXIF data say", ""),
 }
@@ -34,23 +42,74 @@ def broken(survey: Survey) -> Iterator[Finding]:
     looks = [look for look in survey.every() if look.error]
     if looks:
         files = names_of(looks)
-        reasons = "; ".join(dict.fromkeys(str(look.error).removeprefix(f"{look.name}: ") for look in looks))
-        what = f"{counted(len(files))} cannot be read: {reasons}"
+        reasons = Counter(str(look.error).removeprefix(f"{look.name}: ") for look in looks)
+        named = "; ".join(f"{reason} ({count})" if count > 1 else reason for reason, count in reasons.most_common(4))
+        more = f"; and {len(reasons) - 4} other reasons" if len(reasons) > 4 else ""
         remedy = "remove or replace them; training skips one in a hundred and stops at more"
-        yield Finding("error", "broken", what, remedy, files)
+        yield Finding("error", "broken", f"{counted(len(files))} cannot be read: {named}{more}", remedy, files)
 
 
 def flat(survey: Survey) -> Iterator[Finding]:
-    """Name images of one colour, which instance normalisation divides by nearly nothing."""
-    seen = [(look, look.sight) for look in survey.every() if look.sight]
-    one = names_of([look for look, sight in seen if sight.contrast < FLAT])
-    faint = names_of([look for look, sight in seen if FLAT <= sight.contrast < FAINT])
+    """Name images of one colour, which instance normalisation divides by nearly nothing; not those only stored dark."""
+    stretch = 65535 / (2 ** _bits(survey) - 1)
+    maps = {id(look) for looks in _label_maps(survey).values() for look in looks}
+    spread = [
+        (look, look.sight.contrast * (stretch if look.sight.top else 1))
+        for look in survey.every()
+        if look.sight and id(look) not in maps
+    ]
+    one = names_of([look for look, contrast in spread if contrast < FLAT])
+    faint = names_of([look for look, contrast in spread if FLAT <= contrast < FAINT])
     if one:
         what = f"{counted(len(one))} of a single colour: instance normalisation blows up on them (losses become NaN)"
         yield Finding("error", "flat", what, "remove them", one)
     if faint:
         what = f"{counted(len(faint))} nearly of a single colour (standard deviation below {FAINT:g} of 255)"
         yield Finding("warning", "faint", what, "look at them; remove what shows nothing", faint)
+
+
+def depth(survey: Survey) -> Iterator[Finding]:
+    """Say if images of 16 bits use fewer, so that they are read nearly black."""
+    deep, bits = [look for look in survey.every() if look.sight and look.sight.top], _bits(survey)
+    if bits <= DARK and len(deep) > sum(map(len, _label_maps(survey).values())):
+        what = f"{counted(len(deep))} with {bits} of 16 bits used: read as they are, they are nearly black"
+        remedy = f"data.scale={bits}bit" if bits > 8 else "save them with 8 bits"
+        yield Finding("warning", "depth", what, remedy, names_of(deep))
+
+
+def indices(survey: Survey) -> Iterator[Finding]:
+    """Say if a domain looks like label maps, whose numbers are names and not brightness."""
+    for domain, looks in _label_maps(survey).items():
+        if looks:
+            what = (
+                f"{counted(len(looks))} of {domain} look like class indices: a few small numbers, nearly black to see"
+            )
+            remedy = "give the classes colours: viceversa data colorize FOLDER OUT"
+            yield Finding("warning", "indices", what, remedy, names_of(looks))
+
+
+def misnamed(survey: Survey) -> Iterator[Finding]:
+    """Name files of another format than their names say."""
+    looks = [look for look in survey.every() if "misnamed" in look.traits]
+    if looks:
+        kinds = dict.fromkeys(f"{look.format} named {os.path.splitext(look.name)[1] or look.name}" for look in looks)
+        files = names_of(looks)
+        what = (
+            f"{counted(len(files))} of another format than their names say ({', '.join([*kinds][:4])}); they are read"
+        )
+        yield Finding("note", "misnamed", what, "rename them: other programs may not", files)
+
+
+def _label_maps(survey: Survey) -> dict[str, list[Look]]:
+    """Return the label maps of the domains that hold little else."""
+    found = {domain: [look for look in survey.sound(domain) if "indices" in look.traits] for domain in "AB"}
+    return {domain: looks if 2 * len(looks) >= len(survey.sound(domain)) else [] for domain, looks in found.items()}
+
+
+def _bits(survey: Survey) -> int:
+    """Return how many bits images of 16 bits use, the label maps aside; 16 if data.scale says, or there are none."""
+    tops = [look.sight.top for look in survey.every() if look.sight and "indices" not in look.traits]
+    return max(tops, default=0).bit_length() or 16 if survey.data.scale == "auto" else 16
 
 
 def tiny(survey: Survey) -> Iterator[Finding]:

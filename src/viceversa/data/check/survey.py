@@ -14,43 +14,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from viceversa.config import DataConfig
-from viceversa.data.check.sight import Match, Sight, match, sight_of
-from viceversa.data.datasets import DatasetSplits, FileSample, Sample, Split, open_each
-from viceversa.data.image_data import ImageError, changes_colour, eight_bits, with_channels
-from viceversa.data.image_io import FORMATS as SUFFIXES
-from viceversa.data.image_io import header_orientation, open_pil, upright_size
+from viceversa.data.check.look import Look, Match, Unit, look_at
+from viceversa.data.datasets import DatasetSplits, Split
 
 Track: TypeAlias = Callable[[Iterable[Any], int], Iterable[Any]]
 Part: TypeAlias = Literal["train", "test"]
 FEW = 64  # so many images are looked at before other processes have started
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What is known of one sample. Of a broken one that is its `error`; after a quick check there is no `sight`."""
-
-    name: str
-    error: str | None = None
-    size: tuple[int, int] | None = None
-    """Width and height."""
-    mode: str = ""
-    traits: tuple[str, ...] = ()
-    """What is special about the file: animated, cmyk, misnamed, profile, transparent, turned."""
-    sight: Sight | None = None
-
-
-@dataclass(frozen=True)
-class Unit:
-    """What is decoded together: one sample, or a pair. `channels`: as the networks will see each."""
-
-    samples: tuple[Sample, ...]
-    channels: tuple[int, ...]
-    quick: bool
 
 
 @dataclass(frozen=True)
@@ -101,14 +71,11 @@ def look_around(splits: DatasetSplits, data: DataConfig, quick: bool, track: Tra
 
 
 def _units(split: Split, data: DataConfig, quick: bool) -> Iterator[tuple[str, Unit]]:
-    channels = {"A": data.channels_a, "B": data.channels_b}
     if split.paired:
-        for a, b in zip(split.a, split.b, strict=True):
-            yield "AB", Unit((a, b), (channels["A"], channels["B"]), quick)
+        yield from (("AB", Unit(pair, "AB", data, quick)) for pair in zip(split.a, split.b, strict=True))
     else:
         for domain, samples in (("A", split.a), ("B", split.b)):
-            for sample in samples:
-                yield domain, Unit((sample,), (channels[domain],), quick)
+            yield from ((domain, Unit((sample,), domain, data, quick)) for sample in samples)
 
 
 def _look_at_all(units: Sequence[Unit]) -> Iterator[tuple[list[Look], Match | None]]:
@@ -140,72 +107,3 @@ def _pool(processes: int) -> Iterator[Executor]:
 def _start() -> None:
     """Leave Ctrl-C to the main process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def look_at(unit: Unit) -> tuple[list[Look], Match | None]:
-    """Look at the samples of a unit; runs in worker processes."""
-    if unit.quick:
-        return [_glance(sample) for sample in unit.samples], None
-    looks: list[Look] = []
-    seen: list[NDArray[np.uint8]] = []
-    for sample, opened, channels in zip(unit.samples, open_each(unit.samples), unit.channels, strict=True):
-        try:
-            if isinstance(opened, ImageError):
-                raise opened
-            pixels = eight_bits(with_channels(opened, channels))
-            header = read_header(sample)
-            size = pixels.shape[1], pixels.shape[0]
-            looks.append(Look(str(sample), None, size, header.mode, header.traits, sight_of(pixels)))
-            seen.append(pixels)
-        except ImageError as error:
-            looks.append(Look(str(sample), str(error)))
-    return looks, match(*seen) if len(seen) == 2 else None
-
-
-def _glance(sample: Sample) -> Look:
-    """Only the header; what has none is opened to learn why."""
-    header = read_header(sample)
-    if header.size is not None:
-        return Look(str(sample), None, header.size, header.mode, header.traits)
-    try:
-        pixels = sample.open().pixels
-    except ImageError as error:
-        return Look(str(sample), str(error))
-    return Look(str(sample), None, (pixels.shape[1], pixels.shape[0]))
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a file says of itself. `size` is upright, and of the half that is meant; None if there is no header."""
-
-    size: tuple[int, int] | None = None
-    mode: str = ""
-    traits: tuple[str, ...] = ()
-
-
-def read_header(sample: Sample) -> Header:
-    """Read the header of an sample that is a file; of others nothing is known."""
-    if not isinstance(sample, FileSample):
-        return Header()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with open_pil(sample.path, sample.file) as image:
-                width, height = upright_size(image)
-                width = width if sample.half is None else width // 2
-                return Header((width, height), image.mode, _traits(sample, image, header_orientation(image)))
-    except Exception:  # whatever is wrong with it, opening the sample says so
-        return Header()
-
-
-def _traits(sample: FileSample, image: Image.Image, orientation: object) -> tuple[str, ...]:
-    photo = image.format == "MPO"  # a camera's JPEG with a preview or a depth map behind it
-    found: dict[str, Any] = {
-        "animated": getattr(image, "n_frames", 1) > 1 and not photo,
-        "cmyk": image.mode == "CMYK",
-        "misnamed": SUFFIXES.get(sample.path.suffix.lower()) != ("JPEG" if photo else image.format),
-        "profile": changes_colour(image),
-        "transparent": image.has_transparency_data,
-        "turned": orientation in range(2, 9),
-    }
-    return tuple(trait for trait, there in found.items() if there)
