@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from hypothesis import example, given, settings
@@ -18,7 +16,6 @@ from viceversa.config import (
     load_words,
     may_change,
     presets,
-    to_tree,
     to_yaml,
     validate,
 )
@@ -126,9 +123,6 @@ def test_yaml_is_1_2() -> None:
 def test_what_is_not_a_yaml_mapping_is_refused_by_name(text: str, tmp_path) -> None:
     (tmp_path / "my.yaml").write_text(text)
     assert "my.yaml" in fails(source=str(tmp_path / "my.yaml"))
-
-
-def test_the_line_of_a_yaml_error_is_named() -> None:
     with pytest.raises(ConfigError, match=r"mine, line 3: not valid YAML"):
         parse_yaml("a: 1\nb: [\n", "mine")
 
@@ -146,13 +140,10 @@ def test_durations(text: str, amount: int, unit: str) -> None:
     assert Duration.parse(text).steps(70) == amount * (70 if unit == "epochs" else 1)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "5", "five steps", "-1 steps", "1.5 epochs", "3 weeks", "1 epoch 2 steps", "٣ steps"]
-)
+@pytest.mark.parametrize("text", ["", "5", "five steps", "-1 steps", "1.5 epochs", "1 epoch 2 steps", "٣ steps"])
 def test_nonsense_durations(text: str) -> None:
-    message = fails(f'train.length="{text}"')
-    assert message.startswith("train.length: ")
-    assert '"200 epochs"' in message
+    with pytest.raises(ValueError, match="200 epochs"):
+        Duration.parse(text)
 
 
 # --- mistakes
@@ -184,6 +175,9 @@ def test_nonsense_durations(text: str) -> None:
         ("crop", "crop: expected key=value"),
         ("=3", "=3: expected key=value"),
         ("train..lr=3", "train..lr=3: expected key=value"),
+        ("train.length=3 weeks", "train.length: '3 weeks' is not a duration"),
+        ("generator.width=0", "generator.width: should be greater than or equal to 1, not 0"),
+        ("data.a=photos", "data.a and data.b go together"),
     ],
 )
 def test_a_mistake_is_one_line_that_names_the_key(word: str, message: str) -> None:
@@ -195,26 +189,18 @@ def test_a_mistaken_source_is_named(tmp_path) -> None:
     assert f"data.root={tmp_path}" in fails(source=str(tmp_path))
     (tmp_path / "latin.yaml").write_bytes(b"run: \xe4\n")
     assert "latin.yaml: cannot be read" in fails(source=str(tmp_path / "latin.yaml"))
-
-
-def test_a_long_value_is_cut() -> None:
-    assert len(fails("train.batch=" + "9" * 9999)) < 200
+    assert len(fails("train.batch=" + "9" * 9999)) < 200, "a long value is cut"
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (["data.load=100", "data.crop=128"], "data.crop=128 is larger than data.load=100"),
-        (["data.a=photos"], "data.a and data.b go together"),
         (["data.root=x", "data.a=y", "data.b=z"], "data.root and data.a/data.b exclude each other"),
         (['train.length="9 steps"', 'train.decay="10 steps"'], 'train.decay="10 steps" is longer than'),
-        (
-            ["generator=unet", "generator.depth=8", "data.load=110", "data.crop=100"],
-            "data.crop=100: the unet generator",
-        ),
+        (["generator=unet", "data.load=110", "data.crop=100"], "data.crop=100: the unet generator"),
         (["data.channels_a=1", "method.identity=0.5"], "method.identity: "),
         (["generator.mask=true", "data.channels_a=1", "method.identity=0"], "generator: mask=true"),
-        (["generator.width=0"], "generator: width=0 is too small"),
     ],
 )
 def test_impossible_combinations_are_refused(words: list[str], message: str) -> None:
@@ -274,97 +260,3 @@ def test_any_number_survives_writing(lr: float, betas: list[float]) -> None:
     config = validate({"train": {"lr": lr, "betas": betas}})
     assert validate(parse_yaml(to_yaml(config), "x")) == config
     assert config.train.betas == tuple(betas)
-
-
-# --- whatever is thrown at it, nothing but ConfigError comes back
-
-KEYS = [*to_tree(Config()), *to_tree(Config())["train"], *to_tree(Config())["data"], "name", "blocks", "width"]
-plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.binary()
-trees = st.dictionaries(
-    st.sampled_from(KEYS) | st.text() | st.integers() | st.none(),
-    st.recursive(plain, lambda x: st.lists(x) | st.dictionaries(st.sampled_from(KEYS) | plain, x), max_leaves=6),
-    max_size=4,
-)
-PARTS = [
-    *"a: \n[]{}!|>%'\"~?,#@\t",
-    "  ",
-    "- ",
-    "&x",
-    "*x",
-    "!!",
-    "!!set ",
-    "<<",
-    "1e4",
-    ".inf",
-    "---",
-    "train",
-    "name",
-]
-soup = st.lists(st.sampled_from(PARTS) | st.sampled_from(["generator", "blocks"]) | st.text(max_size=3)).map("".join)
-
-
-@contextmanager
-def refused_in_one_line() -> Iterator[None]:
-    try:
-        yield
-    except ConfigError as error:
-        if "\n" in str(error):
-            raise AssertionError(f"more than one line: {error!r}") from None
-
-
-def survives(config: Config) -> None:
-    complete = methods.resolve(config)
-    assert validate(to_tree(complete)) == complete
-
-
-@given(trees)
-@settings(max_examples=200, deadline=None)
-def test_random_trees(tree: dict) -> None:
-    with refused_in_one_line():
-        survives(validate(tree))
-
-
-@given(soup | st.text())
-@settings(max_examples=250, deadline=None)
-@example("a: &x {b: *x}")
-@example("generator: &x {name: resnet, width: *x}")
-@example("generator: {width: &x [*x]}")
-@example("!<tag:yaml.org,2002:int> ''")
-@example("seed: " + "9" * 5000)
-@example("[" * 2000)
-def test_random_yaml(text: str) -> None:
-    with refused_in_one_line():
-        survives(validate(parse_yaml(text, "fuzz")))
-
-
-@given(
-    st.lists(
-        st.builds(
-            lambda section, key, value: f"{section}{key}={value}",
-            st.sampled_from(["", "train.", "data.", "generator.", "method.", "objective.", "init."]),
-            st.sampled_from(KEYS) | st.text(max_size=5),
-            soup | st.text() | st.integers().map(str),
-        )
-        | st.text(),
-        max_size=3,
-    )
-)
-@settings(max_examples=250, deadline=None)
-@example(["generator=:"])
-@example(["generator=.:x"])
-@example(["generator=os:path"])
-@example(["generator=pathlib:Path"])
-@example(["objective=no_such_module:X"])
-def test_random_overrides(words: list[str]) -> None:
-    with refused_in_one_line():
-        survives(load_config("cyclegan", words))
-
-
-@given(st.text())
-@example("a\0b")
-@example("x" * 5000)
-def test_random_sources(source: str) -> None:
-    with refused_in_one_line():
-        load_config(source)
-    with refused_in_one_line():
-        load_words([source])

@@ -33,8 +33,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from viceversa import engine, report
-from viceversa.config import ConfigError, DataConfig, load_config
-from viceversa.config.load import load_words, parse_override
+from viceversa.config import Config, ConfigError, DataConfig, load_config, load_words, to_tree, validate
 from viceversa.data import ImageError, open_loader, water2wine
 from viceversa.data.archives import ArchiveError, Limits, unpack
 from viceversa.data.cache import CARD, make_cache, open_cache
@@ -144,30 +143,53 @@ def place() -> Iterator[Path]:
         yield Path(folder)
 
 
-@costly
-@given(
-    text=st.one_of(
-        st.text(max_size=80),
-        st.lists(WORDS, max_size=12).map(" ".join),
-        st.lists(WORDS, max_size=12).map("".join),
-        mutations(
-            b"train:\n  lr: 1e-4\n  length: 20 epochs\ngenerator: {name: resnet, blocks: 9}\n",
-            b"method: this:d\ngenerator: {name: '__hello__:x'}\n",
-        ).map(lambda data: data.decode("latin-1")),
-    ),
-    key=st.sampled_from(["train.length", "generator", "method.pool", "data.crop", "seed", "init.AtoB", "objective"]),
+TEXTS = st.one_of(
+    st.text(max_size=80),
+    st.lists(WORDS, max_size=12).map(" ".join),
+    st.lists(WORDS, max_size=12).map("".join),
+    mutations(
+        b"train:\n  lr: 1e-4\n  length: 20 epochs\ngenerator: {name: resnet, blocks: 9}\n",
+        b"method: this:d\ngenerator: {name: '__hello__:x'}\n",
+    ).map(lambda data: data.decode("latin-1")),
 )
+KEYS = st.sampled_from(["train.length", "generator", "method.pool", "data.crop", "seed", "init.AtoB", "objective"])
+
+
+@costly
+@given(text=TEXTS, key=KEYS)
+@example("a: &x {b: *x}", "generator.name")
+@example("generator: &x {name: resnet, width: *x}", "seed")
+@example("generator: {width: &x [*x]}", "seed")
+@example("!<tag:yaml.org,2002:int> ''", "seed")
+@example("seed: " + "9" * 5000, "seed")
+@example("[" * 2000, "data.crop")
+@example(".:x", "generator")
+@example("os:path", "generator")
+@example("no_such_module:X", "objective")
+@example("a\0b", "data.root")
+@example("x" * 5000, "run")
 def test_configurations(place: Path, text: str, key: str) -> None:
     path = place / "config.yaml"
     path.write_text(text, "utf-8", errors="surrogatepass")
+    tries: list[Callable[[], Config]] = [
+        lambda: load_config(path),
+        lambda: load_config(text),
+        lambda: load_words([text]),
+        lambda: load_words([f"data.{text}"]),
+        lambda: load_config(None, [f"{key}={text}"]),
+    ]
+    for attempt in tries:
+        with refused_by(ConfigError):
+            config = resolve(attempt())
+            assert validate(to_tree(config)) == config
+
+
+@costly
+@given(tree=trees(to_tree(Config())))
+def test_trees_of_configurations(tree: Any) -> None:
     with refused_by(ConfigError):
-        resolve(load_config(path))
-    with refused_by(ConfigError):
-        parse_override(text)
-    with refused_by(ConfigError):
-        load_words([f"data.{text}"])
-    with refused_by(ConfigError):
-        resolve(load_config(None, [f"{key}={text}"]))
+        config = resolve(validate(tree))
+        assert validate(to_tree(config)) == config
 
 
 def encoded(write: Callable[[Any], object]) -> bytes:
