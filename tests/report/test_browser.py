@@ -15,7 +15,6 @@ from runs import lines, make_run, write_samples
 
 from viceversa import report
 from viceversa.report.compare import compare
-from viceversa.report.serve import ReportServer
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -142,7 +141,7 @@ def test_the_films_move_one_by_one_and_all_together(visit: Visit) -> None:
 
 def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Browser, tmp_path: Path) -> None:
     run = make_run(tmp_path, steps=(0, 100), finished=False)
-    with ReportServer(run) as server:
+    with report.ReportServer(run) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         assert server.server_address[0] == "127.0.0.1"
         with pytest.raises(urllib.error.HTTPError, match="404"):

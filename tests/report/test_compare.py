@@ -16,7 +16,7 @@ from runs import words
 from viceversa.data.image_io import read_image
 from viceversa.report import figure
 from viceversa.report.compare import best, compare, measure, short
-from viceversa.report.figure import Examples, columns_of
+from viceversa.report.figure import columns_of
 from viceversa.translator import Translator
 
 Runs = tuple[Path, Path]
@@ -45,8 +45,7 @@ def test_a_comparison_shows_how_runs_differ_and_each_on_the_same_inputs(compared
 def test_measures_of_known_images() -> None:
     before = np.zeros((8, 8, 3), np.uint8)
     before[:4] = 200
-    examples = Examples([before], [255 - before])
-    inverted, kept = (measure(examples, [image]) for image in (255 - before, before))
+    inverted, kept = (measure([(before, 255 - before)], [image]) for image in (255 - before, before))
     expected = {"brightness": -1, "l1": 0, "psnr": np.inf, "change": (145 + 255) / 2 / 255}
     assert inverted == pytest.approx(expected)
     assert (kept["brightness"], kept["change"]) == (pytest.approx(1), 0)

@@ -30,9 +30,8 @@ def report(
     typer.echo(f"{path}: written, {path.stat().st_size / 1e6:.1f} MB")
     if not serve:
         return
-    from viceversa.report.serve import ReportServer
 
-    with ReportServer(run, port) as server:
+    with report.ReportServer(run, port) as server:
         typer.echo(f"serving {server.url} to this machine; press Ctrl-C to stop")
         if has_browser():
             webbrowser.open(server.url)
@@ -96,8 +95,7 @@ def grid(
     from viceversa.report import figure
 
     names = [name.strip() for name in columns.split(",")]
-    numbers = figure.numbers(pick) if pick else []
-    shown = figure.columns_of(run, names, rows, numbers)
-    texts = labels.split(",") if labels else [figure.label(name) for name in names]
-    layout = figure.write(out, figure.labelled(shown, texts), width=width, dpi=dpi, font=font)
+    found = figure.columns_of(run, names, rows, figure.numbers(pick) if pick else [])
+    shown = figure.labelled(found, labels.split(",") if labels else [])
+    layout = figure.write(out, shown, width=width, dpi=dpi, font=font)
     typer.echo(f"{out}: {layout.size[0]} x {layout.size[1]} pixels, {width:g} inches wide at {layout.dpi:.0f} dpi")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,15 @@ from viceversa.data.image_data import luminance
 from viceversa.engine.run_dir import RunRecord, read_run
 from viceversa.files import replacing
 from viceversa.metrics import l1, psnr
+from viceversa.paths import weights_file
 from viceversa.report.commands import shown
 from viceversa.report.curves import Chart
 from viceversa.report.figure import (
     OPPOSITE,
-    Examples,
+    Pair,
     Uint8Image,
-    configuration,
     directions,
-    load_examples,
+    load_pairs,
     translated,
 )
 from viceversa.report.page import render
@@ -34,35 +33,12 @@ from viceversa.report.scores import METRICS, MetricWords, histories
 SHOWN = 8  # inputs on the page; measures are means over all test images, up to
 MEASURED = 100
 ABSENT = "–"  # an option of another method
-
-
 MEASURES = {
     "psnr": METRICS["psnr"],
     "l1": METRICS["l1"],
     "brightness": MetricWords("brightness kept", "Correlation of brightness, input and translation; -1: inverted."),
     "change": MetricWords("change", "Mean absolute difference of input and translation."),
 }
-
-
-@dataclass(frozen=True)
-class TableRow:
-    """A run's line in the table: its values by measure; `best` names those in which no other run is better."""
-
-    name: str
-    values: Mapping[str, float]
-    best: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Side:
-    """One direction: what the runs make of the same inputs."""
-
-    direction: Direction
-    count: int
-    columns: list[str]
-    rows: list[list[EmbeddedImage | None]]
-    measures: dict[str, MetricWords]
-    table: list[TableRow]
 
 
 def compare(runs: Sequence[Path], out: Path) -> None:
@@ -75,14 +51,16 @@ def compare(runs: Sequence[Path], out: Path) -> None:
     if len(runs) < 2:
         raise ValueError("a comparison needs two runs or more: viceversa compare RUN RUN OUT.html")
     names = dict(zip(short(runs), runs, strict=True))
-    configs = {name: configuration(run) for name, run in names.items()}
-    _refuse_other_channels(configs)
-    examples = load_examples(next(iter(configs.values())), MEASURED)
+    for run in runs:
+        weights_file(run)  # which raises, with the remedy, if there are none
     records = {name: read_run(run) for name, run in names.items()}
+    configs = {name: record.config for name, record in records.items()}
+    _refuse_other_channels(configs)
+    pairs = load_pairs(next(iter(configs.values())), MEASURED)
     text = render(
         "compare.html.j2",
         names=list(names),
-        sides=[_side(way, names, examples[way]) for way in OPPOSITE if any(way in directions(run) for run in runs)],
+        sides=[_side(way, names, pairs[way]) for way in OPPOSITE if any(way in directions(run) for run in runs)],
         differences=_differences({name: flat(to_tree(config)) for name, config in configs.items()}),
         scores=_scores(records),
         records=records,
@@ -108,31 +86,35 @@ def short(runs: Sequence[Path]) -> list[str]:
     return [text.removeprefix(above).lstrip("/") for text in texts]
 
 
-def _side(direction: Direction, runs: Mapping[str, Path], examples: Examples) -> Side:
-    inputs, truths = examples.inputs, examples.truths
+def _side(direction: Direction, runs: Mapping[str, Path], pairs: Sequence[Pair]) -> dict[str, Any]:
+    """Return what the page shows of one direction: what the runs make of the same inputs."""
+    inputs, truths = [x for x, _ in pairs], [y for _, y in pairs]
     made = {name: translated(run, direction, inputs) for name, run in runs.items() if direction in directions(run)}
+    values = {name: measure(pairs, images) for name, images in {"untranslated input": inputs, **made}.items()}
     known = all(truth is not None for truth in truths)
-    measures = {name: words for name, words in MEASURES.items() if known or name not in ("psnr", "l1")}
-    values = {name: measure(examples, images) for name, images in {"untranslated input": inputs, **made}.items()}
     rivals = [values[name] for name in made]
-    table = [TableRow(name, own, best(own, rivals) if name in made else frozenset()) for name, own in values.items()]
     columns: dict[str, Sequence[Uint8Image | None]] = {"input": inputs, **made}
     if any(truth is not None for truth in truths):
         columns["ground truth"] = truths
-    rows = [[_embedded(images[i]) for images in columns.values()] for i in spread(range(len(inputs)), SHOWN)]
-    return Side(direction, len(inputs), list(columns), rows, measures, table)
+    return {
+        "direction": direction,
+        "count": len(pairs),
+        "measures": {name: words for name, words in MEASURES.items() if known or not words.better},
+        "table": {name: (own, best(own, rivals) if name in made else ()) for name, own in values.items()},
+        "columns": list(columns),
+        "rows": [[_embedded(images[i]) for images in columns.values()] for i in spread(range(len(pairs)), SHOWN)],
+    }
 
 
-def measure(examples: Examples, made: Sequence[Uint8Image]) -> dict[str, float]:
+def measure(pairs: Sequence[Pair], made: Sequence[Uint8Image]) -> dict[str, float]:
     """Return the values of all measures, means over the test images; NaN where there is nothing to measure."""
-    pairs = list(zip(examples.inputs, made, strict=True))
-    known = [(after, truth) for after, truth in zip(made, examples.truths, strict=True) if truth is not None]
-    known = [(after, truth) for after, truth in known if after.shape == truth.shape]
+    changes = [(before, after) for (before, _), after in zip(pairs, made, strict=True)]
+    known = [(after, y) for (_, y), after in zip(pairs, made, strict=True) if y is not None and y.shape == after.shape]
     return {
         "psnr": _mean([psnr(after, truth) for after, truth in known]),
         "l1": _mean([l1(after, truth) for after, truth in known]),
-        "brightness": _mean([_brightness_kept(before, after) for before, after in pairs]),
-        "change": _mean([l1(before, after) for before, after in pairs if before.shape == after.shape]),
+        "brightness": _mean([_brightness_kept(before, after) for before, after in changes]),
+        "change": _mean([l1(before, after) for before, after in changes if before.shape == after.shape]),
     }
 
 

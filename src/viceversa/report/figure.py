@@ -26,42 +26,31 @@ from viceversa.report.page import readable
 from viceversa.translator import Translator
 
 Uint8Image: TypeAlias = NDArray[np.uint8]  # (H, W, C)
-COLUMNS = ("input", "AtoB", "BtoA", "cycle", "mask", "truth")
+Pair: TypeAlias = tuple[Uint8Image, Uint8Image | None]  # an input, and its ground truth if that is known
 OPPOSITE: dict[Direction, Direction] = {"AtoB": "BtoA", "BtoA": "AtoB"}
+LABELS = {
+    **{"input": "input", "AtoB": "A to B", "BtoA": "B to A", "cycle": "there and back"},
+    **{"mask": "mask", "truth": "ground truth"},
+}
 POINT = 1 / 72  # inches
 GAP, HEADER = 2 * POINT, 14 * POINT  # between images; above them, for the labels
 TEXT = 8 * POINT  # as captions are in most papers
 INK = "#111"
 
 
-@dataclass(frozen=True)
-class Examples:
-    """Inputs of one direction as the networks see them, and the ground truth of each, None where it is unknown."""
-
-    inputs: list[Uint8Image]
-    truths: list[Uint8Image | None]
-
-
-def load_examples(config: Config, limit: int | None) -> dict[Direction, Examples]:
-    """Return at most `limit` test images of each domain, evenly spread, or all.
+def load_pairs(config: Config, limit: int | None) -> dict[Direction, list[Pair]]:
+    """Return at most `limit` test images of each domain as the networks see them, evenly spread, or all.
 
     Raises ConfigError or FileNotFoundError when the data are not where the configuration says.
     """
     samples = open_loader(config).test_samples(limit)
     forth = [(s.a, s.b if s.paired else None) for s in samples]
     back = [(s.b, s.a if s.paired else None) for s in samples]
-    return {"AtoB": _examples(forth), "BtoA": _examples(back)}
+    return {"AtoB": _pairs(forth), "BtoA": _pairs(back)}
 
 
-def _examples(pairs: Sequence[tuple[Tensor | None, Tensor | None]]) -> Examples:
-    known = [(x, y) for x, y in pairs if x is not None]
-    return Examples([from_tensor(x) for x, _ in known], [None if y is None else from_tensor(y) for _, y in known])
-
-
-def configuration(run: Path) -> Config:
-    """Return a run's configuration; raise FileNotFoundError or ValueError for a folder without weights."""
-    weights_file(run)
-    return load_config(run / "config.yaml")
+def _pairs(tensors: Sequence[tuple[Tensor | None, Tensor | None]]) -> list[Pair]:
+    return [(from_tensor(x), None if y is None else from_tensor(y)) for x, y in tensors if x is not None]
 
 
 def directions(run: Path) -> list[Direction]:
@@ -81,16 +70,21 @@ def columns_of(run: Path, names: Sequence[str], rows: int, pick: Sequence[int] =
     `pick` chooses images by their number in the test set, from 1, instead of `rows` evenly spread ones. Raises
     ValueError, with the remedy, for what the run or its data do not have.
     """
-    config, direction = configuration(run), _direction(run, names)
-    examples = _picked(load_examples(config, None if pick else rows)[direction], pick)
-    return {name: _column(run, name, direction, examples) for name in names}
+    weights_file(run)  # which raises, with the remedy, if there are none
+    direction = _direction(run, names)
+    pairs = load_pairs(load_config(run / "config.yaml"), None if pick else rows)[direction]
+    if pick:
+        if max(pick) > len(pairs) or min(pick) < 1:
+            raise ValueError(f"there are {len(pairs)} test images, from 1 on; {max(pick)} is not among them")
+        pairs = [pairs[number - 1] for number in pick]
+    return {name: _column(run, name, direction, pairs) for name in names}
 
 
 def _direction(run: Path, names: Sequence[str]) -> Direction:
     """Return the direction that the columns are about."""
-    unknown = [name for name in names if name not in COLUMNS]
+    unknown = [name for name in names if name not in LABELS]
     if unknown or not names:
-        raise ValueError(f"{', '.join(unknown) or 'no'}: no such column; there are {', '.join(COLUMNS)}")
+        raise ValueError(f"{', '.join(unknown) or 'no'}: no such column; there are {', '.join(LABELS)}")
     named: list[Direction] = [way for way in OPPOSITE if way in names]
     if len(named) > 1:
         raise ValueError("a figure shows one direction: AtoB or BtoA; make one for each")
@@ -100,35 +94,41 @@ def _direction(run: Path, names: Sequence[str]) -> Direction:
     return wanted
 
 
-def _picked(examples: Examples, pick: Sequence[int]) -> Examples:
-    if not pick:
-        return examples
-    if max(pick) > len(examples.inputs) or min(pick) < 1:
-        raise ValueError(f"there are {len(examples.inputs)} test images, from 1 on; {max(pick)} is not among them")
-    return Examples([examples.inputs[n - 1] for n in pick], [examples.truths[n - 1] for n in pick])
-
-
-def _column(run: Path, name: str, direction: Direction, examples: Examples) -> list[Uint8Image]:
+def _column(run: Path, name: str, direction: Direction, pairs: Sequence[Pair]) -> list[Uint8Image]:
+    inputs = [x for x, _ in pairs]
+    if name == "input":
+        return inputs
     if name == "truth":
-        known = [truth for truth in examples.truths if truth is not None]
-        if len(known) < len(examples.truths):
+        known = [y for _, y in pairs if y is not None]
+        if len(known) < len(pairs):
             raise ValueError(f"{run}: the ground truth is not known; omit the column truth")
         return known
     if name == "mask":
-        return masks(run, direction, examples.inputs)
+        translator = Translator.load(run, direction)
+        if not translator.has_mask:
+            raise ValueError(f"{run}: its generator has no attention mask to show; omit the column mask")
+        return [translator.mask(to_image_data(image)) for image in inputs]
     if name == "cycle":
         if OPPOSITE[direction] not in directions(run):
             raise ValueError(f"{run}: does not translate back; omit the column cycle")
-        return translated(run, OPPOSITE[direction], translated(run, direction, examples.inputs))
-    return examples.inputs if name == "input" else translated(run, direction, examples.inputs)
+        return translated(run, OPPOSITE[direction], translated(run, direction, inputs))
+    return translated(run, direction, inputs)
 
 
-def masks(run: Path, direction: Direction, inputs: Sequence[Uint8Image]) -> list[Uint8Image]:
-    """Return where a run's generator paints; raise ValueError if it does not tell."""
-    translator = Translator.load(run, direction)
-    if not translator.has_mask:
-        raise ValueError(f"{run}: its generator has no attention mask to show; omit the column mask")
-    return [translator.mask(to_image_data(image)) for image in inputs]
+def labelled(columns: Mapping[str, Sequence[Uint8Image]], texts: Sequence[str]) -> dict[str, Sequence[Uint8Image]]:
+    """Return columns under these labels, or the usual ones; ValueError unless there are as many, all different."""
+    texts = texts or [LABELS[name] for name in columns]
+    if len(set(texts)) != len(columns):
+        raise ValueError(f"{','.join(texts)}: {len(columns)} columns need as many different labels")
+    return dict(zip(map(readable, texts), columns.values(), strict=True))
+
+
+def numbers(text: str) -> list[int]:
+    """Return the numbers of `3,7`; raise ValueError for anything else."""
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{text}: pick test images by number, such as 3,7") from None
 
 
 @dataclass(frozen=True)
@@ -159,26 +159,6 @@ class Layout:
     def corner(self, column: int, row: int) -> tuple[int, int]:
         """Return the upper left corner of an image."""
         return column * (self.cell[0] + self.gap), self.header + row * (self.cell[1] + self.gap)
-
-
-def numbers(text: str) -> list[int]:
-    """Return the numbers of `3,7`; raise ValueError for anything else."""
-    try:
-        return [int(word) for word in text.split(",")]
-    except ValueError:
-        raise ValueError(f"{text}: pick test images by number, such as 3,7") from None
-
-
-def labelled(columns: Mapping[str, Sequence[Uint8Image]], texts: Sequence[str]) -> dict[str, Sequence[Uint8Image]]:
-    """Return columns under other words; ValueError unless there are as many, all different."""
-    if len(set(texts)) != len(columns):
-        raise ValueError(f"{','.join(texts)}: {len(columns)} columns need as many different labels")
-    return dict(zip(map(readable, texts), columns.values(), strict=True))
-
-
-def label(name: str) -> str:
-    """Return the words above a column."""
-    return {"AtoB": "A to B", "BtoA": "B to A", "cycle": "there and back", "truth": "ground truth"}.get(name, name)
 
 
 def write(
