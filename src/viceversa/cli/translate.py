@@ -16,6 +16,12 @@ def translate(
     direction: Annotated[Optional[Literal["AtoB", "BtoA"]], option(help="AtoB (default) or BtoA.")] = None,
     overwrite: Annotated[bool, option("--overwrite", help="Replace outputs that exist.")] = False,
     size: Annotated[Optional[int], option(metavar="N", min=1, help="Resize the short side to N pixels first.")] = None,
+    strength: Annotated[float, option(metavar="0..1", min=0, max=1, help="How much to change the input.")] = 1.0,
+    mask: Annotated[Optional[Path], option(metavar="FILE|FOLDER", help="Change only what is white there.")] = None,
+    feather: Annotated[int, option(metavar="N", min=0, help="Soft edge inside the mask, pixels.", show=True)] = 8,
+    match_color: Annotated[bool, option("--match-color", help="Keep the colours; change only brightness.")] = False,
+    format: Annotated[Optional[str], option(metavar="SUFFIX", help="Write png, jpg, webp, tiff etc.")] = None,
+    manifest: Annotated[Optional[Path], option(metavar="FILE.jsonl", help="Add a line for each image to FILE.")] = None,
     save_mask: Annotated[bool, option("--save-mask", help="Also write where it painted, as NAME.mask.png.")] = False,
     samples: Annotated[Optional[int], option(metavar="K", min=1, help="K variations: NAME.1.png etc.")] = None,
     seed: Annotated[Optional[int], option(metavar="N", min=0, help="Another seed draws other samples.")] = None,
@@ -45,6 +51,7 @@ def translate(
     viceversa translate runs/h2z "photos/**/*.jpg" out --direction BtoA
     viceversa translate runs/h2z/weights/AtoB.safetensors horse.jpg zebra.png
     viceversa translate runs/vae face.png out --samples 4
+    viceversa translate runs/h2z photos out --mask horses --strength 0.8
     viceversa translate runs/h2z photos out --backend auto
     """
     from viceversa.translate import TranslateOptions, translate_images
@@ -57,6 +64,12 @@ def translate(
         samples=samples,
         seed=seed,
         interpolate=interpolate,
+        strength=strength,
+        mask=mask,
+        feather=feather,
+        match_color=match_color,
+        format=format,
+        manifest=manifest,
         save_mask=save_mask,
         backend=backend,
         calibrate=calibrate,

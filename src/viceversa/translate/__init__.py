@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from viceversa.config import Direction
 from viceversa.paths import weights_file
-from viceversa.translate.files import plan, refuse
+from viceversa.translate.files import check_writable, masks_for, plan, refuse
 
 __all__ = ["TranslateOptions", "TranslateResult", "translate_images"]
 
@@ -39,6 +39,18 @@ class TranslateOptions:
     """Another seed (than 0) draws other samples."""
     interpolate: Path | None = None
     """Go from the image's code to the code of this one."""
+    strength: float = 1.0
+    """From 0, the input, to 1, its translation."""
+    mask: Path | None = None
+    """Change only what is white in this image, or in the image of the input's name in this folder."""
+    feather: int = 8
+    """Pixels inside the edge of the mask within which its effect grows from nothing to all."""
+    match_color: bool = False
+    """Take only the brightness of the translation, and the colours of the input."""
+    format: str | None = None
+    """Suffix of the outputs, such as `png`; None: that of the input."""
+    manifest: Path | None = None
+    """Add a JSON line for each image to this file: what became of it."""
     save_mask: bool = False
     """Also write where a generator with an attention mask painted."""
     backend: str = "eager"
@@ -91,13 +103,14 @@ def translate_images(
     An image that cannot be read is noted, and the others are done. Under torchrun each process does its share. Raises
     FileNotFoundError when there is nothing to translate, and ValueError, with the remedy, for what cannot be done.
     """
-    pairs = plan([inputs] if isinstance(inputs, str) else inputs, output)
+    pairs = plan([inputs] if isinstance(inputs, str) else inputs, output, options.format)
     _check(options, pairs)
+    masks = masks_for(pairs, options.mask, output) if options.mask else {}
     weights_file(model, options.direction, ema=options.ema, best=options.best)  # or say what is missing
 
     from viceversa.translate.images import translate_all
 
-    return translate_all(model, pairs, options, track)
+    return translate_all(model, pairs, masks, options, track)
 
 
 def _check(options: TranslateOptions, pairs: Sequence[tuple[Path, Path]]) -> None:
@@ -113,5 +126,10 @@ def _check(options: TranslateOptions, pairs: Sequence[tuple[Path, Path]]) -> Non
     calibrate = options.calibrate
     refuse(calibrate is not None and options.backend != "int8", "--calibrate goes with --backend int8")
     refuse(calibrate is not None and not calibrate.is_dir(), f"{calibrate}: there is no such folder")
+    mask, manifest = options.mask, options.manifest
+    refuse(mask is not None and not mask.exists(), f"{mask}: there is no such mask, nor a folder of masks")
+    refuse(manifest is not None and manifest.is_dir(), f"{manifest}: is a folder; name a .jsonl file")
+    if manifest is not None:
+        check_writable(manifest.parent)
     path, times = Counter(path for _, output in pairs for path in options.outputs(output)).most_common(1)[0]
     refuse(times > 1, f"{path}: would be written for several images; rename one of them")

@@ -10,11 +10,12 @@ from pathlib import Path
 from viceversa.paths import EXTENSIONS, list_images
 
 
-def plan(inputs: Sequence[str], output: Path) -> list[tuple[Path, Path]]:
+def plan(inputs: Sequence[str], output: Path, format: str | None = None) -> list[tuple[Path, Path]]:
     """Return (input file, output file) for files, folders with their subfolders, and globs.
 
     A single file goes to `output` when that has an image's suffix, else into the folder `output`. Outputs keep their
-    input's place below the folder, or below the part of a glob before its first wildcard. Raises FileNotFoundError
+    input's place below the folder, or below the part of a glob before its first wildcard, and their input's suffix
+    unless `format` names another. Raises FileNotFoundError
     when there is nothing to translate, and ValueError, with the remedy, for an output that cannot be.
     """
     names_a_file = output.suffix.lower() in EXTENSIONS and not output.is_dir()
@@ -33,12 +34,30 @@ def plan(inputs: Sequence[str], output: Path) -> list[tuple[Path, Path]]:
         pairs += [(file, output / file.relative_to(root)) for file in files]
     several = len(pairs) > 1 and names_a_file
     refuse(several, f"{output}: is the name of one image, not of {len(pairs)}; give a folder")
+    if format is not None:
+        known = ", ".join(sorted(suffix[1:] for suffix in EXTENSIONS))
+        refuse(f".{format}" not in EXTENSIONS, f"--format {format}: cannot be written; use one of {known}")
+        refuse(names_a_file, f"{output}: names the format already; omit --format")
+        pairs = [(file, target.with_suffix(f".{format}")) for file, target in pairs]
     for file, target in pairs:
         refuse(file.suffix.lower() not in EXTENSIONS, f"{file}: not an image, by its suffix")
         refuse(target.suffix.lower() not in EXTENSIONS, f"{target}: not an image's suffix; name a .png file")
         refuse(file.resolve() == target.resolve(), f"{target}: is the input itself; give another folder or name")
-    _check_writable(output.parent if names_a_file else output)
+    check_writable(output.parent if names_a_file else output)
     return pairs
+
+
+def masks_for(pairs: Sequence[tuple[Path, Path]], masks: Path, output: Path) -> dict[Path, Path]:
+    """Return the mask of each input: `masks` itself, or the image of its name in this folder, if there is one."""
+    if masks.is_file():
+        return dict.fromkeys((file for file, _ in pairs), masks)
+    named = {path.relative_to(masks).with_suffix(""): path for path in list_images(masks)}
+    found = {}
+    for file, target in pairs:
+        name = target.relative_to(output) if output in target.parents else Path(file.name)
+        if name.with_suffix("") in named:
+            found[file] = named[name.with_suffix("")]
+    return found
 
 
 def _before_wildcards(pattern: Path) -> Path:
@@ -70,7 +89,7 @@ def _nothing(path: Path) -> str:
     return "matches no images" if glob.has_magic(str(path)) else "there is no such file or folder"
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     """Raise ValueError if files cannot be written into a folder, which need not exist yet."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     refuse(not there.is_dir(), f"{there}: is a file, not a folder; give another output")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -13,13 +14,14 @@ from typing import TypeAlias
 import numpy as np
 
 from viceversa.backends import draws_random_numbers, psnr
-from viceversa.data.image_data import ImageData, ImageError, in_16_bits, resize, with_channels
+from viceversa.data.image_data import ImageData, ImageError, Pixels, in_16_bits, resize, with_channels
 from viceversa.data.image_io import read_image, write_image
 from viceversa.devices import multiplies_bf16, pick_device
 from viceversa.engine.distributed import DistInfo
 from viceversa.fast_cpu import fixed_weights
 from viceversa.paths import list_images
 from viceversa.translate import Track, TranslateOptions, TranslateResult
+from viceversa.translate.blend import blend, read_mask
 from viceversa.translate.files import refuse
 from viceversa.translate.pipeline import pipeline
 from viceversa.translator import PreparedImage, Translator
@@ -34,8 +36,10 @@ EXACT = 45.0
 CALIBRATION_IMAGES = 16
 
 
-def translate_all(model: Path, pairs: Sequence[Job], options: TranslateOptions, track: Track) -> TranslateResult:
-    """Translate this process's share of (input, output) pairs."""
+def translate_all(
+    model: Path, pairs: Sequence[Job], masks: Mapping[Path, Path], options: TranslateOptions, track: Track
+) -> TranslateResult:
+    """Translate this process's share of (input, output) pairs; `masks` are by input."""
     dist = DistInfo.from_env()
     device = pick_device(options.device, dist.local_rank)
     translator = Translator.load(model, options.direction, ema=options.ema, best=options.best, device=device)
@@ -46,14 +50,14 @@ def translate_all(model: Path, pairs: Sequence[Job], options: TranslateOptions, 
         pairs = [(file, out if out.suffix.lower() in deep else out.with_suffix(".tiff")) for file, out in pairs]
     result = TranslateResult(translator.card.direction)
     todo = list[Job]()
-    for file, output in pairs[dist.rank :: dist.world_size]:
-        if not options.overwrite and all(path.exists() for path in options.outputs(output)):
-            result.skipped.append(output)
+    for job in pairs[dist.rank :: dist.world_size]:
+        if options.overwrite or not all(path.exists() for path in options.outputs(job[1])):
+            todo.append(job)
         else:
-            todo.append((file, output))
+            result.skipped.append(job[1])
     if todo:
         translator, result.backend = choose_backend(translator, options, [file for file, _ in pairs])
-        with fixed_weights(), closing(_translated(todo, translator, options)) as done:
+        with fixed_weights(), closing(_translated(todo, translator, masks, options)) as done:
             found = dict(track(done, len(todo)))
         for number, (file, output) in enumerate(todo):  # in their order, not in that of being done
             files = found[number]
@@ -66,11 +70,13 @@ def translate_all(model: Path, pairs: Sequence[Job], options: TranslateOptions, 
 
 
 def _translated(
-    jobs: Sequence[Job], translator: Translator, options: TranslateOptions
+    jobs: Sequence[Job], translator: Translator, masks: Mapping[Path, Path], options: TranslateOptions
 ) -> Generator[tuple[int, int | ImageError], None, None]:
     """Yield the number of each job that is done, with its number of files or what is wrong with the image."""
 
     def read(job: Job) -> PreparedImage:
+        if options.mask and job[0] not in masks:
+            raise ImageError(f"there is no mask of its name in {options.mask}")
         return translator.prepare(resize_short_side(read_image(job[0]), options.size))
 
     def batch_size(image: PreparedImage) -> int:
@@ -79,47 +85,76 @@ def _translated(
 
     end = read_image(options.interpolate) if options.interpolate else None
     alone = draws_random_numbers(translator.net) or not options.one_output
-    return pipeline(
+    done = pipeline(
         jobs,
         read,
         partial(_compute, translator, options, end),
-        partial(_write, options),
+        partial(_write, options, masks),
         batch_key=lambda image: image.x.shape,
         batch_size=batch_size,
         largest=1 if alone else options.batch or LARGEST_BATCH,
     )
+    with closing(done):
+        for number, files in done:
+            if options.manifest:
+                _record(options.manifest, jobs[number], options, files)
+            yield number, files
+
+
+def _record(manifest: Path, job: Job, options: TranslateOptions, files: int | ImageError) -> None:
+    """Add a line to a manifest. It is written at once, so that it holds what was done even if the rest is not."""
+    file, output = job
+    line: dict[str, object] = {"input": str(file)}
+    if isinstance(files, ImageError):
+        line["error"] = str(files).removeprefix(f"{file}: ")
+    else:
+        line["outputs"] = [str(path) for path in options.outputs(output)]
+    with manifest.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(line) + "\n")
 
 
 def _compute(
     translator: Translator, options: TranslateOptions, end: ImageData | None, batch: list[PreparedImage]
 ) -> list[Images | ImageError]:
-    """Return, for each image, what `TranslateOptions.outputs` are to hold, in their order."""
+    """Return, for each image, itself and what `TranslateOptions.outputs` are to hold, in their order."""
     if options.one_output:
-        return [one if isinstance(one, ImageError) else [one] for one in translator.translate_batch(batch)]
+        results = translator.translate_batch(batch)
+        return [y if isinstance(y, ImageError) else [x.image, y] for x, y in zip(batch, results, strict=True)]
     image = batch[0].image  # the only one
     try:
         if end is not None:
-            results = translator.walk(image, end, options.samples or 8)
+            made = translator.walk(image, end, options.samples or 8)
         elif options.samples is not None:
-            results = translator.sample(image, options.samples, options.seed or 0)
+            made = translator.sample(image, options.samples, options.seed or 0)
         else:
-            results = [translator.translate(image)]
-        return [[*results, ImageData(translator.mask(image), None, True)] if options.save_mask else results]
+            made = [translator.translate(image)]
+        painted = [ImageData(translator.mask(image), None, True)] if options.save_mask else []
+        return [[image, *made, *painted]]
     except ImageError as error:
         return [error]
 
 
-def _write(options: TranslateOptions, job: Job, results: Images) -> int:
-    """Write what does not exist, or all with `overwrite`, and return how many files that were."""
-    todo = [
-        (path, result)
-        for path, result in zip(options.outputs(job[1]), results, strict=True)
-        if options.overwrite or not path.exists()
-    ]
-    for path, result in todo:
-        image = in_16_bits(result)
+def _write(options: TranslateOptions, masks: Mapping[Path, Path], job: Job, images: Images) -> int:
+    """Write what does not exist, or all with `overwrite`, and return how many files that were.
+
+    `images` are the input and what was made of it.
+    """
+    file, output = job
+    original, *results = images
+    weight: Pixels | float = options.strength
+    if file in masks:
+        weight = weight * read_mask(masks[file], original.pixels.shape[:2], options.feather)
+    keeps = options.mask or options.match_color or options.strength < 1
+    written = 0
+    for path, result in zip(options.outputs(output), results, strict=True):
+        if path.exists() and not options.overwrite:
+            continue
+        is_mask = path.name == f"{output.stem}.mask.png"
+        blended = blend(original, result, weight, options.match_color) if keeps and not is_mask else result
+        image = in_16_bits(blended)
         write_image(path, image.pixels, image.alpha, image.gray)
-    return len(todo)
+        written += 1
+    return written
 
 
 def resize_short_side(image: ImageData, size: int | None) -> ImageData:
