@@ -193,7 +193,7 @@ def test_what_cannot_be_compared_is_refused(run: Path, translated: Path, tmp_pat
     truth = translated / "data" / "testB"
     with pytest.raises(FileNotFoundError, match="no such folder"):
         evaluate_folders(tmp_path / "none", truth)
-    with pytest.raises(ValueError, match=r"psnr, l1: the data is not paired; .*data\.paired_test=true"):
+    with pytest.raises(ConfigError, match=r"psnr, l1: .*data\.paired_test=true"):
         evaluate_model(run, ["data.paired_test=false"], CHEAP)
     with pytest.raises(ConfigError, match=r"train\.lr=1: evaluating only asks for data"):
         evaluate_model(run, ["train.lr=1"], CHEAP)

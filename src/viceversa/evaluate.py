@@ -22,7 +22,7 @@ from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.validation import BATCH, Evaluation, describe, metric_lines
 from viceversa.fast_cpu import accelerate
-from viceversa.metrics import Metric, MetricCollection, MetricLine, RGBImage, make_metrics, suited_metrics
+from viceversa.metrics import Metric, MetricCollection, RGBImage, ScoreLine, make_metrics, suited_metrics
 from viceversa.metrics.distribution import FEWEST
 from viceversa.nets import Generator
 from viceversa.nets.weights import Card, load_generator
@@ -54,7 +54,7 @@ def evaluate_model(
     *,
     ema: bool = True,
     best: bool = False,
-) -> list[MetricLine]:
+) -> list[ScoreLine]:
     """Translate the test images of a run, or of a weights file, in all its directions, and score them.
 
     `overrides` name other data (`data.root=FOLDER`) or how to read it. Without `ema` the last weights are taken instead
@@ -69,11 +69,6 @@ def evaluate_model(
     test_images = TestImages(find_splits(config.data), config)
     fewest = min(test_images.count("A"), test_images.count("B"))
     metrics = _metrics(options, test_images.paired, len(loaded) == 2, fewest, device)
-    if not test_images.paired and (wanted := _names(metrics, "truth")):
-        raise ValueError(
-            f"{wanted}: the data is not paired; ask for kid, or say data.paired_test=true if test images of the same "
-            "name belong together"
-        )
     with distributed.process_group(dist, device):
         evaluation = Evaluation(test_images, metrics, dist, device)
         found = evaluation.scores({direction: net.to(device) for direction, (_, net, _) in loaded.items()})
@@ -92,7 +87,7 @@ def evaluate_model(
 
 def evaluate_folders(
     images: Path, against: Path, options: MetricOptions = MetricOptions(), *, half: Half | None = None
-) -> list[MetricLine]:
+) -> list[ScoreLine]:
     """Score the images of one folder against those of another; `half` takes that half of each of the latter.
 
     Where all names of `images` are found in `against` (subfolders count, suffixes don't), and the sizes are the same,
@@ -104,7 +99,7 @@ def evaluate_folders(
     fakes, reals = _by_name(images), _by_name(against)
     problem, mean = _pair(fakes, reals, against, half)
     metrics = _metrics(options, not problem, False, min(len(fakes), len(reals)), device)
-    wanted = _names(metrics, "truth")
+    wanted = ", ".join(metric.name for metric in metrics if metric.reference == "truth")
     if problem and wanted:
         raise ValueError(f"{wanted}: {problem}")
     collection = MetricCollection(metrics)
@@ -126,13 +121,9 @@ def evaluate_folders(
 
 def _metrics(options: MetricOptions, paired: bool, way_back: bool, fewest: int, device: torch.device) -> list[Metric]:
     names = options.metrics or suited_metrics(paired, way_back, fewest)
-    if fewest < FEWEST and not options.metrics:
-        log.warning("KID is left out: it takes %d images of each kind, and there are %d", FEWEST, fewest)
+    if fewest < FEWEST["kid"] and not options.metrics:
+        log.warning("KID is left out: it takes %d images of each kind, and there are %d", FEWEST["kid"], fewest)
     return make_metrics(names, extractor=options.extractor, weights=options.weights, seed=options.seed, device=device)
-
-
-def _names(metrics: Sequence[Metric], reference: str) -> str:
-    return ", ".join(metric.name for metric in metrics if metric.reference == reference)
 
 
 def _translators(model: Path, ema: bool, best: bool) -> dict[Direction, tuple[Path, Generator, Card]]:

@@ -137,5 +137,5 @@ def test_wgan_gp_refuses_batch_norm_in_its_discriminator() -> None:
     ],
 )
 def test_batch_norm_of_single_images_warns(words: list[str], warns: bool, caplog: pytest.LogCaptureFixture) -> None:
-    methods.warn_of_batch_norm(methods.resolve(load_config("cyclegan", [*SMALL, "generator.blocks=1", *words])))
+    methods.check(methods.resolve(load_config("cyclegan", [*SMALL, "generator.blocks=1", *words])))
     assert ("inference=image" in caplog.text) == warns

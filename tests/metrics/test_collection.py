@@ -19,7 +19,7 @@ def flat(value: int) -> RGBImage:
 class Brightness(Metric):
     """Distance of mean brightness."""
 
-    name = "brightness"
+    name = measures = "brightness"
     reference = "real"
     measured = 0
 
@@ -36,7 +36,6 @@ class Twice(Brightness):
     """Measures what Brightness measures."""
 
     name = "twice"
-    measures = "brightness"
 
 
 def updated(metrics: Sequence[Metric], *batches: list[int]) -> MetricCollection:

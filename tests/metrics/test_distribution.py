@@ -61,10 +61,10 @@ def test_the_shared_random_numbers_are_left_alone() -> None:
 
 
 def test_too_few_pictures_are_refused_and_few_are_cautioned() -> None:
-    with pytest.raises(ValueError, match="at least 4"):
-        kid(features(3), features(10))
-    with pytest.raises(ValueError, match="at least 2"):
-        fid(features(1), features(10))
+    for metric, fewest in zip(make_metrics(["kid", "fid"]), (4, 2), strict=True):
+        metric.compute(features(fewest), features(10))
+        with pytest.raises(ValueError, match=f"at least {fewest}"):
+            metric.compute(features(fewest - 1), features(10))
     assert fid(features(2047, 2), features(3000, 2)).facts["caution"].endswith("trust KID")
     assert "trust KID" not in fid(features(3, 2), features(3000, 2)).facts["caution"]
     assert fid(features(2048, 2), features(2048, 2)).facts == {}

@@ -39,7 +39,6 @@ def train(config: Config, fork: Path | None = None, write_report: WriteReport | 
         torch.set_num_threads(config.train.threads)
     config = methods.resolve(default_run(config, config.method["name"]))
     methods.check(config)
-    methods.warn_of_batch_norm(config)
     loader = open_loader(config)
     methods.check_pairs(config, loader.splits.train.paired)
     run = RunDir(fork or config.run)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +18,9 @@ from viceversa.engine import distributed
 from viceversa.engine.checkpoint import save_best
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
+from viceversa.engine.run_dir import MetricLine, RunDir, read_lines
 from viceversa.methods.base import Translators
-from viceversa.metrics import Metric, MetricCollection, MetricLine, RGBImage, make_metrics
-from viceversa.metrics.distribution import FEWEST
+from viceversa.metrics import Metric, MetricCollection, RGBImage, ScoreLine, make_metrics
 from viceversa.nets.base import BATCH_PIXELS
 
 BATCH = 16  # images that are read, translated and measured at a time
@@ -38,23 +36,17 @@ class Validation:
 
     def __init__(self, splits: DatasetSplits, learner: Learner) -> None:
         config, self.learner = learner.config, learner
-        self.run_dir = Path(config.run)
+        self.run_dir = RunDir(config.run)
         test_images = TestImages(splits, config)
         metrics = make_metrics(config.train.metrics, seed=config.seed, device=learner.device)
-        wanted = {metric.name for metric in metrics if metric.reference == "truth"}
-        if wanted and not test_images.paired:
-            raise ConfigError(f"train.metrics: {', '.join(sorted(wanted))} need paired test images; take kid instead")
-        fewest = min(test_images.count("A"), test_images.count("B"))
-        if fewest < FEWEST and any(metric.reference == "real" for metric in metrics):
-            raise ConfigError(f"train.metrics: {fewest} test images are too few for KID or FID; it takes {FEWEST}")
         self.best_by = _best_by(config.train.best_by, metrics)
         self.evaluation = Evaluation(test_images, metrics, learner.dist, learner.device)
         self.protocol = {"by": "training", "ema": config.train.ema, **describe(test_images)}
 
-    def run(self) -> list[MetricLine]:
+    def run(self) -> list[ScoreLine]:
         """Return the scores as lines of metrics.jsonl (on rank 0), and keep the weights that are better than ever."""
         weights = "ema" if self.learner.train.ema else "raw"
-        found: list[MetricLine] = []
+        found: list[ScoreLine] = []
         for direction, scores in self.evaluation.scores(self.learner.ema.translators()).items():
             lines = metric_lines(direction, scores, self.learner.step, weights, self.protocol)
             for line in lines:
@@ -65,14 +57,15 @@ class Validation:
 
     def _keep_if_best(self, direction: Direction, value: float) -> None:
         """Write the weights, before the log says so: after a crash in between, the continued run writes them again."""
-        log = self.run_dir / "metrics.jsonl"
-        lines = [json.loads(line) for line in log.read_text("utf-8").splitlines()] if log.exists() else []
-        mine = [line for line in lines if line["direction"] == direction and line["metric"] == self.best_by.name]
         before = [
-            line["value"] for line in mine if line["protocol"].get("by") == "training" and line["value"] is not None
+            line["value"]
+            for line in read_lines(self.run_dir.metrics, MetricLine)
+            if (line["direction"], line["metric"]) == (direction, self.best_by.name)
+            and (line.get("protocol") or {}).get("by") == "training"
+            and line["value"] is not None
         ]
         if all(value > other if self.best_by.higher_is_better else value < other for other in before):
-            save_best(self.run_dir, self.learner, direction, {self.best_by.name: value})
+            save_best(self.run_dir.path, self.learner, direction, {self.best_by.name: value})
 
 
 def _best_by(name: str, metrics: Sequence[Metric]) -> Metric:
@@ -90,7 +83,8 @@ class Evaluation:
     """Scores translators on the test images. With several processes each measures its share of them.
 
     Neither the random numbers of a training nor its networks are touched. What does not depend on the translators (the
-    real images, the baselines) is measured in the first round and remembered.
+    real images, the baselines) is measured in the first round and remembered. Raises ConfigError for metrics that the
+    test images do not suit.
     """
 
     def __init__(
@@ -102,11 +96,21 @@ class Evaluation:
     ) -> None:
         self.test_images, self.metrics, self.dist, self.device = test_images, metrics, dist, device
         self.references = {metric.reference for metric in metrics}
+        compared = ", ".join(metric.name for metric in metrics if metric.reference == "truth")
+        if compared and not test_images.paired:
+            raise ConfigError(
+                f"{compared}: the test images are not paired; ask for kid, or set data.paired_test=true if images of "
+                "the same name belong together"
+            )
+        fewest = min(test_images.count("A"), test_images.count("B"))
+        if demanding := [metric for metric in metrics if metric.fewest > fewest]:
+            name, needed = demanding[0].name, demanding[0].fewest
+            raise ConfigError(f"{name}: needs {needed} test images of each domain, and there are {fewest}; omit it")
         self.collections: dict[Direction, MetricCollection] = {}
         self.originals: dict[tuple[str, str], dict[int, Tensor]] = {}
         self.means: dict[Direction, RGBImage | None] = {}
 
-    def scores(self, translators: Translators) -> dict[Direction, list[MetricLine]]:
+    def scores(self, translators: Translators) -> dict[Direction, list[ScoreLine]]:
         """Return the scores of every direction; on other ranks than the first, empty lists."""
         found = {}
         for direction, net in translators.items():
@@ -202,8 +206,8 @@ def describe(test_images: TestImages) -> dict[str, Any]:
 
 
 def metric_lines(
-    direction: str | None, found: Sequence[MetricLine], step: int | None, weights: str | None, protocol: dict[str, Any]
-) -> list[MetricLine]:
+    direction: str | None, found: Sequence[ScoreLine], step: int | None, weights: str | None, protocol: dict[str, Any]
+) -> list[ScoreLine]:
     """Return what was found as lines of metrics.jsonl: of which weights, and under which conditions."""
     of = {"step": step, "direction": direction, "weights": weights}
     return [{**of, **line, "protocol": protocol | line["protocol"]} for line in found]

@@ -58,13 +58,10 @@ def describe(config: Config) -> dict[str, dict[str, str]]:
 
 
 def check(config: Config) -> None:
-    """Raise ConfigError if the method or its networks cannot be built; takes no time and no memory."""
-    with torch.device("meta"):
-        build(config)
+    """Raise ConfigError if the method or its networks cannot be built; takes no time and no memory.
 
-
-def warn_of_batch_norm(config: Config) -> None:
-    """Warn if batch norm would learn from single images, whose statistics its running ones match badly."""
+    Warns where batch norm would learn from single images, whose statistics its running ones match badly.
+    """
     with torch.device("meta"):
         nets = build(config).translators().values()
     normalised = any(isinstance(module, nn.BatchNorm2d) for net in nets for module in net.modules())

