@@ -97,6 +97,13 @@ def test_what_is_not_a_network_is_refused_in_one_line(tmp_path: Path) -> None:
     torch.save(resnet("instance", 0), tmp_path / "pickled.pth")  # the module instead of its weights
     with pytest.raises(ValueError, match=r"pickled\.pth: not a file of weights alone"):
         viceversa.load_network(tmp_path / "pickled.pth")
+    itself: dict[str, object] = {}
+    itself["model"] = itself
+    odd = {"conv.weight_orig": torch.zeros(()), "conv.weight_u": torch.zeros(()), "a" + ".a" * 2000: torch.zeros(1)}
+    for content in (itself, odd, {"conv.weight_g": torch.zeros(2), "conv.weight_v": torch.zeros(3, 5)}):
+        torch.save(content, tmp_path / "hostile.pth")
+        with pytest.raises(ValueError, match=r"hostile\.pth: "):
+            viceversa.load_network(tmp_path / "hostile.pth")
     with pytest.raises(FileNotFoundError):
         viceversa.load_network(tmp_path / "none.pth")
     with pytest.raises(IsADirectoryError):

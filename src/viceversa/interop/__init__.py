@@ -9,7 +9,7 @@ from typing import TypeAlias
 from torch import Tensor
 
 from viceversa.config import Direction, Inference
-from viceversa.interop.checkpoints import State, read_states
+from viceversa.interop.checkpoints import DEPTH, State, read_states
 from viceversa.interop.originals import Original, convert_original
 from viceversa.nets import Discriminator, Generator
 from viceversa.nets.weights import Card, has_card, load_generator, refuse_not_finite, save_generator
@@ -83,16 +83,18 @@ def read_original(path: str | Path, key: str | None = None) -> tuple[Original, d
         if path.suffix == ".safetensors" and "vae" in original.network["name"]:
             raise ValueError("a variational network's layers have lost their order in .safetensors; import its .pth")
         refuse_not_finite(weights)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    except (ValueError, RuntimeError, IndexError, TypeError) as error:  # torch's, of tensors of odd shapes and kinds
+        raise ValueError(f"{path}: {str(error).strip().splitlines()[0]}") from None
     return original, weights
 
 
-def _networks(name: str, state: Mapping[str, Tensor]) -> Found:
+def _networks(name: str, state: Mapping[str, Tensor], depth: int = 0) -> Found:
     """Return the networks in a state_dict, itself or its parts, by their keys."""
     try:
         return {name: convert_original(state)}
     except ValueError:
+        if depth > DEPTH:
+            return {}
         parts: dict[str, State] = {}
         for key, tensor in state.items():
             part, _, rest = key.partition(".")
@@ -100,7 +102,7 @@ def _networks(name: str, state: Mapping[str, Tensor]) -> Found:
                 parts.setdefault(part, {})[rest] = tensor
         found: Found = {}
         for part, inner in parts.items():
-            found |= _networks(f"{name}.{part}".lstrip("."), inner)
+            found |= _networks(f"{name}.{part}".lstrip("."), inner, depth + 1)
         return found
 
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -19,6 +19,8 @@ State: TypeAlias = dict[str, Tensor]
 
 HARMLESS = [argparse.Namespace, PosixPath, np.dtype, np.float64, np._core.multiarray.scalar, np.dtypes.Float64DType]  # type: ignore[attr-defined]
 """What checkpoints often hold beside tensors: options and scores."""
+DEPTH = 8
+"""Networks lie no deeper in a file; a stranger's may even hold itself."""
 PARAMETRIZED = {"original": "orig", "0._u": "u", "0._v": "v", "original0": "g", "original1": "v"}
 
 
@@ -39,31 +41,29 @@ def _load(path: Path) -> object:
         warnings.simplefilter("ignore")  # torch's, of how the file was pickled
         try:
             if path.suffix == ".safetensors":  # sorted by name: by number, layers are in the order in which they run
-                return dict(sorted(load_file(path).items(), key=lambda item: _natural(item[0])))
+                return dict(sorted(load(file.read()).items(), key=lambda item: _natural(item[0])))
             return torch.load(file, map_location="cpu", weights_only=True)
         except SafetensorError as error:
             raise ValueError(f"not a weights file ({error})") from None
-        except (
-            Exception
-        ):  # on damaged files torch raises nearly anything, and on code it advises to load it all the same
+        except Exception:  # of damaged files torch raises nearly anything; of code it advises to load it all the same
             reason = "damaged, or with more than tensors in it; save net.state_dict() with torch.save"
             raise ValueError(f"not a file of weights alone: {reason}") from None
 
 
 def _natural(key: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in key.split(".")]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in key.split(".")]
 
 
-def _states(tree: object, path: str = "") -> Iterator[tuple[str, State]]:
+def _states(tree: object, path: str = "", depth: int = 0) -> Iterator[tuple[str, State]]:
     """Yield the keys that lead to each mapping with tensors in it, and these tensors."""
-    if not isinstance(tree, Mapping):
+    if not isinstance(tree, Mapping) or depth > DEPTH:
         return
     named = {key: value for key, value in tree.items() if isinstance(key, str)}
     tensors = {key: value for key, value in named.items() if isinstance(value, Tensor)}
     if tensors:
         yield path, fold_norms(tensors)
     for key, value in named.items():
-        yield from _states(value, f"{path}.{key}".lstrip("."))
+        yield from _states(value, f"{path}.{key}".lstrip("."), depth + 1)
 
 
 def fold_norms(state: State) -> State:
