@@ -27,6 +27,7 @@ from viceversa.data import DatasetSplits, ImageError, LoaderError, Sample, Split
 from viceversa.data.image_data import ImageData, normalise, resize, to_tensor
 from viceversa.data.image_io import write_image
 from viceversa.data.loader import Batch
+from viceversa.data.test_images import TestImages, TestSample
 
 SIZE = 8
 
@@ -174,18 +175,18 @@ def test_a_pair_of_different_sizes_is_brought_together(tmp_path: Path, mode: str
     pairs = loader_of(tmp_path, layout="paired", resize=mode)
     for batch in take(pairs, 3):
         assert (batch["A"][0, 2] - batch["B"][0, 2]).abs().max() < 0.15
-    for sample in pairs.test_samples():
+    for sample in samples_of(pairs):
         assert sample.paired
         assert (sample.a[2] - sample.b[2]).abs().max() < 0.15  # type: ignore[index]
 
 
 def test_samples_are_spread_over_the_test_images(root: Path) -> None:
-    samples = loader_of(root).test_samples(5)
+    samples = samples_of(loader_of(root), 5)
     assert [sample.name for sample in samples] == ["10", "12", "14", "16", "18"]
     assert all(sample.b is not None for sample in samples), "four test images of B, and one of training"
     assert samples[0].a is not None
     assert (samples[0].paired, samples[0].a.shape) == (False, (3, 6, 6))
-    assert [sample.b is None for sample in loader_of(root).test_samples()] == [False] * 4 + [True] * 6
+    assert [sample.b is None for sample in samples_of(loader_of(root))] == [False] * 4 + [True] * 6
 
 
 def test_crops_can_end_when_the_learning_rate_falls(tmp_path: Path) -> None:
@@ -200,6 +201,10 @@ def test_crops_can_end_when_the_learning_rate_falls(tmp_path: Path) -> None:
     for start in (0, 3):
         shown = [torch.equal(batch["A"][0], whole) for batch in take(source, 6 - start, start)]
         assert shown == ([False] * 3 + [True] * 3)[start:]
+
+
+def samples_of(source: TrainLoader, limit: int | None = None) -> list[TestSample]:
+    return TestImages(source.splits, source.config).samples(limit)
 
 
 def break_some(folder: Path, *indices: int) -> list[Path]:
@@ -264,7 +269,7 @@ def test_a_pair_with_a_broken_half_is_left_out_as_a_whole(tmp_path: Path) -> Non
     assert numbers(batches, "A") == numbers(batches, "B")
     assert set(numbers(batches, "A")) == {0, 1, 3}
     assert list(source.broken) == [str(path)]
-    assert [sample.name for sample in source.test_samples()] == ["00", "01", "03"]
+    assert [sample.name for sample in samples_of(source)] == ["00", "01", "03"]
 
 
 def test_workers_leave_ctrl_c_to_the_main_process_and_end_with_the_batches(root: Path) -> None:
@@ -373,7 +378,7 @@ def test_a_folder_that_stays_away_ends_it(root: Path) -> None:
     with pytest.raises(LoaderError, match=r"trainB: its pictures have vanished"):
         list(itertools.islice(batches, 9))
     with pytest.raises(LoaderError, match=r"testA: its pictures have vanished"):
-        source.test_samples(2)
+        samples_of(source, 2)
 
 
 @pytest.fixture(autouse=True)

@@ -98,22 +98,21 @@ def open_each(samples: Sequence[Sample]) -> list[ImageData | ImageError]:
     return opened
 
 
-def has_vanished(sample: Sample, others: Sequence[Sample]) -> bool:
-    """Whether neither a sample's file nor a few others of its domain are there, as when a network drive is away."""
-    some = [sample, *others[:: max(1, len(others) // 8)]]
-    return not any(not isinstance(one, FileSample) or os.path.exists(one.path) for one in some)
+def have_vanished(samples: Sequence[Sample]) -> bool:
+    """Whether not one of a few files is there, as when a network drive is away."""
+    few = samples[:: max(1, len(samples) // 8)]
+    return not any(not isinstance(sample, FileSample) or os.path.exists(sample.path) for sample in few)
 
 
 def wait_for(samples: Sequence[Sample], seconds: int) -> None:
-    """Wait until files that have vanished are back; raise LoaderError if they stay away for so long."""
-    folder = next(sample.folder for sample in samples if isinstance(sample, FileSample))
-    log.warning("%s: its pictures have vanished; waiting %d s for them (data.wait)", folder, seconds)
-    end = time.monotonic() + seconds
-    while has_vanished(samples[0], samples):
+    """Wait for files that have vanished; raise LoaderError if they do not come back in time."""
+    folder, end = os.path.dirname(str(samples[0])), time.monotonic() + seconds
+    if have_vanished(samples):
+        log.warning("%s: its pictures have vanished; waiting %d s for them (data.wait)", folder, seconds)
+    while have_vanished(samples):
         if time.monotonic() >= end:
             raise LoaderError(f"{folder}: its pictures have vanished, and did not come back within {seconds} s")
         time.sleep(0.5)
-    log.warning("%s: its pictures are back", folder)
 
 
 @dataclass(frozen=True)

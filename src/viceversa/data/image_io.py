@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import struct
 import warnings
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
@@ -141,18 +142,14 @@ def upright_size(image: ImageFile) -> tuple[int, int]:
     return (height, width) if header_orientation(image) in (5, 6, 7, 8) else (width, height)
 
 
-def header_orientation(image: ImageFile) -> int:
+def header_orientation(image: Image.Image) -> int:
     """Return EXIF's orientation, 1 to 8, without decoding: PNG's own getexif would look for what follows the pixels."""
-    return _valid(lambda: Image.Image.getexif(image).get(ORIENTATION, 1))
+    return _orientation(image, Image.Image.getexif)
 
 
-def _orientation(image: Image.Image) -> int:
-    return _valid(lambda: image.getexif().get(ORIENTATION, 1))
-
-
-def _valid(read: Any) -> int:
+def _orientation(image: Image.Image, read: Callable[[Any], Image.Exif] | None = None) -> int:
     try:
-        return int(read())
+        return int((read(image) if read else image.getexif()).get(ORIENTATION, 1))
     except Exception:  # metadata are often broken, and no reason to refuse an image
         return 1
 

@@ -18,7 +18,7 @@ import threading
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from itertools import count, islice
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -27,14 +27,15 @@ from torch import Tensor
 from torch.utils import data as torch_data
 
 from viceversa.config import Config
-from viceversa.data.datasets import DatasetSplits, LoaderError, has_vanished, wait_for
+from viceversa.data.datasets import DatasetSplits, LoaderError, have_vanished, wait_for
 from viceversa.data.image_data import ImageError, Pixels, to_tensor
-from viceversa.data.test_images import TestImages, TestSample
 from viceversa.data.transforms import augment, check_augment, read_each
 
 Batch: TypeAlias = dict[str, Tensor]
 Broken: TypeAlias = dict[str, str]  # what broken samples are called, and why they are
 Key: TypeAlias = tuple[int, bool]  # draw number, and whether the learning rate is falling
+Drawn: TypeAlias = tuple[dict[str, Pixels] | None, Broken]  # an image of each domain; None if there is none
+Joined: TypeAlias = tuple[Batch | None, Broken]
 
 ORDER, CHANCE = 0, 2  # kinds of random numbers; each domain has its own: + 0 for A and for pairs, + 1 for B
 ATTEMPTS = 3  # in a row to start workers that are killed
@@ -45,24 +46,8 @@ SHARED_MEMORY = "/dev/shm"
 log = logging.getLogger("viceversa")
 
 
-class Drawn(NamedTuple):
-    """A draw: an image of each domain, or None if there is none; what was broken; the domain that has vanished."""
-
-    images: dict[str, Pixels] | None
-    broken: Broken
-    vanished: str = ""
-
-
-class Joined(NamedTuple):
-    """Some draws, joined."""
-
-    batch: Batch | None
-    broken: Broken
-    vanished: str
-
-
 class VanishedError(Exception):
-    """All files of the domain that is named have vanished."""
+    """All files of a domain have vanished."""
 
 
 class Dataset(torch_data.Dataset[Drawn]):
@@ -80,15 +65,12 @@ class Dataset(torch_data.Dataset[Drawn]):
         broken: Broken = {}
         images: dict[str, Pixels] = {}
         for domains in ["AB"] if self.train.paired else ["A", "B"]:
-            try:
-                drawn = self._draw(domains, number, broken)
-            except VanishedError as vanished:
-                return Drawn(None, broken, str(vanished))
+            drawn = self._draw(domains, number, broken)
             if drawn is None:
-                return Drawn(None, broken)
+                return None, broken
             rng = self._rng(CHANCE + "AB".index(domains[0]), number)
             images.update(zip(domains, augment(drawn, data, rng, domains), strict=True))
-        return Drawn(images, broken)
+        return images, broken
 
     def _draw(self, domains: str, number: int, broken: Broken) -> list[Pixels] | None:
         """Read the images of a draw; in place of broken ones, the next in the permutation that are sound."""
@@ -98,8 +80,8 @@ class Dataset(torch_data.Dataset[Drawn]):
             read = read_each(samples, domains, self.config.data)
             for domain, sample, image in zip(domains, samples, read, strict=True):
                 if isinstance(image, ImageError):
-                    if has_vanished(sample, self.train.of(domain)):
-                        raise VanishedError(domain)
+                    if have_vanished(self.train.of(domain)):
+                        raise VanishedError
                     broken[str(sample)] = str(image)
             images = [image for image in read if not isinstance(image, ImageError)]
             if len(images) == len(samples):
@@ -144,11 +126,11 @@ class BatchSampler:
 
 def collate(drawn: Sequence[Drawn]) -> Joined:
     """Join draws into a batch, and what was found broken on the way."""
-    broken = {sample: reason for one in drawn for sample, reason in one.broken.items()}
-    images = [one.images for one in drawn if one.images is not None]
+    broken = {sample: reason for _, found in drawn for sample, reason in found.items()}
+    images = [image for image, _ in drawn if image is not None]
     if len(images) < len(drawn):
-        return Joined(None, broken, "".join(one.vanished for one in drawn)[:1])
-    return Joined({domain: _stacked([image[domain] for image in images]) for domain in "AB"}, broken, "")
+        return None, broken
+    return {domain: _stacked([image[domain] for image in images]) for domain in "AB"}, broken
 
 
 def _stacked(images: Sequence[Pixels]) -> Tensor:
@@ -159,7 +141,7 @@ def _stacked(images: Sequence[Pixels]) -> Tensor:
 
 
 class TrainLoader:
-    """The images of a run: endless training batches from any step on, and fixed test samples.
+    """Endless batches of training images, from any step on.
 
     `broken` names the files that could not be read so far, and why. They are skipped, until there are more than one in
     a hundred: then ImageError is raised.
@@ -196,13 +178,16 @@ class TrainLoader:
         sampler = BatchSampler(batch, decay_start, step, rank, world_size)
         failures = 0
         while True:
-            workers = self._workers()
+            workers = self._affordable_workers()
             loader = _start(self._dataset, sampler, workers, pinned)
             try:
                 while ready := self._next(loader):
                     failures = 0
                     yield ready
                     sampler.step += 1
+            except VanishedError:
+                for samples in (self.splits.train.a, self.splits.train.b):
+                    wait_for(samples, self.config.data.wait)
             except (RuntimeError, OSError, EOFError) as error:
                 if not workers or str(error).startswith("Caught "):  # which says what went wrong in a worker's code
                     raise
@@ -216,25 +201,22 @@ class TrainLoader:
             del loader  # and its workers end, before others start
 
     def _next(self, loader: Iterator[Joined]) -> Batch | None:
-        """Return the next batch; None if the files had vanished and are back, or there is no room for the batch."""
+        """Return the next batch; None if the workers have no room to send it."""
         while True:
             try:
-                found = next(loader)
+                batch, broken = next(loader)
             except RuntimeError as error:
                 if "timed out after" not in str(error):
                     raise
-                if self._workers() < self.config.data.workers:
+                if self._affordable_workers() < self.config.data.workers:
                     return None
                 continue  # all workers are alive; it is a slow disk
-            self._note(found.broken)
-            if found.vanished:
-                wait_for(self.splits.train.of(found.vanished), self.config.data.wait)
-                return None
-            if found.batch is None:
-                raise ImageError(f"no picture can be read: {next(iter(found.broken.values()))}")
-            return found.batch
+            self._note(broken)
+            if batch is None:
+                raise ImageError(f"no picture can be read: {next(iter(broken.values()))}")
+            return batch
 
-    def _workers(self) -> int:
+    def _affordable_workers(self) -> int:
         """Return `data.workers`, or 0 with a warning if there is no room for their batches, which travel in memory.
 
         Without room the workers' writing fails, and the training would wait for ever. Containers have 64 MB by default.
@@ -261,14 +243,6 @@ class TrainLoader:
         """Return what the images of a batch are called, by domain (where one is broken, another takes its place)."""
         (keys,) = islice(BatchSampler(self.config.train.batch, 0, step, rank, world_size), 1)
         return {domain: [self._dataset.called(domain, number) for number, _ in keys] for domain in "AB"}
-
-    def test_samples(self, limit: int | None = None) -> list[TestSample]:
-        """Return at most `limit` samples, spread evenly over the test images; see `TestImages.samples`."""
-        tests = TestImages(self.splits, self.config)
-        samples = tests.samples(limit)
-        self.broken.update(tests.broken)
-        self._note({})
-        return samples
 
     def _note(self, broken: Broken) -> None:
         """Warn once of each broken file, and stop when they are too many."""

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from torch import Tensor
 
 from viceversa.config import Config
-from viceversa.data.datasets import DatasetSplits, Split, has_vanished, wait_for
+from viceversa.data.datasets import DatasetSplits, Split, have_vanished, wait_for
 from viceversa.data.image_data import ImageError, to_tensor
 from viceversa.data.transforms import prepared, read_each
 
@@ -81,16 +81,19 @@ class TestImages:
 
     def _read(self, split: Split, domains: str, number: int) -> list[Tensor] | None:
         samples = [split.of(domain)[number] for domain in domains]
-        for domain, sample in zip(domains, samples, strict=True):
-            if has_vanished(sample, split.of(domain)):
-                wait_for(split.of(domain), self.data.wait)
         images = read_each(samples, domains, self.data)
-        wrong = {str(s): str(image) for s, image in zip(samples, images, strict=True) if isinstance(image, ImageError)}
-        for name in wrong.keys() - self.broken.keys():
-            log.warning("skipped: %s", wrong[name])
-        self.broken |= wrong
-        sound = [image for image in images if not isinstance(image, ImageError)]
-        return None if wrong else [to_tensor(image) for image in prepared(sound, self.data)]
+        for domain in domains if any(isinstance(image, ImageError) for image in images) else "":
+            if have_vanished(split.of(domain)):
+                wait_for(split.of(domain), self.data.wait)
+                images = read_each(samples, domains, self.data)
+        sound = []
+        for sample, image in zip(samples, images, strict=True):
+            if not isinstance(image, ImageError):
+                sound.append(image)
+            elif str(sample) not in self.broken:
+                log.warning("skipped: %s", image)
+                self.broken[str(sample)] = str(image)
+        return [to_tensor(image) for image in prepared(sound, self.data)] if len(sound) == len(samples) else None
 
 
 def _spread(length: int, limit: int | None) -> list[int]:

@@ -16,10 +16,11 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from viceversa.config import Config, Direction, load_config
-from viceversa.data import open_loader
+from viceversa.data import find_splits
 from viceversa.data.grid import on_paper, viewable
 from viceversa.data.image_data import from_tensor
 from viceversa.data.image_io import to_image_data
+from viceversa.data.test_images import TestImages
 from viceversa.files import replacing
 from viceversa.paths import weights_file
 from viceversa.report.page import readable
@@ -43,7 +44,7 @@ def load_pairs(config: Config, limit: int | None) -> dict[Direction, list[Pair]]
 
     Raises ConfigError or FileNotFoundError when the data are not where the configuration says.
     """
-    samples = open_loader(config).test_samples(limit)
+    samples = TestImages(find_splits(config.data), config).samples(limit)
     forth = [(s.a, s.b if s.paired else None) for s in samples]
     back = [(s.b, s.a if s.paired else None) for s in samples]
     return {"AtoB": _pairs(forth), "BtoA": _pairs(back)}

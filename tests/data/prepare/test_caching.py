@@ -22,7 +22,8 @@ from PIL import Image
 from viceversa.config import Config, ConfigError, DataConfig, TrainConfig
 from viceversa.data import ImageError, open_loader
 from viceversa.data.cache import CARD, PIXELS, make_cache
-from viceversa.data.layouts import find
+from viceversa.data.layouts import find, find_splits
+from viceversa.data.test_images import TestImages
 
 
 def noise(seed: int, mode: str, size: tuple[int, int]) -> Image.Image:
@@ -58,7 +59,9 @@ def assert_same(with_cache: Config, without: Config, samples: bool = True) -> No
             assert one[world].dtype == other[world].dtype
             assert torch.equal(one[world], other[world])
     if samples:
-        for cached, fresh in zip(*(open_loader(c).test_samples() for c in (with_cache, without)), strict=True):
+        for cached, fresh in zip(
+            *(TestImages(find_splits(c.data), c).samples() for c in (with_cache, without)), strict=True
+        ):
             assert cached.name == fresh.name
             for a, b in ((cached.a, fresh.a), (cached.b, fresh.b)):
                 assert (a is None and b is None) or torch.equal(a, b)  # type: ignore[arg-type]
