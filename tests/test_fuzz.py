@@ -202,19 +202,109 @@ def torch_file(state: Any) -> bytes:
     return encoded(lambda file: torch.save(state, file))
 
 
+def pictures() -> list[bytes]:
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    deep = Image.fromarray(np.arange(120, dtype=np.uint16).reshape(12, 10))
+    kinds: list[tuple[Image.Image, str, dict[str, Any]]] = [
+        (image, "PNG", {"exif": exif}),
+        (image, "JPEG", {"exif": exif}),
+        (image.convert("CMYK"), "JPEG", {}),
+        (image, "WEBP", {}),
+        (image, "TIFF", {"compression": "tiff_lzw"}),
+        (image.quantize(8), "GIF", {}),
+        (image.quantize(8), "PNG", {"transparency": 1}),
+        (image, "BMP", {}),
+        (image, "PPM", {}),
+        (deep, "PNG", {}),
+        (deep, "TIFF", {}),
+    ]
+    colour = np.random.default_rng(0).integers(0, 2**16, (6, 5, 3), np.uint16)
+    deeper: list[Callable[[Any], object]] = [
+        lambda file: np.save(file, np.zeros((4, 5, 3), np.float32)),
+        lambda file: file.write(imagecodecs.png_encode(colour)),
+        lambda file: tifffile.imwrite(file, colour, photometric="rgb", compression="zlib"),
+        lambda file: tifffile.imwrite(file, colour.repeat(2, 2), photometric="minisblack", planarconfig="separate"),
+        lambda file: tifffile.imwrite(file, np.float32(colour) / 65535, photometric="rgb", bigtiff=True),
+        lambda file: tifffile.imwrite(file, colour, photometric="rgb", tile=(16, 16), compression="lzw"),
+    ]
+    return [encoded(lambda file, k=k: k[0].save(file, k[1], **k[2])) for k in kinds] + list(map(encoded, deeper))
+
+
+def archives() -> list[bytes]:
+    def tar(file: Any, packing: str) -> None:
+        with tarfile.open(fileobj=file, mode=f"w:{packing}") as archive:
+            info = tarfile.TarInfo("a/1.png")
+            info.size = 3
+            archive.addfile(info, io.BytesIO(b"abc"))
+
+    def zipped(file: Any, packing: int) -> None:
+        with zipfile.ZipFile(file, "w", packing) as archive:
+            archive.writestr("a/1.png", b"abc" * 50)
+
+    tars = [encoded(lambda file, p=p: tar(file, p)) for p in ("", "gz", "bz2", "xz")]
+    kinds = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+    return tars + [encoded(lambda file, p=p: zipped(file, p)) for p in kinds]
+
+
+def weights_file(change: Callable[[Any], Any] = lambda card: card) -> bytes:
+    """A generator's weights; `change` gives it another card."""
+    network = {"name": "resnet", "width": 2, "blocks": 1}
+    net = build_generator(network, 3, 3, size=32)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "G.safetensors"
+        save_generator(path, net, Card(network, 3, 3, 32, "AtoB", "running", {"step": 1}))
+        data = path.read_bytes()
+    (size,) = struct.unpack("<Q", data[:8])
+    tensors = json.loads(data[8 : 8 + size])
+    card = json.dumps(change(json.loads(tensors["__metadata__"][FORMAT])))
+    text = json.dumps({**tensors, "__metadata__": {FORMAT: card}}).encode()
+    return struct.pack("<Q", len(text)) + text + data[8 + size :]
+
+
+def look(path: Path) -> None:
+    image_size(path)
+    assert read_image(path).pixels.ndim == 3
+
+
 OWN = {"pools": {"p": torch.zeros(2, 3)}, "meter": {"sums": {"a": torch.zeros(())}, "counts": {}}}
 CHECKPOINT = {"shared": {"step": 4, "method": {"w": torch.ones(5)}}, "own": OWN, "world": 1}
+STATE = {"model.1.weight": torch.zeros(2, 3, 7, 7), "model.1.bias": torch.zeros(2)}
+READERS: dict[str, tuple[list[bytes], tuple[type[Exception], ...], Callable[[Path], object]]] = {
+    "step-00000004.pt": (
+        [torch_file(CHECKPOINT)],
+        (ValueError,),
+        lambda path: Checkpoints(path.parent, DistInfo(), keep=1, every=1).restore(),
+    ),
+    "G.safetensors": ([weights_file()], (ValueError,), load_generator),
+    "net.pth": ([torch_file(STATE)], (ValueError, OSError), read_original),
+    **{f"image{suffix}": (pictures(), (ImageError,), look) for suffix in (".png", ".tiff", ".npy")},
+    "set.zip": (archives(), (ArchiveError,), lambda path: unpack(path, path.parent / "out", Limits(size=10**6))),
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+@hostile
+@given(data=st.data())
+@pytest.mark.filterwarnings("ignore")  # torch's, of what is damaged
+def test_files(name: str, data: st.DataObject) -> None:
+    seeds, errors, read = READERS[name]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.write_bytes(data.draw(mutations(*seeds)))
+        with refused_by(*errors):
+            read(path)
 
 
 @hostile
-@given(data=mutations(torch_file(CHECKPOINT)))
-@pytest.mark.filterwarnings("ignore")  # torch's, of what is damaged
-def test_checkpoints(place: Path, data: bytes) -> None:
-    folder = place / "checkpoints"
-    folder.mkdir(exist_ok=True)
-    (folder / "step-00000004.pt").write_bytes(data)
+@given(changes=edits(JUNK))
+@example(changes=[([1, 1], [])])
+def test_cards_of_weights(place: Path, changes: list[Any]) -> None:
+    path = place / "G.safetensors"
+    path.write_bytes(weights_file(lambda card: edited(card, changes)))
     with refused_by(ValueError):
-        Checkpoints(folder, DistInfo(), keep=1, every=1).restore()
+        load_generator(path)
 
 
 @pytest.fixture(scope="module")
@@ -260,54 +350,6 @@ def test_states(trainer: Trainer, saved: Quiet, changes: list[Any]) -> None:
         trainer._load()
         trainer.learner.gradients()
         trainer.log.begin(trainer.learner.step, trainer.nan_guard.rollbacks)
-
-
-@pytest.fixture(scope="module")
-def weights(place: Path) -> Quiet:
-    """A weights file: all of it, its card, and where its tensors lie."""
-    network = {"name": "resnet", "width": 2, "blocks": 1}
-    path = place / "sound.safetensors"
-    net = build_generator(network, 3, 3, size=32)
-    save_generator(path, net, Card(network, 3, 3, 32, "AtoB", "running", {"step": 1}))
-    data = path.read_bytes()
-    (size,) = struct.unpack("<Q", data[:8])
-    tensors = json.loads(data[8 : 8 + size])
-    return Quiet(whole=data, card=json.loads(tensors.pop("__metadata__")[FORMAT]), tensors=tensors)
-
-
-def read_weights(place: Path, data: bytes) -> None:
-    path = place / "G.safetensors"
-    path.write_bytes(data)
-    with refused_by(ValueError):
-        load_generator(path)
-
-
-@hostile
-@given(data=st.data())
-def test_weights(place: Path, weights: Quiet, data: st.DataObject) -> None:
-    read_weights(place, data.draw(mutations(weights.whole)))
-
-
-@hostile
-@given(changes=edits(JUNK))
-@example(changes=[([1, 1], [])])
-def test_cards_of_weights(place: Path, weights: Quiet, changes: list[Any]) -> None:
-    body = weights.whole[8 + struct.unpack("<Q", weights.whole[:8])[0] :]
-    card = edited(weights.card, changes)
-    text = json.dumps({**weights.tensors, "__metadata__": {FORMAT: json.dumps(card)}}).encode()
-    read_weights(place, struct.pack("<Q", len(text)) + text + body)
-
-
-STATE = {"model.1.weight": torch.zeros(2, 3, 7, 7), "model.1.bias": torch.zeros(2)}
-
-
-@hostile
-@given(data=mutations(torch_file(STATE)))
-@pytest.mark.filterwarnings("ignore")
-def test_weights_of_other_codes(place: Path, data: bytes) -> None:
-    (place / "net.pth").write_bytes(data)
-    with refused_by(ValueError, OSError):
-        read_original(place / "net.pth")
 
 
 ROWS = st.sampled_from(["a.png", "b.png", "../b.png", "/etc/passwd", "", "\0", "a" * 5000, "\x1b", "train", "ü.png"])
@@ -364,72 +406,6 @@ def test_caches(place: Path, cache: Path, data: st.DataObject) -> None:
         for item in [*found.train.a, *found.train.b] if found else []:
             with refused_by(ImageError):
                 item.open()
-
-
-def pictures() -> list[bytes]:
-    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (12, 10, 3), np.uint8))
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    deep = Image.fromarray(np.arange(120, dtype=np.uint16).reshape(12, 10))
-    kinds: list[tuple[Image.Image, str, dict[str, Any]]] = [
-        (image, "PNG", {"exif": exif}),
-        (image, "JPEG", {"exif": exif}),
-        (image.convert("CMYK"), "JPEG", {}),
-        (image, "WEBP", {}),
-        (image, "TIFF", {"compression": "tiff_lzw"}),
-        (image.quantize(8), "GIF", {}),
-        (image.quantize(8), "PNG", {"transparency": 1}),
-        (image, "BMP", {}),
-        (image, "PPM", {}),
-        (deep, "PNG", {}),
-        (deep, "TIFF", {}),
-    ]
-    colour = np.random.default_rng(0).integers(0, 2**16, (6, 5, 3), np.uint16)
-    deeper: list[Callable[[Any], object]] = [
-        lambda file: np.save(file, np.zeros((4, 5, 3), np.float32)),
-        lambda file: file.write(imagecodecs.png_encode(colour)),
-        lambda file: tifffile.imwrite(file, colour, photometric="rgb", compression="zlib"),
-        lambda file: tifffile.imwrite(file, colour.repeat(2, 2), photometric="minisblack", planarconfig="separate"),
-        lambda file: tifffile.imwrite(file, np.float32(colour) / 65535, photometric="rgb", bigtiff=True),
-        lambda file: tifffile.imwrite(file, colour, photometric="rgb", tile=(16, 16), compression="lzw"),
-    ]
-    return [encoded(lambda file, k=k: k[0].save(file, k[1], **k[2])) for k in kinds] + list(map(encoded, deeper))
-
-
-@hostile
-@given(data=mutations(*pictures()), suffix=st.sampled_from([".png", ".tiff", ".npy"]))
-def test_pictures(place: Path, data: bytes, suffix: str) -> None:
-    path = place / f"picture{suffix}"
-    path.write_bytes(data)
-    with refused_by(ImageError):
-        assert read_image(path).pixels.ndim == 3
-    image_size(path)
-
-
-def archives() -> list[bytes]:
-    def tar(file: Any, packing: str) -> None:
-        with tarfile.open(fileobj=file, mode=f"w:{packing}") as archive:
-            info = tarfile.TarInfo("a/1.png")
-            info.size = 3
-            archive.addfile(info, io.BytesIO(b"abc"))
-
-    def zipped(file: Any, packing: int) -> None:
-        with zipfile.ZipFile(file, "w", packing) as archive:
-            archive.writestr("a/1.png", b"abc" * 50)
-
-    tars = [encoded(lambda file, p=p: tar(file, p)) for p in ("", "gz", "bz2", "xz")]
-    kinds = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-    return tars + [encoded(lambda file, p=p: zipped(file, p)) for p in kinds]
-
-
-@hostile
-@given(data=mutations(*archives()))
-def test_archives(data: bytes) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "set.zip"
-        path.write_bytes(data)
-        with refused_by(ArchiveError):
-            unpack(path, Path(folder) / "out", Limits(size=10**6))
 
 
 def shards() -> dict[str, bytes]:

@@ -131,10 +131,6 @@ def test_help_of_every_command_is_light() -> None:
     assert set(loaded("", commands)) <= {"pydantic"}  # typer itself checks its options with it, where it is installed
 
 
-def test_presets_and_completion_need_no_torch() -> None:
-    assert not {"torch", "numpy"} & set(loaded("import viceversa.config; viceversa.config.presets()", []))
-
-
 def test_annotations_of_commands_are_not_postponed() -> None:
     for path in (p for p in FILES if unit(p) == "cli"):
         assert "__future__" not in imported(path), f"{path.name}: typer would evaluate its annotations three times"

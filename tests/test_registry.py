@@ -10,7 +10,6 @@ import torch
 from viceversa import methods, registry
 from viceversa.config import ConfigError, load_config, to_yaml, validate
 from viceversa.config.load import parse_yaml
-from viceversa.methods.cyclegan import CycleGAN
 from viceversa.nets import GENERATORS
 
 COMPONENTS = [(section, name) for section, table in methods.TABLES.items() for name in table]
@@ -77,13 +76,6 @@ def test_completing_spells_out_every_option_once(section: str, name: str) -> Non
     assert registry.complete(table, section, whole) == whole
 
 
-def test_options_come_from_the_signature() -> None:
-    options = registry.options(CycleGAN)
-    assert options["pool"] == (int, 50)
-    assert options["identity"] == (float, 0.5)
-    assert "make" not in options
-
-
 def test_a_generator_of_somebody_else_takes_one_file_and_one_line(my_lab: str) -> None:
     words = ["generator.name=my_lab:MyGenerator", "generator.kernels=[1, 3, 5]", "data.load=40", "data.crop=40"]
     config = methods.resolve(load_config("cyclegan", words))
@@ -93,10 +85,6 @@ def test_a_generator_of_somebody_else_takes_one_file_and_one_line(my_lab: str) -
         assert type(net).__name__ == "MyGenerator"
         assert net.given == ((1, 3, 5), 1.0, 40), "options, and the size that the code hands in"
         assert net(torch.zeros(1, 3, 8, 8)).shape == (1, 3, 8, 8)
-
-
-def test_its_options_are_described_and_written(my_lab: str) -> None:
-    config = methods.resolve(load_config("cyclegan", ["generator.name=my_lab:MyGenerator"]))
     text = to_yaml(config, methods.describe(config))
     assert "  # Sides of the kernels, which is said in two lines.\n  kernels:\n" in text
     assert methods.resolve(validate(parse_yaml(text, "x"))) == config
@@ -123,7 +111,3 @@ def test_mistakes_name_the_key(my_lab: str, spec: dict, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         registry.complete(GENERATORS, "generator", load_config("cyclegan", typed).generator if spec else spec)
     assert str(caught.value).startswith(message)
-
-
-def test_a_table_s_own_names_win() -> None:
-    assert registry.find(GENERATORS, "generator", "resnet") is GENERATORS["resnet"]

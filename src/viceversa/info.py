@@ -17,12 +17,7 @@ from viceversa.nets.weights import load_generator
 
 def describe(path: Path) -> str:
     """Return a table, a fact a line; raise FileNotFoundError or ValueError with the remedy."""
-    if path.is_dir():
-        facts = _run(path)
-    elif path.is_file():
-        facts = _weights(path)
-    else:
-        raise FileNotFoundError(f"{path}: no such run or weights file")
+    facts = _run(path) if path.is_dir() else _weights(path)
     width = max(map(len, facts))
     return "\n".join(f"{name:{width}}  {value}" for name, value in facts.items())
 
@@ -38,8 +33,6 @@ def resolved(config: Config) -> str:
 
 
 def _run(path: Path) -> dict[str, str]:
-    if not (path / "config.yaml").is_file():
-        raise FileNotFoundError(f"{path}: not a run, it has no config.yaml")
     config = methods.resolve(load_config(path))
     with torch.device("meta"):
         method = methods.build(config)
@@ -57,11 +50,11 @@ def _run(path: Path) -> dict[str, str]:
         "discriminator": _spec(config.discriminator),
     }
     for name, net in method.named_children():
-        if count := parameters(net):
-            facts[name] = f"{count / 1e6:.3f} M parameters"
-            if isinstance(net, Discriminator):
-                field, side = receptive_field(net), output_size(net, config.data.crop)
-                facts[name] += f", judges {side} x {side} patches of {field} x {field} px"
+        if any(True for _ in net.parameters()):
+            facts[name] = _size(net)
+        if isinstance(net, Discriminator):
+            field, side = receptive_field(net), output_size(net, config.data.crop)
+            facts[name] += f", judges {side} x {side} patches of {field} x {field} px"
     return facts
 
 
@@ -70,7 +63,7 @@ def _weights(path: Path) -> dict[str, str]:
     return {
         "translates": card.direction,
         "generator": _spec(card.generator),
-        "parameters": f"{parameters(net) / 1e6:.3f} M",
+        "size": _size(net),
         "channels": f"{card.in_channels} to {card.out_channels}",
         "trained on": f"{card.size} px crops",
         "inference": card.inference,
@@ -78,9 +71,8 @@ def _weights(path: Path) -> dict[str, str]:
     }
 
 
-def parameters(net: nn.Module) -> int:
-    """Return the number of a network's parameters."""
-    return sum(p.numel() for p in net.parameters())
+def _size(net: nn.Module) -> str:
+    return f"{sum(parameter.numel() for parameter in net.parameters()) / 1e6:.3f} M parameters"
 
 
 def _spec(spec: dict[str, object]) -> str:
