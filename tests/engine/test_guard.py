@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss
-from trees import assert_equal_runs, final_state
+from trees import assert_continues_exactly, each_step, fail, final_state
 
 from viceversa import engine, methods, seeds
 from viceversa.config import Config
 from viceversa.engine.interrupt import Interrupted
 from viceversa.engine.learner import Learner
 from viceversa.engine.nan_guard import UpdateGuard
+from viceversa.engine.run_dir import checkpoint_files
 from viceversa.methods.base import Method, Networks, Update
 from viceversa.methods.pool import ImagePool
 
@@ -175,69 +177,35 @@ def test_it_gives_up_with_advice(faulty: Any, lazy: bool) -> None:
 
 
 @pytest.mark.parametrize("killed", range(5, 12))
-def test_a_run_killed_around_a_rollback_continues_exactly(
-    faulty: Any, lazy: bool, killed: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options = {"at": (5, 6, 7), "what": "data", "cured": 2}
-    calm, broken = (
-        faulty("train.max_skips=3", "train.save_every=4 steps", run=x, **options) for x in ("calm", "broken")
-    )
-    engine.train(calm)
+def test_a_run_killed_around_a_rollback_continues_exactly(faulty: Any, lazy: bool, killed: int) -> None:
+    words, options = ["train.max_skips=3", "train.save_every=4 steps"], {"at": (5, 6, 7), "what": "data", "cured": 2}
+    calm, broken = (faulty(*words, run=name, **options) for name in ("calm", "broken"))
+    die = {"before": lambda learner, number: number == killed and fail(KeyboardInterrupt())}
+    assert_continues_exactly(calm, broken, KeyboardInterrupt, **die)
     assert len(log(calm, "went back")) == 2
-    train_step, count = Learner.train_step, iter(range(1, 100))
-
-    def dying(self: Learner, batch: Any, stop: bool = False) -> Any:
-        if next(count) == killed:
-            raise KeyboardInterrupt
-        return train_step(self, batch, stop)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Learner, "train_step", dying)
-        with pytest.raises(KeyboardInterrupt):
-            engine.train(broken)
-    engine.train(broken)
-    assert_equal_runs(calm.run, broken.run)
 
 
 @pytest.mark.parametrize("asked", [4, 5, 6, 7, 8])
-def test_a_run_stopped_among_faults_continues_exactly(
-    faulty: Any, lazy: bool, asked: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_stopped_among_faults_continues_exactly(faulty: Any, lazy: bool, asked: int) -> None:
     options = {"at": (4, 5, 6), "what": "data"}
     calm, stopped = (faulty("train.max_skips=3", run=name, **options) for name in ("calm", "stopped"))
-    engine.train(calm)
-    train_step, count = Learner.train_step, iter(range(1, 100))
-
-    def asking(self: Learner, batch: Any, stop: bool = False) -> Any:
-        return train_step(self, batch, stop or next(count) == asked)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Learner, "train_step", asking)
-        with pytest.raises(Interrupted):
-            engine.train(stopped)
-    engine.train(stopped)
-    assert_equal_runs(calm.run, stopped.run)
+    assert_continues_exactly(calm, stopped, Interrupted, before=lambda learner, number: number == asked)
 
 
-def test_weights_that_are_not_finite_are_never_saved(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_are_not_finite_are_never_saved(tiny: Any) -> None:
     """However they came to be: here something outside spoils a weight, once, and again and again."""
-    train_step, times = Learner.train_step, iter(range(1, 100))
 
-    def broken(self: Learner, batch: Any, stop: bool = False) -> Any:
-        losses = train_step(self, batch, stop)
-        if self.step == 4 and (once is False or next(times) == 1):
-            next(iter(self.groups["G"])).data.fill_(float("inf"))
-        return losses
+    def spoil(learner: Learner, number: int) -> None:
+        if learner.step == 4 and (number == 4 or not once):
+            next(iter(learner.groups["G"])).data.fill_(float("inf"))
 
-    monkeypatch.setattr(Learner, "train_step", broken)
-    once = True
-    config = tiny("pix2pix", run="once")
-    engine.train(config)
-    assert log(config, "went back")[0]["skipped"][0]["wrong"] == ["a weight"]
-    assert_finite(config.run)
-    once = False
-    config = tiny("pix2pix", run="always")
-    with pytest.raises(ValueError, match="a weight is not a finite number"):
-        engine.train(config)
-    names = sorted(path.name for path in (Path(config.run) / "checkpoints").iterdir())
-    assert names == ["step-00000000.pt", "step-00000002.pt"]
+    for once in (True, False):
+        config = tiny("pix2pix", run=f"{once}")
+        with each_step(after=spoil), nullcontext() if once else pytest.raises(ValueError, match="a weight is not"):
+            engine.train(config)
+        assert log(config, "went back")[0]["skipped"][0]["wrong"] == ["a weight"]
+        assert_finite(config.run)
+    assert [path.name for path in checkpoint_files(Path(config.run) / "checkpoints")] == [
+        "step-00000002.pt",
+        "step-00000000.pt",
+    ]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from viceversa import engine, methods, train
-from viceversa.config import ConfigError, TrainConfig
+from viceversa.config import TrainConfig
 from viceversa.engine.ema import Ema
 from viceversa.engine.interrupt import listening
 from viceversa.engine.learner import Learner
@@ -127,11 +127,6 @@ def test_layouts_in_memory_give_the_same_training(tiny: Any) -> None:
         logs.append([json.loads(x)["losses"] for x in (Path(config.run) / "log.jsonl").read_text().splitlines()])
     for one, other in zip(*logs, strict=True):
         assert one == pytest.approx(other, rel=1e-6)
-
-
-def test_pix2pix_refuses_unpaired_data(tiny: Any) -> None:
-    with pytest.raises(ConfigError, match="learns from pairs"):
-        engine.train(tiny("pix2pix", "data.layout=unpaired"))
 
 
 def test_a_run_folder_holds_what_it_promises(tiny: Any) -> None:

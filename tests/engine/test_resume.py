@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trees import assert_equal_runs, final_state
+from trees import assert_continues_exactly, assert_equal_runs, each_step, final_state
 
 from viceversa import engine
 from viceversa.config import Config, ConfigError, to_yaml
@@ -34,67 +35,34 @@ from viceversa.methods import METHODS
 
 
 class Crash(Exception):
-    """Stands for a power cut."""
+    """Stands for a power cut, in the middle of a step."""
 
 
-def crash_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Let training die in the middle of a step."""
-    train_step = Learner.train_step
-
-    def failing(self: Learner, batch: Any, stop: bool = False) -> Any:
-        losses = train_step(self, batch, stop)
-        if self.step == step:
-            raise Crash
-        return losses
-
-    monkeypatch.setattr(Learner, "train_step", failing)
+def crash(learner: Learner, number: int) -> None:
+    if number == 5:
+        raise Crash
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("method", METHODS)
+LOW = ["train.channels_last=true", "train.precision=bf16"]
+EXACT = [
+    *((method, LOW) for method in METHODS),
+    ("cyclegan", ["method.pool=3"]),  # full, and in use, before the crash
+    ("cyclegan", ["train.schedule=plateau", "train.decay=1 step", "train.optimizer=ngd"]),
+    ("cyclegan", ["discriminator.norm=spectral", "discriminator.augment=[color,shift,cutout]", "objective.r1=1"]),
+]
+
+
+@pytest.mark.parametrize(("method", "options"), EXACT)
 def test_a_crashed_run_continues_exactly(
-    tiny: Any, method: str, precision: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    options = [f"train.precision={precision}", "train.channels_last=true"]
-    if method == "cyclegan":
-        options.append("method.pool=3")  # full, and in use, before the crash
-    calm, crashed = tiny(method, *options, run="calm"), tiny(method, *options, run="crashed")
-    engine.train(calm)
-    with monkeypatch.context() as patch:
-        crash_at(patch, step=5)
-        with pytest.raises(Crash):
-            engine.train(crashed)
-    assert final_state(crashed.run)["step"] == 4
-    engine.train(crashed)
-    assert_equal_runs(calm.run, crashed.run)
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        ["train.schedule=plateau", "train.decay=1 step", "train.optimizer=ngd"],
-        [
-            "train.schedule=constant",
-            "discriminator.norm=spectral",
-            "discriminator.augment=[color,shift,cutout]",
-            "objective.r1=1",
-        ],
-    ],
-)
-def test_options_with_state_or_draws_continue_exactly(
-    tiny: Any, options: list[str], monkeypatch: pytest.MonkeyPatch
+    tiny: Any, method: str, options: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Plateau, "THRESHOLD", 10.0)  # no loss falls that much: the rate must
-    calm, crashed = tiny("cyclegan", *options, run="calm"), tiny("cyclegan", *options, run="crashed")
-    engine.train(calm)
-    with monkeypatch.context() as patch:
-        crash_at(patch, step=5)
-        with pytest.raises(Crash):
-            engine.train(crashed)
-    engine.train(crashed)
-    assert_equal_runs(calm.run, crashed.run)
+    calm, crashed = (tiny(method, *options, run=name) for name in ("calm", "crashed"))
+    assert_continues_exactly(calm, crashed, Crash, after=crash)
+    starts = [line for line in (Path(crashed.run) / "events.jsonl").read_text().splitlines() if "continued" in line]
+    assert json.loads(starts[0])["step"] == 4
     rates = [json.loads(line)["lr"] for line in (Path(calm.run) / "log.jsonl").read_text().splitlines()]
-    assert (rates[-1] < rates[0]) == ("train.schedule=plateau" in options)
+    assert rates[-1] < rates[0]
 
 
 def test_workers_do_not_change_a_run(tiny: Any) -> None:
@@ -104,24 +72,14 @@ def test_workers_do_not_change_a_run(tiny: Any) -> None:
     assert_equal_runs(alone.run, helped.run)
 
 
-def test_a_signal_saves_and_stops(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    calm, stopped = tiny("cyclegan", run="calm"), tiny("cyclegan", "train.save_every=100 steps", run="stopped")
-    engine.train(calm)
-    train_step = Learner.train_step
-
-    def signalled(self: Learner, batch: Any, stop: bool = False) -> Any:
-        if self.step == 2:
+def test_a_signal_saves_and_stops(tiny: Any) -> None:
+    def signalled(learner: Learner, number: int) -> None:
+        if number == 3:
             os.kill(os.getpid(), signal.SIGTERM)
-        return train_step(self, batch, stop)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Learner, "train_step", signalled)
-        with pytest.raises(Interrupted) as stop:
-            engine.train(stopped)
-    assert stop.value.signum == signal.SIGTERM
-    assert final_state(stopped.run)["step"] == 3
-    engine.train(stopped)
-    assert_equal_runs(calm.run, stopped.run)
+    calm, stopped = tiny("cyclegan", run="calm"), tiny("cyclegan", "train.save_every=100 steps", run="stopped")
+    assert_continues_exactly(calm, stopped, Interrupted, before=signalled)
+    assert '"interrupted", "step": 3' in (Path(stopped.run) / "events.jsonl").read_text()
 
 
 def test_a_finished_run_stays_as_it_is_and_can_be_made_longer(tiny: Any) -> None:
@@ -254,23 +212,17 @@ def test_a_fine_tuned_run_continues_when_what_it_started_from_is_gone(tiny: Any)
     assert final_state(tuned.run)["step"] == 4
 
 
-def test_signals_to_a_whole_job_do_not_take_the_workers(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signals_to_a_whole_job_do_not_take_the_workers(tiny: Any) -> None:
     """SLURM sends its signal to every process of a job; one reader that died of it would end the training unsaved."""
-    import multiprocessing
 
-    train_step = Learner.train_step
+    def signalled(learner: Learner, number: int) -> None:
+        for worker in multiprocessing.active_children() if number == 2 else ():
+            for signum in SIGNALS:
+                os.kill(worker.pid or 0, signum)
 
-    def signalled(self: Learner, batch: Any, stop: bool = False) -> Any:
-        if self.step == 1:
-            for worker in multiprocessing.active_children():
-                for signum in (signal.SIGUSR1, signal.SIGTERM):
-                    os.kill(worker.pid or 0, signum)
-            time.sleep(0.2)
-        return train_step(self, batch, stop)
-
-    monkeypatch.setattr(Learner, "train_step", signalled)
     config = tiny("pix2pix", "data.workers=2", "train.length=12 steps")
-    engine.train(config)
+    with each_step(before=signalled):
+        engine.train(config)
     assert final_state(config.run)["step"] == 12
 
 
@@ -299,17 +251,6 @@ def test_a_run_may_continue_with_activation_checkpointing(method: str, tiny: Any
     engine.train(tiny(method, *options, "train.length=2 steps", run="changed"))
     engine.train(tiny(method, *options, "train.length=4 steps", "train.checkpointing=true", run="changed"))
     assert_equal_runs(plain.run, tiny(method, run="changed").run)
-
-
-def test_an_ignored_signal_stays_ignored(tiny: Any) -> None:
-    """As nohup arranges for SIGHUP, and a shell for Ctrl-C and programs in the background."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with listening(lambda: pytest.fail("it was heard")) as interrupt:
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert not interrupt.requested
-    finally:
-        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.parametrize("part", ["batches", "samples", "scores"])
@@ -358,3 +299,13 @@ def test_a_training_outlives_its_output(tiny: Any, tmp_path: Path, output: str) 
     os.close(reader)
     process.wait(400)
     assert final_state(config.run)["step"] == 30
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """As nohup arranges for SIGHUP, and a shell for Ctrl-C and programs in the background."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with listening(lambda: pytest.fail("it was heard")):
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
