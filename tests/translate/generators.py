@@ -1,4 +1,4 @@
-"""Small generators, and weights files of them."""
+"""Small generators, weights files of them, and how to translate with them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from viceversa.nets import build_generator
 from viceversa.nets.base import Generator
 from viceversa.nets.vae import VariationalGenerator
 from viceversa.nets.weights import Card, save_generator
+from viceversa.translate import TranslateOptions, TranslateResult, translate_images
 from viceversa.translator import Translator
 
 SMALL = {"name": "resnet", "width": 4, "blocks": 1}
@@ -69,3 +70,8 @@ def images(folder: Path, *names: str) -> Path:
     for name in names:
         write_image(folder / name, noise(20, 24, 3))
     return folder
+
+
+def go(weights: Path, source: Path, out: str = "out", **options: object) -> TranslateResult:
+    target = source.parent / out
+    return translate_images(weights, str(source), target, TranslateOptions(device="cpu", **options))  # type: ignore[arg-type]

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from generators import images, noise, weights_of
+from generators import go, images, noise, weights_of
 from hypothesis import given
 from hypothesis import strategies as st
 
 from viceversa.data.image_data import ImageData, luminance
 from viceversa.data.image_io import read_image, write_image
-from viceversa.translate import TranslateOptions, TranslateResult, translate_images
 from viceversa.translate.blend import blend, read_mask
 
 ONE, OTHER = ImageData(noise(20, 30, 3)), ImageData(noise(20, 30, 3, seed=1))
@@ -22,11 +21,6 @@ ONE, OTHER = ImageData(noise(20, 30, 3)), ImageData(noise(20, 30, 3, seed=1))
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return weights_of(tmp_path_factory.mktemp("weights") / "AtoB.safetensors")
-
-
-def go(weights: Path, source: Path, out: str = "out", **options: object) -> TranslateResult:
-    target = source.parent / out
-    return translate_images(weights, str(source), target, TranslateOptions(device="cpu", **options))  # type: ignore[arg-type]
 
 
 # --- arithmetic
@@ -97,19 +91,3 @@ def test_a_mask_for_each_image(weights: Path, tmp_path: Path) -> None:
     assert by_name["deep/a.jpg"]["outputs"] == [str(tmp_path / "out" / "deep" / "a.png")]
     assert "no mask" in by_name["none.png"]["error"]
     assert len(lines) == len(plain.written) == 3
-
-
-@pytest.mark.parametrize(
-    ("options", "out", "message"),
-    [
-        ({"format": "xyz"}, "out", "cannot be written; use one of"),
-        ({"format": "jpg"}, "out.png", "names the format already"),
-        ({"format": "jpg"}, "out", r"a\.jpg: would be written for several"),
-        ({"mask": Path("none.png")}, "out", "there is no such mask"),
-        ({"manifest": Path()}, "out", "is a folder"),
-    ],
-)
-def test_what_cannot_be_is_refused(weights: Path, tmp_path: Path, options: dict, out: str, message: str) -> None:
-    source = images(tmp_path / "in", "a.png", *(["a.webp"] if out == "out" else []))
-    with pytest.raises(ValueError, match=message):
-        go(weights, source if out == "out" else source / "a.png", str(tmp_path / out), **options)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
@@ -46,27 +45,23 @@ class Recorder:
         self.written.append(number)
         return 1
 
-    def run(self, jobs: range, largest: int = 1, room: Callable[[int], int] = lambda _: 99) -> dict[int, object]:
-        parity, steps = (lambda number: number % 2), (self.read, self.compute, self.write)
-        return dict(pipeline(jobs, *steps, batch_key=parity, batch_size=room, largest=largest))
+    def run(self, jobs: range, size: int = 1) -> dict[int, object]:
+        steps = (self.read, self.compute, self.write)
+        return dict(pipeline(jobs, *steps, batch_key=lambda number: number % 2, batch_size=lambda _: size))
 
 
 def test_batches_are_of_one_kind_and_leave_nothing_behind() -> None:
-    one, several, small, large = (Recorder() for _ in range(4))
+    one, several = Recorder(), Recorder()
     assert one.run(range(3)) == {0: 1, 1: 1, 2: 1}
     assert one.batches == [[0], [1], [2]]
-    assert set(several.run(range(33), largest=4)) == set(several.written) == set(range(33))
-    assert several.batches[:2] == [[0, 2, 4, 6], [1, 3, 5, 7]]
-    small.run(range(0, 20, 2), largest=4, room=lambda _: 3)
-    assert max(map(len, small.batches)) == 3
-    large.run(range(2, 6, 2), largest=4, room=lambda _: 0)
-    assert large.batches == [[2], [4]], "one that has no room beside it is computed alone"
+    assert set(several.run(range(33), size=4)) == set(several.written) == set(range(33))
+    assert several.batches[:3] == [[0, 2], [1, 3, 5, 7], [4, 6, 8, 10]]
 
 
-@pytest.mark.parametrize("largest", [1, 4])
-def test_a_broken_image_is_noted_and_the_others_are_done(largest: int) -> None:
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_broken_image_is_noted_and_the_others_are_done(size: int) -> None:
     recorder = Recorder(fail={("read", 3): BROKEN, ("write", 6): BROKEN, ("read", 35): BROKEN})
-    found = recorder.run(range(36), largest)
+    found = recorder.run(range(36), size)
     assert found == {number: BROKEN if number in (3, 6, 33, 35) else 1 for number in range(36)}
     assert len(recorder.written) == 32
 
@@ -106,5 +101,5 @@ def test_reading_and_writing_go_on_meanwhile() -> None:
         inside["write"].set()
         return 1
 
-    done = pipeline([0, 1, 2], read, compute, write, batch_key=lambda _: 0, batch_size=lambda _: 1, largest=1)
+    done = pipeline([0, 1, 2], read, compute, write, batch_key=lambda _: 0, batch_size=lambda _: 1)
     assert len(dict(done)) == 3

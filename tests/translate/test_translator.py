@@ -9,7 +9,6 @@ import pytest
 import torch
 from generators import CODED, SMALL, TIED, coded, make, noise, same, weights_of
 from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
@@ -24,7 +23,7 @@ from viceversa.data.image_data import (
 )
 from viceversa.nets.layers import set_inference
 from viceversa.paths import weights_file
-from viceversa.translator import SMALLEST, Translator, margins
+from viceversa.translator import Translator
 
 
 @pytest.fixture(scope="module")
@@ -37,15 +36,6 @@ def equal(a: Image.Image, b: Image.Image, within: int = 0) -> bool:
 
 
 # --- sizes
-
-
-@given(st.integers(1, 3000), st.sampled_from([1, 2, 4, 8, 256]))
-def test_margins_reach_the_next_multiple_evenly(length: int, multiple: int) -> None:
-    before, after = margins(length, multiple)
-    whole = before + length + after
-    assert whole % multiple == 0
-    assert SMALLEST <= whole < max(SMALLEST, length) + multiple
-    assert 0 <= after - before <= 1
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 500), (67, 45), (64, 64)])

@@ -30,7 +30,7 @@ SIZES = 8
 def openvino(trained: TrainedGenerator) -> Backend:
     """The network in the CPU's fastest floating-point type."""
     require("openvino", "openvino", "openvino", *PACKAGES)
-    return Compiled(onnx_file(trained))
+    return compiled(onnx_file(trained))
 
 
 def int8(trained: TrainedGenerator) -> Backend:
@@ -41,7 +41,7 @@ def int8(trained: TrainedGenerator) -> Backend:
         raise ValueError(
             f"backend int8 sets its ranges on {FEWEST} images or more, not {found}; name some with --calibrate"
         )
-    return Compiled(quantised(trained))
+    return compiled(quantised(trained))
 
 
 def quantised(trained: TrainedGenerator) -> Path:
@@ -96,29 +96,22 @@ def imported(name: str) -> Any:
         return importlib.import_module(name)
 
 
-class Compiled:
-    """A network compiled by OpenVINO, for each of the first `SIZES` shapes of batches, and then for all."""
+def compiled(path: Path) -> Backend:
+    """Return a network compiled for each of the first `SIZES` shapes of batches, and then once for all."""
+    core = imported("openvino").Core()
+    model = core.read_model(path)
+    threads = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "PERFORMANCE_HINT": "LATENCY"}
+    forms: dict[tuple[int, ...], Any] = {}
 
-    def __init__(self, path: Path) -> None:
-        self.core = imported("openvino").Core()
-        self.model = self.core.read_model(path)
-        self.forms: dict[tuple[int, ...], Any] = {}
-        self.any_size: Any = None
+    def run(x: Tensor) -> Tensor:
+        shape = tuple(x.shape)
+        if shape not in forms and len(forms) >= SIZES:
+            shape = ()  # any
+        if shape not in forms:
+            form = model.clone()
+            if shape:
+                form.reshape(list(shape))
+            forms[shape] = core.compile_model(form, "CPU", threads)
+        return torch.from_numpy(forms[shape](x.contiguous().numpy())[0].copy())
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """(B, in, H, W) to (B, out, H, W)."""
-        form = self.forms.get(tuple(x.shape)) or self._form(tuple(x.shape))
-        return torch.from_numpy(form(x.contiguous().numpy())[0].copy())
-
-    def _form(self, shape: tuple[int, ...]) -> Any:
-        if len(self.forms) < SIZES:
-            model = self.model.clone()
-            model.reshape(list(shape))
-            self.forms[shape] = self._compiled(model)
-            return self.forms[shape]
-        self.any_size = self.any_size or self._compiled(self.model)
-        return self.any_size
-
-    def _compiled(self, model: Any) -> Any:
-        threads = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "PERFORMANCE_HINT": "LATENCY"}
-        return self.core.compile_model(model, "CPU", threads)
+    return run

@@ -80,20 +80,15 @@ def _translated(
         return translator.prepare(resize_short_side(read_image(job[0]), options.size))
 
     def batch_size(image: PreparedImage) -> int:
+        if draws_random_numbers(translator.net) or not options.one_output:
+            return 1
         _, _, height, width = image.x.shape
-        return options.batch or BATCH_PIXELS.get(translator.device.type, 0) // (height * width)
+        room = BATCH_PIXELS.get(translator.device.type, 0) // (height * width)
+        return options.batch or max(1, min(LARGEST_BATCH, room))
 
     end = read_image(options.interpolate) if options.interpolate else None
-    alone = draws_random_numbers(translator.net) or not options.one_output
-    done = pipeline(
-        jobs,
-        read,
-        partial(_compute, translator, options, end),
-        partial(_write, options, masks),
-        batch_key=lambda image: image.x.shape,
-        batch_size=batch_size,
-        largest=1 if alone else options.batch or LARGEST_BATCH,
-    )
+    compute, write = partial(_compute, translator, options, end), partial(_write, options, masks)
+    done = pipeline(jobs, read, compute, write, batch_key=lambda image: image.x.shape, batch_size=batch_size)
     with closing(done):
         for number, files in done:
             if options.manifest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from itertools import islice
 from typing import TypeVar
 
 from viceversa.data.image_data import ImageError
@@ -19,7 +19,7 @@ Read = TypeVar("Read")
 Result = TypeVar("Result")
 
 AHEAD = 4
-"""Images read before their turn, or twice a batch if that is more."""
+"""Images read before their turn, or two batches if that is more."""
 WRITERS = 4
 """Threads that compress and write; one image more waits for each of them."""
 
@@ -32,41 +32,42 @@ def pipeline(
     *,
     batch_key: Callable[[Read], Hashable],
     batch_size: Callable[[Read], int],
-    largest: int,
 ) -> Generator[tuple[int, int | ImageError], None, None]:
     """Take jobs through `read`, `compute` and `write`; yield the number of each that is done, and its number of files.
 
     An ImageError of any of the three concerns one image, and is yielded in place of its number of files. Any other
     error ends the work: what was computed is still written, the rest is not begun. A batch holds images of the same
-    `batch_key`, at most `largest` and at most the `batch_size` of its first one.
+    `batch_key`, and at most the `batch_size` of its first one.
     """
-    with ThreadPoolExecutor(WRITERS) as writers, _reader() as reader:
+    with ThreadPoolExecutor(WRITERS) as writers, ThreadPoolExecutor(1) as reader:
         coming = enumerate(jobs)
         ahead: deque[tuple[int, Future[Read]]] = deque()
         behind: dict[Future[int], int] = {}
-        while True:
-            for number, job in coming:
-                ahead.append((number, reader.submit(read, job)))
-                if len(ahead) >= max(AHEAD, 2 * largest):
+        size = 1
+        try:
+            while True:
+                for number, job in islice(coming, max(0, max(AHEAD, 2 * size) - len(ahead))):
+                    ahead.append((number, reader.submit(read, job)))
+                if not ahead:
                     break
-            if not ahead:
-                break
-            batch, broken = _next_batch(ahead, batch_key, lambda image: max(1, min(largest, batch_size(image))))
-            yield from broken
-            results = compute(list(batch.values())) if batch else ()
-            for number, result in zip(batch, results, strict=True):
-                if isinstance(result, ImageError):
-                    yield number, result
-                    continue
-                yield from _written(behind, below=2 * WRITERS)
-                behind[writers.submit(write, jobs[number], result)] = number
-        yield from _written(behind, below=1)
+                size, batch, broken = _next_batch(ahead, batch_key, batch_size)
+                yield from broken
+                results = compute(list(batch.values())) if batch else ()
+                for number, result in zip(batch, results, strict=True):
+                    if isinstance(result, ImageError):
+                        yield number, result
+                        continue
+                    yield from _written(behind, below=2 * WRITERS)
+                    behind[writers.submit(write, jobs[number], result)] = number
+            yield from _written(behind, below=1)
+        finally:
+            reader.shutdown(cancel_futures=True)
 
 
 def _next_batch(
     ahead: deque[tuple[int, Future[Read]]], batch_key: Callable[[Read], Hashable], batch_size: Callable[[Read], int]
-) -> tuple[dict[int, Read], list[tuple[int, ImageError]]]:
-    """Take the next image and others of its kind from `ahead`; and what is broken."""
+) -> tuple[int, dict[int, Read], list[tuple[int, ImageError]]]:
+    """Take the next image and others of its kind from `ahead`: how many they may be, they, and what is broken."""
     batch: dict[int, Read] = {}
     broken: list[tuple[int, ImageError]] = []
     others: list[tuple[int, Future[Read]]] = []
@@ -85,7 +86,7 @@ def _next_batch(
         else:
             others.append((number, future))
     ahead.extendleft(reversed(others))
-    return batch, broken
+    return size, batch, broken
 
 
 def _written(behind: dict[Future[int], int], below: int) -> Iterator[tuple[int, int | ImageError]]:
@@ -100,13 +101,3 @@ def _written(behind: dict[Future[int], int], below: int) -> Iterator[tuple[int, 
                 yield number, future.result()
             except ImageError as error:
                 yield number, error
-
-
-@contextmanager
-def _reader() -> Iterator[ThreadPoolExecutor]:
-    """Give a thread; what it has not begun when the block ends is dropped."""
-    thread = ThreadPoolExecutor(1)
-    try:
-        yield thread
-    finally:
-        thread.shutdown(cancel_futures=True)
