@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data.check import CHECKS, Finding, Report, check, write_contact_sheet
-from viceversa.data.check.contact import spread
+from viceversa.data.check import Finding, Report, check, write_contact_sheet
 from viceversa.data.check.copies import joined
 from viceversa.data.check.domains import separability
 from viceversa.data.image_data import with_channels
@@ -248,7 +247,7 @@ def test_light_and_dark_backgrounds(root: Path) -> None:
 
 def test_gray_images_in_a_domain_of_colour(root: Path) -> None:
     repaint(root, "testA", lambda pixels, _: pixels[:, :, :1].repeat(3, axis=2))
-    assert kinds(report(root))["gray"].what == "2 of 14 images of A have no colour"
+    assert kinds(report(root))["gray"].what == "2 images of 14 of A have no colour"
 
 
 @pytest.mark.parametrize(
@@ -371,8 +370,6 @@ def test_the_contact_sheet_shows_both_domains_evenly(root: Path) -> None:
     half = sheet.shape[1] // 2
     for part in (sheet[:, :half], sheet[:, half:]):
         assert 0.3 < (part.min(2) < 250).mean() < 0.9
-    assert spread(10, 25) == list(range(10))
-    assert spread(100, 5) == [10, 30, 50, 70, 90]
 
 
 @pytest.fixture
@@ -410,7 +407,3 @@ def test_right_images_come_out_the_right_way_up(wild: tuple[Path, list[hostile.H
             pixels = pixels if pixels.dtype == np.uint8 else (pixels * 255).astype(np.uint8)
             assert pixels.shape == (48, 64, 3), file.name
             assert hostile.upright(pixels, file.gray), file.name
-
-
-def test_every_check_is_called_and_silent_on_nothing_wrong(root: Path) -> None:
-    assert len({each.__name__ for each in CHECKS}) == len(CHECKS) >= 14

@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from viceversa.config import DataConfig
 from viceversa.data.check import copies, domains, files, images
-from viceversa.data.check.contact import write_contact_sheet
-from viceversa.data.check.report import Domain, Finding, Report, ordered
+from viceversa.data.check.report import COLOURS, Domain, Finding, Report, write_contact_sheet
 from viceversa.data.check.survey import Survey, Track, look_around
 from viceversa.data.layouts import find_splits
 
 __all__ = ["Domain", "Finding", "Report", "Survey", "check", "write_contact_sheet"]
 
 CHECKS = (
-    *(
-        images.broken,
-        images.flat,
-        images.depth,
-        images.indices,
-        images.tiny,
-        images.traits,
-        images.misnamed,
-        images.strange,
-    ),
-    *(copies.copies, domains.shapes, domains.alike),
-    *(images.enough, images.balance, images.enlarged, images.sharpness, images.squeezed),
-    *(domains.gray, domains.gap, domains.background),
-    files.left_out,
+    *(images.single, images.dark, copies.copies, domains.shapes, domains.alike, images.amounts, images.sizes),
+    *(domains.gray, domains.gap, domains.background, files.left_out),
 )
 """All that is looked for. Each takes a survey and yields findings; one that has nothing to say yields none."""
 
@@ -39,4 +26,5 @@ def check(data: DataConfig, *, quick: bool = False, track: Track = lambda items,
     splits = find_splits(data)
     survey = look_around(splits, data, quick, track)
     found = [finding for each in CHECKS for finding in each(survey)]
-    return Report(splits.note, quick, (domains.facts(survey, "A"), domains.facts(survey, "B")), ordered(found))
+    worst_first = sorted(found, key=lambda finding: [*COLOURS].index(finding.severity))
+    return Report(splits.note, quick, (domains.facts(survey, "A"), domains.facts(survey, "B")), tuple(worst_first))

@@ -9,22 +9,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from viceversa.data.check.look import THUMB, Sight
-from viceversa.data.check.report import Finding, Severity, about, counted
+from viceversa.data.check.report import Finding, of_groups
 from viceversa.data.check.survey import Part, Survey
 
 BANDS = (13, 13, 13, 13, 12)  # of the 64 bits: two hashes that differ in at most 4 agree in one of them
 MEAN, MOST = 2.5, 20  # how far the small versions of copies may differ, of 255
-WINDOW = 48  # neighbours in brightness, within a band, that a image is compared with
+WINDOW = 48  # neighbours in brightness, within a band, that an image is compared with
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where one of the images lies."""
 
     name: str
@@ -34,25 +33,19 @@ class Place:
 
 def copies(survey: Survey) -> Iterator[Finding]:
     """Find equal and nearly equal images, and say by where they lie what that means."""
-    places: list[Place] = []
-    seen: list[Sight] = []
-    for (part, domain), looks in survey.looks.items():
-        for look in looks:
-            if look.sight:
-                places.append(Place(look.name, part, domain))
-                seen.append(look.sight)
-    equal = _equal(seen)
-    near = joined(similar(seen))
-    yield from _findings(survey, [[places[i] for i in group] for group in equal], exact=True)
-    again = {frozenset(group) for group in equal}
-    yield from _findings(survey, [[places[i] for i in g] for g in near if frozenset(g) not in again], exact=False)
-
-
-def _equal(seen: Sequence[Sight]) -> list[list[int]]:
-    groups: dict[bytes, list[int]] = defaultdict(list)
-    for i, sight in enumerate(seen):
-        groups[sight.digest].append(i)
-    return [group for group in groups.values() if len(group) > 1]
+    found = [
+        (Place(look.name, part, domain), look.sight)
+        for (part, domain), looks in survey.looks.items()
+        for look in looks
+        if look.sight
+    ]
+    equal: dict[bytes, list[int]] = defaultdict(list)
+    for i, (_, sight) in enumerate(found):
+        equal[sight.digest].append(i)
+    exact = [group for group in equal.values() if len(group) > 1]
+    near = [group for group in joined(similar([sight for _, sight in found])) if group not in exact]
+    yield from _findings(survey, [[found[i][0] for i in group] for group in exact], exact=True)
+    yield from _findings(survey, [[found[i][0] for i in group] for group in near], exact=False)
 
 
 def similar(seen: Sequence[Sight]) -> list[tuple[int, int]]:
@@ -124,26 +117,17 @@ def _findings(survey: Survey, groups: list[list[Place]], exact: bool) -> Iterato
             crossings.append(tuple(place.name for place in group))
         if not leaking and len(domains) == 1:
             repeats.append(tuple(place.name for place in group))
-    severity: Severity = "error" if exact else "warning"
-    suffix = "" if exact else "-near"
-    if leaks:
-        what = f"{_images(leaks)} {how} in training and test: scores on the test would flatter"
-        remedy = "remove them from one side; `viceversa data split` keeps copies together"
-        yield about(leaks, severity, f"leak{suffix}", what, remedy)
-    if crossings:
-        what = f"{_images(crossings)} {how} in both domains: they teach that nothing should change"
-        yield about(crossings, "warning", f"both-domains{suffix}", what, "remove them from one domain")
-    if repeats:
-        what = f"{_images(repeats)} {how} as others of their domain, in {counted(len(repeats), 'group')}"
-        remedy = "keep one of each, or it is seen more often than others"
-        yield about(repeats, "warning" if exact else "note", f"copies{suffix}", what, remedy)
+    near = "" if exact else "-near"
+    what = f"{how} in training and test: scores on the test would flatter"
+    remedy = "remove them from one side; `viceversa data split` keeps copies together"
+    yield from of_groups(leaks, "error" if exact else "warning", f"leak{near}", what, remedy)
+    what = f"{how} in both domains: they teach that nothing should change"
+    yield from of_groups(crossings, "warning", f"both-domains{near}", what, "remove them from one domain")
+    what, remedy = f"{how} as others of their domain", "keep one of each, or it is seen more often than others"
+    yield from of_groups(repeats, "warning" if exact else "note", f"copies{near}", what, remedy)
 
 
 def _both_sides(group: list[Place]) -> tuple[str, ...]:
     """Return the names, with one of the training images and one of the test images first."""
-    first = {place.part: place for place in reversed(group)}
-    return tuple(dict.fromkeys(place.name for place in [first["train"], first["test"], *group]))
-
-
-def _images(groups: Sequence[Sequence[str]]) -> str:
-    return counted(len({name for group in groups for name in group}))
+    first = {place.part: place.name for place in reversed(group)}
+    return tuple(dict.fromkeys([first["train"], first["test"], *(place.name for place in group)]))

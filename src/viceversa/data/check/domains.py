@@ -9,9 +9,10 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from viceversa.data.check.look import Look, Match, Sight
-from viceversa.data.check.report import Domain, Finding, about, counted
-from viceversa.data.check.survey import Survey, names_of
+from viceversa.data.check.images import of_images
+from viceversa.data.check.look import Look, Sight
+from viceversa.data.check.report import Domain, Finding, counted, of_groups
+from viceversa.data.check.survey import Survey
 
 APART, FAR_APART = 0.80, 0.95  # how often one number tells an image of A from one of B
 LIGHT, DARK = 170, 85  # of backgrounds
@@ -50,8 +51,8 @@ def gray(survey: Survey) -> Iterator[Finding]:
         looks = [look for look in survey.sound(domain) if look.sight]
         dull = [look for look in looks if look.sight and _colourless(look.sight)]
         if DULL * len(looks) < len(dull) < 0.5 * len(looks):
-            what = f"{len(dull)} of {len(looks)} images of {domain} have no colour"
-            yield Finding("note", "gray", what, "remove them if the others' colours shall be learnt", names_of(dull))
+            what = f"of {len(looks)} of {domain} have no colour"
+            yield from of_images(dull, "note", "gray", what, "remove them if the others' colours shall be learnt")
 
 
 def gap(survey: Survey) -> Iterator[Finding]:
@@ -108,63 +109,44 @@ def _colourless(sight: Sight) -> bool:
 
 def shapes(survey: Survey) -> Iterator[Finding]:
     """Name pairs whose images differ in shape: a crop cannot show the same spot of both."""
-    wrong, sizes = [], 0
-    for a, b in _partners(survey):
+    wrong, unequal = [], 0
+    for a, b, _ in survey.pairs:
         if a.size and b.size:
-            sizes += a.size != b.size
+            unequal += a.size != b.size
             if abs(a.size[0] * b.size[1] - a.size[1] * b.size[0]) > 0.02 * a.size[1] * b.size[0]:
                 wrong.append((a.name, b.name))
-    if wrong:
-        what = f"{counted(len(wrong), 'pair')} of images unlike in shape: the same spot lies elsewhere in the partner"
-        remedy = "crop both in the same way, or make sure that they belong together"
-        yield about(wrong, "warning", "shapes", what, remedy)
-    elif sizes:
-        what = f"{counted(sizes, 'pair')} of images unlike in size, but not in shape: they are brought to one size"
+    what = "in pairs unlike in shape: the same spot lies elsewhere in the partner"
+    remedy = "crop both in the same way, or make sure that they belong together"
+    yield from of_groups(wrong, "warning", "shapes", what, remedy)
+    if unequal and not wrong:
+        what = f"{counted(unequal, 'pair')} of images unlike in size, but not in shape: they are brought to one size"
         yield Finding("note", "pair-sizes", what)
 
 
 def alike(survey: Survey) -> Iterator[Finding]:
     """Compare the outlines of partners, with each other and with those of strangers."""
-    pairs = [(a, b, match) for a, b, match in _matched(survey) if a.sight and b.sight]
+    pairs = [(a, b, fit) for a, b, fit in survey.pairs if fit]
     if len(pairs) < ENOUGH:
         return
+    right, down = (median(fit.shift[axis] for _, _, fit in pairs) for axis in (0, 1))
+    near = [max(abs(fit.shift[0] - right), abs(fit.shift[1] - down)) <= SHIFTED for _, _, fit in pairs]
     own, strangers = _likeness([(a, b) for a, b, _ in pairs])
     better = float((own[:, None] > strangers).mean())
-    shifted = list(_shifted([match for _, _, match in pairs]))
-    if shifted:
-        yield from shifted
+    prominence = np.array([fit.prominence for _, _, fit in pairs])
+    odd = (prominence < VAGUE) & (own < np.median(strangers, axis=1))  # finds a part of the mismatched ones only
+    if max(abs(right), abs(down)) >= SHIFTED and sum(near) > 0.5 * len(near):
+        offset = f"{100 * right:+.1f} % of the width, {100 * down:+.1f} % of the height"
+        what = f"B lies off A: {offset} (median over the pairs)"
+        yield Finding("warning", "shifted", what, "shift or crop one side: pix2pix blurs what does not line up")
     elif better < BY_CHANCE:
         chance = f"{100 * better:.0f} % of comparisons, where 50 % is chance"
         what = f"the outlines of partners are hardly more alike than those of strangers ({chance})"
         remedy = "make sure that the files pair up as they should; if they do not, train a method for unpaired domains"
         yield Finding("warning", "unlike", what, remedy)
-    else:
-        yield from _strangers(pairs, own, strangers)
-
-
-def _strangers(
-    pairs: list[tuple[Look, Look, Match]], own: NDArray[np.float32], others: NDArray[np.float32]
-) -> Iterator[Finding]:
-    """Name the pairs that stand out where most line up exactly: nothing lies in place, and strangers are more alike.
-
-    It finds a part of them only, and hardly ever names a true pair.
-    """
-    prominence = np.array([match.prominence for _, _, match in pairs])
-    odd = (prominence < VAGUE) & (own < np.median(others, axis=1))
-    if np.median(prominence) >= CLEAR and odd.any():
+    elif np.median(prominence) >= CLEAR and odd.any():  # most line up exactly, so that those that do not stand out
         files = [(pairs[i][0].name, pairs[i][1].name) for i in np.flatnonzero(odd)]
-        what = f"{counted(len(files), 'pair')} seem mismatched: their outlines agree less than those of strangers"
-        yield about(files, "warning", "mismatched", what, "look at them")
-
-
-def _shifted(matches: list[Match]) -> Iterator[Finding]:
-    """Say if most pairs are shifted, and all by the same."""
-    right, down = (median(match.shift[axis] for match in matches) for axis in (0, 1))
-    same = [max(abs(match.shift[0] - right), abs(match.shift[1] - down)) <= SHIFTED for match in matches]
-    if max(abs(right), abs(down)) >= SHIFTED and sum(same) > 0.5 * len(same):
-        offset = f"{100 * right:+.1f} % of the width, {100 * down:+.1f} % of the height"
-        what = f"B lies off A: {offset} (median over the pairs)"
-        yield Finding("warning", "shifted", what, "shift or crop one side: pix2pix blurs what does not line up")
+        what = "in pairs that seem mismatched: their outlines agree less than those of strangers"
+        yield from of_groups(files, "warning", "mismatched", what, "look at them")
 
 
 def _likeness(pairs: list[tuple[Look, Look]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -180,16 +162,3 @@ def _outlines(looks: list[Look]) -> NDArray[np.float32]:
     rows -= rows.mean(1, keepdims=True)
     normed: NDArray[np.float32] = rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-3)
     return normed
-
-
-def _partners(survey: Survey) -> Iterator[tuple[Look, Look]]:
-    for part in survey.matches:
-        if survey.matches[part]:
-            yield from zip(survey.looks[part, "A"], survey.looks[part, "B"], strict=True)
-
-
-def _matched(survey: Survey) -> Iterator[tuple[Look, Look, Match]]:
-    matches = [match for part in survey.matches for match in survey.matches[part]]
-    for (a, b), match in zip(_partners(survey), matches, strict=True):
-        if match:
-            yield a, b, match

@@ -12,13 +12,8 @@ from viceversa.data.check.survey import Survey
 from viceversa.data.datasets import FileSample, Sample
 from viceversa.paths import EXTENSIONS, is_hidden
 
-FOREIGN = (
-    frozenset(
-        {*(".heic", ".heif", ".avif", ".jfif", ".jp2", ".jxl", ".tga", ".svg", ".psd", ".ico", ".exr", ".hdr")}
-        | {*(".raw", ".cr2", ".nef", ".dng")}
-    )
-    - EXTENSIONS
-)  # images, but none that are read
+FOREIGN = frozenset({".heic", ".heif", ".jxl", ".svg", ".psd", ".ico", ".exr", ".hdr", ".cr2", ".nef", ".dng"})
+"""Suffixes of images that are not read."""
 
 
 def left_out(survey: Survey) -> Iterator[Finding]:
@@ -28,7 +23,7 @@ def left_out(survey: Survey) -> Iterator[Finding]:
     samples: list[Sample] = [*splits.train.a, *splits.train.b, *splits.test.a, *splits.test.b]
     if not roots or not all(isinstance(sample, FileSample) for sample in samples):
         return
-    found = _sorted_out(roots, {str(sample) for sample in samples})
+    found = _by_kind(roots, {str(sample) for sample in samples})
     if links := found["link"]:
         yield Finding("warning", "unused", f"{counted(len(links), 'link')} to nothing", "repair or remove them", links)
     if folders := found["folder"]:
@@ -39,46 +34,35 @@ def left_out(survey: Survey) -> Iterator[Finding]:
         what = f"{counted(len(foreign), 'file')} in formats that are not read ({kinds})"
         yield Finding("warning", "foreign", what, "convert them to PNG or JPEG", foreign)
     if unused := found["image"]:
-        folders_of = Counter(
-            os.path.relpath(os.path.dirname(path), roots[0] if not roots[1:] else None) for path in unused
-        )
-        named = ", ".join(f"{count} in {folder}" for folder, count in folders_of.most_common(4))
-        what = f"not used: {counted(len(unused))} ({named}{', ...' if len(folders_of) > 4 else ''})"
+        start = roots[0] if len(roots) == 1 else None
+        inside = Counter(os.path.relpath(os.path.dirname(path), start) for path in unused)
+        named = ", ".join(f"{count} in {folder}" for folder, count in inside.most_common(4))
+        what = f"{counted(len(unused))} not used ({named}{', ...' if len(inside) > 4 else ''})"
         if splits.train.paired and splits.layout == "paired":
             yield Finding("warning", "partner", what, "give each a partner of the same name", unused)
         else:
             yield Finding("note", "unused", what, "nothing to do, if that is meant", unused)
 
 
-def _sorted_out(roots: Sequence[Path], used: set[str]) -> dict[str, tuple[str, ...]]:
+def _by_kind(roots: Sequence[Path], used: set[str]) -> dict[str, tuple[str, ...]]:
     """Return what is not used, by kind: link (to nothing), folder (called like an image), foreign, image."""
     found: dict[str, list[str]] = {"link": [], "folder": [], "foreign": [], "image": []}
-    for path, is_folder in _walk(roots):
-        suffix = os.path.splitext(path)[1].lower()
-        if path in used or suffix not in EXTENSIONS | FOREIGN:
-            continue
-        if is_folder:
-            found["folder"] += [path] * (suffix in EXTENSIONS)
-        elif suffix in FOREIGN:
-            found["foreign"].append(path)
-        else:
-            found["link" if os.path.islink(path) and not os.path.exists(path) else "image"].append(path)
-    if found["image"]:  # the same file may go by another name
-        real = {os.path.realpath(name) for name in used}
-        found["image"] = [path for path in found["image"] if os.path.realpath(path) not in real]
-    return {kind: tuple(paths) for kind, paths in found.items()}
-
-
-def _walk(roots: Sequence[Path]) -> Iterator[tuple[str, bool]]:
-    """Yield what lies below, with whether it is a folder; as `list_files` does, without hidden and circular ones."""
     seen: set[str] = set()
-    for root in roots:
-        for parent, folders, files in os.walk(root, followlinks=True):
-            real = os.path.realpath(parent)
-            folders[:] = [name for name in folders if not is_hidden(name)]
-            if real in seen:
-                folders.clear()
+    for parent, folders, files in (step for root in roots for step in os.walk(root, followlinks=True)):
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        real = os.path.realpath(parent)
+        if real in seen:  # a link may lead round in circles
+            folders.clear()
+            continue
+        seen.add(real)
+        for name in (*folders, *files):
+            path, suffix = os.path.join(parent, name), os.path.splitext(name)[1].lower()
+            if is_hidden(name) or path in used or suffix not in EXTENSIONS | FOREIGN:
                 continue
-            seen.add(real)
-            yield from ((os.path.join(parent, name), True) for name in folders)
-            yield from ((os.path.join(parent, name), False) for name in files if not is_hidden(name))
+            to_nothing = os.path.islink(path) and not os.path.exists(path)
+            kind = "foreign" if suffix in FOREIGN else "link" if to_nothing else "image"
+            found["folder" if name in folders else kind].append(path)
+    if found["image"]:  # the same file may go by another name
+        real_names = {os.path.realpath(name) for name in used}
+        found["image"] = [path for path in found["image"] if os.path.realpath(path) not in real_names]
+    return {kind: tuple(paths) for kind, paths in found.items()}

@@ -25,13 +25,12 @@ FEW = 64  # so many images are looked at before other processes have started
 
 @dataclass(frozen=True)
 class Survey:
-    """A data set, and a look at each of its images. `looks` and `matches` go by split and domain."""
+    """A data set, and a look at each of its images, by split and domain; of pairs also how well they match."""
 
     splits: DatasetSplits
     data: DataConfig
-    quick: bool
     looks: dict[tuple[Part, str], list[Look]]
-    matches: dict[Part, list[Match | None]]
+    pairs: list[tuple[Look, Look, Match | None]]
 
     def domain(self, name: str) -> list[Look]:
         """Return the looks at all images of domain "A" or "B", training first."""
@@ -46,36 +45,27 @@ class Survey:
         return [look for look in self.domain(name) if look.error is None]
 
 
-def names_of(looks: Sequence[Look]) -> tuple[str, ...]:
-    """Return the names, each once: halves of one file share theirs."""
-    return tuple(dict.fromkeys(look.name for look in looks))
-
-
 def look_around(splits: DatasetSplits, data: DataConfig, quick: bool, track: Track) -> Survey:
     """Look at every image of a data set."""
-    units: list[Unit] = []
-    places: list[tuple[Part, str]] = []
     parts: dict[Part, Split] = {"train": splits.train, "test": splits.test}
-    for part, split in parts.items():
-        for domains, unit in _units(split, data, quick):
-            units.append(unit)
-            places.append((part, domains))
+    jobs = [(part, unit) for part, split in parts.items() for unit in _units(split, data, quick)]
     looks: dict[tuple[Part, str], list[Look]] = {(part, domain): [] for part in parts for domain in "AB"}
-    matches: dict[Part, list[Match | None]] = {part: [] for part in parts}
-    for (part, domains), (seen, fit) in zip(places, track(_look_at_all(units), len(units)), strict=True):
-        for domain, look in zip(domains, seen, strict=True):
+    pairs: list[tuple[Look, Look, Match | None]] = []
+    done = track(_look_at_all([unit for _, unit in jobs]), len(jobs))
+    for (part, unit), (seen, fit) in zip(jobs, done, strict=True):
+        for domain, look in zip(unit.domains, seen, strict=True):
             looks[part, domain].append(look)
-        if len(domains) == 2:
-            matches[part].append(fit)
-    return Survey(splits, data, quick, looks, matches)
+        if len(seen) == 2:
+            pairs.append((seen[0], seen[1], fit))
+    return Survey(splits, data, looks, pairs)
 
 
-def _units(split: Split, data: DataConfig, quick: bool) -> Iterator[tuple[str, Unit]]:
+def _units(split: Split, data: DataConfig, quick: bool) -> Iterator[Unit]:
     if split.paired:
-        yield from (("AB", Unit(pair, "AB", data, quick)) for pair in zip(split.a, split.b, strict=True))
+        yield from (Unit(pair, "AB", data, quick) for pair in zip(split.a, split.b, strict=True))
     else:
         for domain, samples in (("A", split.a), ("B", split.b)):
-            yield from ((domain, Unit((sample,), domain, data, quick)) for sample in samples)
+            yield from (Unit((sample,), domain, data, quick) for sample in samples)
 
 
 def _look_at_all(units: Sequence[Unit]) -> Iterator[tuple[list[Look], Match | None]]:
