@@ -16,7 +16,7 @@ from viceversa.data.grid import grid
 from viceversa.data.image_data import Pixels
 from viceversa.data.image_io import read_image, write_image
 from viceversa.files import replacing
-from viceversa.metrics import psnr
+from viceversa.metrics.paired import psnr
 from viceversa.paths import list_images
 from viceversa.translator import Translator
 

@@ -22,7 +22,8 @@ from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.validation import BATCH, Evaluation, describe, metric_lines
 from viceversa.fast_cpu import accelerate
-from viceversa.metrics import Metric, MetricCollection, RGBImage, ScoreLine, make_metrics, suited_metrics
+from viceversa.metrics import make_metrics, suited_metrics
+from viceversa.metrics.base import Metric, MetricCollection, RGBImage, ScoreLine
 from viceversa.metrics.distribution import FEWEST
 from viceversa.nets import Generator
 from viceversa.nets.weights import Card, load_generator
@@ -121,6 +122,8 @@ def evaluate_folders(
 
 def _metrics(options: MetricOptions, paired: bool, way_back: bool, fewest: int, device: torch.device) -> list[Metric]:
     names = options.metrics or suited_metrics(paired, way_back, fewest)
+    if not names:
+        raise ValueError("a single image of a kind is too few to measure anything; add images, or pairs of equal names")
     if fewest < FEWEST["kid"] and not options.metrics:
         log.warning("KID is left out: it takes %d images of each kind, and there are %d", FEWEST["kid"], fewest)
     return make_metrics(names, extractor=options.extractor, weights=options.weights, seed=options.seed, device=device)

@@ -15,7 +15,7 @@ from viceversa import engine
 from viceversa.config import ConfigError
 from viceversa.engine.run_dir import checkpoint_files
 from viceversa.evaluate import MetricOptions, evaluate_model
-from viceversa.metrics import MetricValue
+from viceversa.metrics.base import MetricValue
 from viceversa.metrics.paired import Paired
 from viceversa.nets.weights import read_card
 from viceversa.translator import Translator

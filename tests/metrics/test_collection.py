@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from viceversa.metrics import Metric, MetricCollection, MetricValue, RGBImage, make_metrics
+from viceversa.metrics import make_metrics
+from viceversa.metrics.base import Metric, MetricCollection, MetricValue, RGBImage
 
 
 def flat(value: int) -> RGBImage:

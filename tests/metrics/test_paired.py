@@ -10,8 +10,8 @@ import pytest
 import skimage.data
 import torch
 
-from viceversa.metrics import features, l1, make_metrics, psnr
-from viceversa.metrics.paired import Lpips, ssim
+from viceversa.metrics import features, make_metrics
+from viceversa.metrics.paired import Lpips, l1, psnr, ssim
 
 
 def flat(value: int) -> np.ndarray:

@@ -20,7 +20,8 @@ from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
 from viceversa.engine.run_dir import MetricLine, RunDir, read_lines
 from viceversa.methods.base import Translators
-from viceversa.metrics import Metric, MetricCollection, RGBImage, ScoreLine, make_metrics
+from viceversa.metrics import make_metrics
+from viceversa.metrics.base import Metric, MetricCollection, RGBImage, ScoreLine
 from viceversa.nets.base import BATCH_PIXELS
 
 BATCH = 16  # images that are read, translated and measured at a time

@@ -117,12 +117,9 @@ class WGANGP(Objective):
     def discriminator(self, D: Critic, *, real: Tensor, fake: Tensor) -> Tensor:
         """Return half of Eq. 3; no gradient flows into `fake`."""
         critic = super().discriminator(D, real=real, fake=fake)
-        return critic + 0.5 * self.penalty * self.gradient_penalty(D, real, fake.detach())
-
-    def gradient_penalty(self, D: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        """Return mean (|grad D(x)| - 1)^2 at random x between `real` and `fake`, one draw for each image."""
-        share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)
-        return (gradient_norms(D, share * real + (1 - share) * fake) - 1).square().mean()
+        share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)  # a draw for each image
+        slopes = gradient_norms(D, share * real + (1 - share) * fake.detach())
+        return critic + 0.5 * self.penalty * (slopes - 1).square().mean()
 
 
 def gradient_norms(D: Critic, images: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from viceversa import registry
 from viceversa.config import Config, ConfigError, Direction
+from viceversa.data.loader import Batch as Batch
 from viceversa.losses import OBJECTIVES, Objective
 from viceversa.methods.pool import ImagePool
 from viceversa.nets import GENERATORS, build_discriminator, build_generator
@@ -18,7 +19,6 @@ from viceversa.nets.base import Discriminator, Generator
 from viceversa.nets.layers import init_weights
 from viceversa.nets.resnet import Projector
 
-Batch: TypeAlias = dict[str, Tensor]
 Translators: TypeAlias = dict[Direction, Generator]
 Net = TypeVar("Net", bound=nn.Module)
 

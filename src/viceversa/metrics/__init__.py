@@ -15,24 +15,10 @@ from typing import TypeAlias
 
 import torch
 
-from viceversa.metrics.base import Metric, MetricCollection, MetricValue, RGBImage, ScoreLine
+from viceversa.metrics.base import Metric
 from viceversa.metrics.distribution import FEWEST, Distribution, TargetClass, fid, kid
 from viceversa.metrics.features import ALEXNET, EXTRACTORS, EfficientNetLite, Extractor, hub
 from viceversa.metrics.paired import Lpips, Paired, l1, psnr, ssim
-
-__all__ = [
-    "EXTRACTORS",
-    "METRICS",
-    "Metric",
-    "MetricCollection",
-    "MetricValue",
-    "RGBImage",
-    "ScoreLine",
-    "l1",
-    "make_metrics",
-    "psnr",
-    "suited_metrics",
-]
 
 MakeMetric: TypeAlias = Callable[[str, Callable[[str], Extractor], int, torch.device], Metric]
 

@@ -14,7 +14,7 @@ from viceversa.data.grid import on_paper, viewable
 from viceversa.data.image_data import luminance
 from viceversa.engine.run_dir import RunRecord, read_run
 from viceversa.files import replacing
-from viceversa.metrics import l1, psnr
+from viceversa.metrics.paired import l1, psnr
 from viceversa.paths import weights_file
 from viceversa.report.commands import shown
 from viceversa.report.curves import Chart

@@ -19,7 +19,7 @@ from PIL import Image
 from viceversa.config import Direction
 from viceversa.engine.run_dir import RunRecord
 from viceversa.engine.sample_history import Key, read_samples
-from viceversa.metrics import psnr
+from viceversa.metrics.paired import psnr
 
 SIDE = 256  # pixels of an image's longer side on the page
 STEPS = 24  # frames of a film
