@@ -1,4 +1,4 @@
-"""Shards: any row at any time, so training from them is training from folders; made by us or by others."""
+"""Shards: any row at any time, so training from them is training from folders."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VICEVERSA_CACHE", str(tmp_path / "cache"))
 
 
-def noise(seed: int, size: tuple[int, int] = (9, 8)) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (*size[::-1], 3), np.uint8))
+def noise(seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 9, 3), np.uint8))
 
 
 def png(seed: int) -> bytes:
@@ -38,100 +38,74 @@ def png(seed: int) -> bytes:
     return buffer.getvalue()
 
 
-def fill(root: Path, folders: tuple[str, ...], count: int = 6) -> None:
-    seed = itertools.count()
-    for folder in folders:
-        (root / folder / "deep").mkdir(parents=True)
-        for number in range(count):
-            noise(next(seed)).save(root / folder / ("deep" if number % 2 else "") / f"{number}.png")
-
-
-def training(root: Path, rank: int = 0, world: int = 1, step: int = 0, **data: Any) -> list[dict[str, torch.Tensor]]:
+def training(root: Path, rank: int = 0, ranks: int = 1, step: int = 0, **data: Any) -> list[dict[str, torch.Tensor]]:
     options: dict[str, Any] = {"load": 12, "crop": 7, "workers": 0, **data}
     config = Config(data=DataConfig(root=str(root), **options), train=TrainConfig(batch=2))
-    return list(itertools.islice(open_loader(config).batches(step, rank, world), 9))
+    return list(itertools.islice(open_loader(config).batches(step, rank, ranks), 9))
 
 
 def same(some: list[dict[str, torch.Tensor]], others: list[dict[str, torch.Tensor]]) -> bool:
-    return all(torch.equal(one[w], other[w]) for one, other in zip(some, others, strict=True) for w in "AB")
+    return all(torch.equal(one[d], other[d]) for one, other in zip(some, others, strict=True) for d in "AB")
 
 
-def write(source: Path, out: Path, layout: str = "unpaired") -> None:
-    """Write a data set of folders as several shards a split."""
-    found = find(DataConfig(root=str(source), layout=layout))[1]  # type: ignore[arg-type]
-    out.mkdir(exist_ok=True)
-    for name, split in (("train", found.train), ("test", found.test)):
-        if split is None:
-            continue
-        sides = {domain: [(item.name, Path(str(item)).read_bytes()) for item in split.of(domain)] for domain in "AB"}
-        rows = [
-            {"name": stem, "domain": domain, "image": data} for domain, side in sides.items() for stem, data in side
-        ]
-        if split.paired:
-            rows = [{"name": a[0], "a": a[1], "b": b[1]} for a, b in zip(sides["A"], sides["B"], strict=True)]
-        for part in (0, 1):
-            half = rows[part * len(rows) // 2 : (part + 1) * len(rows) // 2]
-            datasets.Dataset.from_list(half).to_parquet(out / f"{name}-{part:05d}-of-00002.parquet")
+def write(folder: Path, rows: list[dict[str, Any]], name: str = "train.parquet") -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    datasets.Dataset.from_list(rows).to_parquet(folder / name)
 
 
 @pytest.mark.parametrize("layout", ["unpaired", "paired"])
 def test_training_from_shards_is_training_from_folders(tmp_path: Path, layout: Any) -> None:
-    fill(tmp_path / "in", ("trainA", "trainB", "testA", "testB"))
-    write(tmp_path / "in", tmp_path / "out", layout)
+    numbers = itertools.count()
+    for split, part in itertools.product(("train", "test"), (0, 1)):
+        rows: list[dict[str, Any]] = []
+        for i in range(3 * part, 3 * part + 3):
+            cells = {domain: png(next(numbers)) for domain in "ab"}
+            for domain, content in cells.items():
+                path = tmp_path / "in" / f"{split}{domain.upper()}" / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+                rows += [{"name": str(i), "domain": domain.upper(), "image": content}] * (layout == "unpaired")
+            rows += [{"name": str(i), **cells}] * (layout == "paired")
+        write(tmp_path / "out", rows, f"{split}-{part:05d}-of-00002.parquet")
     expected = training(tmp_path / "in", layout=layout)
     assert same(training(tmp_path / "out"), expected)
     assert same(training(tmp_path / "out", workers=2), expected)
     assert same(training(tmp_path / "out", step=4)[:5], expected[4:])
-    assert same(training(tmp_path / "out", rank=1, world=2), training(tmp_path / "in", rank=1, world=2, layout=layout))
-    loader = open_loader(Config(data=DataConfig(root=str(tmp_path / "out"))))
-    assert loader.splits.layout == "shards"
-    assert len(loader.splits.test.a) == 6
+    assert same(training(tmp_path / "out", 1, 2), training(tmp_path / "in", 1, 2, layout=layout))
     convert(DataConfig(root=str(tmp_path / "out")), tmp_path / "back", "trainA")
-    files = {path.relative_to(tmp_path / "in"): path.read_bytes() for path in (tmp_path / "in").rglob("*.png")}
-    assert files == {
-        path.relative_to(tmp_path / "back"): path.read_bytes() for path in (tmp_path / "back").rglob("*.png")
-    }
+    for path in (tmp_path / "in").rglob("*.png"):
+        assert (tmp_path / "back" / path.relative_to(tmp_path / "in")).read_bytes() == path.read_bytes()
 
 
 def test_others_write_them_otherwise(tmp_path: Path) -> None:
     rows = [{"image": png(i), "domain": "ab"[i % 2], "split": "validation" if i > 7 else "train"} for i in range(10)]
-    (tmp_path / "flat" / "data").mkdir(parents=True)
-    datasets.Dataset.from_list(rows).to_parquet(tmp_path / "flat" / "data" / "any.parquet")
-    _, found = find(DataConfig(root=str(tmp_path / "flat")))
+    write(tmp_path / "flat" / "data", rows, "any.parquet")
+    layout, found = find(DataConfig(root=str(tmp_path / "flat")))
+    assert layout == "shards"
     assert found.val
     assert [len(found.train.a), len(found.train.b), len(found.val.a), len(found.val.b)] == [4, 4, 1, 1]
     assert found.train.b[1].name == "00000003"
     assert np.array_equal(found.train.b[1].open().pixels, noise(3))
-
     features = datasets.Features({"a": datasets.Image(), "b": datasets.Image()})
     pairs = datasets.Dataset.from_dict({"a": [noise(0), noise(1)], "b": [noise(2), noise(3)]}, features=features)
     pairs.save_to_disk(tmp_path / "arrow")
-    _, found = find(DataConfig(root=str(tmp_path / "arrow")))
-    assert found.train.paired
-    assert np.array_equal(found.train.b[1].open().pixels, noise(3))
-    assert not (tmp_path / "cache" / "shards").exists() or not list((tmp_path / "cache" / "shards").rglob("*arrow/*"))
+    train = find(DataConfig(root=str(tmp_path / "arrow")))[1].train
+    assert train.paired
+    assert np.array_equal(train.b[1].open().pixels, noise(3))
 
 
-def test_rows_travel_between_processes_without_their_pictures(tmp_path: Path) -> None:
-    fill(tmp_path / "in", ("trainA", "trainB"), 40)
-    write(tmp_path / "in", tmp_path / "out")
-    samples = find(DataConfig(root=str(tmp_path / "out")))[1].train.a
-    assert len(pickle.dumps(samples)) < 10_000
-    assert np.array_equal(pickle.loads(pickle.dumps(samples))[7].open().pixels, samples[7].open().pixels)
-    assert samples[0].name == "0"
+def test_rows_travel_without_their_images_and_changed_shards_are_read_anew(tmp_path: Path) -> None:
+    for count in (4, 60):
+        write(tmp_path / "out", [{"a": png(i), "b": png(i + 100)} for i in range(count)])
+        samples = find(DataConfig(root=str(tmp_path / "out")))[1].train.b
+        assert len(samples) == count
+    sent = pickle.dumps(samples)
+    assert len(sent) < 10_000
+    assert np.array_equal(pickle.loads(sent)[7].open().pixels, noise(107))
 
 
-def test_changed_shards_are_read_anew(tmp_path: Path) -> None:
-    for start, count in ((0, 4), (20, 6)):
-        fill(tmp_path / f"in{start}", ("trainA", "trainB"), count)
-        write(tmp_path / f"in{start}", tmp_path / "out")
-        assert len(find(DataConfig(root=str(tmp_path / "out")))[1].train.a) == count
-
-
-def test_a_cell_that_is_no_picture_is_skipped_like_a_broken_file(tmp_path: Path) -> None:
-    rows = [{"a": png(i), "b": png(i)} for i in range(3)]
-    rows[1]["b"] = b"<html>"
-    datasets.Dataset.from_list(rows).to_parquet(tmp_path / "train.parquet")
+def test_a_cell_that_is_no_image_is_skipped_like_a_broken_file(tmp_path: Path) -> None:
+    write(tmp_path, [{"a": png(i), "b": b"<html>" if i == 1 else png(i)} for i in range(3)])
     samples = find(DataConfig(root=str(tmp_path)))[1].train.b
     with pytest.raises(ImageError, match=r"train, row 1: a web page or other text, not a picture") as raised:
         samples[1].open()
@@ -145,20 +119,20 @@ def test_a_cell_that_is_no_picture_is_skipped_like_a_broken_file(tmp_path: Path)
         ([{"x": 1}], r"columns x; expected a and b \(pairs\), or image and domain \(A or B\)"),
         ([{"image": b"", "domain": "C"}], "column domain holds more than A and B"),
         ([{"a": b"", "b": b"", "split": "tests"}], "column split: use train, test, val"),
-        (None, "shards that cannot be read"),
+        (b"PAR1 but no more", "shards that cannot be read"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path: Path, rows: Any, message: str) -> None:
-    if rows is None:
-        (tmp_path / "train.parquet").write_bytes(b"PAR1 but no more")
+    if isinstance(rows, bytes):
+        (tmp_path / "train.parquet").write_bytes(rows)
     else:
-        datasets.Dataset.from_list(rows).to_parquet(tmp_path / "train.parquet")
+        write(tmp_path, rows)
     with pytest.raises(ConfigError, match=message) as raised:
         find(DataConfig(root=str(tmp_path)))
     assert "\n" not in str(raised.value)
 
 
-def test_pictures_beyond_the_end_of_an_arrow_file_are_refused(tmp_path: Path) -> None:
+def test_images_beyond_the_end_of_an_arrow_file_are_refused(tmp_path: Path) -> None:
     offsets, bytes_there = pa.py_buffer(struct.pack("<3i", 0, 2**30, 6)), pa.py_buffer(b"abcdef")
     b = pa.Array.from_buffers(pa.binary(), 2, [None, offsets, bytes_there])
     table = pa.table({"a": pa.array([b"x", b"y"]), "b": b})
