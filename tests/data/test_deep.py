@@ -16,7 +16,7 @@ from PIL import Image
 from viceversa.config import Config, DataConfig, TrainConfig
 from viceversa.data import open_loader
 from viceversa.data.image_data import ImageError, from_tensor, normalise, resize, to_tensor, with_channels
-from viceversa.data.image_io import image_size, read_image, write_image
+from viceversa.data.image_io import read_image, write_image
 from viceversa.data.test_images import TestImages
 
 
@@ -115,7 +115,6 @@ def test_tiff_of_any_channels(
     assert picture.pixels.dtype == (np.uint8 if kind == np.uint8 else np.float32)
     assert picture.alpha is None
     assert np.allclose(picture.pixels * np.float32(top), values, atol=1e-2 if top > 1 else 0)
-    assert image_size(tmp_path / "x.tif") == ((6, 9) if orientation == 6 else (9, 6))
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
@@ -129,7 +128,6 @@ def test_arrays(tmp_path: Path, kind: Any, shape: tuple[int, ...]) -> None:
     scale = {np.uint8: 255, np.uint16: 65535, np.float32: 1}[kind] if picture.pixels.dtype != np.uint8 else 1
     assert np.allclose(picture.pixels.reshape(shape) * np.float32(scale), values, atol=1e-2 if scale > 1 else 0)
     assert with_channels(picture, channels).shape == (6, 9, channels)
-    assert image_size(tmp_path / "x.npy") == (9, 6)
 
 
 def test_four_bands_of_eight_bits_are_not_taken_for_alpha(tmp_path: Path) -> None:

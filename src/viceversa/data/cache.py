@@ -131,11 +131,15 @@ def _check_settings(folder: Path, card: Mapping[str, Any], data: DataConfig) -> 
 def _check_files(folder: Path, card: Mapping[str, Any]) -> None:
     """Raise ConfigError if the files that it was made of have changed, where they still are, not if only touched."""
     root, then = Path(card["root"]), {name: list(seen) for name, seen in card["files"].items()}
-    now = _stats(root) if root.is_dir() else {name: seen[:2] for name, seen in then.items()}
-    changed = {"new": sorted(now.keys() - then.keys()), "gone": sorted(then.keys() - now.keys()), "changed": []}
-    for name in sorted(now.keys() & then.keys()):
-        if now[name] != then[name][:2] and (now[name][0] != then[name][0] or _digest(root / name) != then[name][2]):
-            changed["changed"].append(name)
+    if not root.is_dir():
+        return
+    now = _stats(root)
+    touched = sorted(name for name in now.keys() & then.keys() if now[name] != then[name][:2])
+    changed = {
+        "new": sorted(now.keys() - then.keys()),
+        "gone": sorted(then.keys() - now.keys()),
+        "changed": [name for name in touched if _digest(root / name) != then[name][2]],
+    }
     if any(changed.values()):
         counts = ", ".join(f"{len(names)} {what} ({names[0]})" for what, names in changed.items() if names)
         raise ConfigError(f"{folder}: the pictures in {root} are no longer those: {counts}; {_renewal(folder, card)}")
@@ -173,7 +177,7 @@ class CacheReport:
 
     note: str
     bytes: int
-    broken: dict[str, str]
+    broken: list[str]
 
 
 def make_cache(
@@ -203,28 +207,21 @@ def make_cache(
     if layout == "cache":
         raise ConfigError(f"{root}: is a cache already; make another of the pictures that it was made of")
     splits = completed(layout, found, data)
-    broken: dict[str, str] = {}
     with replacing_folder(out, overwrite=overwrite) as folder:
         files = {name: [*seen, _digest(root / name)] for name, seen in _stats(root).items()}
         with (folder / PIXELS).open("wb") as file:
-            said = {
-                name: _store(split, file, dtype, data, sized, track, broken)
-                for name, split, sized in (("train", splits.train, fitted), ("test", splits.test, prepared))
-            }
+            train = _store(splits.train, file, dtype, data, fitted, track)
+            test = _store(splits.test, file, dtype, data, prepared, track)
             size = file.tell()
         card = {"format": FORMAT, "root": str(root), "settings": _settings(data), "domains": found.domains}
-        (folder / CARD).write_text(json.dumps({**card, "splits": said, "files": files}), "utf-8")
-    return CacheReport(splits.note, size, broken)
+        said = {**card, "splits": {"train": train, "test": test}, "files": files}
+        (folder / CARD).write_text(json.dumps(said), "utf-8")
+    records = [record for split in (train, test) for domain in "ab" for record in split[domain]["records"]]
+    return CacheReport(splits.note, size, [record for record in records if isinstance(record, str)])
 
 
 def _store(
-    split: Split,
-    file: BinaryIO,
-    dtype: Depth,
-    data: DataConfig,
-    sized: Callable[[list[Pixels], DataConfig], list[Pixels]],
-    track: Track,
-    broken: dict[str, str],
+    split: Split, file: BinaryIO, dtype: Depth, data: DataConfig, sized: Callable[..., list[Pixels]], track: Track
 ) -> dict[str, Any]:
     """Store the images of a split, and return what the card says of them."""
     said: dict[str, Any] = {domain: {"names": [], "records": []} for domain in "ab"}
@@ -237,12 +234,9 @@ def _store(
             sound = [image for image in read if not isinstance(image, ImageError)]
             stored = iter(sized(sound, data) if sound and data.resize != "none" else sound)
             for domain, sample, image in zip(domains.lower(), samples, read, strict=True):
+                record = str(image) if isinstance(image, ImageError) else _append(file, next(stored), dtype)
                 said[domain]["names"].append(sample.name)
-                if isinstance(image, ImageError):
-                    broken[str(sample)] = str(image)
-                said[domain]["records"].append(
-                    str(image) if isinstance(image, ImageError) else _append(file, next(stored), dtype)
-                )
+                said[domain]["records"].append(record)
     return {**said, "paired": split.paired}
 
 

@@ -227,24 +227,21 @@ def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:
     """
     a = _held(split.a, fraction)
     b = a if split.paired else _held(split.b, fraction)
-    kept, held = (Split(_where(split.a, a, out), _where(split.b, b, out), split.paired) for out in (False, True))
-    return kept, held
+    sides = [
+        tuple(tuple(samples[i] for i in range(len(samples)) if (i in held) is out) for out in (False, True))
+        for samples, held in ((split.a, a), (split.b, b))
+    ]
+    kept, test = (Split(a, b, split.paired) for a, b in zip(*sides, strict=True))
+    return kept, test
 
 
-def _held(samples: Sequence[Sample], fraction: float) -> list[bool]:
+def _held(samples: Sequence[Sample], fraction: float) -> set[int]:
+    """Return the places of the samples that are held out."""
     if not fraction or len(samples) < 2:
-        return [False] * len(samples)
+        return set()
     places = [place(sample.name) for sample in samples]
-    held = [place < fraction for place in places]
-    if not any(held):
-        held[places.index(min(places))] = True
-    if all(held):
-        held[places.index(max(places))] = False
-    return held
-
-
-def _where(samples: Sequence[Sample], held: list[bool], wanted: bool) -> tuple[Sample, ...]:
-    return tuple(sample for sample, out in zip(samples, held, strict=True) if out is wanted)
+    held = {i for i, own in enumerate(places) if own < fraction} or {places.index(min(places))}
+    return held - {places.index(max(places))} if len(held) == len(samples) else held
 
 
 def place(name: str) -> float:

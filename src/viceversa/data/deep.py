@@ -54,19 +54,6 @@ def read_tiff(file: BinaryIO) -> ImageData:
     return turned(image, orientation)
 
 
-def size_of(file: BinaryIO) -> tuple[int, int]:
-    """Return the upright (width, height) as the header of a .npy or TIFF file says."""
-    if file.read(6) == b"\x93NUMPY":
-        file.seek(0)
-        height, width = np.load(file, allow_pickle=False).shape[:2]
-        return width, height
-    file.seek(0)
-    with _package("tifffile").TiffFile(file) as tiff:
-        page = tiff.pages[0]
-        size = int(page.imagewidth), int(page.imagelength)
-        return size[::-1] if page.tags.valueof(ORIENTATION, default=1) in (5, 6, 7, 8) else size
-
-
 def can_write(format_of: str | None) -> bool:
     """Whether more than 8 bits of colour can be written in a format, by Pillow's name, with what is installed."""
     return format_of in ("PNG", "TIFF") and find_spec("imagecodecs") is not None and find_spec("tifffile") is not None

@@ -8,8 +8,7 @@ who augment do.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -100,17 +99,11 @@ def _blanked(image: Pixels, share: float, seed: int) -> Pixels:
 
 def _apply(transform: Callable[[Tensor], Tensor], image: Pixels, seed: int) -> Pixels:
     """Apply a transform of torchvision, which draws from torch's generator, with random numbers that follow `seed`."""
-    with _seeded(seed):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
         planes = transform(torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1))
     pixels: Pixels = planes.permute(1, 2, 0).numpy()
     return pixels
-
-
-@contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 def check_augment(strength: AugmentConfig, paired: bool, channels: tuple[int, int]) -> None:

@@ -110,7 +110,7 @@ def test_broken_pictures_stay_broken_so_that_the_order_stays(tmp_path: Path) -> 
     (tmp_path / "in" / "trainA" / "3.png").write_text("<html>")
     made = make_cache(as_config(tmp_path / "in").data, tmp_path / "cache")
     (path,) = made.broken
-    assert path == str(tmp_path / "in" / "trainA" / "3.png")
+    assert path.startswith(str(tmp_path / "in" / "trainA" / "3.png"))
     assert_same(as_config(tmp_path / "cache"), as_config(tmp_path / "in"))
     stream = open_loader(as_config(tmp_path / "cache"))
     next(stream.batches(3))
