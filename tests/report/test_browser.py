@@ -6,9 +6,8 @@ import os
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from runs import lines, make_run, write_samples
@@ -17,9 +16,8 @@ from viceversa import report
 from viceversa.report.compare import compare
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
-SCREENS = [(1400, "light"), (1400, "dark"), (400, "light"), (400, "dark")]
 FITS = "document.documentElement.scrollWidth <= innerWidth"
 CONTRAST = """() => {
   const linear = (v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
@@ -47,83 +45,76 @@ ON = """(screens) => screens.map((screen) =>
 class Visit:
     """A tab, what its console said, and what it asked the network for."""
 
-    def __init__(self, tab: Page, url: str) -> None:
-        self.tab, self.complaints, self.requests = tab, list[str](), list[str]()
-        tab.on("console", lambda message: self.complaints.append(message.text))
-        tab.on("pageerror", lambda error: self.complaints.append(str(error)))
-        tab.on("request", lambda request: self.requests.append(request.url))
-        tab.goto(url)
+    def __init__(self, browser: Browser, url: str, width: int = 1400, dark: bool = False, clock: bool = False) -> None:
+        scheme = "dark" if dark else "light"
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        self.tab, self.url, self.complaints, self.requests = context.new_page(), url, list[str](), list[str]()
+        self.tab.on("console", lambda message: self.complaints.append(message.text))
+        self.tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.tab.on("request", lambda request: self.requests.append(request.url))
+        if clock:
+            self.tab.clock.install()
+        self.tab.goto(url)
 
-    def elsewhere(self) -> list[str]:
-        own = self.tab.url.partition("#")[0]
-        return [url for url in self.requests if not url.startswith("data:") and url.partition("#")[0] != own]
+    def close(self) -> None:
+        assert self.complaints == []
+        assert {url for url in self.requests if not url.startswith("data:")} == {self.url}
+        self.tab.context.close()
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = make_run(tmp_path_factory.mktemp("browser"), "train.batch=4")
+def pages(runs: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("browser")
+    run = make_run(folder, "train.batch=4")
     finding = {"step": 300, "since": 100, "finding": "tint", "message": "reddish", "remedy": "method.identity=1"}
     lines(run / "doctor.jsonl", [{**finding, "severity": s, "picture": None} for s in ("note", "warning", "error")])
-    return report.write(run)
+    compare(runs, folder / "comparison.html")
+    return {"report": report.write(run).as_uri(), "comparison": (folder / "comparison.html").as_uri()}
 
 
-def test_a_comparison_fits_and_can_be_read(chromium: Browser, runs: tuple[Path, Path], tmp_path: Path) -> None:
-    compare(runs, tmp_path / "page.html")
-    context = chromium.new_context(viewport={"width": 400, "height": 900}, color_scheme="dark")
-    visit = Visit(context.new_page(), (tmp_path / "page.html").as_uri())
-    assert visit.tab.evaluate(FITS)
-    assert visit.tab.evaluate(CONTRAST) == []
-    assert (visit.complaints, visit.elsewhere()) == ([], [])
-
-
-@pytest.fixture(params=SCREENS, ids=lambda screen: f"{screen[0]}-{screen[1]}")
-def visit(request: Any, chromium: Browser, written: Path) -> Iterator[Visit]:
-    width, scheme = request.param
-    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    visit = Visit(context.new_page(), written.as_uri())
-    yield visit
-    assert visit.complaints == []
-    assert visit.elsewhere() == []
-    context.close()
-
-
-def test_it_fits_the_screen_can_be_read_and_draws_every_curve(visit: Visit) -> None:
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("width", [1400, 400])
+@pytest.mark.parametrize("page", ["report", "comparison"])
+def test_a_page_fits_the_screen_can_be_read_and_draws_every_curve(
+    chromium: Browser, pages: dict[str, str], page: str, width: int, dark: bool
+) -> None:
+    visit = Visit(chromium, pages[page], width, dark)
     tab = visit.tab
-    assert tab.evaluate(FITS)
     assert tab.evaluate(CONTRAST) == []
-    assert tab.locator(".plot canvas").count() == tab.locator(".plot").count() > 3
+    assert tab.locator(".plot canvas").count() == tab.locator(".plot").count() > (3 if page == "report" else 0)
     assert tab.evaluate("[...document.images].every((image) => image.complete && image.naturalWidth > 0)")
+    assert tab.evaluate(FITS)
     for table in tab.locator("summary").all():
         table.click()
     assert tab.evaluate(FITS)
-    plot = tab.locator(".plot").nth(1)
+    plot = tab.locator(".plot").first
     before = plot.locator(".u-legend").inner_text()
     plot.locator(".u-over").hover()
     assert plot.locator(".u-legend").inner_text() != before, "the values where one points"
+    visit.close()
 
 
-def test_the_slider_between_before_and_after_moves_by_key_and_by_pointer(visit: Visit) -> None:
-    slider = visit.tab.locator(".slider").first
+def test_sliders_move_by_key_and_by_pointer_and_films_alone_and_together(
+    chromium: Browser, pages: dict[str, str]
+) -> None:
+    visit = Visit(chromium, pages["report"])
+    tab, slider = visit.tab, visit.tab.locator(".slider").first
     box = slider.bounding_box()
     assert box
 
-    def shown() -> float:  # how far the edge is from the left
+    def split() -> float:  # how far the edge is from the left
         edge = slider.locator(".edge").bounding_box()
         assert edge
         return (edge["x"] + 1 - box["x"]) / box["width"]
 
-    assert shown() == pytest.approx(0.5, abs=0.02)
+    assert split() == pytest.approx(0.5, abs=0.02)
     slider.locator("input").focus()
     for _ in range(10):
-        visit.tab.keyboard.press("ArrowRight")
-    assert shown() == pytest.approx(0.6, abs=0.02)
+        tab.keyboard.press("ArrowRight")
+    assert split() == pytest.approx(0.6, abs=0.02)
     assert "40%" in slider.locator(".over").evaluate("(image) => getComputedStyle(image).clipPath")
     slider.locator("input").click(position={"x": box["width"] * 0.1, "y": box["height"] / 2})
-    assert shown() == pytest.approx(0.1, abs=0.05)
-
-
-def test_the_films_move_one_by_one_and_all_together(visit: Visit) -> None:
-    tab = visit.tab
+    assert split() == pytest.approx(0.1, abs=0.05)
 
     def on() -> list[int]:
         return tab.locator(".screen").evaluate_all(ON)
@@ -137,6 +128,7 @@ def test_the_films_move_one_by_one_and_all_together(visit: Visit) -> None:
     tab.keyboard.press("ArrowLeft")
     assert on() == [3] * 6
     assert tab.locator(".master output").inner_text() == "step 300"
+    visit.close()
 
 
 def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Browser, tmp_path: Path) -> None:
@@ -146,9 +138,8 @@ def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Br
         assert server.server_address[0] == "127.0.0.1"
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(server.url + "config.yaml")
-        tab = chromium.new_page()
-        tab.clock.install()
-        served = Visit(tab, server.url)
+        served = Visit(chromium, server.url, clock=True)
+        tab = served.tab
         assert tab.locator(".screen img").count() == 2 * 6
         with tab.expect_response(server.url):  # it knows now of when the page is
             tab.clock.run_for(6_000)
@@ -159,11 +150,9 @@ def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Br
             tab.clock.run_for(6_000)
             tab.wait_for_timeout(500)
         assert tab.locator(".screen img").count() == 3 * 6
-        assert served.complaints == []
+        served.close()
         server.shutdown()
-    still = chromium.new_page()
-    still.clock.install()
-    from_disk = Visit(still, (run / report.NAME).as_uri())
-    still.clock.run_for(60_000)
+    from_disk = Visit(chromium, (run / report.NAME).as_uri(), clock=True)
+    from_disk.tab.clock.run_for(60_000)
     assert len([url for url in from_disk.requests if not url.startswith("data:")]) == 1
-    assert from_disk.complaints == []
+    from_disk.close()

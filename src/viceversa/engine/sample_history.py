@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias, cast
 
@@ -51,8 +51,8 @@ class Key(NamedTuple):
 
 @torch.no_grad()
 def translate_samples(translators: Translators, samples: Sequence[TestSample]) -> dict[Key, NDArray[np.uint8]]:
-    """Return inputs, translations, masks, translations back and true answers, (H, W, C), as far as there are any."""
-    images: dict[Key, NDArray[np.uint8] | None] = {}
+    """Return inputs, ground truth, translations, masks and translations back, (H, W, C), as far as there are any."""
+    images: dict[Key, NDArray[np.uint8]] = {}
     for direction, net in translators.items():
         source, target = direction.split("to")
         net_back = translators.get(cast(Direction, f"{target}to{source}"))
@@ -60,17 +60,17 @@ def translate_samples(translators: Translators, samples: Sequence[TestSample]) -
             x, y = (sample.a, sample.b) if source == "A" else (sample.b, sample.a)
             if x is None:
                 continue
-            fake = _through(net, x)
-            images[Key(direction, row, "input")] = from_tensor(x)
-            images[Key(direction, row, "translation")] = from_tensor(fake)
-            images[Key(direction, row, "mask")] = _mask(net, x)
-            images[Key(direction, row, "back")] = from_tensor(_through(net_back, fake)) if net_back else None
-            images[Key(direction, row, "truth")] = from_tensor(y) if sample.paired and y is not None else None
-    return {key: image for key, image in images.items() if image is not None}
+            batch = x[None].to(next(net.parameters()))
+            fake, mask = net(batch), net.attention(batch)
+            found: dict[Kind, Tensor | None] = {"input": x, "truth": y if sample.paired else None}
+            found |= {"translation": fake[0], "mask": None if mask is None else mask[0] * 2 - 1}
+            found |= {"back": net_back(fake)[0] if net_back else None}
+            images |= {Key(direction, row, kind): from_tensor(i) for kind, i in found.items() if i is not None}
+    return images
 
 
 def write_samples(folder: Path, step: int, images: Mapping[Key, NDArray[np.uint8]]) -> None:
-    """Keep the images of a step in the folder `samples` of a run; inputs and true answers once for all steps.
+    """Keep the images of a step in the folder `samples` of a run; inputs and ground truth once for all steps.
 
     If the test images have changed, the samples of the earlier ones are moved aside, to samples-before-00000500.
     """
@@ -112,7 +112,7 @@ def sample_steps(folder: Path) -> list[int]:
 
 
 def read_samples(folder: Path, step: int) -> dict[Key, Image.Image]:
-    """Return the images of a step in RGB, inputs and true answers included.
+    """Return the images of a step in RGB, inputs and ground truth included.
 
     A file that cannot be read is left out with a warning: it may come from a stranger, or from a full disk.
     """
@@ -147,28 +147,14 @@ def _write(folder: Path, images: Mapping[Key, Image.Image]) -> None:
 def _read(folder: Path) -> dict[Key, Image.Image]:
     found: dict[Key, Image.Image] = {}
     for path in sorted(folder.glob("*.png")):
-        if (name := NAME.fullmatch(path.name)) and path.is_file():
-            try:
-                found[Key(cast(Direction, name[1]), int(name[2]), cast(Kind, name[3]))] = _open(path)
-            except Exception as error:  # on damaged files Pillow raises nearly anything
-                reason = str(error).partition("\n")[0] or type(error).__name__
-                log.warning("%s: cannot be read, left out (%s)", path, reason)
+        if not (name := NAME.fullmatch(path.name)) or not path.is_file():
+            continue
+        try:
+            with Image.open(path, formats=["PNG"]) as image:
+                if image.width * image.height > LARGEST:
+                    raise ValueError("too large")
+                found[Key(cast(Direction, name[1]), int(name[2]), cast(Kind, name[3]))] = on_paper(image)
+        except Exception as error:  # on damaged files Pillow raises nearly anything
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            log.warning("%s: cannot be read, left out (%s)", path, reason)
     return found
-
-
-def _open(path: Path) -> Image.Image:
-    with Image.open(path, formats=["PNG"]) as image:
-        if image.width * image.height > LARGEST:
-            raise ValueError("too large")
-        return on_paper(image)
-
-
-def _through(net: torch.nn.Module, image: Tensor) -> Tensor:
-    result: Tensor = net(image[None].to(next(net.parameters())))[0]
-    return result
-
-
-def _mask(net: torch.nn.Module, image: Tensor) -> NDArray[np.uint8] | None:
-    attention: Callable[[Tensor], Tensor | None] = net.attention  # type: ignore[assignment]
-    mask = attention(image[None].to(next(net.parameters())))
-    return None if mask is None else from_tensor(mask[0] * 2 - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -57,34 +57,19 @@ class ReportServer(ThreadingHTTPServer):
             return write(self.run) if stale(self.run) else self.run / NAME
 
 
-class ReportHandler(BaseHTTPRequestHandler):
+class ReportHandler(SimpleHTTPRequestHandler):
     """Answers GET and HEAD of / with the page."""
 
     server: ReportServer
 
-    def do_GET(self) -> None:
-        """Send the page."""
-        body = self._head()
-        if body is not None:
-            self.wfile.write(body)
+    def translate_path(self, path: str) -> str:
+        """Return the file to send; there is only one."""
+        return str(self.server.page()) if path == "/" else ""
 
-    def do_HEAD(self) -> None:
-        """Send the headers; the ETag changes when the page does."""
-        self._head()
-
-    def _head(self) -> bytes | None:
-        if self.path != "/":
-            self.send_error(404)
-            return None
-        path = self.server.page()
-        body = path.read_bytes()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", f'"{path.stat().st_mtime_ns}"')
+    def end_headers(self) -> None:
+        """Keep browsers from keeping the page."""
         self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        return body
+        super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Log nothing."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def compare(runs: Sequence[Path], out: Path) -> None:
         differences=_differences({name: flat(to_tree(config)) for name, config in configs.items()}),
         scores=_scores(records),
         records=records,
-        charts=[chart.plain() for chart in _charts(records)],
+        charts=[asdict(chart) for chart in _charts(records)],
     )
     with replacing(out) as temporary:
         temporary.write_text(text, "utf-8")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from viceversa.engine.run_dir import Line, RunRecord
@@ -42,14 +42,10 @@ class Chart:
         rounded = [None if v is None or v - v != 0 else float(f"{v:.5g}") for v in values]
         self.series.append({"label": label, "values": rounded, "dashed": dashed})
 
-    def plain(self) -> dict[str, Any]:
-        """Return what the script on the page takes."""
-        return asdict(self)
-
 
 def charts(record: RunRecord, frames: Sequence[Frame]) -> list[Chart]:
     """Return all that can be drawn: scores first, then losses, learning rate, speed."""
-    return [*_scores(record), *_closeness(frames), *_losses(record), *_rate(record), *_speed(record)]
+    return [*_scores(record), *_closeness(frames), *_losses(record), *_rate_and_speed(record)]
 
 
 def _scores(record: RunRecord) -> list[Chart]:
@@ -98,24 +94,18 @@ def _losses(record: RunRecord) -> list[Chart]:
     return [found[kind] for kind in sorted(found, key=lambda kind: list(LOSSES).index(kind) if kind in LOSSES else 99)]
 
 
-def _rate(record: RunRecord) -> list[Chart]:
-    lines = thinned(record.losses)
-    if len({line["lr"] for line in lines}) < 2:
-        return []
-    chart = Chart("Learning rate", "", [line["step"] for line in lines])
-    chart.add("lr", [line["lr"] for line in lines])
-    return [chart]
-
-
-def _speed(record: RunRecord) -> list[Chart]:
-    speeds = record.speeds
-    if len(speeds) < 2:
-        return []
-    every = max(1, -(-len(speeds) // POINTS))
-    steps = sorted(speeds)[::every]
-    chart = Chart("Speed", "Images of each domain per second.", steps)
-    chart.add("images/s", [speeds[step] for step in steps])
-    return [chart]
+def _rate_and_speed(record: RunRecord) -> list[Chart]:
+    rates = {line["step"]: line["lr"] for line in thinned(record.losses)}
+    every = max(1, -(-len(record.speeds) // POINTS))
+    speeds = dict(sorted(record.speeds.items())[::every])
+    found = []
+    if len(set(rates.values())) > 1:
+        found.append(Chart("Learning rate", "", list(rates)))
+        found[-1].add("lr", list(rates.values()))
+    if len(speeds) > 1:
+        found.append(Chart("Speed", "Images of each domain per second.", list(speeds)))
+        found[-1].add("images/s", list(speeds.values()))
+    return found
 
 
 def thinned(lines: Sequence[Line]) -> list[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from functools import lru_cache
 from pathlib import Path
@@ -51,7 +52,7 @@ def content(record: RunRecord) -> dict[str, Any]:
         "cautions": cautions(record, latest, shown),
         "findings": [{**line, "image": _picture(record.run, line)} for line in current(record.findings)],
         "advice": advice(record, scores),
-        "charts": [chart.plain() for chart in charts(record, frames)],
+        "charts": [asdict(chart) for chart in charts(record, frames)],
         "preset": preset,
         "differences": differences(record.config, preset),
         "environment": record.started.get("environment", {}),

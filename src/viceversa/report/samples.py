@@ -122,20 +122,12 @@ def _frame(folder: Path, step: int, _changed: tuple[int, ...]) -> Frame:
     for key, fake in translations.items():
         before, truth = images.get(key._replace(kind="input")), images.get(key._replace(kind="truth"))
         if before and truth and before.size == truth.size == fake.size:
-            pairs.setdefault(key.direction, []).append((_psnr(fake, truth), _psnr(before, truth)))
-    means = {direction: _means(values) for direction, values in pairs.items()}
+            ours, inputs = (psnr(np.asarray(image), np.asarray(truth)) for image in (fake, before))
+            pairs.setdefault(key.direction, []).append((ours, inputs))
+    means = {direction: (float(x), float(y)) for direction, v in pairs.items() for x, y in [np.mean(v, axis=0)]}
     return Frame(step, {key: embed(image) for key, image in translations.items()}, means)
 
 
 @lru_cache(maxsize=2)
 def _stills(folder: Path, step: int, _changed: tuple[int, ...]) -> dict[Key, EmbeddedImage]:
     return {key: embed(image) for key, image in read_samples(folder, step).items() if key.kind != "translation"}
-
-
-def _psnr(image: Image.Image, truth: Image.Image) -> float:
-    return psnr(np.asarray(image), np.asarray(truth))
-
-
-def _means(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    ours, inputs = zip(*pairs, strict=True)
-    return sum(ours) / len(pairs), sum(inputs) / len(pairs)

@@ -107,9 +107,8 @@ def sample_histories(frames: Sequence[Frame]) -> list[list[RunScore]]:
     """Return the PSNR of the samples to the ground truth, for runs that nobody has evaluated."""
     found: dict[str, list[RunScore]] = {}
     for frame in frames:
-        count = {key.direction: key.row for key in sorted(frame.translations)}
         for direction, (value, untranslated) in frame.psnr.items():
-            protocol = {"samples": count[direction] + 1}
+            protocol = {"samples": sum(key.direction == direction for key in frame.translations)}
             score = RunScore(direction, "psnr", value, frame.step, None, {"input": untranslated}, protocol)
             found.setdefault(direction, []).append(score)
     return list(found.values())

@@ -95,7 +95,8 @@ if (location.protocol.startsWith("http") && document.querySelector("[data-live]"
   let known = "";
   setInterval(async () => {
     try {
-      const written = (await fetch(location.pathname, { method: "HEAD", cache: "no-store" })).headers.get("ETag");
+      const { headers } = await fetch(location.pathname, { method: "HEAD", cache: "no-store" });
+      const written = headers.get("Last-Modified") + headers.get("Content-Length");
       if (known && written !== known) location.reload();
       known = written;
     } catch {
