@@ -49,8 +49,9 @@ from viceversa.engine.trainer import Trainer
 from viceversa.errors import _is_for_the_user
 from viceversa.interop import read_original
 from viceversa.methods import resolve
-from viceversa.nets import build_generator
+from viceversa.nets import GENERATORS
 from viceversa.nets.weights import FORMAT, Card, load_generator, save_generator
+from viceversa.registry import create
 
 TRIES = int(os.environ.get("VICEVERSA_FUZZ", "60"))
 hostile = settings(
@@ -251,7 +252,7 @@ def archives() -> list[bytes]:
 def weights_file(change: Callable[[Any], Any] = lambda card: card) -> bytes:
     """A generator's weights; `change` gives it another card."""
     network = {"name": "resnet", "width": 2, "blocks": 1}
-    net = build_generator(network, 3, 3, size=32)
+    net = create(GENERATORS, "generator", network, 3, 3, size=32)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "G.safetensors"
         save_generator(path, net, Card(network, 3, 3, 32, "AtoB", "running", {"step": 1}))

@@ -85,11 +85,17 @@ def complete(table: Table[T], section: str, spec: Mapping[str, Any]) -> dict[str
 def create(table: Table[T], section: str, spec: Mapping[str, Any], *args: Any, size: int | None = None) -> T:
     """Return the component that a complete description stands for, made of `args` and its options.
 
-    `size` (pixels) is handed to classes that are tied to one.
+    `size` (pixels) is handed to classes that are tied to one. Raises ConfigError for options that do not fit together.
     """
     cls = find(table, section, spec["name"])
     chosen = {key: value for key, value in spec.items() if key != "name"}
-    return cls(*args, **chosen, **({CONTEXT: size} if CONTEXT in inspect.signature(cls).parameters else {}))
+    context = {CONTEXT: size} if CONTEXT in inspect.signature(cls).parameters else {}
+    try:
+        return cls(*args, **chosen, **context)
+    except ConfigError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"{section}: {error}") from None
 
 
 def _value(key: str, kind: Any, value: Any) -> Any:

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from viceversa.backends import BACKENDS, TrainedGenerator, onnx, open_backend, openvino, psnr
 from viceversa.files import cache_folder
-from viceversa.nets import build_generator
+from viceversa.nets import GENERATORS
 from viceversa.nets.layers import set_inference
 from viceversa.nets.weights import Card
+from viceversa.registry import create
 
 RESNET = {"name": "resnet", "width": 8, "blocks": 2}
 NETS = {
@@ -34,7 +35,7 @@ NETS = {
 def trained(spec: dict, inference: str = "running", seed: int = 0) -> TrainedGenerator:
     """A generator whose weights are large enough that its results are not gray."""
     torch.manual_seed(seed)
-    net = build_generator(spec, 3, 3, size=64)
+    net = create(GENERATORS, "generator", spec, 3, 3, size=64)
     for parameter in net.parameters():
         if parameter.ndim > 1:
             torch.nn.init.kaiming_normal_(parameter, nonlinearity="linear")

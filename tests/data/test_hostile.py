@@ -14,8 +14,9 @@ from viceversa.data import ImageError
 from viceversa.data.check import check
 from viceversa.data.image_io import read_image, write_image
 from viceversa.engine import train
-from viceversa.nets import build_generator
+from viceversa.nets import GENERATORS
 from viceversa.nets.weights import Card, save_generator
+from viceversa.registry import create
 from viceversa.translate import translate_images
 
 TINY = ["generator.width=2", "generator.blocks=1", "discriminator.width=2", "discriminator.layers=2"]
@@ -56,7 +57,7 @@ def test_translating_does_what_can_be_done_and_names_the_rest(
     network = {"name": "resnet", "width": 2, "blocks": 1}
     save_generator(
         tmp_path / "G.safetensors",
-        build_generator(network, 3, 3, size=32),
+        create(GENERATORS, "generator", network, 3, 3, size=32),
         Card(network, 3, 3, 32, "AtoB", "running", {}),
     )
     outcome = translate_images(tmp_path / "G.safetensors", [str(root / "A")], tmp_path / "out")

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from viceversa import registry
 from viceversa.config import ConfigError
-from viceversa.nets import build_discriminator, build_generator
-from viceversa.nets.augment import ALTERATIONS, Augment
+from viceversa.nets import DISCRIMINATORS, refuse_small
 from viceversa.nets.layers import InstanceNorm, init_weights, learned_weight
-from viceversa.nets.patchgan import PatchGAN, PixelGAN, output_size, receptive_field
+from viceversa.nets.patchgan import ALTERATIONS, Augment, PatchGAN, PixelGAN, output_size, receptive_field
+from viceversa.nets.resnet import ResNetGenerator
 
 
 def test_parameter_counts_and_maps_are_the_originals() -> None:
@@ -82,22 +83,23 @@ SMALLEST = [
 
 
 @pytest.mark.parametrize(("options", "smallest"), SMALLEST, ids=str)
-def test_crops_too_small_are_refused_when_the_configuration_is_checked(options: dict[str, Any], smallest: int) -> None:
-    spec = {"name": "patchgan", "width": 2, **options}
-    build_discriminator(spec, 3, size=smallest).train()(torch.zeros(1, 3, smallest, smallest))
+def test_crops_too_small_are_refused(options: dict[str, Any], smallest: int) -> None:
+    spec = registry.complete(DISCRIMINATORS, "discriminator", {"name": "patchgan", "width": 2, **options})
+    registry.create(DISCRIMINATORS, "discriminator", spec, 3)(torch.zeros(1, 3, smallest, smallest))
     with torch.device("meta"):
-        build_discriminator(spec, 3, size=smallest, batch=1)
+        net = registry.create(DISCRIMINATORS, "discriminator", spec, 3)
+        refuse_small(net, 3, size=smallest, batch=1)
         for size in {1, smallest // 2, smallest - 1} - {0, smallest}:
-            with pytest.raises(ConfigError, match=f"={size}: the {spec['name']} needs {smallest} px or more"):
-                build_discriminator(spec, 3, size=size, batch=1)
+            with pytest.raises(ConfigError, match=f"={size}: {type(net).__name__} needs {smallest} px or more"):
+                refuse_small(net, 3, size=size, batch=1)
 
 
 def test_crops_too_small_for_a_generator_are_refused_too() -> None:
-    spec = {"name": "resnet", "width": 2, "blocks": 1}
     with torch.device("meta"):
-        build_generator(spec, 3, 3, size=8, batch=1)
-        with pytest.raises(ConfigError, match=r"^data.crop=4: the resnet needs 8 px or more"):
-            build_generator(spec, 3, 3, size=4, batch=1)
+        net = ResNetGenerator(3, 3, width=2, blocks=1)
+    refuse_small(net, 3, size=8, batch=1)
+    with pytest.raises(ConfigError, match=r"^data.crop=4: ResNetGenerator needs 8 px or more"):
+        refuse_small(net, 3, size=4, batch=1)
 
 
 @pytest.mark.parametrize("kind", ALTERATIONS)

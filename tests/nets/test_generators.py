@@ -12,8 +12,7 @@ from viceversa.nets import GENERATORS, VariationalGenerator
 from viceversa.nets.layers import BatchNorm, init_weights
 from viceversa.nets.resnet import ResNetGenerator
 from viceversa.nets.unet import UNetGenerator
-from viceversa.nets.vae import VAE1, VAEGAN
-from viceversa.nets.vae_resnet import ResNetVAE, ResVAE
+from viceversa.nets.vae import VAE1, VAEGAN, ResNetVAE, ResVAE
 
 
 def images(side: int = 16, channels: int = 3, batch: int = 2) -> Tensor:

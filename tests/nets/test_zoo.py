@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from viceversa import registry
 from viceversa.config import ConfigError
-from viceversa.nets import DISCRIMINATORS, GENERATORS, Generator, build_discriminator, build_generator
+from viceversa.nets import DISCRIMINATORS, GENERATORS, Generator
 
 SIDE = 32
 SMALL = {"width": 8, "depth": 4, "blocks": 2, "latent": 8, "size": SIDE}
@@ -142,12 +142,12 @@ IMPOSSIBLE = [
 
 @pytest.mark.parametrize(("name", "options", "message"), IMPOSSIBLE, ids=str)
 def test_impossible_options_are_refused(name: str, options: dict[str, object], message: str) -> None:
+    table, channels = (GENERATORS, (3, 1)) if name in GENERATORS else (DISCRIMINATORS, (3,))
+
     def make() -> object:
-        if name in GENERATORS:
-            spec = registry.complete(GENERATORS, "generator", {"name": name, **options})
-            return build_generator(spec, 3, 1, size=100)
-        spec = registry.complete(DISCRIMINATORS, "discriminator", {"name": name, **options})
-        return build_discriminator(spec, 3, size=100)
+        return registry.create(
+            table, "net", registry.complete(table, "net", {"name": name, **options}), *channels, size=100
+        )
 
     with pytest.raises(ConfigError, match=message):
         make()

@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from viceversa.data.image_io import write_image
-from viceversa.nets import build_generator
+from viceversa.nets import GENERATORS
 from viceversa.nets.base import Generator
 from viceversa.nets.vae import VariationalGenerator
 from viceversa.nets.weights import Card, save_generator
+from viceversa.registry import create
 from viceversa.translate import TranslateOptions, TranslateResult, translate_images
 from viceversa.translator import Translator
 
@@ -23,7 +24,7 @@ TIED = {"name": "vae1", "width": 4, "downs": 3, "latent": 8, "norm": "instance"}
 
 def make(spec: dict = SMALL, channels: tuple[int, int] = (3, 3), inference: str = "running") -> tuple[Generator, Card]:
     torch.manual_seed(0)
-    net = build_generator(spec, *channels, size=64)
+    net = create(GENERATORS, "generator", spec, *channels, size=64)
     return net, Card(spec, *channels, 64, "AtoB", inference, {"step": 7})  # type: ignore[arg-type]
 
 

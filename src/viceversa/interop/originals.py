@@ -17,7 +17,7 @@ from torch import Tensor
 
 from viceversa import registry
 from viceversa.config import ConfigError
-from viceversa.nets import DISCRIMINATORS, GENERATORS, Discriminator, Generator, build_discriminator, build_generator
+from viceversa.nets import DISCRIMINATORS, GENERATORS, Discriminator, Generator
 
 Layers: TypeAlias = dict[str, dict[str, Tensor]]  # of each layer its tensors: weight, bias, running_mean, filter, ...
 
@@ -40,16 +40,17 @@ class Original:
 
     def build(self) -> Generator | Discriminator:
         """Return the network, with random weights; ConfigError if it cannot be built."""
-        size = self.size or 256
         if self.kind == "discriminator":
-            spec = registry.complete(DISCRIMINATORS, "discriminator", self.network)
-            return build_discriminator(spec, self.in_channels, size=size)
-        return build_generator(self.spec, self.in_channels, self.out_channels, size=size)
+            return registry.create(DISCRIMINATORS, "discriminator", self.spec, self.in_channels)
+        channels = self.in_channels, self.out_channels
+        return registry.create(GENERATORS, "generator", self.spec, *channels, size=self.size)
 
     @property
     def spec(self) -> dict[str, Any]:
-        """The complete description of a generator."""
-        return registry.complete(GENERATORS, "generator", self.network)
+        """The network's complete description."""
+        return registry.complete(
+            DISCRIMINATORS if self.kind == "discriminator" else GENERATORS, self.kind, self.network
+        )
 
 
 def convert_original(state: Mapping[str, Tensor]) -> tuple[Original, dict[str, Tensor]]:

@@ -13,14 +13,14 @@ from viceversa.config import Config, ConfigError, Direction
 from viceversa.data.loader import Batch as Batch
 from viceversa.losses import OBJECTIVES, Objective
 from viceversa.methods.pool import ImagePool
-from viceversa.nets import GENERATORS, build_discriminator, build_generator
-from viceversa.nets.augment import Augment
+from viceversa.nets import DISCRIMINATORS, GENERATORS, refuse_small
 from viceversa.nets.base import Discriminator, Generator
 from viceversa.nets.layers import init_weights
+from viceversa.nets.patchgan import Augment
 from viceversa.nets.resnet import Projector
 
 Translators: TypeAlias = dict[Direction, Generator]
-Net = TypeVar("Net", bound=nn.Module)
+Net = TypeVar("Net", Generator, Discriminator)
 
 
 class Update:
@@ -48,9 +48,8 @@ class Networks:
 
     def generator(self, source: str, target: str, kind: type[Generator] = Generator) -> Generator:
         """Return a new generator from domain `source` to domain `target`; ConfigError if it is not of that kind."""
-        size, batch = self.config.data.crop, self.config.train.batch
-        channels = self.channels[source], self.channels[target]
-        net = build_generator(self.config.generator, *channels, size=size, batch=batch)
+        size, channels = self.config.data.crop, (self.channels[source], self.channels[target])
+        net = registry.create(GENERATORS, "generator", self.config.generator, *channels, size=size)
         if not isinstance(net, kind):
             suited = ", ".join(name for name, cls in GENERATORS.items() if issubclass(cls, kind))
             raise ConfigError(
@@ -61,7 +60,7 @@ class Networks:
             depth = (size & -size).bit_length() - 1  # how often the crop can be halved
             other = f", or generator.depth={depth}" if "depth" in self.config.generator and depth > 1 else ""
             raise ConfigError(f"data.crop={size}: the {name} generator needs a multiple of {net.multiple}{other}")
-        return self._initialised(net)
+        return self._initialised(net, channels[0])
 
     def discriminator(self, *domains: str) -> Discriminator:
         """Return a new discriminator of images of the given domains, concatenated if there are several.
@@ -69,22 +68,24 @@ class Networks:
         Raises ConfigError for batch norm, which mixes images, where the objective penalises the gradient of each.
         """
         channels = [self.channels[domain] for domain in domains]
-        size, batch = self.config.data.crop, self.config.train.batch
-        net = build_discriminator(self.config.discriminator, sum(channels), size=size, batch=batch)
+        spec, size = self.config.discriminator, self.config.data.crop
+        net = registry.create(DISCRIMINATORS, "discriminator", spec, sum(channels), size=size)
         name = self.config.objective["name"]
         for module in net.modules():
             if isinstance(module, nn.BatchNorm2d) and not registry.find(OBJECTIVES, "objective", name).batch_norm:
                 raise ConfigError(f"objective={name}: does not go with batch norm; set discriminator.norm=instance")
             if isinstance(module, Augment):
                 module.channels = channels
-        return self._initialised(net)
+        return self._initialised(net, sum(channels))
 
     def projector(self, net: Generator, layers: Sequence[str], width: int) -> Projector:
         """Return new projection heads for the named features of a generator; ConfigError for an unknown name."""
         try:
-            return self._initialised(Projector(net.feature_channels(layers), width=width))
+            heads = Projector(net.feature_channels(layers), width=width)
         except ValueError as error:
             raise ConfigError(f"method.layers: {error}; name others, or use more generator.blocks") from None
+        init_weights(heads, self.config.init.scheme, self.config.init.gain)
+        return heads
 
     def objective(self) -> Objective:
         """Return the adversarial objective."""
@@ -100,7 +101,9 @@ class Networks:
             key = f"method.{name}"
             raise ConfigError(f"{key}: compares images of A and B, which have {a} and {b} channels here; set {key}=0")
 
-    def _initialised(self, net: Net) -> Net:
+    def _initialised(self, net: Net, channels: int) -> Net:
+        if any(parameter.is_meta for parameter in net.parameters()):  # only the configuration is checked
+            refuse_small(net, channels, size=self.config.data.crop, batch=self.config.train.batch)
         init_weights(net, self.config.init.scheme, self.config.init.gain)
         return net
 

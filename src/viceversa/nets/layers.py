@@ -131,9 +131,16 @@ def init_weights(net: nn.Module, scheme: Scheme, gain: float, generator: torch.G
     """
     if any(parameter.is_meta for parameter in net.parameters()):
         return  # nothing is there to be drawn, and torch would import its compiler to find that out
+    schemes: dict[Scheme, Callable[..., Tensor]] = {
+        "normal": partial(nn.init.normal_, std=gain),
+        "xavier": partial(nn.init.xavier_normal_, gain=gain),
+        "kaiming": nn.init.kaiming_normal_,  # fan in and ReLU's gain
+        "orthogonal": partial(nn.init.orthogonal_, gain=gain),
+    }
+    draw = schemes[scheme]
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            _draw(learned_weight(module), scheme, gain, generator)
+            draw(learned_weight(module), generator=generator)
         elif isinstance(module, BatchNorm):
             nn.init.normal_(module.weight, 1.0, gain, generator=generator)
         else:
@@ -146,17 +153,6 @@ def learned_weight(module: nn.Module) -> Tensor:
     """Return the weight that is learned; with a spectral norm it lies behind the one in use."""
     name = "parametrizations.weight.original" if is_parametrized(module, "weight") else "weight"
     return module.get_parameter(name)
-
-
-def _draw(weight: Tensor, scheme: Scheme, gain: float, generator: torch.Generator | None) -> None:
-    if scheme == "normal":
-        nn.init.normal_(weight, 0.0, gain, generator=generator)
-    elif scheme == "xavier":
-        nn.init.xavier_normal_(weight, gain, generator=generator)
-    elif scheme == "kaiming":
-        nn.init.kaiming_normal_(weight, generator=generator)  # fan in and ReLU's gain
-    else:
-        nn.init.orthogonal_(weight, gain, generator=generator)
 
 
 class BlurDown(nn.Module):

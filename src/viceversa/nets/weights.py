@@ -17,7 +17,7 @@ from torch import Tensor
 from viceversa import registry
 from viceversa.config import ConfigError, Direction, Inference, explain
 from viceversa.files import replacing, utf8_name
-from viceversa.nets import GENERATORS, build_generator
+from viceversa.nets import GENERATORS
 from viceversa.nets.base import Generator
 from viceversa.nets.layers import set_inference
 
@@ -89,7 +89,7 @@ def load_generator(path: Path) -> tuple[Generator, Card]:
         card = replace(card, generator=registry.complete(GENERATORS, "generator", card.generator))
         if card.generator["name"] in GENERATORS:
             _refuse_others(card, state)
-        net = build_generator(card.generator, card.in_channels, card.out_channels, size=card.size)
+        net = _built(card)
         net.load_state_dict(state)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
@@ -99,6 +99,11 @@ def load_generator(path: Path) -> tuple[Generator, Card]:
         raise ValueError(f"{path}: its weights do not fit its card ({str(error).splitlines()[-1].strip()})") from None
     set_inference(net, card.inference)
     return net.requires_grad_(False), card
+
+
+def _built(card: Card) -> Generator:
+    channels = card.in_channels, card.out_channels
+    return registry.create(GENERATORS, "generator", card.generator, *channels, size=card.size)
 
 
 def refuse_not_finite(state: Mapping[str, Tensor]) -> None:
@@ -118,7 +123,7 @@ def _refuse_others(card: Card, state: dict[str, Tensor]) -> None:
             raise RuntimeError(f"generator.{option} is {value}")
     try:
         with torch.device("meta"):
-            net = build_generator(card.generator, card.in_channels, card.out_channels, size=card.size)
+            net = _built(card)
     except (TypeError, OverflowError):  # torch's, of sizes beyond any memory
         raise RuntimeError("its generator is too large") from None
     wanted = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
