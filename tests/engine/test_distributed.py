@@ -142,14 +142,13 @@ def test_what_each_process_had_is_dealt_out_anew() -> None:
         count = torch.tensor(float(len(images)))
         return {
             "pools": {"pool.images": torch.tensor([[float(image)] for image in images])},
-            "meter": {"sums": {"gan": count * 10}, "counts": {"gan": count}},
+            "meter": {"gan": torch.stack([count * 10, count])},
         }
 
     everyone = [own(1, 2, 3), own(4), own()]
     two = [deal(everyone, DistInfo(rank, 2)) for rank in (0, 1)]
     assert [part["pools"]["pool.images"].flatten().tolist() for part in two] == [[1, 2], [4, 3]]
-    assert [float(part["meter"]["sums"]["gan"]) for part in two] == [40, 0]
-    assert [float(part["meter"]["counts"]["gan"]) for part in two] == [4, 0]
+    assert [part["meter"]["gan"].tolist() for part in two] == [[40, 4], [0, 0]]
     assert deal([own(), own()], DistInfo())["pools"]["pool.images"].numel() == 0
 
 

@@ -5,17 +5,17 @@ A checkpoint holds all that the next step depends on. A new piece of state is a 
 
 from __future__ import annotations
 
+import operator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import ValidationError
 from torch import Tensor
-from typing_extensions import TypedDict  # pydantic asks for it before Python 3.12
 
 from viceversa.config import Config, ConfigError, Direction, explain
 from viceversa.data import TrainLoader
 from viceversa.engine.learner import Learner
-from viceversa.engine.nan_guard import GuardState, NanGuard
+from viceversa.engine.nan_guard import NanGuard
 from viceversa.engine.optimizers import remembers_what_it_must
 from viceversa.engine.resume import refuse_other_images
 from viceversa.engine.run_dir import RunDir
@@ -25,24 +25,6 @@ from viceversa.methods.pool import ImagePool
 from viceversa.nets.weights import Card, save_generator
 
 State = dict[str, Any]
-
-
-class _Images(TypedDict):
-    A: int
-    B: int
-    names: str
-
-
-@with_config(ConfigDict(strict=True, extra="allow"))
-class _Plain(TypedDict):
-    """Of a checkpoint, what is no tensor; a file may be a stranger's."""
-
-    step: Annotated[int, Field(ge=0)]
-    images: int | None
-    pictures: _Images | None
-    scaler: dict[str, float]
-    plateau: dict[str, float]
-    nan_guard: GuardState
 
 
 class TrainState:
@@ -75,7 +57,6 @@ class TrainState:
         """Return to a saved state. Raises ConfigError if it is another training's, or no state at all."""
         learner = self.learner
         try:
-            TypeAdapter(_Plain).validate_python(shared)
             self._compare(shared)
             learner.method.load_state_dict({**shared["method"], **own["pools"]})
             learner.ema.load_state_dict(shared["ema"])
@@ -87,9 +68,12 @@ class TrainState:
                     if not remembers_what_it_must(optimizer):
                         raise ValueError(f"optimizers.{name} lacks moments")
             if shared["scaler"]:  # empty where another precision was used
-                learner.scaler.load_state_dict(shared["scaler"])
-            learner.plateau.load_state_dict(shared["plateau"])
+                learner.scaler.load_state_dict(_numbers(shared["scaler"]))
+            learner.plateau.load_state_dict(_numbers(shared["plateau"]))
             self.guard.load_state_dict(shared["nan_guard"])
+            if shared["step"] < 0:
+                raise ValueError("step: less than none")
+            learner.step, learner.retries = operator.index(shared["step"]), len(self.guard.rollbacks)
             self.meter.load_state_dict(own["meter"])
         except ConfigError:
             raise
@@ -101,7 +85,6 @@ class TrainState:
                 f"{self.run}: its checkpoint is of other networks ({reason}); a new run can start from its "
                 "translators: init.AtoB=RUN init.BtoA=RUN"
             ) from None
-        learner.step, learner.retries = shared["step"], len(self.guard.rollbacks)
 
     def _compare(self, shared: State) -> None:
         """Raise ConfigError if a step would see other images than before."""
@@ -113,6 +96,13 @@ class TrainState:
                 f"{self.run}: took {shared['images']} pictures of each domain a step, and would take {self.images} "
                 f"with train.batch={config.train.batch} in {dist.world_size} processes; the product must not change"
             )
+
+
+def _numbers(state: dict[str, Any]) -> dict[str, Any]:
+    """Return the state; raise ValueError unless it holds numbers: a file may be a stranger's."""
+    if not all(isinstance(value, int | float) for value in state.values()):
+        raise ValueError(f"{', '.join(state)}: no numbers")
+    return state
 
 
 def _pools(method: Method) -> dict[str, Tensor]:

@@ -157,11 +157,8 @@ def deal(everyone: list[State], dist: DistInfo) -> State:
         key: _stacked(list(_in_turn([own["pools"][key] for own in everyone]))[dist.rank :: dist.world_size])
         for key in everyone[0]["pools"]
     }
-    parts = [own["meter"] for own in everyone]
-    meter = {
-        part: {name: sum(p[part][name] for p in parts) * int(dist.is_main) for name in parts[0][part]}
-        for part in parts[0]
-    }
+    meters = [own["meter"] for own in everyone]
+    meter = {name: sum(meter[name] for meter in meters) * int(dist.is_main) for name in meters[0]}
     return {"pools": pools, "meter": meter}
 
 

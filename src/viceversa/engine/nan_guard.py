@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from typing_extensions import TypedDict  # pydantic asks for it before Python 3.12
@@ -78,7 +79,7 @@ class UpdateGuard:
         self._buffers = [b for b in method.buffers() if id(b) not in pools]
         self._before = [torch.empty_like(b) for b in self._buffers]
         self._none = torch.zeros((), dtype=torch.bool, device=device)
-        self._pending: deque[_Pending] = deque()
+        self._pending: deque[Callable[[], Verdict]] = deque()  # verdicts on their way from the device
         self.begin()
 
     def begin(self) -> None:
@@ -118,39 +119,30 @@ class UpdateGuard:
                 buffer.copy_(torch.where(fault, before, buffer))
         wrong = [~loss.isfinite().all() for loss in losses.values()]
         vector = torch.stack([self._stop, *faults, *wrong]).to("cpu", non_blocking=self.lazy)
-        event = None
-        if self.lazy and self.device.type == "cuda":
-            event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event = torch.cuda.Event() if self.lazy and self.device.type == "cuda" else None  # type: ignore[no-untyped-call]
+        if event:
             event.record()
-        self._pending.append(_Pending(step, list(self._faults), list(losses), vector, event))
+        groups, names = list(self._faults), list(losses)
+
+        def verdict() -> Verdict:
+            if event:
+                event.synchronize()
+            stop, *flags = vector.tolist()
+            skipped = [group for group, flag in zip(groups, flags, strict=False) if flag]
+            return Verdict(
+                step, stop, skipped, [n for n, flag in zip(names, flags[len(groups) :], strict=True) if flag]
+            )
+
+        self._pending.append(verdict)
 
     def read(self, *, wait: bool) -> list[Verdict]:
         """Return the verdicts that are there; `wait` for those of all steps."""
         late = 1 if self.lazy and not wait else 0
-        return [self._pending.popleft().verdict() for _ in range(len(self._pending) - late)]
+        return [self._pending.popleft()() for _ in range(len(self._pending) - late)]
 
     def forget(self) -> None:
         """Drop the verdicts that were not read: their steps are undone."""
         self._pending.clear()
-
-
-@dataclass(frozen=True)
-class _Pending:
-    """A verdict on its way from the device."""
-
-    step: int
-    groups: list[str]
-    losses: list[str]
-    vector: Tensor
-    event: torch.cuda.Event | None
-
-    def verdict(self) -> Verdict:
-        if self.event is not None:
-            self.event.synchronize()
-        stop, *flags = self.vector.tolist()
-        wrong = [name for name, flag in zip([*self.groups, *self.losses], flags, strict=True) if flag]
-        skipped = sum(flags[: len(self.groups)])
-        return Verdict(self.step, stop, wrong[:skipped], wrong[skipped:])
 
 
 class NanGuard:
@@ -205,7 +197,8 @@ class NanGuard:
         return {"row": self.row, "rollbacks": self.rollbacks}
 
     def load_state_dict(self, state: GuardState) -> None:
-        """Go on from saved values."""
+        """Go on from saved values; raise pydantic's ValidationError if they are none."""
+        state = TypeAdapter(GuardState).validate_python(state, strict=True)
         self.row, self.rollbacks = list(state["row"]), list(state["rollbacks"])
         self.updates.forget()
 

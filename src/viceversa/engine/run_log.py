@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,6 +22,7 @@ from rich.text import Text
 from torch import Tensor
 
 from viceversa.config import Config
+from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.loggers import Loggers, Start
 from viceversa.engine.nan_guard import Fault, Rollback, blame
@@ -34,40 +35,32 @@ class Meter:
     """Means of the losses since the last line of the log, without those that are not finite; part of the checkpoint."""
 
     def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Begin anew."""
-        self.sums: dict[str, Tensor] = {}
-        self.counts: dict[str, Tensor] = {}
+        self.totals: dict[str, Tensor] = {}
+        """By loss, [sum, count]."""
 
     def add(self, losses: dict[str, Tensor]) -> None:
         """Add one step's losses, without waiting for the device."""
         for name, loss in losses.items():
             loss, finite = to_float32(loss), loss.isfinite()
-            self.sums[name] = self.sums.get(name, 0) + torch.where(finite, loss, 0)
-            self.counts[name] = self.counts.get(name, 0) + finite.to(loss.dtype)
+            added = torch.stack([torch.where(finite, loss, 0), finite.to(loss.dtype)])
+            self.totals[name] = self.totals[name] + added if name in self.totals else added
 
-    def stacked(self) -> Tensor:
-        """Return sums and counts as one vector, so that processes can add theirs up."""
-        return torch.stack([*self.sums.values(), *self.counts.values()])
+    def means(self, dist: DistInfo) -> dict[str, float | None]:
+        """Return the means over all processes, None where nothing was finite, and begin anew."""
+        sums, counts = distributed.all_sum(torch.stack(list(self.totals.values())), dist).unbind(1)
+        means = dict(zip(self.totals, (sums / counts).tolist(), strict=True))
+        self.totals = {}
+        return {name: mean if mean == mean else None for name, mean in means.items()}
 
-    def means(self, stacked: Tensor) -> dict[str, float | None]:
-        """Return the means, given `stacked` of one or all processes; None where nothing was finite."""
-        sums, counts = stacked.chunk(2)
-        means = (sums / counts).tolist()
-        return {name: mean if mean == mean else None for name, mean in zip(self.sums, means, strict=True)}
-
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Tensor]:
         """Return the sums and their counts."""
-        return {"sums": dict(self.sums), "counts": dict(self.counts)}
+        return dict(self.totals)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on from saved sums; raise ValueError if they are none."""
-        sums, counts = state["sums"], state["counts"]
-        if sums.keys() != counts.keys() or any(value.shape for value in (*sums.values(), *counts.values())):
+        if any(value.shape != (2,) for value in state.values()):
             raise ValueError("meter: no sums of losses")
-        self.sums, self.counts = dict(sums), dict(counts)
+        self.totals = dict(state)
 
 
 class RunLog:
@@ -140,7 +133,7 @@ class RunLog:
         self.bar.update(self.task, completed=step, speed=f"{speed:.1f} images/s")
         if not self.console.is_terminal:
             left = self.bar.tasks[0].time_remaining
-            remaining = "" if left is None or step == self.total else f"{_clock(left)} left"
+            remaining = "" if left is None or step == self.total else f"{timedelta(seconds=int(left))} left"
             self.say(f"step {step}/{self.total}  {self.values.plain}  {speed:.1f} images/s  {remaining}".rstrip())
         self._append(self.run.log, {"step": step, "epoch": epoch, "lr": lr, "losses": losses})
         self._append(self.run.events, {"event": "speed", "step": step, "images_per_second": round(speed, 3)})
@@ -193,9 +186,3 @@ def _step(line: str) -> int | None:
         return int(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}"

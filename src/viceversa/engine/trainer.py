@@ -219,9 +219,7 @@ class Trainer:
 
     def _log(self) -> None:
         step = self.learner.step
-        losses = self.meter.means(distributed.all_mean(self.meter.stacked(), self.dist))
-        self.meter.reset()
-        self.log.losses(step, (step - 1) // self.steps_per_epoch, self.learner.lr, losses)
+        self.log.losses(step, (step - 1) // self.steps_per_epoch, self.learner.lr, self.meter.means(self.dist))
 
     def _sample(self) -> None:
         """Keep what the translators make of the test images now."""
