@@ -76,7 +76,7 @@ def test_the_command_trains_the_same_again(preset: str, more: list[str]) -> None
     odd += ["objective=hinge", "data.workers=0", "init.AtoB=", *more]
     config = methods.resolve(load_config(preset, odd))
     spoken = shlex.split(command(config, "runs/again"))
-    assert spoken[:3] == ["viceversa", "train", nearest_preset(config)]
+    assert spoken[:3] == ["viceversa", "train", nearest_preset(config)[0]]
     assert methods.resolve(load_words(spoken[2:])) == methods.resolve(load_config(preset, [*odd, "run=runs/again"]))
 
 

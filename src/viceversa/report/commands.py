@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -28,8 +28,9 @@ def advice(record: RunRecord, histories: Sequence[Sequence[RunScore]]) -> list[t
         found.append((_worse(" and ".join(dict.fromkeys(worse))), ""))
     found += _earlier(histories)
     if finished and any(map(_rising, histories)):
-        text = "The scores were still improving at the end. Train longer:"
-        found.append((text, shell("train", run, f"train.length={_twice(record)}")))
+        length = record.config.train.length
+        longer = shell("train", run, f"train.length={2 * length.amount} {length.unit}")
+        found.append(("The scores were still improving at the end. Train longer:", longer))
     if finished and not record.metrics:
         found.append(("Measure it on all test images:", shell("evaluate", run)))
     if finished:
@@ -66,39 +67,34 @@ def _rising(history: Sequence[RunScore]) -> bool:
     return history[-1].better_than(before) and gained > SLOPE * abs(history[-1].value - history[0].value)
 
 
-def _twice(record: RunRecord) -> str:
-    length = record.config.train.length
-    return f"{2 * length.amount} {length.unit}"
-
-
 @lru_cache
 def _known() -> dict[str, dict[str, object]]:
     return {name: flat(to_tree(methods.resolve(load_config(name)))) for name in presets()}
 
 
-def nearest_preset(config: Config) -> str:
-    """Return the preset from which the fewest keys differ."""
+def nearest_preset(config: Config) -> tuple[str, dict[str, object]]:
+    """Return the preset from which the fewest keys differ, and the values that it has there; not the run's folder."""
     own = flat(to_tree(config))
-    count = {name: len(_changed(own, values)) for name, values in _known().items()}
-    return min(count, key=lambda name: (count[name], name))
+    found = {}
+    for preset, values in _known().items():
+        differing = [key for key in own if key != "run" and (key not in values or own[key] != values[key])]
+        found[preset] = {key: values.get(key) for key in differing}
+    nearest = min(found, key=lambda name: (len(found[name]), name))
+    return nearest, found[nearest]
 
 
-def differences(config: Config, preset: str) -> list[tuple[str, str, str, str]]:
-    """Return what is not as in the preset, save the run's folder: key, value here, value there, what the key means."""
-    meaning = meanings(methods.describe(config))
-    there = _known()[preset]
-    own = flat(to_tree(config))
+def differences(config: Config) -> list[tuple[str, str, str, str]]:
+    """Return what is not as in the nearest preset: key, value here, value there, what the key means."""
+    meaning, own = meanings(methods.describe(config)), flat(to_tree(config))
     return [
-        (key, shown(own[key]), shown(there[key]) if key in there else "", meaning.get(key, ""))
-        for key in _changed(own, there)
+        (key, shown(own[key]), shown(there), meaning.get(key, "")) for key, there in nearest_preset(config)[1].items()
     ]
 
 
 def command(config: Config, run: str) -> str:
     """Return the shell command that trains the same into another folder."""
-    preset, own = nearest_preset(config), flat(to_tree(config))
-    changed = _changed(own, _known()[preset])
-    return shell("train", preset, *(_word(key, own[key]) for key in changed), f"run={run}")
+    own, (preset, differing) = flat(to_tree(config)), nearest_preset(config)
+    return shell("train", preset, *(_word(key, own[key]) for key in differing), f"run={run}")
 
 
 def shell(*words: str) -> str:
@@ -115,29 +111,16 @@ def _quoted(word: str) -> str:
     return f"$'{''.join(letters)}'"
 
 
-def _changed(own: Mapping[str, object], there: Mapping[str, object]) -> list[str]:
-    return [key for key in own if key != "run" and (key not in there or own[key] != there[key])]
-
-
 def _word(key: str, value: object) -> str:
     """Return key=value such that it is read as this very value."""
-    if value is None:
-        return f"{key}="
-    plain = shown(value)
-    return f"{key}={plain}" if _reads(key, plain, value) else f"{key}={json.dumps(value)}"
-
-
-def _reads(key: str, text: str, value: object) -> bool:
+    word = f"{key}={shown(value)}"
     try:
-        return flat(parse_override(f"{key}={text}")) == {key: value}
+        exact = value is None or flat(parse_override(word)) == {key: value}
     except ConfigError:
-        return False
+        exact = False
+    return word if exact else f"{key}={json.dumps(value)}"
 
 
 def shown(value: Any) -> str:
     """Return a value as one would type it."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    return json.dumps(value)
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)

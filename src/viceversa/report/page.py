@@ -37,7 +37,6 @@ def content(record: RunRecord) -> dict[str, Any]:
     shown = films(record, frames)
     scores = histories(record) or sample_histories(frames)
     latest = [history[-1] for history in scores]
-    preset = nearest_preset(record.config)
     return {
         "name": "/".join(record.run.resolve().parts[-2:]),
         "record": record,
@@ -53,8 +52,8 @@ def content(record: RunRecord) -> dict[str, Any]:
         "findings": [{**line, "image": _picture(record.run, line)} for line in current(record.findings)],
         "advice": advice(record, scores),
         "charts": [asdict(chart) for chart in charts(record, frames)],
-        "preset": preset,
-        "differences": differences(record.config, preset),
+        "preset": nearest_preset(record.config)[0],
+        "differences": differences(record.config),
         "environment": record.started.get("environment", {}),
         "reproduce": [
             command(record.config, "runs/again"),

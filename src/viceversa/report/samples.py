@@ -18,7 +18,7 @@ from PIL import Image
 
 from viceversa.config import Direction
 from viceversa.engine.run_dir import RunRecord
-from viceversa.engine.sample_history import Key, read_samples
+from viceversa.engine.sample_history import Key, Kind, read_samples
 from viceversa.metrics.paired import psnr
 
 SIDE = 256  # pixels of an image's longer side on the page
@@ -49,20 +49,13 @@ class Frame:
 
 @dataclass(frozen=True)
 class Film:
-    """One test image, and its translations from step to step."""
+    """One test image (`stills`: its input, and its ground truth, mask and translation back as far as there are any) and
+    its translations from step to step."""
 
     direction: Direction
     number: int
-    input: EmbeddedImage
-    truth: EmbeddedImage | None
-    back: EmbeddedImage | None
-    mask: EmbeddedImage | None
+    stills: Mapping[Kind, EmbeddedImage]
     frames: list[tuple[int, EmbeddedImage]]
-
-    @property
-    def translation(self) -> EmbeddedImage:
-        """The newest."""
-        return self.frames[-1][1]
 
 
 def read_frames(record: RunRecord) -> list[Frame]:
@@ -82,13 +75,12 @@ def films(record: RunRecord, frames: Sequence[Frame]) -> dict[Direction, list[Fi
     if not frames:
         return found
     folder, last = record.run / "samples", frames[-1]
-    stills = _stills(folder, last.step, _changed(folder, last.step))
+    others = _stills(folder, last.step, _changed(folder, last.step))
     for key in last.translations:
-        others = {kind: stills.get(key._replace(kind=kind)) for kind in ("input", "truth", "back", "mask")}
-        if before := others.pop("input"):
+        stills = {other.kind: image for other, image in others.items() if other[:2] == key[:2]}
+        if "input" in stills:
             shown = [(frame.step, frame.translations[key]) for frame in frames if key in frame.translations]
-            film = Film(key.direction, key.row + 1, before, frames=shown, **others)
-            found.setdefault(key.direction, []).append(film)
+            found.setdefault(key.direction, []).append(Film(key.direction, key.row + 1, stills, shown))
     return {direction: spread(rows, ROWS) for direction, rows in found.items()}
 
 
