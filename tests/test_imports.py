@@ -75,6 +75,17 @@ def test_no_import_goes_in_a_circle() -> None:
     assert list(TopologicalSorter(graph).static_order())
 
 
+def test_no_two_classes_or_types_share_a_name() -> None:
+    named: dict[str, list[str]] = {}
+    for path, tree in TREES.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                named.setdefault(node.name, []).append(module(path))
+            elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
+                named.setdefault(ast.unparse(node.target), []).append(module(path))
+    assert {name: places for name, places in named.items() if len(places) > 1} == {}
+
+
 def test_the_imports_are_read_as_they_are() -> None:
     found = imported(ROOT / "methods" / "base.py")
     assert {"viceversa.registry", "viceversa.config", "viceversa.nets.base", "torch"} <= found

@@ -9,12 +9,16 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any, TypeAlias
 
 from viceversa.config import ConfigError
+
+Track: TypeAlias = Callable[[Iterable[Any], int], Iterable[Any]]
+"""What shows the progress of going through so many things: a bar on a terminal, or nothing."""
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from viceversa.config import ConfigError, DataConfig
 from viceversa.data.datasets import Found, Sample, Split, completed
 from viceversa.data.image_data import ImageData, ImageError, Pixels
 from viceversa.data.transforms import fitted, prepared, read_each
-from viceversa.files import replacing_folder
+from viceversa.files import Track, replacing_folder
 from viceversa.paths import list_files
 
 CARD, PIXELS, FORMAT = "cache.json", "pixels.bin", "viceversa cache 2"
@@ -32,7 +32,6 @@ KINDS = ("uint8", "float16", "float32")
 
 Depth: TypeAlias = Literal["exact", "float16", "uint8"]
 Group: TypeAlias = tuple[Sample, ...]  # a pair, or one sample
-Track: TypeAlias = Callable[[Sequence[Group], int], Iterable[Group]]
 Record: TypeAlias = tuple[int, int, int, int, str]  # where it begins, height, width, channels, kind
 
 

@@ -33,7 +33,7 @@ from viceversa.data.transforms import augment, check_augment, read_each
 
 Batch: TypeAlias = dict[str, Tensor]
 Broken: TypeAlias = dict[str, str]  # what broken samples are called, and why they are
-Key: TypeAlias = tuple[int, bool]  # draw number, and whether the learning rate is falling
+DrawKey: TypeAlias = tuple[int, bool]  # draw number, and whether the learning rate is falling
 Drawn: TypeAlias = tuple[dict[str, Pixels] | None, Broken]  # an image of each domain; None if there is none
 Joined: TypeAlias = tuple[Batch | None, Broken]
 
@@ -57,7 +57,7 @@ class Dataset(torch_data.Dataset[Drawn]):
         self.train, self.config, self.tolerated = splits.train, config, tolerated
         self._orders: dict[str, tuple[int, NDArray[np.int64]]] = {}
 
-    def __getitem__(self, key: Key) -> Drawn:
+    def __getitem__(self, key: DrawKey) -> Drawn:
         number, decaying = key
         data = self.config.data
         if decaying and not data.decay_crop:
@@ -118,7 +118,7 @@ class BatchSampler:
     rank: int
     world_size: int
 
-    def __iter__(self) -> Iterator[list[Key]]:
+    def __iter__(self) -> Iterator[list[DrawKey]]:
         for step in count(self.step):
             first = (step * self.world_size + self.rank) * self.batch
             yield [(number, step >= self.decay_start) for number in range(first, first + self.batch)]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from viceversa.config import Config, load_config
 from viceversa.data.grid import grid
-from viceversa.engine.findings import Case, Finding, ImageSet, of_gradients, of_images, of_losses
+from viceversa.engine.findings import Case, Diagnosis, ImageSet, of_gradients, of_images, of_losses
 from viceversa.engine.run_dir import FindingLine, LossLine, read_lines
 from viceversa.engine.sample_history import Kind, read_samples, sample_steps
 from viceversa.files import replacing
@@ -31,15 +31,15 @@ class Doctor:
 
     def __init__(self, run: Path, config: Config) -> None:
         self.run, self.config = run, config
-        self.found: dict[str, Finding] = {}
+        self.found: dict[str, Diagnosis] = {}
 
     def recall(self) -> None:
         """Take over what stands in the run's file; whatever cannot be read there is forgotten."""
         for line in read_lines(self.run / NAME, FindingLine):
-            finding = Finding(**{f.name: line[f.name] for f in fields(Finding) if f.name in line})
+            finding = Diagnosis(**{f.name: line[f.name] for f in fields(Diagnosis) if f.name in line})
             self.found[finding.finding] = finding
 
-    def examine(self, step: int, gradients: Mapping[str, float] | None = None) -> list[Finding]:
+    def examine(self, step: int, gradients: Mapping[str, float] | None = None) -> list[Diagnosis]:
         """Return what is wrong at a step of which there are samples; what was so before keeps its `since`."""
         known, self.found = self.found, {}
         for finding in [*self._of_pictures(step), *of_losses(self._losses(step), self.config)]:
@@ -53,12 +53,12 @@ class Doctor:
         with replacing(self.run / NAME) as temporary:
             temporary.write_text("".join(json.dumps(asdict(f)) + "\n" for f in self.found.values()), "utf-8")
 
-    def _note(self, finding: Finding, known: Mapping[str, Finding], step: int) -> None:
+    def _note(self, finding: Diagnosis, known: Mapping[str, Diagnosis], step: int) -> None:
         before = known.get(finding.finding)
         since = before.since if before and before.since <= step else step
         self.found[finding.finding] = replace(finding, step=step, since=since)
 
-    def _of_pictures(self, step: int) -> Iterator[Finding]:
+    def _of_pictures(self, step: int) -> Iterator[Diagnosis]:
         for direction, case in cases(self.run / "samples", step).items():
             for finding in of_images(case) if step else ():  # an untrained network is no patient
                 name = f"{finding.finding} {direction}"
@@ -81,7 +81,7 @@ class Doctor:
         return {name: float(np.mean(found)) for name, found in values.items() if None not in found}
 
 
-def diagnose(run: Path) -> list[Finding]:
+def diagnose(run: Path) -> list[Diagnosis]:
     """Examine all that a run has kept, from its first samples to its last; raise FileNotFoundError if it is no run."""
     if not (run / "config.yaml").is_file():
         raise FileNotFoundError(f"{run}: not a run, it has no config.yaml")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from viceversa.config import Config
 
-Severity: TypeAlias = Literal["note", "warning", "error"]
+DiagnosisSeverity: TypeAlias = Literal["note", "warning", "error"]
 ImageSet: TypeAlias = NDArray[np.floating[Any]]
 """Float images (N, H, W, C) in [-1, 1]."""
 BLIND = {"lsgan": 0.25, "vanilla": math.log(2), "hinge": 1.0}
@@ -20,11 +20,11 @@ BLIND = {"lsgan": 0.25, "vanilla": math.log(2), "hinge": 1.0}
 
 
 @dataclass(frozen=True)
-class Finding:
+class Diagnosis:
     """Something that is wrong: since which step, how one sees it, and the remedy in terms of our keys."""
 
     finding: str
-    severity: Severity
+    severity: DiagnosisSeverity
     message: str
     remedy: str
     step: int = 0
@@ -94,7 +94,7 @@ def saturated(case: Case) -> str:
     return f"{found:.0%} of the values lie at the end of their range, {max(usual):.0%} of real ones"
 
 
-PROBES: dict[Callable[[Case], str], tuple[Severity, str]] = {
+PROBES: dict[Callable[[Case], str], tuple[DiagnosisSeverity, str]] = {
     inverted: ("error", "start again with another seed, method.identity=0.5 or method.content=5; CUT does not invert"),
     copied: (
         "warning",
@@ -114,38 +114,38 @@ PROBES: dict[Callable[[Case], str], tuple[Severity, str]] = {
 }
 
 
-def of_images(case: Case) -> Iterator[Finding]:
+def of_images(case: Case) -> Iterator[Diagnosis]:
     """Yield what the samples of one direction tell."""
     for probe, (severity, remedy) in PROBES.items():
         if message := probe(case):
-            yield Finding(probe.__name__, severity, message, remedy)
+            yield Diagnosis(probe.__name__, severity, message, remedy)
 
 
-def of_losses(losses: Mapping[str, float], config: Config) -> Iterator[Finding]:
+def of_losses(losses: Mapping[str, float], config: Config) -> Iterator[Diagnosis]:
     """Yield what the mean losses tell: discriminators too strong or blind, codes that say nothing."""
     blind = BLIND.get(str(config.objective["name"]))
     for name, value in losses.items():
         group = name.removeprefix("gan_").removeprefix("kl_")
         if blind and name.startswith("gan_D") and value < 0.06 * blind:
             remedy = "discriminator.augment=[color, shift, cutout] for few pictures; a smaller width; objective.r1=1"
-            yield Finding(f"strong {group}", "warning", f"it is hardly ever wrong (loss {value:.3f})", remedy)
+            yield Diagnosis(f"strong {group}", "warning", f"it is hardly ever wrong (loss {value:.3f})", remedy)
         elif blind and name.startswith("gan_D") and abs(value / blind - 1) < 0.002:
             remedy = "a larger discriminator.width or more discriminator.layers; lower objective.r1"
-            yield Finding(f"blind {group}", "warning", f"it cannot tell anything (loss {value:.3f})", remedy)
+            yield Diagnosis(f"blind {group}", "warning", f"it cannot tell anything (loss {value:.3f})", remedy)
         elif name.startswith("kl_") and value < 1e-4 * float(config.method.get("kl", 1)):
             remedy = "a lower method.kl, a longer method.kl_warmup, or method.free_bits=0.1"
-            yield Finding(f"empty codes {group}", "warning", "the codes say nothing about the picture", remedy)
+            yield Diagnosis(f"empty codes {group}", "warning", "the codes say nothing about the picture", remedy)
 
 
-def of_gradients(rms: Mapping[str, float]) -> Iterator[Finding]:
+def of_gradients(rms: Mapping[str, float]) -> Iterator[Diagnosis]:
     """Yield what the root mean square of each group's gradients tells."""
     for group, value in rms.items():
         if value < 1e-9:
             remedy = "look at the losses of the group"
-            yield Finding(f"no gradient {group}", "error", "its networks learn nothing", remedy)
+            yield Diagnosis(f"no gradient {group}", "error", "its networks learn nothing", remedy)
         elif value > 100:
             remedy = "lower train.lr or objective.r1"
-            yield Finding(f"huge gradient {group}", "warning", f"{value:.0f} in the mean", remedy)
+            yield Diagnosis(f"huge gradient {group}", "warning", f"{value:.0f} in the mean", remedy)
 
 
 def diversity(images: ImageSet) -> float:

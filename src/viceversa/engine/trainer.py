@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from viceversa.config import Config, Duration
-from viceversa.data import Batch, TrainLoader
+from viceversa.data import TrainLoader
 from viceversa.data.test_images import TestImages
 from viceversa.devices import environment
 from viceversa.engine import distributed
@@ -28,6 +28,7 @@ from viceversa.engine.run_log import RunLog
 from viceversa.engine.sample_history import thin_out, translate_samples, write_samples
 from viceversa.engine.schedule import total_steps
 from viceversa.files import sweep
+from viceversa.methods.base import Batch
 from viceversa.seeds import seed_everything
 
 WriteReport: TypeAlias = Callable[[Path], object]

@@ -17,7 +17,7 @@ from viceversa.paths import weights_file
 
 __all__ = ["Original", "convert_original", "import_generator", "load_network", "read_original"]
 
-Found: TypeAlias = dict[str, tuple[Original, State]]
+FoundNetworks: TypeAlias = dict[str, tuple[Original, State]]
 
 
 def load_network(path: str | Path, key: str | None = None) -> Generator | Discriminator:
@@ -74,7 +74,7 @@ def read_original(path: str | Path, key: str | None = None) -> tuple[Original, d
     path = Path(path)
     try:
         states = read_states(path)
-        found: Found = {}
+        found: FoundNetworks = {}
         for name, state in states.items():
             found |= _networks(name, state)
         if not found:
@@ -88,7 +88,7 @@ def read_original(path: str | Path, key: str | None = None) -> tuple[Original, d
     return original, weights
 
 
-def _networks(name: str, state: Mapping[str, Tensor], depth: int = 0) -> Found:
+def _networks(name: str, state: Mapping[str, Tensor], depth: int = 0) -> FoundNetworks:
     """Return the networks in a state_dict, itself or its parts, by their keys."""
     try:
         return {name: convert_original(state)}
@@ -100,13 +100,13 @@ def _networks(name: str, state: Mapping[str, Tensor], depth: int = 0) -> Found:
             part, _, rest = key.partition(".")
             if rest:
                 parts.setdefault(part, {})[rest] = tensor
-        found: Found = {}
+        found: FoundNetworks = {}
         for part, inner in parts.items():
             found |= _networks(f"{name}.{part}".lstrip("."), inner, depth + 1)
         return found
 
 
-def _choose(found: Found, key: str | None) -> str:
+def _choose(found: FoundNetworks, key: str | None) -> str:
     """Return the key of the network that is meant."""
     generators = [name for name, (original, _) in found.items() if original.kind == "generator"]
     if key is None:

@@ -16,7 +16,7 @@ from .base import Generator, Probability
 from .blocks import Block
 from .layers import NORMS, Norm
 
-Depth: TypeAlias = Annotated[int, Field(ge=2)]
+UNetDepth: TypeAlias = Annotated[int, Field(ge=2)]
 
 
 class Level(Block):
@@ -49,7 +49,7 @@ class UNetGenerator(Generator):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, width: Count = 64, depth: Depth = 8, norm: Norm = "batch",
+        self, in_channels: int, out_channels: int, *, width: Count = 64, depth: UNetDepth = 8, norm: Norm = "batch",
         dropout: Probability = 0.5,
     ) -> None:  # fmt: skip
         super().__init__()

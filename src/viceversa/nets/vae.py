@@ -22,7 +22,7 @@ from .base import Generator, Probability
 from .blocks import Block, ResidualBlock, Stage, Upsample, channels_of, make_down, make_stem, make_up, walk
 from .layers import NORMS, BatchNorm, Norm
 
-Layers: TypeAlias = OrderedDict[str, nn.Module]
+Stages: TypeAlias = OrderedDict[str, nn.Module]
 ResNorm: TypeAlias = Literal["batch", "group"]
 LOGVAR_RANGE = (-30.0, 20.0)  # exp() of it stays finite, also in half precision where sampling halves it
 
@@ -85,18 +85,18 @@ class VariationalGenerator(Generator):
             )
 
 
-def pyramid(in_channels: int, widths: list[int], norm: Norm, active: nn.Module, *, bias: bool, first: Norm) -> Layers:
+def pyramid(in_channels: int, widths: list[int], norm: Norm, active: nn.Module, *, bias: bool, first: Norm) -> Stages:
     """Return stages `down1, down2, ...`, each a 4x4 convolution that halves the image; `first` is down1's norm."""
-    layers: Layers = OrderedDict()
+    layers: Stages = OrderedDict()
     for i, (a, b) in enumerate(pairwise([in_channels, *widths]), 1):
         conv = nn.Conv2d(a, b, 4, stride=2, padding=1, bias=bias)
         layers[f"down{i}"] = Stage(conv, NORMS[first if i == 1 else norm](b), active)
     return layers
 
 
-def climb(widths: list[int], out_channels: int, norm: Norm, active: nn.Module, *, bias: bool) -> Layers:
+def climb(widths: list[int], out_channels: int, norm: Norm, active: nn.Module, *, bias: bool) -> Stages:
     """Return stages `up1, up2, ...`, each a 4x4 transposed convolution that doubles the image, and the `head`."""
-    layers: Layers = OrderedDict()
+    layers: Stages = OrderedDict()
     for i, (a, b) in enumerate(pairwise(widths), 1):
         conv = nn.ConvTranspose2d(a, b, 4, stride=2, padding=1, bias=bias)
         layers[f"up{i}"] = Stage(conv, NORMS[norm](b), active)
@@ -165,7 +165,7 @@ class VAEGAN(VariationalGenerator):
         self.mean = nn.Conv2d(widths[-1], latent, 4)
         self.logvar = nn.Conv2d(widths[-1], latent, 4)
         entry = nn.ConvTranspose2d(latent, widths[-1], 4, bias=False)
-        project: Layers = OrderedDict(project=Stage(entry, NORMS[norm](widths[-1]), active))
+        project: Stages = OrderedDict(project=Stage(entry, NORMS[norm](widths[-1]), active))
         self.decoder = nn.Sequential(project | climb(widths[::-1], out_channels, norm, active, bias=False))
 
 
@@ -197,10 +197,10 @@ class ResNetVAE(VariationalGenerator):
         steps = list(pairwise(width * 2**i for i in range(downs + 1)))
         inner, half = width * 2**downs, blocks // 2
 
-        encoder: Layers = OrderedDict(stem=make_stem(in_channels, width, norm))
+        encoder: Stages = OrderedDict(stem=make_stem(in_channels, width, norm))
         for i, (a, b) in enumerate(steps, 1):
             encoder[f"down{i}"] = make_down(a, b, norm)
-        decoder: Layers = OrderedDict(project=nn.Conv2d(latent, inner, 1))
+        decoder: Stages = OrderedDict(project=nn.Conv2d(latent, inner, 1))
         for i in range(1, half + 1):
             encoder[f"block{i}"] = ResidualBlock(inner, norm=norm, dropout=dropout)
             decoder[f"block{i}"] = ResidualBlock(inner, norm=norm, dropout=dropout)
@@ -275,10 +275,10 @@ class ResVAE(VariationalGenerator):
         steps = list(pairwise(width * 2**i for i in range(downs + 1)))
         inner = width * 2**downs
 
-        encoder: Layers = OrderedDict(stem=nn.Conv2d(in_channels, width, 3, padding=1))
+        encoder: Stages = OrderedDict(stem=nn.Conv2d(in_channels, width, 3, padding=1))
         for i, (a, b) in enumerate(steps, 1):
             encoder[f"down{i}"] = PreBlock(a, b, norm=norm, scale=0.5)
-        decoder: Layers = OrderedDict(project=nn.Conv2d(latent, inner, 1))
+        decoder: Stages = OrderedDict(project=nn.Conv2d(latent, inner, 1))
         for i in range(1, blocks + 1):
             encoder[f"block{i}"] = PreBlock(inner, inner, norm=norm)
             decoder[f"block{i}"] = PreBlock(inner, inner, norm=norm)

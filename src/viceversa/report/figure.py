@@ -133,7 +133,7 @@ def numbers(text: str) -> list[int]:
 
 
 @dataclass(frozen=True)
-class Layout:
+class FigureLayout:
     """Pixels of a figure: every image is enlarged by the whole number `scale`, so that no pixel is lost."""
 
     scale: int
@@ -145,7 +145,7 @@ class Layout:
     dpi: float
 
     @classmethod
-    def fit(cls, columns: Mapping[str, Sequence[Uint8Image]], width: float, dpi: int) -> Layout:
+    def fit(cls, columns: Mapping[str, Sequence[Uint8Image]], width: float, dpi: int) -> FigureLayout:
         """Return the layout of a figure that is printed `width` inches wide with at least `dpi` pixels an inch."""
         across, down = len(columns), max(map(len, columns.values()))
         high, wide = next(iter(columns.values()))[0].shape[:2]
@@ -169,11 +169,11 @@ def write(
     width: float = 6.9,
     dpi: int = 300,
     font: Path | None = None,
-) -> Layout:
+) -> FigureLayout:
     """Write labelled columns of uint8 images of one size; the suffix of `path` decides, .png or .svg."""
     if path.suffix.lower() not in (".png", ".svg"):
         raise ValueError(f"{path}: a figure is a .png or a .svg (LaTeX takes both, pdflatex the .png)")
-    layout = Layout.fit(columns, width, dpi)
+    layout = FigureLayout.fit(columns, width, dpi)
     with replacing(path) as temporary:
         if path.suffix.lower() == ".svg":
             temporary.write_text(_svg(columns, layout), "utf-8")
@@ -182,7 +182,7 @@ def write(
     return layout
 
 
-def _png(columns: Mapping[str, Sequence[Uint8Image]], layout: Layout, font: Path | None) -> Image.Image:
+def _png(columns: Mapping[str, Sequence[Uint8Image]], layout: FigureLayout, font: Path | None) -> Image.Image:
     canvas = Image.new("RGB", layout.size, "white")
     draw, face = ImageDraw.Draw(canvas), _font("".join(columns), layout.text, font)
     for number, (name, images) in enumerate(columns.items()):
@@ -205,7 +205,7 @@ def _font(text: str, size: int, font: Path | None) -> ImageFont.FreeTypeFont | I
         raise ValueError(f"{font or text}: no font to write it with; give one with --font FILE.ttf") from None
 
 
-def _svg(columns: Mapping[str, Sequence[Uint8Image]], layout: Layout) -> str:
+def _svg(columns: Mapping[str, Sequence[Uint8Image]], layout: FigureLayout) -> str:
     width, height = layout.size
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" '

@@ -6,18 +6,17 @@ Mistakes that can be found without the model are reported before torch is import
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
 
 from viceversa.config import Direction
+from viceversa.files import Track
 from viceversa.paths import weights_file
 from viceversa.translate.files import check_writable, masks_for, plan, refuse
 
 __all__ = ["TranslateOptions", "TranslateResult", "translate_images"]
 
-Track: TypeAlias = Callable[[Iterable[Any], int], Iterable[Any]]
 """Gets the images as they are done, and how many there will be; hands them on, and may show the progress."""
 
 

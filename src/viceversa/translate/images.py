@@ -19,8 +19,9 @@ from viceversa.data.image_io import read_image, write_image
 from viceversa.devices import multiplies_bf16, pick_device
 from viceversa.engine.distributed import DistInfo
 from viceversa.fast_cpu import fixed_weights
+from viceversa.files import Track
 from viceversa.paths import list_images
-from viceversa.translate import Track, TranslateOptions, TranslateResult
+from viceversa.translate import TranslateOptions, TranslateResult
 from viceversa.translate.blend import blend, read_mask
 from viceversa.translate.files import refuse
 from viceversa.translate.pipeline import pipeline

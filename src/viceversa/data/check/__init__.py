@@ -5,8 +5,9 @@ from __future__ import annotations
 from viceversa.config import DataConfig
 from viceversa.data.check import copies, domains, files, images
 from viceversa.data.check.report import COLOURS, Domain, Finding, Report, write_contact_sheet
-from viceversa.data.check.survey import Survey, Track, look_around
+from viceversa.data.check.survey import Survey, look_around
 from viceversa.data.layouts import find_splits
+from viceversa.files import Track
 
 __all__ = ["Domain", "Finding", "Report", "Survey", "check", "write_contact_sheet"]
 

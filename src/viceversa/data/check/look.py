@@ -75,7 +75,7 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Unit:
+class CheckUnit:
     """What is decoded together: one sample, or a pair; `domains` is "A", "B" or "AB"."""
 
     samples: tuple[Sample, ...]
@@ -84,7 +84,7 @@ class Unit:
     quick: bool
 
 
-def look_at(unit: Unit) -> tuple[list[Look], Match | None]:
+def look_at(unit: CheckUnit) -> tuple[list[Look], Match | None]:
     """Look at the samples of a unit, as training will see them; a quick look reads headers only."""
     looks = [_header(sample) for sample in unit.samples]
     if unit.quick:  # what has no header is opened to learn why

@@ -7,18 +7,18 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from viceversa.config import DataConfig
-from viceversa.data.check.look import Look, Match, Unit, look_at
+from viceversa.data.check.look import CheckUnit, Look, Match, look_at
 from viceversa.data.datasets import DatasetSplits, Split
+from viceversa.files import Track
 
-Track: TypeAlias = Callable[[Iterable[Any], int], Iterable[Any]]
 Part: TypeAlias = Literal["train", "test"]
 FEW = 64  # so many images are looked at before other processes have started
 
@@ -60,15 +60,15 @@ def look_around(splits: DatasetSplits, data: DataConfig, quick: bool, track: Tra
     return Survey(splits, data, looks, pairs)
 
 
-def _units(split: Split, data: DataConfig, quick: bool) -> Iterator[Unit]:
+def _units(split: Split, data: DataConfig, quick: bool) -> Iterator[CheckUnit]:
     if split.paired:
-        yield from (Unit(pair, "AB", data, quick) for pair in zip(split.a, split.b, strict=True))
+        yield from (CheckUnit(pair, "AB", data, quick) for pair in zip(split.a, split.b, strict=True))
     else:
         for domain, samples in (("A", split.a), ("B", split.b)):
-            yield from (Unit((sample,), domain, data, quick) for sample in samples)
+            yield from (CheckUnit((sample,), domain, data, quick) for sample in samples)
 
 
-def _look_at_all(units: Sequence[Unit]) -> Iterator[tuple[list[Look], Match | None]]:
+def _look_at_all(units: Sequence[CheckUnit]) -> Iterator[tuple[list[Look], Match | None]]:
     processes = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     if processes == 1 or len(units) <= FEW:
         yield from map(look_at, units)

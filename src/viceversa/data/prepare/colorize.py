@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +10,8 @@ from PIL import Image
 
 from viceversa.data.image_data import ImageError
 from viceversa.data.image_io import READABLE
-from viceversa.files import replacing_folder
+from viceversa.files import Track, replacing_folder
 from viceversa.paths import list_images
-
-Track: TypeAlias = Callable[[Iterable[Path], int], Iterable[Path]]
 
 
 def colorize(source: Path, out: Path, *, overwrite: bool = False, track: Track = lambda files, total: files) -> int:

@@ -8,7 +8,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -22,13 +22,12 @@ from viceversa.data.image_data import ImageData, ImageError, with_channels
 from viceversa.data.image_io import open_pil, write_image
 from viceversa.data.layouts import find
 from viceversa.data.shards import ShardSample
-from viceversa.files import replacing, replacing_folder
+from viceversa.files import Track, replacing, replacing_folder
 
 Splits: TypeAlias = Mapping[str, Split]  # by "train", "val", "test": those that hold images
 Jobs: TypeAlias = list[
     tuple[str, tuple[Sample, ...]]
 ]  # a file to write, without suffix, and what it shows side by side
-Track: TypeAlias = Callable[[Jobs, int], Iterable[tuple[str, tuple[Sample, ...]]]]
 
 IMAGES = "pictures/{split}/{domain}"  # where the images of a manifest go
 LAYOUTS = {

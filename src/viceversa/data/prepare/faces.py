@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from viceversa.data.image_data import ImageData, ImageError, eight_bits, with_channels
 from viceversa.data.image_io import read_image, write_image
-from viceversa.files import replacing_folder
+from viceversa.files import Track, replacing_folder
 from viceversa.paths import list_images
 
 LIST = "faces.jsonl"
@@ -25,7 +25,6 @@ OVERLAP = 0.3  # of two boxes that overlap more (intersection over union), the o
 Face: TypeAlias = tuple[float, float, float, float, float]  # left, top, width, height in pixels; score, 0 to 1
 Detector: TypeAlias = Callable[[NDArray[np.uint8]], list[Face]]
 """From RGB (height, width, 3) to the faces in it, the largest first."""
-Track: TypeAlias = Callable[[Iterable[Path], int], Iterable[Path]]
 
 
 @dataclass

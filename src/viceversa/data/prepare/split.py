@@ -18,8 +18,9 @@ from viceversa.config import ConfigError, DataConfig
 from viceversa.data.check.copies import joined
 from viceversa.data.datasets import FileSample, Sample, Split, place
 from viceversa.data.layouts import find
-from viceversa.data.prepare.convert import MANIFEST, Splits, Track, counted, list_in_place, splits_of, write_splits
+from viceversa.data.prepare.convert import MANIFEST, Splits, counted, list_in_place, splits_of, write_splits
 from viceversa.data.shards import ShardSample
+from viceversa.files import Track
 
 Unit: TypeAlias = tuple[str, str, tuple[Sample, ...]]  # the split it lies in now; "A", "B" or "AB"; its samples
 

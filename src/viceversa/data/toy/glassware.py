@@ -145,7 +145,7 @@ def shadow(s: Scene, domain: str, u: Array, v: Array) -> Array:
 
 
 @dataclass(frozen=True)
-class Sight:
+class TracedScene:
     """What each line of sight meets on its way: lengths in glass heights, (n, n) each."""
 
     liquid: Array
@@ -158,7 +158,7 @@ class Sight:
     front: Array  # and how high up
 
 
-def trace(s: Scene, outer: Array, u: Array, v: Array) -> Sight:
+def trace(s: Scene, outer: Array, u: Array, v: Array) -> TracedScene:
     """Follow every line of sight through the glass."""
     tilt, level, floor = s.tilt, s.level, SHAPES[s.shape].floor
     inner = np.maximum(outer - WALL, 0)
@@ -181,7 +181,7 @@ def trace(s: Scene, outer: Array, u: Array, v: Array) -> Sight:
         gleam = np.exp(-spot * spot) * above
         for radius, strength in ((0.07, 0.7), (0.14, 0.35)):  # ripples where it falls
             gleam = gleam + strength * ring(u - centre, v, level, radius, tilt, 0.008)
-    return Sight(liquid, stream, gleam, np.maximum(sides, 0), bottom, step(whole, 0, 0.02), across, front)
+    return TracedScene(liquid, stream, gleam, np.maximum(sides, 0), bottom, step(whole, 0, 0.02), across, front)
 
 
 def refracted(s: Scene, light: Array, u: Array, wet: Array, edge: Array) -> Array:
@@ -191,7 +191,7 @@ def refracted(s: Scene, light: Array, u: Array, wet: Array, edge: Array) -> Arra
     return np.take_along_axis(light, np.broadcast_to(columns, light.shape), axis=2)
 
 
-def drink(s: Scene, domain: str, light: Array, u: Array, sight: Sight) -> Array:
+def drink(s: Scene, domain: str, light: Array, u: Array, sight: TracedScene) -> Array:
     """The light that comes through the liquid, and the light that comes out of it."""
     edge = np.abs(sight.across) ** 6 * sight.inside
     wet = step(sight.liquid + 4 * sight.stream + 2 * sight.bottom, 0, 0.1)
@@ -203,7 +203,7 @@ def drink(s: Scene, domain: str, light: Array, u: Array, sight: Sight) -> Array:
     return through + planes(SCATTER[domain]) * (0.5 + 3.0 * glow) * (1 - np.exp(-9 * length))
 
 
-def shine(s: Scene, key: float, colour: Array, outer: Array, u: Array, v: Array, sight: Sight) -> Array:
+def shine(s: Scene, key: float, colour: Array, outer: Array, u: Array, v: Array, sight: TracedScene) -> Array:
     """The glass itself: outlines, rim, liquid surface, the reflection of a window. `key`: mean of the backdrop."""
     # Bright field and dark field: outlines are dark on a light ground and light on a dark one.
     outline = float(np.interp(key, (0.12, 0.20), (0.30, 0.10)))
