@@ -223,11 +223,3 @@ def test_the_command_prints_a_table_and_under_which_conditions(viceversa: Comman
     assert value == pytest.approx(line["value"], rel=1e-3)
     assert mean == pytest.approx(line["baseline"]["mean"], rel=1e-3)
     assert "step 7; weights raw; ema 0.9; split test; size 32" in done.stdout
-
-
-def test_the_command_wants_a_model_or_two_folders(viceversa: Command, run: Path) -> None:
-    for words in ([], [run, "--images", run], ["--images", run]):
-        done = viceversa("evaluate", *words)
-        assert done.returncode == 2
-        assert "name a run or a weights file, or two folders" in done.stderr
-        assert "Traceback" not in done.stderr

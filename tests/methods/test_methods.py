@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from viceversa import methods
 from viceversa.config import ConfigError, load_config
 from viceversa.methods import METHODS
 from viceversa.methods.base import Batch, Method, Update
+from viceversa.nets.weights import Card, load_generator, save_generator
 
 SMALL = ["generator.width=4", "discriminator.width=4", "discriminator.layers=2", "data.load=32", "data.crop=32"]
 SIZES = {
@@ -136,6 +138,16 @@ def test_wgan_gp_refuses_batch_norm_in_its_discriminator() -> None:
         (["discriminator.norm=batch"], False),
     ],
 )
-def test_batch_norm_of_single_images_warns(words: list[str], warns: bool, caplog: pytest.LogCaptureFixture) -> None:
-    methods.check(methods.resolve(load_config("cyclegan", [*SMALL, "generator.blocks=1", *words])))
+def test_batch_norm_of_single_images_warns(
+    words: list[str], warns: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When a training begins, and when what it wrote is used."""
+    config = methods.resolve(load_config("cyclegan", [*SMALL, "generator.blocks=1", *words]))
+    methods.check(config)
+    assert ("inference=image" in caplog.text) == warns
+    caplog.clear()
+    trained = {"batch": config.train.batch}
+    card = Card(config.generator, 3, 3, config.data.crop, "AtoB", config.inference, trained)
+    save_generator(tmp_path / "AtoB.safetensors", methods.build(config).translators()["AtoB"], card)
+    load_generator(tmp_path / "AtoB.safetensors")
     assert ("inference=image" in caplog.text) == warns

@@ -68,11 +68,6 @@ def test_efficientnet_gets_the_range_it_was_trained_on(lite: EfficientNetLite) -
         ours, others = (lite.net(x).softmax(1)[0] for x in ((pixels - 127) / 128, (pixels / 255 - mean) / deviation))
     number = class_number("espresso")
     assert ours[number] > others[number] > 0.5
-    assert torch.allclose(
-        lite.features([skimage.data.coffee()[:, 100:500]])[0],
-        lite.net.extract_features((pixels - 127) / 128).mean((2, 3))[0],
-        atol=0.1,
-    )
 
 
 @pytest.fixture(scope="module")

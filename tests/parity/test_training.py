@@ -34,12 +34,12 @@ def network(state: dict[str, Tensor], theirs: str, ours: str) -> dict[str, Tenso
     return convert_original(mine)[1]
 
 
-def learner_from(golden: dict[str, Any], card: dict[str, Any], *more: str) -> Learner:
+def learner_from(golden: dict[str, Any], card: dict[str, Any]) -> Learner:
     a, b = (golden["batches"][0][domain] for domain in "AB")
     words = [f"train.lr={golden['sgd_learning_rate']}", f"train.batch={len(a)}"]
     words += [f"data.load={a.shape[-1]}", f"data.crop={a.shape[-1]}"]
     words += [f"data.channels_a={a.shape[1]}", f"data.channels_b={b.shape[1]}"]
-    config = load_config(card["preset"], [*EXACT, *words, *card["options"], *more])
+    config = load_config(card["preset"], [*EXACT, *words, *card["options"]])
     learner = Learner(methods.resolve(config), steps_per_epoch=1)
     for theirs, ours in card["networks"].items():
         getattr(learner.method, ours).load_state_dict(network(golden["before"], theirs, ours))
@@ -69,14 +69,3 @@ def test_patch_nce_is_the_originals() -> None:
     query, key = (golden[name].reshape(2, 16, 32) for name in ("query", "key"))
     found = contrastive.patch_nce(query, key, temperature=float(golden["temperature"]), negatives="image")
     assert torch.allclose(found, golden["loss_per_query"], rtol=1e-6, atol=1e-6)
-
-
-def test_the_comparison_can_fail() -> None:
-    """With half the cycle weight the weights arrive elsewhere, by far more than the tolerance."""
-    path = OURS / "cyclegan_lsgan_identity0.5.pt"
-    golden, card = torch.load(path, weights_only=True), json.loads(path.with_suffix(".json").read_text("utf-8"))
-    learner = learner_from(golden, card, "method.cycle_x=5")
-    for batch in golden["batches"]:
-        learner.train_step(batch)
-    wanted = network(golden["after"], "G_A", "G")["stem.conv.weight"]
-    assert (learner.method.G.stem.conv.weight - wanted).norm() > 1e-4 * wanted.norm()

@@ -137,6 +137,9 @@ def _card(config: Config, direction: Direction, step: int, *, raw: bool) -> Card
         config.data.crop,
         direction,
         config.inference,
-        {"method": config.method["name"], "step": step, "ema": config.train.ema, "raw": raw},
+        {
+            **{"method": config.method["name"], "batch": config.train.batch, "step": step},
+            **{"ema": config.train.ema, "raw": raw},
+        },
         bits=16 if config.data.scale == "auto" else int(config.data.scale.removesuffix("bit")),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from pydantic import Field, TypeAdapter, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from viceversa import registry
 from viceversa.config import ConfigError, Direction, Inference, explain
@@ -21,6 +22,7 @@ from viceversa.nets import GENERATORS
 from viceversa.nets.base import Generator
 from viceversa.nets.layers import set_inference
 
+log = logging.getLogger("viceversa")
 FORMAT = "viceversa-generator-1"
 LARGEST = 2**10
 """No option of a generator is larger; one that is would be built for hours."""
@@ -98,6 +100,13 @@ def load_generator(path: Path) -> tuple[Generator, Card]:
     except RuntimeError as error:
         raise ValueError(f"{path}: its weights do not fit its card ({str(error).splitlines()[-1].strip()})") from None
     set_inference(net, card.inference)
+    normalised = any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+    if normalised and card.inference == "running" and card.trained.get("batch") == 1:
+        log.warning(
+            "%s: its batch norm learned from single images, which running statistics fit badly; continue the run with "
+            "inference=image, or train with generator.norm=instance",
+            path,
+        )
     return net.requires_grad_(False), card
 
 
