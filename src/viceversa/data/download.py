@@ -16,7 +16,7 @@ from viceversa.files import locked, replacing_folder
 CHUNK = 1 << 18
 TIMEOUT = 30.0  # seconds without a byte
 HEADERS = {"User-Agent": "viceversa", "Accept-Encoding": "identity"}
-TRIES = 2  # of each mirror, one after the other
+TRIES = 2  # of each mirror: some break off once
 
 
 class FetchError(ValueError):
@@ -108,26 +108,19 @@ def download(
     pooch.get_logger().setLevel("WARNING")  # it would tell of every file
     if checksum is None:
         target.unlink(missing_ok=True)
+    hooks = {} if checksum else {"response": _refuse_unencrypted}
     reasons: dict[str, str] = {}
-    final: set[str] = set()
-    for url in [*mirrors] * TRIES:
-        if url in final:
-            continue
-        meter = _Meter(limit, progress)
-        fetch = pooch.HTTPDownloader(
-            progressbar=meter,
-            chunk_size=CHUNK,
-            timeout=TIMEOUT,
-            headers=HEADERS,
-            hooks={} if checksum else {"response": _refuse_unencrypted},
-        )
-        try:
-            pooch.retrieve(url, checksum, target.name, target.parent, downloader=fetch)
-            return
-        except (requests.RequestException, ValueError) as error:
-            reasons[url] = _reason(error)
-            if not _may_pass(error):
-                final.add(url)
+    for url in mirrors:
+        for _ in range(TRIES):
+            meter: Any = _Meter(limit, progress)
+            fetch = pooch.HTTPDownloader(meter, CHUNK, timeout=TIMEOUT, headers=HEADERS, hooks=hooks)
+            try:
+                pooch.retrieve(url, checksum, target.name, target.parent, downloader=fetch)
+                return
+            except (requests.RequestException, ValueError) as error:
+                reasons[url] = _reason(error)
+                if isinstance(error, (ValueError, requests.HTTPError)):
+                    break  # another try would bring the same
     raise FetchError("; ".join(f"{url}: {reason}" for url, reason in reasons.items()))
 
 
@@ -175,15 +168,6 @@ def _refuse_unencrypted(response: Any, **_: Any) -> None:
     target = response.headers.get("Location", "")
     if response.url.startswith("https:") and target.startswith("http:"):
         raise FetchError(f"leads to an address without encryption ({target})")
-
-
-def _may_pass(error: Exception) -> bool:
-    """Whether another try may bring what this one did not."""
-    import requests
-
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return bool(error.response.status_code in (408, 425, 429) or error.response.status_code >= 500)
-    return not isinstance(error, ValueError)
 
 
 def _reason(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from viceversa.config import DataConfig
-from viceversa.data.check import copies, domains, files, images
+from viceversa.data.check import copies, domains, images
 from viceversa.data.check.report import COLOURS, Domain, Finding, Report, write_contact_sheet
 from viceversa.data.check.survey import Survey, look_around
 from viceversa.data.layouts import find_splits
@@ -13,7 +13,7 @@ __all__ = ["Domain", "Finding", "Report", "Survey", "check", "write_contact_shee
 
 CHECKS = (
     *(images.single, images.dark, copies.copies, domains.shapes, domains.alike, images.amounts, images.sizes),
-    *(domains.gray, domains.gap, domains.background, files.left_out),
+    *(domains.gray, domains.gap, domains.background, images.left_out),
 )
 """All that is looked for. Each takes a survey and yields findings; one that has nothing to say yields none."""
 
