@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import tempfile
@@ -70,11 +71,9 @@ quick = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCh
 def test_unpaired_there_and_back(data: st.DataObject, splits: list[str], tour: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        for number, (split, domain) in enumerate((split, domain) for split in splits for domain in "AB"):
-            stems = data.draw(NAMES.map(lambda names: sorted({name.casefold() for name in names})))
-            files = {
-                f"{stem}.{data.draw(st.sampled_from(['png', 'tif']))}": number * 10 + i for i, stem in enumerate(stems)
-            }
+        for number, (split, domain) in enumerate(itertools.product(splits, "AB")):
+            stems = sorted({stem.casefold() for stem in data.draw(NAMES)})
+            files = {f"{s}.{data.draw(st.sampled_from(['png', 'tif']))}": 10 * number + i for i, s in enumerate(stems)}
             fill(root / "0" / f"{split}{domain}", files, data.draw(MODES), (data.draw(st.integers(1, 6)), 3))
         expected = look(root / "0")
         for step, to in enumerate([*tour, "trainA"]):
@@ -86,17 +85,13 @@ def test_unpaired_there_and_back(data: st.DataObject, splits: list[str], tour: l
 
 @quick
 @given(NAMES, SPLITS, st.permutations([*FREE, "paired", "aligned"]), MODES, st.integers(1, 6))
-def test_pairs_there_and_back(stems: list[str], splits: list[str], tour: list[str], mode: str, width: int) -> None:
-    stems = sorted({stem.casefold() for stem in stems})
+def test_pairs_there_and_back(names: list[str], splits: list[str], tour: list[str], mode: str, width: int) -> None:
+    stems = sorted({stem.casefold() for stem in names})
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        for number, (split, domain) in enumerate((split, domain) for split in splits for domain in "AB"):
-            fill(
-                root / "0" / split / domain,
-                {f"{s}.png": 10 * number + i for i, s in enumerate(stems)},
-                mode,
-                (width, 3),
-            )
+        for number, (split, domain) in enumerate(itertools.product(splits, "AB")):
+            files = {f"{s}.png": 10 * number + i for i, s in enumerate(stems)}
+            fill(root / "0" / split / domain, files, mode, (width, 3))
         expected = look(root / "0", "paired")
         insist = "paired"
         for step, to in enumerate([*tour, "paired"]):
@@ -168,40 +163,33 @@ def test_what_cannot_be_joined_without_loss_is_left_out_and_said(
     assert os.listdir(tmp_path / "out" / "train") == ["1.png"]
 
 
-def test_nothing_is_written_where_something_is(pairs: Path, tmp_path: Path) -> None:
+def test_nothing_is_written_where_something_is_and_nothing_half(pairs: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("precious")
     with pytest.raises(FileExistsError, match="not empty"):
         convert(as_data(pairs), tmp_path / "out", "aligned")
-    assert os.listdir(tmp_path / "out") == ["mine.txt"]
-    convert(as_data(pairs), tmp_path / "out", "aligned", overwrite=True)
-    assert sorted(os.listdir(tmp_path / "out")) == ["test", "train"]
     for place in (pairs, pairs.parent, pairs / "new"):
         with pytest.raises(FileExistsError, match="lies within"):
             convert(as_data(pairs), place, "aligned", overwrite=True)
-    assert look(pairs)
 
-
-def test_a_conversion_that_dies_leaves_nothing_that_looks_complete(pairs: Path, tmp_path: Path) -> None:
-    class Killed(BaseException):
-        pass
-
-    def track(jobs: Any, total: int) -> Any:
+    def killed(jobs: Any, total: int) -> Any:
         yield jobs[0]
         yield jobs[1]
         assert list(tmp_path.glob(".out.*/train/A/0.png"))
-        raise Killed
+        raise KeyboardInterrupt
 
-    with pytest.raises(Killed):
-        convert(as_data(pairs), tmp_path / "out", "train/A", track=track)
-    assert os.listdir(tmp_path) == ["in"]
+    with pytest.raises(KeyboardInterrupt):
+        convert(as_data(pairs), tmp_path / "out", "train/A", overwrite=True, track=killed)
+    assert os.listdir(tmp_path / "out") == ["mine.txt"]
+    convert(as_data(pairs), tmp_path / "out", "aligned", overwrite=True)
+    assert sorted(os.listdir(tmp_path / "out")) == ["test", "train"]
+    assert sorted(os.listdir(tmp_path)) == ["in", "out"]
 
 
 def test_names_that_clash_or_lead_elsewhere_are_refused(tmp_path: Path) -> None:
     fill(tmp_path / "in" / "train", {"1.png": 1, "1.jpg": 2}, size=(8, 4))
-    with pytest.raises(ValueError, match=r"another image is called train/A/1\.png already; rename one"):
+    with pytest.raises(ValueError, match=r"train/A/1\.png already"):
         convert(as_data(tmp_path / "in"), tmp_path / "out", "paired")
-
     for name in ("../x", "/etc/x", "a/../../x", ".hidden", "a/.hidden", "c:/x", "a\0b", ""):
-        with pytest.raises(ValueError, match="no name for a file below the new folder"):
+        with pytest.raises(ValueError, match="no name for a file"):
             checked_name(name)
