@@ -36,6 +36,7 @@ def viceversa() -> Command:
             env={**environment(), **env},
             capture_output=True,
             text=True,
+            errors="surrogateescape",
             timeout=600,  # a machine may be busy
         )
 
