@@ -133,6 +133,18 @@ def test_scores_show_their_baselines_and_the_best_one(run: Path) -> None:
     assert [series["dashed"] for series in chart["series"]] == [False, True, False]
 
 
+def test_a_page_says_what_its_scores_rest_on(run: Path) -> None:
+    for fact in ("not been evaluated", "only 3 images"):
+        assert fact in said(run)
+    failed = metric(100, None, name="kid[tiny]", protocol={"images": "few"})
+    lines(run / "metrics.jsonl", [failed, metric(100, 20.0, protocol={"images": 1})])
+    for fact in ("once, at step 100 of 400", "a single image", "finite value: kid[tiny]", "Not scored: BtoA"):
+        assert fact in said(run)
+    shutil.rmtree(run / "samples")
+    (run / "metrics.jsonl").unlink()
+    assert "There are no scores" in said(run)
+
+
 def test_a_running_training_says_so_and_how_long_it_takes(tmp_path: Path) -> None:
     run = make_run(tmp_path, steps=(0, 100, 200), finished=False)
     assert "data-live" in text(run)

@@ -43,11 +43,6 @@ class Key(NamedTuple):
     row: int
     kind: Kind
 
-    @property
-    def file(self) -> str:
-        """The name of its file."""
-        return f"{self.direction}-{self.row}-{self.kind}.png"
-
 
 @torch.no_grad()
 def translate_samples(translators: Translators, samples: Sequence[TestSample]) -> dict[Key, NDArray[np.uint8]]:
@@ -141,7 +136,7 @@ def _step_folder(folder: Path, step: int) -> Path:
 def _write(folder: Path, images: Mapping[Key, Image.Image]) -> None:
     with replacing_folder(folder, overwrite=True) as temporary:
         for key, image in images.items():
-            image.save(temporary / key.file, "PNG")
+            image.save(temporary / f"{key.direction}-{key.row}-{key.kind}.png", "PNG")
 
 
 def _read(folder: Path) -> dict[Key, Image.Image]:

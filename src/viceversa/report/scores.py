@@ -140,8 +140,9 @@ def cautions(record: RunRecord, scores: Sequence[RunScore], directions: Iterable
         found.append(f"{times} at step {steps[-1]:,}{f' of {record.step:,}' if steps[-1] < record.step else ''}.")
     elif scores:
         found.append("The run has not been evaluated: these are scores of the samples only.")
-    counts = [n for score in scores for key in ("images", "pictures", "samples") if (n := score.protocol.get(key))]
-    if counts and isinstance(fewest := min(counts), int) and fewest < FEW:
+    counts = [score.protocol.get(key) for score in scores for key in ("images", "pictures", "samples")]
+    fewest = min((count for count in counts if isinstance(count, int)), default=FEW)
+    if fewest < FEW:
         only = "a single image" if fewest == 1 else f"only {fewest} images"
         found.append(f"Some scores are measured on {only}: small differences mean nothing.")
     failed = {line["metric"] for line in record.metrics if line["value"] is None} - {score.metric for score in scores}
