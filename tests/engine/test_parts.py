@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
+from trees import fail
 
 from viceversa import engine, methods, train
 from viceversa.config import TrainConfig
@@ -144,6 +146,13 @@ def test_a_run_folder_holds_what_it_promises(tiny: Any) -> None:
     events = [json.loads(line)["event"] for line in (run / "events.jsonl").read_text().splitlines()]
     assert events[0] == "started"
     assert events[-1] == "finished"
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError, OSError])
+def test_a_script_outlives_its_output(tiny: Any, error: type[OSError], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line sees to it for all commands."""
+    monkeypatch.setattr("sys.stdout", SimpleNamespace(write=lambda text: fail(error()), flush=lambda: None))
+    assert (engine.train(tiny("pix2pix")) / "weights" / "AtoB.safetensors").is_file()
 
 
 def test_a_log_forgets_what_lies_beyond_the_checkpoint(tmp_path: Path) -> None:

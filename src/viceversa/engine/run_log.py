@@ -63,13 +63,24 @@ class Meter:
         self.totals = dict(state)
 
 
+class _Console(Console):
+    """Falls silent when nobody can read it any more, as in a script whose terminal was closed: no reason to end."""
+
+    def _write_buffer(self) -> None:
+        try:
+            super()._write_buffer()
+        except OSError:
+            self.quiet = True
+            self._buffer.clear()
+
+
 class RunLog:
     """Writes down what happens in a run and shows its progress; silent on all ranks but the first."""
 
     def __init__(self, run: RunDir, config: Config, total: int, images_per_step: int, dist: DistInfo) -> None:
         self.run, self.total, self.images_per_step, self.is_main = run, total, images_per_step, dist.is_main
         self.loggers = Loggers(run, config, names=config.train.log_to if dist.is_main else ())
-        self.console = Console(quiet=not dist.is_main, highlight=False)
+        self.console = _Console(quiet=not dist.is_main, highlight=False)
         self.bar = Progress(
             MofNCompleteColumn(),
             BarColumn(bar_width=None),

@@ -181,6 +181,7 @@ class Trainer:
             try:
                 if self.dist.world_size == 1 and self.saved != self.learner.step and self._may_save():
                     self._save()
+                    self.log.say(f"{self.run}: saved after step {self.saved}; the same command again continues")
                 self.log.event("failed", self.learner.step, reason=str(error))
             except Exception as second:
                 log.warning("%s: step %d could not be saved (%s)", self.run, self.learner.step, second)
