@@ -20,7 +20,7 @@ from viceversa.data.test_images import TestImages
 from viceversa.devices import pick_device
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
-from viceversa.engine.validation import BATCH, Evaluation, describe, metric_lines
+from viceversa.engine.validation import BATCH, Evaluation, compute, describe, metric_lines
 from viceversa.fast_cpu import accelerate
 from viceversa.metrics import make_metrics, suited_metrics
 from viceversa.metrics.base import Metric, MetricCollection, RGBImage, ScoreLine
@@ -113,11 +113,9 @@ def evaluate_folders(
                 collection.update("mean", numbers, [mean] * len(numbers), truths)
         for numbers, names in _batches(reals, dist):
             collection.update("real", numbers, [_read(reals[name], half) for name in names])
-        shares = distributed.all_gather(collection.statistics, dist)
-    for statistics in shares:
-        collection.merge(statistics)
+        found = compute(collection, dist)
     protocol = {"by": "evaluate", "images": str(images), "against": str(against)} | ({"half": half} if half else {})
-    return metric_lines(None, collection.compute(), None, None, protocol) if dist.is_main else []
+    return metric_lines(None, found, None, None, protocol)
 
 
 def _metrics(options: MetricOptions, paired: bool, way_back: bool, fewest: int, device: torch.device) -> list[Metric]:

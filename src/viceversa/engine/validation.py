@@ -120,10 +120,7 @@ class Evaluation:
                 self._begin(direction, source, target)
             back = translators.get(f"{target}to{source}")  # type: ignore[call-overload]
             self._update(direction, source + target, net, back if "input" in self.references else None)
-            whole = MetricCollection(self.metrics)
-            for statistics in distributed.all_gather(self.collections[direction].statistics, self.dist):
-                whole.merge(statistics)
-            found[direction] = whole.compute() if self.dist.is_main else []
+            found[direction] = compute(self.collections[direction], self.dist)
         return found
 
     def _begin(self, direction: Direction, source: str, target: str) -> None:
@@ -173,6 +170,14 @@ class Evaluation:
             found = {number: images for number, images in read.items() if images is not None}
             if found:
                 yield list(found), [list(images) for images in zip(*found.values(), strict=True)]
+
+
+def compute(collection: MetricCollection, dist: DistInfo) -> list[ScoreLine]:
+    """Return the scores of what all processes have measured; on other ranks than the first, an empty list."""
+    whole = MetricCollection(collection.metrics)
+    for statistics in distributed.all_gather(collection.statistics, dist):
+        whole.merge(statistics)
+    return whole.compute() if dist.is_main else []
 
 
 def translate(net: nn.Module, images: Sequence[Tensor], device: torch.device) -> list[Tensor]:
