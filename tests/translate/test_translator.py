@@ -228,23 +228,16 @@ def test_interpolation_goes_from_one_translation_to_the_other(spec: dict) -> Non
 
 
 def test_which_weights_of_a_run(tmp_path: Path) -> None:
-    folder = tmp_path / "weights"
-    folder.mkdir()
-    with pytest.raises(FileNotFoundError, match=r"not a run, it has no config\.yaml"):
-        weights_file(tmp_path)
+    (tmp_path / "weights").mkdir()
     (tmp_path / "config.yaml").touch()
     with pytest.raises(FileNotFoundError, match="has no weights yet"):
         weights_file(tmp_path)
-    for name in ("BtoA", "BtoA.raw"):
-        (folder / f"{name}.safetensors").touch()
-    assert weights_file(tmp_path).name == "BtoA.safetensors"
+    for name in ("BtoA", "BtoA.raw", "AtoB"):
+        (tmp_path / "weights" / f"{name}.safetensors").touch()
+        assert weights_file(tmp_path).name == ("AtoB" if name == "AtoB" else "BtoA") + ".safetensors"
     assert weights_file(tmp_path, "BtoA", ema=False).name == "BtoA.raw.safetensors"
-    with pytest.raises(ValueError, match="translates BtoA, not AtoB"):
-        weights_file(tmp_path, "AtoB")
-    (folder / "AtoB.safetensors").touch()
-    assert weights_file(tmp_path).name == "AtoB.safetensors"
-    with pytest.raises(FileNotFoundError, match="no such run or weights file"):
-        weights_file(tmp_path / "nothing")
+    with pytest.raises(FileNotFoundError, match=r"train\.evaluate_every"):
+        weights_file(tmp_path, best=True)
 
 
 def test_a_weights_file_has_a_direction(tmp_path: Path) -> None:

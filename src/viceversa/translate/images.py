@@ -140,17 +140,17 @@ def _write(options: TranslateOptions, masks: Mapping[Path, Path], job: Job, imag
     weight: Pixels | float = options.strength
     if file in masks:
         weight = weight * read_mask(masks[file], original.pixels.shape[:2], options.feather)
-    keeps = options.mask or options.match_color or options.strength < 1
-    written = 0
-    for path, result in zip(options.outputs(output), results, strict=True):
-        if path.exists() and not options.overwrite:
-            continue
-        is_mask = path.name == f"{output.stem}.mask.png"
-        blended = blend(original, result, weight, options.match_color) if keeps and not is_mask else result
-        image = in_16_bits(blended)
+    if options.mask or options.match_color or options.strength < 1:
+        made = len(results) - options.save_mask  # the last one is where it painted
+        results[:made] = [blend(original, result, weight, options.match_color) for result in results[:made]]
+    todo = [
+        (path, in_16_bits(result))
+        for path, result in zip(options.outputs(output), results, strict=True)
+        if options.overwrite or not path.exists()
+    ]
+    for path, image in todo:
         write_image(path, image.pixels, image.alpha, image.gray)
-        written += 1
-    return written
+    return len(todo)
 
 
 def resize_short_side(image: ImageData, size: int | None) -> ImageData:
