@@ -20,7 +20,6 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from viceversa.data import deep
 from viceversa.data.image_data import (
     ImageData,
     ImageError,
@@ -91,23 +90,28 @@ def _decode(file: BinaryIO, name: str) -> ImageData:
     head = file.read(6)
     file.seek(0)
     if head == b"\x93NUMPY":
-        return deep.read_array(file)
+        from viceversa.data.deep import read_array
+
+        return read_array(file)
+    is_png, orientation = False, 1
     try:
         with open_pil(file, name) as image:
             if not _too_deep(image):
                 return from_pil(image)
-            read, orientation = (deep.read_png, _orientation(image)) if image.format == "PNG" else (deep.read_tiff, 1)
+            if image.format == "PNG":
+                is_png, orientation = True, _orientation(image)
     except UnidentifiedImageError:
         if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
             raise
-        read, orientation = deep.read_tiff, 1
     except ValueError as error:
         if "MAX_TEXT" not in str(error) and "text chunks" not in str(error):
             raise
         file.seek(0)
         return _decode(BytesIO(_without_text(file.read())), name)
+    from viceversa.data.deep import read_png, read_tiff  # here, as few images need them
+
     file.seek(0)
-    return turned(read(file), orientation)
+    return turned(read_png(file) if is_png else read_tiff(file), orientation)
 
 
 def open_pil(file: BinaryIO | Path, name: str) -> ImageFile:
@@ -267,6 +271,8 @@ def write_image(path: Path | str, pixels: Pixels, alpha: NDArray[np.uint8] | Non
 
 
 def _write(path: Path, suffix: str, pixels: Pixels, alpha: NDArray[np.uint8] | None) -> None:
+    from viceversa.data import deep
+
     format_of, channels = FORMATS.get(suffix), pixels.shape[2]
     is_deep = pixels.dtype != np.uint8
     if is_deep and channels == 1 and alpha is None and format_of in DEEP_GRAY:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
+from torch import Tensor
 
 from viceversa.config import ConfigError
 
@@ -28,6 +29,10 @@ GENERATORS: dict[str, type[Generator]] = {
 DISCRIMINATORS: dict[str, type[Discriminator]] = {"patchgan": PatchGAN, "pixelgan": PixelGAN}
 
 
+def _on_the_cpu(tensor: Tensor) -> Tensor:
+    return torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
+
+
 def refuse_small(net: Generator | Discriminator, channels: int, *, size: int, batch: int) -> None:
     """Raise ConfigError if a network can train on larger images only than those of `size` pixels.
 
@@ -36,7 +41,8 @@ def refuse_small(net: Generator | Discriminator, channels: int, *, size: int, ba
     if isinstance(net, Generator) and size >= 64:  # enough for any
         return
     step, remedy = (net.multiple, "generator.downs") if isinstance(net, Generator) else (1, "discriminator.layers")
-    copy = deepcopy(net).to_empty(device="cpu").train()
+    copy = deepcopy(net).train()
+    copy._apply(_on_the_cpu)  # type: ignore[no-untyped-call]  # to_empty would import it, too
 
     def takes(side: int) -> bool:
         try:
