@@ -190,16 +190,27 @@ def test_written_as_deep_as_it_is(tmp_path: Path, suffix: str, channels: int) ->
     assert np.array_equal(read_image(path).pixels, eight)
 
 
-def test_written_with_alpha_and_without_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pixels, alpha = deep(5, 7, 3).astype(np.float32) / np.float32(65535), deep(5, 7, kind=np.uint8)
-    for name in ("x.png", "x.tiff"):
-        write_image(tmp_path / name, pixels, alpha)
-        picture = read_image(tmp_path / name)
-        assert np.abs(picture.pixels - pixels).max() < 1e-6
-        assert np.array_equal(picture.alpha, alpha)
-    monkeypatch.setitem(sys.modules, "imagecodecs", None)
-    write_image(tmp_path / "y.png", pixels)
-    assert np.array_equal(read_image(tmp_path / "y.png").pixels, np.rint(pixels * 255).astype(np.uint8))
+def test_written_with_alpha(tmp_path: Path) -> None:
+    for colours in (1, 3):
+        pixels, alpha = deep(5, 7, colours).astype(np.float32) / np.float32(65535), deep(5, 7, kind=np.uint8)
+        for name in ("x.png", "x.tiff"):
+            write_image(tmp_path / name, pixels, alpha)
+            picture = read_image(tmp_path / name)
+            assert np.abs(picture.pixels - pixels).max() < 1e-6
+            assert np.array_equal(picture.alpha, alpha)
+
+
+def test_depth_is_not_lost_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    values = deep(5, 7, 3)
+    with monkeypatch.context() as without:
+        without.setattr("viceversa.data.deep.find_spec", lambda name: None)
+        write_image(tmp_path / "x.png", values.astype(np.float32) / np.float32(65535))
+        assert not caplog.records
+        write_image(tmp_path / "x.tiff", values.astype(np.float32) / np.float32(65535))
+    assert np.array_equal(imagecodecs.png_decode((tmp_path / "x.png").read_bytes()), values)
+    assert "written with 8 bits; more take tifffile" in caplog.text
 
 
 def test_unrounded_tensors() -> None:

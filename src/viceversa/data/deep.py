@@ -1,11 +1,13 @@
 """Images that Pillow cannot hold: colour of 16 bits, any number of channels, numpy arrays.
 
-TIFF is read and written by tifffile, 16-bit colour PNG by imagecodecs (extra `data`), .npy by numpy. Eight bits stay
-uint8, 16 bits and floats become float32 in [0, 1].
+TIFF is read and written by tifffile, 16-bit colour PNG is read by imagecodecs (extra `data`), .npy by numpy. Eight
+bits stay uint8, 16 bits and floats become float32 in [0, 1].
 """
 
 from __future__ import annotations
 
+import struct
+import zlib
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,7 +58,7 @@ def read_tiff(file: BinaryIO) -> ImageData:
 
 def can_write(format_of: str | None) -> bool:
     """Whether more than 8 bits of colour can be written in a format, by Pillow's name, with what is installed."""
-    return format_of in ("PNG", "TIFF") and find_spec("imagecodecs") is not None and find_spec("tifffile") is not None
+    return format_of == "PNG" or (format_of == "TIFF" and find_spec("tifffile") is not None)
 
 
 def write(path: Path, suffix: str, pixels: Pixels, alpha: NDArray[np.uint8] | None) -> None:
@@ -76,13 +78,28 @@ def write(path: Path, suffix: str, pixels: Pixels, alpha: NDArray[np.uint8] | No
         return
     values = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
     if suffix == ".png" and channels in (1, 3):
-        path.write_bytes(_package("imagecodecs").png_encode(values))
+        path.write_bytes(_png(pixels))
         return
     if suffix not in (".tif", ".tiff"):
         raise ImageError(f"{channels} channels do not fit into {suffix}; name a .tiff or .npy file")
     colour = "rgb" if channels == 3 else "minisblack"
     extra = {} if alpha is None else {"extrasamples": ["unassalpha"]}
     _package("tifffile").imwrite(path, values, photometric=colour, planarconfig="contig", compression="zlib", **extra)
+
+
+def _png(values: NDArray[Any]) -> bytes:
+    """Return (H, W, 1 to 4) uint8 or uint16 as a PNG; Pillow writes no colour of 16 bits."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width, channels = values.shape
+    depth, colour = 8 * values.itemsize, (0, 4, 2, 6)[channels - 1]
+    rows = np.ascontiguousarray(values, values.dtype.newbyteorder(">")).view(np.uint8).reshape(height, -1)
+    up = np.diff(rows, axis=0, prepend=np.zeros_like(rows[:1]))  # PNG's filter 2: what differs from the row above
+    lines = np.insert(up, 0, 2, axis=1).tobytes()
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
 
 
 def _image(values: NDArray[Any], alpha: NDArray[Any] | None) -> ImageData:

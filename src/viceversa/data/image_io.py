@@ -6,6 +6,7 @@ channel of *colour* to 8 without a word, and knows no more than four channels: s
 
 from __future__ import annotations
 
+import logging
 import math
 import struct
 import warnings
@@ -57,6 +58,8 @@ OTHERS = {
     b"ftypavif": "a picture in AVIF that is damaged, or that this Pillow cannot read",
 }
 """By its first bytes (after the length in files like MP4's), what a file is that is taken for a picture."""
+
+log = logging.getLogger("viceversa")
 
 Shown: TypeAlias = Image.Image | NDArray[np.uint8] | ImageData
 
@@ -280,6 +283,8 @@ def _write(path: Path, suffix: str, pixels: Pixels, alpha: NDArray[np.uint8] | N
     elif format_of is None or channels not in (1, 3) or (is_deep and deep.can_write(format_of)):
         deep.write(path, suffix, pixels, alpha)
     else:
+        if is_deep and format_of == "TIFF":
+            log.warning('written with 8 bits; more take tifffile: pip install "viceversa[data]"')
         image = pil_image(eight_bits(pixels))
         if alpha is not None:
             image.putalpha(pil_image(alpha))
