@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
+
 from viceversa.data.toy.glassware import BACKDROPS, SHAPES, Scene, render
-from viceversa.data.toy.painting import numbers, write_domains
+from viceversa.data.toy.painting import numbers
 
 # Wall and table, sRGB. Light and dark alike, and none as red as wine: colour must not tell the domains apart.
 PALETTES = (
@@ -58,4 +60,17 @@ def make(out: Path, *, size: int = 64, count: int = 400, test: int = 40, seed: i
 
     Raises ValueError for a size below 16 or a count below 1, FileExistsError where other files are in the way.
     """
-    write_domains(Path(out), lambda i, domain: render(scene(seed, i), domain, size), size=size, count=count, test=test)
+    if size < 16 or count < 1 or test < 0:
+        raise ValueError(f"size={size} count={count} test={test}: use a size of 16 or more, count >= 1, test >= 0")
+    # Three interleaved families of scenes: none shared, and a larger count only adds to a smaller one.
+    plan = {"trainA": ("A", count, 0), "trainB": ("B", count, 1), "testA": ("A", test, 2), "testB": ("B", test, 2)}
+    for folder, (_, number, _) in plan.items():
+        ours = {f"{i:05d}.png" for i in range(number)}
+        strange = sorted(path.name for path in (out / folder).glob("*") if path.name not in ours)
+        if strange:
+            raise FileExistsError(f"{out / folder} already holds {strange[0]}: choose another folder, or delete it")
+    for folder, (domain, number, family) in plan.items():
+        (out / folder).mkdir(parents=True, exist_ok=True)
+        for i in range(number):
+            image = render(scene(seed, 3 * i + family), domain, size)
+            Image.fromarray(image).save(out / folder / f"{i:05d}.png")

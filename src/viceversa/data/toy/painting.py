@@ -1,17 +1,14 @@
-"""What the built-in data set is painted with: smooth steps, smooth noise, colours as planes, and folders.
+"""What the built-in data set is painted with: smooth steps, smooth noise, colours as planes.
 
 Pictures are drawn as planes (3, n, n) of linear light, n a few times the size wanted, and brought to sRGB at the end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 Array: TypeAlias = NDArray[np.floating[Any]]  # float32, which numpy's types lose sight of
 Colour: TypeAlias = tuple[float, float, float]
@@ -60,26 +57,3 @@ def develop(light: Array, size: int, rng: np.random.Generator) -> NDArray[np.uin
     image = np.sqrt(np.clip(light.reshape(3, size, fold, size, fold).mean((2, 4)), 0, 1)).transpose(1, 2, 0)
     image = image + rng.normal(0, 0.008, image.shape)
     return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
-
-
-def write_domains(
-    out: Path, draw: Callable[[int, str], NDArray[np.uint8]], *, size: int, count: int, test: int
-) -> None:
-    """Write trainA, trainB (`count` pictures each, of different scenes) and testA, testB (the same `test` scenes).
-
-    `draw(i, domain)` paints scene number i in domain "A" or "B". Raises ValueError for a size below 16 or a count below
-    1, FileExistsError where other files are in the way.
-    """
-    if size < 16 or count < 1 or test < 0:
-        raise ValueError(f"size={size} count={count} test={test}: use a size of 16 or more, count >= 1, test >= 0")
-    # Three interleaved families of scenes: none shared, and a larger count only adds to a smaller one.
-    plan = {"trainA": ("A", count, 0), "trainB": ("B", count, 1), "testA": ("A", test, 2), "testB": ("B", test, 2)}
-    for folder, (_, number, _) in plan.items():
-        ours = {f"{i:05d}.png" for i in range(number)}
-        strange = sorted(p.name for p in (out / folder).glob("*") if p.name not in ours)
-        if strange:
-            raise FileExistsError(f"{out / folder} already holds {strange[0]}: choose another folder, or delete it")
-    for folder, (domain, number, family) in plan.items():
-        (out / folder).mkdir(parents=True, exist_ok=True)
-        for i in range(number):
-            Image.fromarray(draw(3 * i + family, domain)).save(out / folder / f"{i:05d}.png")
