@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Optional
@@ -152,7 +153,7 @@ def crop_faces(
     """
     from viceversa.data.prepare import faces as found
 
-    done = found.crop_faces(
+    lines = found.crop_faces(
         source,
         out,
         found.yunet(min_score),
@@ -162,9 +163,13 @@ def crop_faces(
         overwrite=overwrite,
         track=track,
     )
-    dropped = ", ".join(f"{count} x {reason}" for reason, count in done.dropped.most_common() if count)
-    dropped = f"; dropped: {dropped}" if dropped else ""
-    _conclude(f"{out}: {done.written} faces of {done.images} images, listed in {found.LIST}{dropped}", [], done.failed)
+    each = [face for line in lines for face in line["faces"]]
+    dropped = Counter(f"face {face['dropped']}" for face in each if "dropped" in face)
+    dropped["no face"] = sum(not line["faces"] and "failed" not in line for line in lines)
+    named = ", ".join(f"{count} x {reason}" for reason, count in dropped.most_common() if count)
+    written = f"{sum('written' in face for face in each)} faces of {len(lines)} images, listed in {found.LIST}"
+    failed = {line["file"]: line["failed"] for line in lines if "failed" in line}
+    _conclude(f"{out}: {written}{'; dropped: ' * bool(named)}{named}", [], failed)
 
 
 def colorize(

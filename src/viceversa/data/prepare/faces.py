@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -27,22 +26,6 @@ Detector: TypeAlias = Callable[[NDArray[np.uint8]], list[Face]]
 """From RGB (height, width, 3) to the faces in it, the largest first."""
 
 
-@dataclass
-class FaceCounts:
-    """How it went: images looked at, faces written, faces and images dropped by reason, and what failed and why."""
-
-    images: int
-    written: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-    failed: dict[str, str] = field(default_factory=dict)
-
-    def add(self, faces: list[dict[str, Any]]) -> None:
-        """Count the faces of one image."""
-        self.written += sum("written" in face for face in faces)
-        self.dropped.update(f"face {face['dropped']}" for face in faces if "dropped" in face)
-        self.dropped["no face"] += not faces
-
-
 def crop_faces(
     source: Path,
     out: Path,
@@ -53,35 +36,36 @@ def crop_faces(
     largest: bool = True,
     overwrite: bool = False,
     track: Track = lambda files, total: files,
-) -> FaceCounts:
-    """Write a square around each face in the images of a folder and its subfolders, as PNG.
+) -> list[dict[str, Any]]:
+    """Write a square around each face in the images of a folder and its subfolders, as PNG; return what was found.
 
     `margin` is added on every side of a face, as a part of its longer side; faces below `min_size` pixels are dropped,
-    and all but the `largest`. `out`, which appears when all is done, also holds faces.jsonl, a line for each image.
+    and all but the `largest`. `out`, which appears when all is done, also holds what is returned, as lines of JSON: for
+    each image its "faces", each with "written" or "dropped", or why it "failed".
     Raises FileNotFoundError if there are no images, FileExistsError if `out` holds anything.
     """
     files = list_images(source)
     if not files:
         raise FileNotFoundError(f"{source}: no images in it" if source.is_dir() else f"{source}: no such folder")
     stems = Counter(file.with_suffix("") for file in files)
-    counts = FaceCounts(len(files))
-    with replacing_folder(out, overwrite=overwrite) as folder, (folder / LIST).open("w", encoding="utf-8") as listing:
+    lines: list[dict[str, Any]] = []
+    with replacing_folder(out, overwrite=overwrite) as folder:
         for file in track(files, len(files)):
             name = file.relative_to(source)
             bare = name.with_suffix("") if stems[file.with_suffix("")] == 1 else name
-            line: dict[str, Any] = {"file": name.as_posix(), "faces": []}
+            lines.append({"file": name.as_posix(), "faces": []})
             try:
                 image = read_image(file)
                 found = detect(eight_bits(with_channels(image, 3)))
-                line["faces"] = _notes(found, bare.as_posix(), image.pixels.shape[:2], margin, min_size, largest)
-                for face in line["faces"]:
-                    if "written" in face:
-                        _write(folder / face["written"], image, *face["square"])
-                counts.add(line["faces"])
             except ImageError as error:
-                counts.failed[str(file)] = line["failed"] = str(error)
-            listing.write(json.dumps(line) + "\n")
-    return counts
+                lines[-1]["failed"] = str(error)
+                continue
+            lines[-1]["faces"] = _notes(found, bare.as_posix(), image.pixels.shape[:2], margin, min_size, largest)
+            for face in lines[-1]["faces"]:
+                if "written" in face:
+                    _write(folder / face["written"], image, *face["square"])
+        (folder / LIST).write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    return lines
 
 
 def _notes(
