@@ -38,6 +38,12 @@ def __getattr__(name: str) -> Any:
 
 def train(config: Config, fork: Path | None = None) -> Path:
     """Train as configured, keep the run's report up to date, and return its folder; see `viceversa.engine.train`."""
-    from viceversa import engine, report
+    from viceversa import engine
 
-    return engine.train(config, fork, report.write)
+    return engine.train(config, fork, _write_report)
+
+
+def _write_report(run: Path) -> None:
+    from viceversa import report  # here, as a training without reports does not need it
+
+    report.write(run)

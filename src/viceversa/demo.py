@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from viceversa import engine, report
+import viceversa
+from viceversa import report
 from viceversa.config import Config, load_config
 from viceversa.data import water2wine
 from viceversa.data.grid import grid
@@ -34,7 +35,7 @@ def run(out: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, float]]
     console = Console(highlight=False, soft_wrap=True)
     make_data(out / "data", config)
     console.print(f"{out}: data set drawn; training on them for a few minutes")
-    engine.train(config, write_report=report.write)
+    viceversa.train(config)
     figures: dict[str, dict[str, float]] = {}
     columns: dict[str, list[Pixels]] = {}
     for direction, words in {"AtoB": "water to wine", "BtoA": "wine to water"}.items():

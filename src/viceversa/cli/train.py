@@ -39,10 +39,10 @@ def train(
 
     config = load_words(words(source, overrides))
     _refuse_early(config, fork)
-    from viceversa import engine, report
+    import viceversa
 
     with saved_when_interrupted(str(fork or config.run)):
-        run = engine.train(config, fork, report.write)
+        run = viceversa.train(config, fork)
     typer.echo(f"{run}: trained; try: viceversa translate {shlex.quote(str(run))} PICTURES OUT")
 
 

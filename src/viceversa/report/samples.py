@@ -19,7 +19,6 @@ from PIL import Image
 from viceversa.config import Direction
 from viceversa.engine.run_dir import RunRecord
 from viceversa.engine.sample_history import Key, Kind, read_samples
-from viceversa.metrics.paired import psnr
 
 SIDE = 256  # pixels of an image's longer side on the page
 STEPS = 24  # frames of a film
@@ -114,10 +113,15 @@ def _frame(folder: Path, step: int, _changed: tuple[int, ...]) -> Frame:
     for key, fake in translations.items():
         before, truth = images.get(key._replace(kind="input")), images.get(key._replace(kind="truth"))
         if before and truth and before.size == truth.size == fake.size:
-            ours, inputs = (psnr(np.asarray(image), np.asarray(truth)) for image in (fake, before))
-            pairs.setdefault(key.direction, []).append((ours, inputs))
+            pairs.setdefault(key.direction, []).append((_psnr(fake, truth), _psnr(before, truth)))
     means = {direction: (float(x), float(y)) for direction, v in pairs.items() for x, y in [np.mean(v, axis=0)]}
     return Frame(step, {key: embed(image) for key, image in translations.items()}, means)
+
+
+def _psnr(image: Image.Image, truth: Image.Image) -> float:
+    from viceversa.metrics.paired import psnr  # here, as a training whose ground truth is unknown needs no metrics
+
+    return psnr(np.asarray(image), np.asarray(truth))
 
 
 @lru_cache(maxsize=2)
