@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -91,18 +90,7 @@ def _copy(config: Config, old: RunDir, new: RunDir) -> list[Path]:
     if before.train.optimizer != config.train.optimizer:
         changes["optimizers"] = None
     copied = copy_newest(old.checkpoints, new.checkpoints, changes)
-    curves = [line for line in _read(old.log) if _is_curve(line)]  # what went wrong in the old run is not the new one's
-    with replacing(new.log) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in curves), "utf-8")
+    lines = old.log.read_text("utf-8").splitlines() if old.log.exists() else []
+    with replacing(new.log) as temporary:  # the curves; what went wrong in the old run is not the new one's
+        temporary.write_text("".join(f"{line}\n" for line in lines if '"event": ' not in line), "utf-8")
     return [*copied, new.log]
-
-
-def _read(log: Path) -> list[str]:
-    return log.read_text("utf-8").splitlines() if log.exists() else []
-
-
-def _is_curve(line: str) -> bool:
-    try:
-        return "event" not in json.loads(line)
-    except ValueError:  # cut off by a crash
-        return False
