@@ -71,7 +71,7 @@ class Learner:
         }
         self.plateau = Plateau(self.train, steps_per_epoch)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.train.precision == "fp16")
-        self.updates = UpdateGuard(self.method, self.device)
+        self.update_guard = UpdateGuard(self.method, self.device)
 
     def start(self) -> None:
         """Begin a new run: take the weights that `init` names, if it names any."""
@@ -85,7 +85,7 @@ class Learner:
         """
         seed_everything(self.seed, self.dist.rank, self.step)
         self._set_rate()
-        self.updates.begin()
+        self.update_guard.begin()
         losses: dict[str, Tensor] = {}
         updates = self.method.step(self._placed(batch))
         while update := self._advance(updates):
@@ -94,7 +94,7 @@ class Learner:
             if self.train.schedule == "plateau" and self._makes_translators(update.group):
                 self.plateau.watch(distributed.all_mean(update.total.detach(), self.dist).item())
         self.scaler.update()
-        self.updates.end(self.step + 1, losses)
+        self.update_guard.end(self.step + 1, losses)
         self.ema.update(self.method.translators(), self.step)
         self.step += 1
         return losses
@@ -114,12 +114,12 @@ class Learner:
         gradients = [p.grad for p in parameters if p.grad is not None]
         riders = total.detach(), torch.full_like(total, stop)
         loss, asked = distributed.average_gradients(gradients, self.dist, *riders)
-        finite = self.updates.judge(update.group, loss, gradients, self.scaler.scale(torch.ones_like(loss)), asked)
+        finite = self.update_guard.judge(update.group, loss, gradients, self.scaler.scale(torch.ones_like(loss)), asked)
         if self.scaler.is_enabled():
             gradients[0].masked_fill_(~loss.isfinite(), torch.nan)  # the scaler looks at gradients only
             self.scaler.step(optimizer)
         else:
-            self.updates.carry_out(optimizer, finite)
+            self.update_guard.carry_out(optimizer, finite)
 
     @property
     def seed(self) -> int:

@@ -152,8 +152,10 @@ class NanGuard:
     data, from the second time on also with half the learning rate; `train.max_rollbacks` times in all.
     """
 
-    def __init__(self, updates: UpdateGuard, train: TrainConfig, dist: DistInfo, tell: Callable[[Fault], None]) -> None:
-        self.updates, self.train, self.dist, self.tell = updates, train, dist, tell
+    def __init__(
+        self, update_guard: UpdateGuard, train: TrainConfig, dist: DistInfo, tell: Callable[[Fault], None]
+    ) -> None:
+        self.update_guard, self.train, self.dist, self.tell = update_guard, train, dist, tell
         self.stop = False
         """Whether a process, any of them, was asked to stop."""
         self.row: list[Fault] = []
@@ -164,7 +166,7 @@ class NanGuard:
 
         `wait` for the verdicts of all steps, else that of the last may still be on its way.
         """
-        for verdict in self.updates.read(wait=wait):
+        for verdict in self.update_guard.read(wait=wait):
             self.stop = self.stop or verdict.stop
             if not verdict.updates:
                 self.row = []
@@ -200,7 +202,7 @@ class NanGuard:
         """Go on from saved values; raise pydantic's ValidationError if they are none."""
         state = TypeAdapter(GuardState).validate_python(state, strict=True)
         self.row, self.rollbacks = list(state["row"]), list(state["rollbacks"])
-        self.updates.forget()
+        self.update_guard.forget()
 
     def advice(self, run: Any) -> str:
         """Say why the run gives up, and what may help."""

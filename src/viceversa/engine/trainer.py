@@ -69,7 +69,7 @@ class Trainer:
         self.steps_per_epoch = loader.steps_per_epoch(dist.world_size)
         self.total = total_steps(config.train, self.steps_per_epoch)
         self.log = RunLog(self.run, config, self.total, config.train.batch * dist.world_size, dist)
-        self.nan_guard = NanGuard(learner.updates, config.train, dist, tell=self.log.fault)
+        self.nan_guard = NanGuard(learner.update_guard, config.train, dist, tell=self.log.fault)
         self.state = TrainState(self.run, learner, self.nan_guard, loader)
         self.meter = self.state.meter
         self.saved = -1  # the step of the newest checkpoint
