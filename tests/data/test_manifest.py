@@ -66,37 +66,28 @@ def test_the_forms_say_the_same(folder: Path) -> None:
     assert files(source_of(write(folder, lines, "x.JSONL"))) == expected
 
 
-def test_unpaired_rows_leave_a_or_b_empty(folder: Path) -> None:
+def test_rows_may_leave_a_or_b_empty(folder: Path) -> None:
     write(folder, "b,a,split\n,p/1.png,\nq/1.jpg,,train\nq/2.jpg,,train\nq/1.jpg,p/1.png,test\nq/2.jpg,p/2.png,val\n")
     source = source_of(folder, paired_test=True)
     assert files(source) == [["p/1.png"], ["q/1.jpg", "q/2.jpg"], ["p/1.png"], ["q/1.jpg"]]
     assert (source.train.paired, source.test.paired) == (False, True)
     assert source.note == "manifest: 1 A, 2 B; test split: 1 pairs"
-
-
-def test_one_row_without_a_partner_makes_all_unpaired(folder: Path) -> None:
     write(folder, PAIRS + "p/3.png,,\n")
-    source = source_of(folder)
-    assert not source.train.paired
-    assert len(source.train.a) == 3
+    assert not source_of(folder).train.paired
 
 
-def test_a_manifest_that_lies_elsewhere(folder: Path, tmp_path: Path) -> None:
+def test_where_a_manifest_lies(folder: Path, tmp_path: Path) -> None:
+    for domain in ("trainA", "trainB"):
+        (folder / domain).mkdir()
+        Image.new("L", (4, 4)).save(folder / domain / "x.png")
+    assert source_of(folder).layout == "unpaired"
     (tmp_path / "lists").mkdir()
     file = write(tmp_path / "lists", PAIRS, "mine.csv")
-    config = load_config(None, [f"data.manifest={file}", f"data.root={folder}"])
-    assert len(find_splits(config.data).train.a) == 2
+    assert len(find_splits(load_config(None, [f"data.manifest={file}", f"data.root={folder}"]).data).train.a) == 2
     with pytest.raises(ConfigError, match=r"line 2: p/1\.png: no such file in .*lists"):
         find_splits(DataConfig(manifest=str(file)))
-
-
-def test_a_manifest_goes_before_folders(folder: Path) -> None:
-    for world in ("trainA", "trainB"):
-        (folder / world).mkdir()
-        Image.new("L", (4, 4)).save(folder / world / "x.png")
-    assert source_of(folder).layout == "unpaired"
     write(folder, PAIRS)
-    assert source_of(folder).layout == "manifest"
+    assert source_of(folder).layout == "manifest"  # before folders
     assert source_of(folder, layout="unpaired").layout == "unpaired"
 
 

@@ -39,7 +39,7 @@ def colorize(source: Path, out: Path, *, overwrite: bool = False, track: Track =
 def indices_of(path: Path) -> NDArray[np.uint8]:
     """Read a label map (H, W): one channel, or three that are equal, of numbers from 0 to 255."""
     try:
-        with Image.open(path, formats=READABLE) as image:
+        with path.open("rb") as file, Image.open(file, formats=READABLE) as image:  # a path may be mapped wrongly
             values = np.asarray(image)
     except Exception as error:  # on damaged files Pillow raises nearly anything
         raise ImageError(f"{path}: cannot be read ({' '.join(str(error).split())})") from None

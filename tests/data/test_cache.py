@@ -55,9 +55,9 @@ def training(config: Config, steps: int = 12) -> list[dict[str, torch.Tensor]]:
 
 def assert_same(with_cache: Config, without: Config, samples: bool = True) -> None:
     for one, other in zip(training(with_cache), training(without), strict=True):
-        for world in "AB":
-            assert one[world].dtype == other[world].dtype
-            assert torch.equal(one[world], other[world])
+        for domain in "AB":
+            assert one[domain].dtype == other[domain].dtype
+            assert torch.equal(one[domain], other[domain])
     if samples:
         for cached, fresh in zip(
             *(TestImages(find_splits(c.data), c).samples() for c in (with_cache, without)), strict=True
@@ -87,7 +87,7 @@ def test_training_from_the_cache_is_training_without(tmp_path: Path, resize: str
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_pictures_and_channels(data: st.DataObject) -> None:
-    channels: Any = {f"channels_{world}": data.draw(st.sampled_from([1, 3, 4])) for world in "ab"}
+    channels: Any = {f"channels_{domain}": data.draw(st.sampled_from([1, 3, 4])) for domain in "ab"}
     options = {"resize": data.draw(st.sampled_from(["stretch", "short_side", "none"])), **channels}
     modes = ["RGB", "L", "RGBA", "LA"] if 4 in channels.values() else ["RGB", "L", "RGBA", "LA", "I;16"]
     with tempfile.TemporaryDirectory() as name:
@@ -98,23 +98,17 @@ def test_any_pictures_and_channels(data: st.DataObject) -> None:
         assert_same(as_config(Path(name, "cache"), test_fraction=0.3, **options), without)
 
 
-def test_a_cache_of_whole_pictures_serves_every_size(tmp_path: Path) -> None:
+def test_a_cache_of_whole_pictures_serves_every_size_and_keeps_broken_ones(tmp_path: Path) -> None:
+    """So that the order of training stays."""
     fill(tmp_path / "in", ("trainA", "trainB"))
-    make_cache(as_config(tmp_path / "in", resize="none").data, tmp_path / "cache")
+    (tmp_path / "in" / "trainA" / "3.png").write_text("<html>")
+    (reason,) = make_cache(as_config(tmp_path / "in", resize="none").data, tmp_path / "cache").broken
+    assert reason.startswith(f"{tmp_path / 'in' / 'trainA' / '3.png'}: a web page")
     for options in ({"load": 20, "crop": 15, "decay_crop": False}, {"resize": "short_side"}, {"crop": 12}):
         assert_same(as_config(tmp_path / "cache", **options), as_config(tmp_path / "in", **options))
-
-
-def test_broken_pictures_stay_broken_so_that_the_order_stays(tmp_path: Path) -> None:
-    fill(tmp_path / "in", ("trainA", "trainB", "testA", "testB"))
-    (tmp_path / "in" / "trainA" / "3.png").write_text("<html>")
-    made = make_cache(as_config(tmp_path / "in").data, tmp_path / "cache")
-    (path,) = made.broken
-    assert path.startswith(str(tmp_path / "in" / "trainA" / "3.png"))
-    assert_same(as_config(tmp_path / "cache"), as_config(tmp_path / "in"))
-    stream = open_loader(as_config(tmp_path / "cache"))
-    next(stream.batches(3))
-    assert all("web page" in reason for reason in stream.broken.values())
+    loader = open_loader(as_config(tmp_path / "cache", resize="none"))
+    next(loader.batches(3))
+    assert list(loader.broken.values()) in ([], [reason])
 
 
 def test_depth(tmp_path: Path) -> None:
@@ -265,11 +259,3 @@ def test_a_card_from_a_stranger_is_at_worst_refused(sound: Path, place: tuple[An
         (folder / CARD).write_text(json.dumps(card))
         with contextlib.suppress(ConfigError, ImageError):
             opened(folder)
-
-
-@given(st.binary(max_size=60))
-def test_any_bytes_as_a_card_are_refused(content: bytes) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        Path(name, CARD).write_bytes(content)
-        with pytest.raises(ConfigError, match="not that of a cache of this version"):
-            opened(Path(name))
