@@ -219,11 +219,11 @@ class TrainConfig:
     keep: MayChange[Count] = 3
     """Checkpoints kept; older ones are deleted."""
     sample_every: MayChange[Span] = Duration(500, "steps")
-    """Time between sample grids."""
+    """Time between samples: translations of the same test images, kept in the run."""
     samples: MayChange[Count] = 6
-    """Test pictures shown in a sample grid."""
+    """Test images of each domain that are translated as samples."""
     keep_samples: MayChange[Annotated[int, Field(ge=2)]] = 200
-    """Sample grids kept; when there are more, every second one is deleted."""
+    """Steps whose samples are kept; when there are more, every second one is deleted."""
     evaluate_every: MayChange[Span] = Duration(0, "steps")
     """Time between evaluations on the test pictures; 0 steps: none. Does not affect the training."""
     metrics: MayChange[Names[str]] = ("kid",)
@@ -233,7 +233,7 @@ class TrainConfig:
     log_to: MayChange[Names[Literal["tensorboard", "wandb", "mlflow"]]] = ()
     """Also log losses, scores and samples to: tensorboard, wandb, mlflow."""
     report: MayChange[bool] = True
-    """Write report.html, the run on one page, with every sample grid."""
+    """Write report.html, the run on one page, at every sample."""
     log_every: MayChange[Span] = Duration(50, "steps")
     """Time between lines of log.jsonl; losses are averaged over it."""
     max_skips: MayChange[Count] = 5
