@@ -14,6 +14,7 @@ from torch import Tensor
 
 from viceversa.config import Config, ConfigError, Direction, explain
 from viceversa.data import TrainLoader
+from viceversa.engine.checkpoint_files import State
 from viceversa.engine.learner import Learner
 from viceversa.engine.nan_guard import NanGuard
 from viceversa.engine.optimizers import remembers_what_it_must
@@ -23,8 +24,6 @@ from viceversa.engine.run_log import Meter
 from viceversa.methods.base import Method
 from viceversa.methods.pool import ImagePool
 from viceversa.nets.weights import Card, save_generator
-
-State = dict[str, Any]
 
 
 class TrainState:
