@@ -211,7 +211,7 @@ def test_excerpts_are_in_the_source(page: str) -> None:
 
 
 def test_the_staircase_is_the_one_that_is_enforced() -> None:
-    steps = re.findall(r"^ +(\d+)  (\w+(?:  \w+)*)", PAGES["architecture.md"], re.M)
+    steps = re.findall(r"^ *(\d+)  (\w+(?:  \w+)*)", PAGES["architecture.md"], re.M)
     drawn = {int(number): set(names.split()) for number, names in steps}
     assert drawn == dict(enumerate(LEVELS, 1))
 
