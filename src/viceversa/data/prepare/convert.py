@@ -25,19 +25,11 @@ from viceversa.data.shards import ShardSample
 from viceversa.files import Track, replacing, replacing_folder
 
 Splits: TypeAlias = Mapping[str, Split]  # by "train", "val", "test": those that hold images
-Jobs: TypeAlias = list[
-    tuple[str, tuple[Sample, ...]]
-]  # a file to write, without suffix, and what it shows side by side
+Job: TypeAlias = tuple[str, tuple[Sample, ...]]  # a file to write, without suffix, and what it shows side by side
 
 IMAGES = "pictures/{split}/{domain}"  # where the images of a manifest go
-LAYOUTS = {
-    "trainA": "{split}{domain}",
-    "train/A": "{split}/{domain}",
-    "paired": "{split}/{domain}",
-    "aligned": "{split}",
-    "csv": IMAGES,
-    "jsonl": IMAGES,
-}
+LAYOUTS = {"trainA": "{split}{domain}", "train/A": "{split}/{domain}", "paired": "{split}/{domain}"}
+LAYOUTS |= {"aligned": "{split}", "csv": IMAGES, "jsonl": IMAGES}
 """The layouts that can be written, and where their images go."""
 PAIRS = ("paired", "aligned")  # hold nothing but pairs
 MANIFEST = "manifest.csv"  # where a data set's own list is looked for
@@ -114,9 +106,9 @@ def write_splits(
     return failed
 
 
-def _jobs(splits: Splits, pattern: str) -> Jobs:
+def _jobs(splits: Splits, pattern: str) -> list[Job]:
     """Plan a file for each sample, or for each pair if `pattern` has no {domain}. Pairs are called as their A is."""
-    jobs: Jobs = []
+    jobs: list[Job] = []
     for name, split in splits.items():
         if "{domain}" not in pattern:
             jobs += [(f"{name}/{bare_name(a, name, 'A')}", (a, b)) for a, b in zip(split.a, split.b, strict=True)]
