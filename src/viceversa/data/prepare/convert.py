@@ -25,7 +25,7 @@ from viceversa.data.shards import ShardSample
 from viceversa.files import Track, replacing, replacing_folder
 
 Splits: TypeAlias = Mapping[str, Split]  # by "train", "val", "test": those that hold images
-Job: TypeAlias = tuple[str, tuple[Sample, ...]]  # a file to write, without suffix, and what it shows side by side
+OutputFile: TypeAlias = tuple[str, tuple[Sample, ...]]  # path without suffix, and what it shows side by side
 
 IMAGES = "pictures/{split}/{domain}"  # where the images of a manifest go
 LAYOUTS = {"trainA": "{split}{domain}", "train/A": "{split}/{domain}", "paired": "{split}/{domain}"}
@@ -106,9 +106,9 @@ def write_splits(
     return failed
 
 
-def _jobs(splits: Splits, pattern: str) -> list[Job]:
+def _jobs(splits: Splits, pattern: str) -> list[OutputFile]:
     """Plan a file for each sample, or for each pair if `pattern` has no {domain}. Pairs are called as their A is."""
-    jobs: list[Job] = []
+    jobs: list[OutputFile] = []
     for name, split in splits.items():
         if "{domain}" not in pattern:
             jobs += [(f"{name}/{bare_name(a, name, 'A')}", (a, b)) for a, b in zip(split.a, split.b, strict=True)]
@@ -149,9 +149,9 @@ def _source(samples: tuple[Sample, ...], link: bool) -> tuple[str, Callable[[Pat
 
     Raises ImageError if they cannot be read, or would not be the same in a PNG.
     """
-    first, files = samples[0], [sample for sample in samples if isinstance(sample, FileSample)]
-    if isinstance(first, ShardSample) and len(samples) == 1:
-        content = first.content()
+    files = [sample for sample in samples if isinstance(sample, FileSample)]
+    if isinstance(samples[0], ShardSample) and len(samples) == 1:
+        content = samples[0].content()
         return _suffix_of(content), lambda path: path.write_bytes(content)
     one = len(files) == len(samples) and len({file.path for file in files}) == 1
     if one and tuple(file.half for file in files) in ((None,), ("left", "right")):
