@@ -16,7 +16,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from viceversa import registry
-from viceversa.config import ConfigError, Direction, Inference, explain
+from viceversa.config import Direction, Inference, explain
 from viceversa.files import replacing, utf8_name
 from viceversa.nets import GENERATORS
 from viceversa.nets.base import Generator
@@ -93,10 +93,8 @@ def load_generator(path: Path) -> tuple[Generator, Card]:
             _refuse_others(card, state)
         net = _built(card)
         net.load_state_dict(state)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    except ValueError as error:  # a ConfigError among them
+        raise type(error)(f"{path}: {error}") from None
     except RuntimeError as error:
         raise ValueError(f"{path}: its weights do not fit its card ({str(error).splitlines()[-1].strip()})") from None
     set_inference(net, card.inference)
