@@ -24,13 +24,13 @@ from viceversa.data.cache import make_cache
 def photos(folder: Path, count: int, side: int) -> Path:
     """Make JPEG files with the smooth and the fine content of photographs."""
     rng = np.random.default_rng(0)
-    for world in ("trainA", "trainB"):
-        (folder / world).mkdir(parents=True)
+    for domain in ("trainA", "trainB"):
+        (folder / domain).mkdir(parents=True)
         for number in range(count):
             coarse = Image.fromarray(rng.integers(0, 256, (side // 8, side // 8, 3), np.uint8))
             pixels = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC)).astype(int)
             noisy = (pixels + rng.integers(-12, 12, pixels.shape)).clip(0, 255).astype(np.uint8)
-            Image.fromarray(noisy).save(folder / world / f"{number}.jpg", quality=92)
+            Image.fromarray(noisy).save(folder / domain / f"{number}.jpg", quality=92)
     return folder
 
 
@@ -59,9 +59,9 @@ def main() -> None:
                 start = time.perf_counter()
                 drawn.append(
                     [
-                        normalise(batch[world])
+                        normalise(batch[domain])
                         for batch in islice(stream, pictures // wanted.batch // 2)
-                        for world in "AB"
+                        for domain in "AB"
                     ]
                 )
                 if number:

@@ -47,22 +47,22 @@ class Classic(Dataset[dict[str, torch.Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         pictures = {}
-        for world, files in self.files.items():
+        for domain, files in self.files.items():
             with Image.open(files[index % len(files)]) as image:
-                pictures[world] = self.transform(image.convert("RGB"))
+                pictures[domain] = self.transform(image.convert("RGB"))
         return pictures
 
 
 def photos(folder: Path, count: int, side: int = 256) -> Path:
     """Make JPEG files with the smooth and the fine content of photographs."""
     rng = np.random.default_rng(0)
-    for world in ("trainA", "trainB"):
-        (folder / world).mkdir(parents=True)
+    for domain in ("trainA", "trainB"):
+        (folder / domain).mkdir(parents=True)
         for index in range(count):
             small = Image.fromarray(rng.integers(0, 256, (side // 8, side // 8, 3), dtype=np.uint8))
             smooth = np.asarray(small.resize((side, side), Image.Resampling.BICUBIC), np.float32)
             pixels = (smooth + rng.normal(0, 8, smooth.shape)).clip(0, 255).astype(np.uint8)
-            Image.fromarray(pixels).save(folder / world / f"{index}.jpg", quality=90)
+            Image.fromarray(pixels).save(folder / domain / f"{index}.jpg", quality=90)
     return folder
 
 
@@ -81,7 +81,7 @@ def compare(root: Path, load: int, crop: int, batch: int, workers: int, rounds: 
     classic = Classic([str(item) for item in split.a], [str(item) for item in split.b], load, crop)
     theirs = iter(DataLoader(classic, batch_size=batch, num_workers=workers))
     stream = open_loader(Config(data=data, train=TrainConfig(batch=batch)))
-    ours = ({world: normalise(images) for world, images in found.items()} for found in stream.batches(0))
+    ours = ({domain: normalise(images) for domain, images in found.items()} for found in stream.batches(0))
     times: dict[str, list[float]] = {"classic": [], "ours": []}
     for _ in range(rounds + 1):
         times["classic"].append(seconds(theirs, each))

@@ -41,11 +41,11 @@ except SystemExit:
 
 
 def draw(root: Path, count: int) -> None:
-    """Write `count` pictures of 32 x 32 pixels, half of them in each world, in folders of a thousand."""
+    """Write `count` pictures of 32 x 32 pixels, half of them in each domain, in folders of a thousand."""
     rng = np.random.default_rng(0)
     for number in range(count):
-        world, index = "AB"[number % 2], number // 2
-        folder = root / f"train{world}" / f"{index // 1000:03d}"
+        domain, index = "AB"[number % 2], number // 2
+        folder = root / f"train{domain}" / f"{index // 1000:03d}"
         if index % 1000 == 0:
             folder.mkdir(parents=True, exist_ok=True)
         coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8))

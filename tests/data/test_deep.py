@@ -238,10 +238,10 @@ def test_through_the_stream(tmp_path: Path) -> None:
 
 
 def test_wrong_channels_are_explained(tmp_path: Path) -> None:
-    for world in "AB":
-        (tmp_path / world).mkdir()
+    for domain in "AB":
+        (tmp_path / domain).mkdir()
         for i in range(3):
-            np.save(tmp_path / world / f"{i}.npy", deep(8, 8, 5))
+            np.save(tmp_path / domain / f"{i}.npy", deep(8, 8, 5))
     data = DataConfig(str(tmp_path), channels_a=5, load=8, crop=8, workers=0)
     with pytest.raises(
         ImageError, match=r"a picture of 5 channels cannot be read as 3; only as 5 \(data\.channels_b\)"

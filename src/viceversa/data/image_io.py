@@ -39,11 +39,7 @@ FORMATS = {suffix: suffix[1:].upper() for suffix in EXTENSIONS - {".npy"}}
 """By suffix, what Pillow calls the format."""
 FORMATS |= dict.fromkeys((".jpg", ".jpe", ".jfif"), "JPEG") | dict.fromkeys((".ppm", ".pgm", ".pbm", ".pnm"), "PPM")
 FORMATS |= dict.fromkeys((".jp2", ".j2k"), "JPEG2000") | {".tif": "TIFF"}
-READABLE = (
-    "JPEG",
-    "PNG",
-    *sorted(set(FORMATS.values()) - {"JPEG", "PNG", "TGA"}),
-)  # no EPS or PDF: they start programs
+READABLE = ("JPEG", "PNG", *sorted(set(FORMATS.values()) - {"JPEG", "PNG", "TGA"}))  # no EPS: that starts a program
 OPAQUE = frozenset({"JPEG", "BMP", "PPM"})  # formats without alpha
 DEEP_GRAY = frozenset({"PNG", "TIFF", "JPEG2000", "PPM"})  # in which Pillow writes 16 bits of gray
 

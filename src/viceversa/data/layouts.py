@@ -109,10 +109,6 @@ def _open_shards(data: DataConfig) -> Found | None:
     return None
 
 
-def _open_single(data: DataConfig) -> Found | None:
-    return _open_unpaired(data) if _are_single(data) else None
-
-
 def _are_single(data: DataConfig) -> bool:
     return bool(data.a and data.b and Path(data.a).is_file() and Path(data.b).is_file())
 
@@ -209,16 +205,15 @@ def _names(data: DataConfig) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Layout:
-    """A way in which images may lie. Message, documentation and detection all come from here."""
+    """A way in which images may lie: the value of `data.layout`, what lies there, and what becomes of it.
+
+    `open` finds the images, or returns None if they do not lie so. Messages and documentation come from here.
+    """
 
     name: str
-    """The value of `data.layout` that insists on it."""
     form: str
-    """What lies there."""
     meaning: str
-    """What is made of it, and when it is recognised without being named: one line for the documentation."""
     open: Callable[[DataConfig], Found | None]
-    """Find the images; None if they do not lie so. What is named in the configuration exists."""
 
 
 LAYOUTS = (
@@ -240,7 +235,12 @@ LAYOUTS = (
         "as their columns say: a and b are pairs; or image, and domain A or B",
         _open_shards,
     ),
-    Layout("single", "data.a=one.jpg data.b=other.png", "a single picture for each domain", _open_single),
+    Layout(
+        "single",
+        "data.a=one.jpg data.b=other.png",
+        "a single picture for each domain",
+        lambda data: _open_unpaired(data) if _are_single(data) else None,
+    ),
     Layout(
         "unpaired",
         "trainA/ trainB/ (or train_A/ train_B/), train/A/ train/B/, A/ B/, or any data.a and data.b",
