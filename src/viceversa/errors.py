@@ -79,9 +79,9 @@ def outlive_readers() -> None:
 def refuse_lost_output() -> None:
     """Raise OSError if standard output could not be stored; a reader that went away has seen what it wanted."""
     sys.stdout.flush()
-    lost = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    if isinstance(lost, _Output) and lost.lost and lost.lost.errno not in (errno.EPIPE, errno.EIO):
-        raise OSError(lost.lost.errno, os.strerror(lost.lost.errno or 0), "standard output")
+    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(raw, _Output) and raw.lost and raw.lost.errno not in (errno.EPIPE, errno.EIO):
+        raise OSError(raw.lost.errno, raw.lost.strerror, "standard output")
 
 
 def _lasting(stream: TextIO | None) -> TextIO:
@@ -91,8 +91,8 @@ def _lasting(stream: TextIO | None) -> TextIO:
         raw = _Output(stream.fileno(), "w", closefd=False)
     except (OSError, ValueError):  # no file of the system, as in a notebook
         return stream
-    buffered = stream.line_buffering if isinstance(stream, io.TextIOWrapper) else True
-    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, "viceversa", line_buffering=buffered)
+    by_line = bool(stream.line_buffering)
+    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, "viceversa", line_buffering=by_line)
 
 
 def _spell(error: UnicodeError) -> tuple[str | bytes, int]:
