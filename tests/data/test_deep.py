@@ -68,6 +68,17 @@ def test_gray_numbers_of_every_type(
     assert np.allclose(read_image(tmp_path / "x.tiff").pixels.ravel(), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("compression", [None, "deflate", "lzw"])
+@pytest.mark.parametrize("kind", [np.uint16, np.int16, np.int32, np.float32])
+def test_gray_tiffs_of_either_order_of_bytes(tmp_path: Path, kind: Any, compression: str | None) -> None:
+    values = (np.arange(200).reshape(10, 20) * (0.005 if kind == np.float32 else 150)).astype(kind)
+    for byteorder in "<>":
+        path = tmp_path / f"{ord(byteorder)}.tif"
+        tifffile.imwrite(path, values, byteorder=byteorder, compression=compression, photometric="minisblack")
+        expected = values if kind == np.float32 else values / 65535
+        np.testing.assert_allclose(read_image(path).pixels[:, :, 0], expected, rtol=1e-6)
+
+
 @pytest.mark.parametrize("kind", [np.int8, np.int16])
 def test_signed_colours_are_refused_by_name(tmp_path: Path, kind: Any) -> None:
     tifffile.imwrite(tmp_path / "x.tiff", np.full((4, 5, 3), -1, kind), photometric="rgb")

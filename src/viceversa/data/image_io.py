@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import struct
 import warnings
 from collections.abc import Callable
@@ -165,6 +166,10 @@ def from_pil(image: Image.Image) -> ImageData:
     Raises whatever Pillow raises for damaged data, and ImageError for values that are not finite.
     """
     own_type = _type_of_gray(image)
+    if isinstance(image, TiffImageFile):
+        image.tile = [
+            tile._replace(args=_native(tile.args)) if tile.codec_name == "libtiff" else tile for tile in image.tile
+        ]
     image.load()
     orientation = _orientation(image)
     if own_type or image.mode == "F" or image.mode.startswith("I"):
@@ -191,6 +196,11 @@ def _too_deep(image: ImageFile) -> bool:
     bands = image.tag_v2.get(SAMPLES_PER_PIXEL, 1) if isinstance(image, TiffImageFile) else len(image.getbands())
     cut = any(";16" in str(tile.args) for tile in image.tile) and not image.mode.startswith("I")
     return cut or bands != len(image.getbands())
+
+
+def _native(args: Any) -> Any:
+    """Return how Pillow unpacks what libtiff has decoded: in this machine's order of bytes, whatever the file's is."""
+    return (re.sub("(16|32)B([SF])", r"\1N\2", args[0]), *args[1:])
 
 
 def _type_of_gray(image: Image.Image) -> np.dtype[Any] | None:
