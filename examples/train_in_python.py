@@ -1,4 +1,4 @@
-"""Train from Python, on worlds that draw themselves. Takes seconds, so expect no wine yet; more steps bring it.
+"""Train from Python, on domains that draw themselves. Takes seconds, so expect no wine yet; more steps bring it.
 
 python examples/train_in_python.py [FOLDER [STEPS]]
 """
@@ -13,7 +13,7 @@ from viceversa.data import water2wine
 
 
 def train(folder: Path, steps: int = 40) -> Path:
-    """Draw two small worlds, train on them, and return the run's folder; a second call continues the first."""
+    """Draw two small domains, train on them, and return the run's folder; a second call continues the first."""
     water2wine.make(folder / "data", size=32, count=40, test=8)
     config = viceversa.load_config(
         "cyclegan",
