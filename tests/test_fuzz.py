@@ -321,7 +321,7 @@ def run(place: Path) -> Path:
 @pytest.fixture(scope="module")
 def trainer(run: Path) -> Trainer:
     config = load_config(run)
-    return Trainer(config, open_loader(config), Learner(config, 1))
+    return Trainer(open_loader(config), Learner(config, 1))
 
 
 class Quiet(SimpleNamespace):

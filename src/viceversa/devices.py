@@ -40,16 +40,11 @@ def choose_precision(config: Config, device: torch.device, before: TrainConfig |
     train = config.train
     if "auto" not in (train.precision, train.channels_last):
         return config, ""
-    kept = before or train
-    precision, channels_last = train.precision, train.channels_last
-    if precision == "auto":
-        precision = kept.precision
-    if precision == "auto":
-        precision = "bf16" if multiplies_bf16(device) else "fp32"
-    if channels_last == "auto":
-        channels_last = kept.channels_last
-    if channels_last == "auto":
-        channels_last = precision in ("bf16", "fp16")
+    wishes = [train, before or train]
+    precision = next((wish.precision for wish in wishes if wish.precision != "auto"), None)
+    precision = precision or ("bf16" if multiplies_bf16(device) else "fp32")
+    layouts = [wish.channels_last for wish in wishes] + [precision in ("bf16", "fp16")]
+    channels_last = next(layout for layout in layouts if layout != "auto")
     train = dataclasses.replace(train, precision=precision, channels_last=channels_last)
     layout = "channels_last" if channels_last else "contiguous"
     reason = "bf16 is multiplied in hardware" if multiplies_bf16(device) else "bf16 would not be faster"

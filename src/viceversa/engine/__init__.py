@@ -47,5 +47,5 @@ def train(config: Config, fork: Path | None = None, write_report: WriteReport | 
         kept = load_config(run.config).train if run.config.exists() else None
         config, choice = choose_precision(config, device, kept)
         learner = Learner(config, loader.steps_per_epoch(dist.world_size), dist, device)
-        Trainer(config, loader, learner, dist, choice, write_report).fit()
+        Trainer(loader, learner, choice, write_report).fit()
     return run.path

@@ -179,11 +179,6 @@ def all_gather(value: T, dist: DistInfo) -> list[T]:
     return found
 
 
-def any_rank(flag: bool, dist: DistInfo, device: torch.device) -> bool:
-    """Return whether the flag is set in any process; waits for all of them."""
-    return bool(all_mean(torch.tensor(float(flag), device=device), dist) > 0)
-
-
 def barrier(dist: DistInfo) -> None:
     """Wait until every process has come this far."""
     if dist.world_size > 1:

@@ -178,12 +178,12 @@ class NanGuard:
                 return False  # what came after will be undone
         return True
 
-    def before_saving(self, finite: bool, step: int, device: torch.device) -> bool:
+    def before_saving(self, finite: bool, step: int) -> bool:
         """Return whether what all processes would save is finite; else the run has to go back."""
-        if distributed.any_rank(not finite, self.dist, device):
-            self.row.append({"step": step, "updates": [], "wrong": ["a weight"], "pictures": {}})
-            return False
-        return True
+        if all(distributed.all_gather(finite, self.dist)):
+            return True
+        self.row.append({"step": step, "updates": [], "wrong": ["a weight"], "pictures": {}})
+        return False
 
     def choose(self, steps: list[int]) -> list[int]:
         """Return which of the checkpoints, newest first, to go back to: one further, if the newest led here before."""

@@ -77,8 +77,9 @@ class _Console(Console):
 class RunLog:
     """Writes down what happens in a run and shows its progress; silent on all ranks but the first."""
 
-    def __init__(self, run: RunDir, config: Config, total: int, images_per_step: int, dist: DistInfo) -> None:
-        self.run, self.total, self.images_per_step, self.is_main = run, total, images_per_step, dist.is_main
+    def __init__(self, run: RunDir, config: Config, total: int, dist: DistInfo) -> None:
+        self.run, self.total, self.is_main = run, total, dist.is_main
+        self.images_per_step = config.train.batch * dist.world_size
         self.loggers = Loggers(run, config, names=config.train.log_to if dist.is_main else ())
         self.console = _Console(quiet=not dist.is_main, highlight=False)
         self.bar = Progress(

@@ -7,11 +7,6 @@ import math
 from viceversa.config import TrainConfig
 
 
-def total_steps(train: TrainConfig, steps_per_epoch: int) -> int:
-    """Return the length of the training in steps."""
-    return train.length.steps(steps_per_epoch)
-
-
 def rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
     """Return the factor of the learning rate at `step` (counted from 0); `Plateau` knows that of a plateau.
 
@@ -19,7 +14,7 @@ def rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
     step. With n units of decay, the k-th of them (from 1) has the factor 1 - k / (n + 1), so it never reaches zero.
     """
     unit = steps_per_epoch if train.decay.unit == "epochs" else 1
-    total = math.ceil(total_steps(train, steps_per_epoch) / unit)
+    total = math.ceil(train.length.steps(steps_per_epoch) / unit)
     n = min(train.decay.amount, total)
     k = max(0, step // unit + 1 - (total - n))
     progress = k / (n + 1)

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from viceversa.config import Config, Duration
+from viceversa.config import Duration
 from viceversa.data import TrainLoader
 from viceversa.data.test_images import TestImages
 from viceversa.devices import environment
 from viceversa.engine import distributed
 from viceversa.engine.checkpoint import TrainState, save_weights
 from viceversa.engine.checkpoint_files import Checkpoints, Choose
-from viceversa.engine.distributed import DistInfo
 from viceversa.engine.interrupt import Interrupted, listening
 from viceversa.engine.learner import Learner
 from viceversa.engine.nan_guard import NanGuard
@@ -26,7 +25,6 @@ from viceversa.engine.resume import keep_config, refuse_changes
 from viceversa.engine.run_dir import RunDir
 from viceversa.engine.run_log import RunLog
 from viceversa.engine.sample_history import thin_out, translate_samples, write_samples
-from viceversa.engine.schedule import total_steps
 from viceversa.files import sweep
 from viceversa.methods.base import Batch
 from viceversa.seeds import seed_everything
@@ -55,20 +53,15 @@ class Trainer:
     """Trains in a run's folder: begins there, or goes on exactly where the last checkpoint stopped."""
 
     def __init__(
-        self,
-        config: Config,
-        loader: TrainLoader,
-        learner: Learner,
-        dist: DistInfo = DistInfo(),
-        choice: str = "",
-        write_report: WriteReport | None = None,
+        self, loader: TrainLoader, learner: Learner, choice: str = "", write_report: WriteReport | None = None
     ) -> None:
+        config, dist = learner.config, learner.dist
         self.config, self.train, self.dist = config, config.train, dist
         self.loader, self.learner, self.choice = loader, learner, choice
         self.run = RunDir(config.run)
-        self.steps_per_epoch = loader.steps_per_epoch(dist.world_size)
-        self.total = total_steps(config.train, self.steps_per_epoch)
-        self.log = RunLog(self.run, config, self.total, config.train.batch * dist.world_size, dist)
+        self.steps_per_epoch = learner.steps_per_epoch
+        self.total = config.train.length.steps(self.steps_per_epoch)
+        self.log = RunLog(self.run, config, self.total, dist)
         self.nan_guard = NanGuard(learner.update_guard, config.train, dist, tell=self.log.fault)
         self.state = TrainState(self.run, learner, self.nan_guard, loader)
         self.meter = self.state.meter
@@ -190,9 +183,7 @@ class Trainer:
     def _may_save(self) -> bool:
         """Return whether all that would be saved is finite; waits for the verdicts of all steps."""
         learner, guard = self.learner, self.nan_guard
-        return guard.after_step(self._names, wait=True) and guard.before_saving(
-            learner.finite(), learner.step, learner.device
-        )
+        return guard.after_step(self._names, wait=True) and guard.before_saving(learner.finite(), learner.step)
 
     def _go_back(self) -> None:
         """Return to the last checkpoint and take another way from there. Raises ValueError if that was tried enough."""
