@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import hostile
@@ -9,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from viceversa.config import load_config
+from viceversa.config import DataConfig, load_config
 from viceversa.data import ImageError
 from viceversa.data.check import check
+from viceversa.data.image_data import with_channels
 from viceversa.data.image_io import read_image, write_image
 from viceversa.engine import train
 from viceversa.nets import GENERATORS
@@ -24,11 +27,36 @@ TINY += ["data.load=36", "data.crop=32", "data.workers=0", "data.test_fraction=0
 
 
 @pytest.fixture
-def wild(tmp_path: Path) -> tuple[Path, list[hostile.Hostile]]:
-    files = hostile.make(tmp_path / "A")
-    for i in range(4):
-        write_image(tmp_path / "B" / f"{i}.png", np.random.default_rng(i).integers(0, 256, (40, 40, 3), np.uint8))
-    return tmp_path, files
+def wild() -> Iterator[tuple[Path, list[hostile.Hostile]]]:
+    """The hostile folder as domain A, sound images as B, open to a user who is not root."""
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        root.chmod(0o755)
+        files = hostile.make(root / "A")
+        for i in range(4):
+            write_image(root / "B" / f"{i}.png", np.random.default_rng(i).integers(0, 256, (40, 40, 3), np.uint8))
+        yield root, files
+
+
+def test_check_names_each_problem(wild: tuple[Path, list[hostile.Hostile]]) -> None:
+    root, files = wild
+    with hostile.ordinary_user():
+        found = check(DataConfig(root=str(root), load=36, crop=32, test_fraction=0)).findings
+    assert len(files) >= 40
+    copies = {"copies", "copies-near"}  # those that are sound show the same image
+    named = {file: {f.kind for f in found if str(root / "A" / file.name) in f.files} - copies for file in files}
+    expected = {file: {kind for kind in (file.kind, "gray" if file.gray else None) if kind} for file in files}
+    assert named == expected | {file: {"tiny", "flat"} for file in files if file.name == "one.png"}
+
+
+def test_right_images_come_out_the_right_way_up(wild: tuple[Path, list[hostile.Hostile]]) -> None:
+    root, files = wild
+    for file in files:
+        if file.sound:
+            pixels = with_channels(read_image(root / "A" / file.name), 3)
+            pixels = pixels if pixels.dtype == np.uint8 else (pixels * 255).astype(np.uint8)
+            assert pixels.shape == (48, 64, 3), file.name
+            assert hostile.upright(pixels, file.gray), file.name
 
 
 def test_training_stops_in_one_line_that_names_files(wild: tuple[Path, list[hostile.Hostile]]) -> None:

@@ -11,6 +11,7 @@ import signal
 import threading
 import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,8 +112,11 @@ def loader_of(root: Path, batch: int = 1, **data: Any) -> TrainLoader:
 
 
 def take(source: TrainLoader, count: int, step: int = 0) -> list[Batch]:
-    batches = itertools.islice(source.batches(step), count)
-    return [{name: normalise(images) for name, images in batch.items()} for batch in batches]
+    return next_of(source.batches(step), count)
+
+
+def next_of(batches: Iterator[Batch], count: int = 1) -> list[Batch]:
+    return [{name: normalise(x) for name, x in batch.items()} for batch in itertools.islice(batches, count)]
 
 
 def numbers(batches: list[Batch], domain: str) -> list[int]:
@@ -275,11 +279,10 @@ def test_a_pair_with_a_broken_half_is_left_out_as_a_whole(tmp_path: Path) -> Non
 def test_workers_leave_ctrl_c_to_the_main_process_and_end_with_the_batches(root: Path) -> None:
     before = set(multiprocessing.active_children())
     batches = loader_of(root, workers=1).batches(0)
-    first = [next(batches)]
+    first = next_of(batches)
     (worker,) = set(multiprocessing.active_children()) - before
     os.kill(worker.pid, signal.SIGINT)
-    found = first + [next(batches) for _ in range(9)]
-    assert equal([{name: normalise(x) for name, x in batch.items()} for batch in found], take(loader_of(root), 10))
+    assert equal(first + next_of(batches, 9), take(loader_of(root), 10))
     batches.close()
     worker.join(5)
     assert not worker.is_alive()
@@ -295,7 +298,7 @@ def test_killed_workers_are_started_again(root: Path, workers: int, caplog: pyte
         if step in (4, 5, 17):
             for worker in set(multiprocessing.active_children()) - before:
                 os.kill(worker.pid, signal.SIGKILL)
-        found.append({name: normalise(images) for name, images in next(batches).items()})
+        found += next_of(batches)
     batches.close()
     assert equal(found, expected)
     assert 1 <= len(caplog.records) <= 3
@@ -328,9 +331,9 @@ def test_little_shared_memory_means_no_workers(
         monkeypatch.setattr(loader, "shared_memory", lambda free=free: free)
         before = set(multiprocessing.active_children())
         batches = loader_of(root, workers=1).batches(0)
-        found = [{name: normalise(x) for name, x in next(batches).items()}]
+        first = next_of(batches)
         assert (set(multiprocessing.active_children()) == before) is alone
-        assert equal(found + [{n: normalise(x) for n, x in next(batches).items()} for _ in range(2)], expected)
+        assert equal(first + next_of(batches, 2), expected)
         batches.close()
         assert ("data.workers=1 need" in caplog.text) is alone
 
@@ -356,15 +359,15 @@ def test_a_folder_that_vanishes_is_waited_for(
 ) -> None:
     expected = take(loader_of(root), 12)
     batches = loader_of(root, workers=workers, wait=30).batches(0)
-    found = [next(batches) for _ in range(4)]
+    found = next_of(batches, 4)
     place, away = (root / folder).resolve(), root.parent / "away"
     place.rename(away)
     if workers:
         place.mkdir()  # an empty mount point
     threading.Timer(1, lambda: (place.rmdir() if workers else None, away.rename(place))).start()
-    found += [next(batches) for _ in range(8)]
+    found += next_of(batches, 8)
     batches.close()
-    assert equal([{name: normalise(x) for name, x in batch.items()} for batch in found], expected)
+    assert equal(found, expected)
     assert "waiting 30 s" in caplog.text
     assert "skipped" not in caplog.text
 
