@@ -115,7 +115,9 @@ def _message(error: Exception) -> str:
     if isinstance(error, UsageError):
         context = getattr(error, "ctx", None)
         message: str = error.format_message()  # type: ignore[attr-defined]
-        message = message.replace("Value error, ", "").replace(". Did you", "; did you").rstrip(".")
+        for theirs, ours in (("Value error, ", ""), ("Input should", "it should"), (". Did you", "; did you")):
+            message = message.replace(theirs, ours)
+        message = message.rstrip(".")
         help_ = "" if message.endswith("?") else f"; see {context.command_path if context else 'viceversa'} --help"
         text = f"{message[:1].lower()}{message[1:]}{help_}"
     elif isinstance(error, OSError) and error.strerror:

@@ -139,7 +139,7 @@ class DataConfig:
     """The same for domain B."""
     layout: Literal["auto", "cache", "manifest", "shards", "single", "unpaired", "paired", "aligned"] = "auto"
     """auto recognises it. To insist: unpaired folders, paired (two folders, same names), aligned (A|B side by side
-    in one file), single (one picture per domain), manifest (a list of pictures)."""
+    in one file), single (one picture per domain), manifest (a list of pictures), shards (Parquet, Arrow), cache."""
     pair_pattern: str | None = None
     """Where files are paired by name: a regular expression for all of a name, whose group is what partners share, such
     as (.+?)(?:_mask)? for x and x_mask; upper and lower case count as the same."""

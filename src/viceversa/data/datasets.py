@@ -215,7 +215,8 @@ def _advice(split: Split) -> str:
     short, long = sorted((a.casefold(), b.casefold()), key=len)
     before, here, after = long.partition(short)
     optional = [f"(?:{re.escape(part)})?" if part else "" for part in (before, after)]
-    by_pattern = f"; data.pair_pattern='{optional[0]}(.+?){optional[1]}' pairs {a} with {b}" if here else ""
+    likely = here and all(any(map(str.isalpha, part)) for part in (before, after) if part)  # x_mask, but not 1 in 10
+    by_pattern = f"; data.pair_pattern='{optional[0]}(.+?){optional[1]}' pairs {a} with {b}" if likely else ""
     return f"{by_pattern}; or list the pairs in a manifest.csv: a,b in its first line, then {split.a[0]},{split.b[0]}"
 
 

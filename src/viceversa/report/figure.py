@@ -76,7 +76,8 @@ def columns_of(run: Path, names: Sequence[str], rows: int, pick: Sequence[int] =
     pairs = load_pairs(load_config(run / "config.yaml"), None if pick else rows)[direction]
     if pick:
         if max(pick) > len(pairs) or min(pick) < 1:
-            raise ValueError(f"there are {len(pairs)} test images, from 1 on; {max(pick)} is not among them")
+            wrong = next(number for number in pick if not 1 <= number <= len(pairs))
+            raise ValueError(f"there is no test image {wrong}: choose from 1 to {len(pairs)}")
         pairs = [pairs[number - 1] for number in pick]
     return {name: _column(run, name, direction, pairs) for name in names}
 
