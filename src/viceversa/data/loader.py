@@ -9,6 +9,7 @@ were killed are started again.
 from __future__ import annotations
 
 import dataclasses
+import gc
 import hashlib
 import logging
 import os
@@ -198,7 +199,8 @@ class TrainLoader:
                         "memory; read in the training process instead: data.workers=0"
                     ) from error
                 log.warning("a process that reads pictures was killed; started again")
-            del loader  # and its workers end, before others start
+            del loader
+            gc.collect()  # the error's traceback refers to the loader: its workers end here, before others start
 
     def _next(self, loader: Iterator[Joined]) -> Batch | None:
         """Return the next batch; None if the workers have no room to send it."""
