@@ -77,7 +77,7 @@ def columns_of(run: Path, names: Sequence[str], rows: int, pick: Sequence[int] =
     if pick:
         if max(pick) > len(pairs) or min(pick) < 1:
             wrong = next(number for number in pick if not 1 <= number <= len(pairs))
-            raise ValueError(f"there is no test image {wrong}: choose from 1 to {len(pairs)}")
+            raise ValueError(f"there are {len(pairs)} test images, counted from 1; {wrong} is not among them")
         pairs = [pairs[number - 1] for number in pick]
     return {name: _column(run, name, direction, pairs) for name in names}
 
