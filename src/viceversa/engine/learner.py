@@ -17,8 +17,9 @@ from viceversa.config import Config, ConfigError
 from viceversa.data import normalise
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
+from viceversa.engine.ema import Ema
 from viceversa.engine.nan_guard import UpdateGuard
-from viceversa.engine.optimizers import Ema, make_optimizer
+from viceversa.engine.optimizers import make_optimizer
 from viceversa.engine.schedule import Plateau, rate
 from viceversa.fast_cpu import accelerate, fixed_weights
 from viceversa.methods.base import Batch, Update

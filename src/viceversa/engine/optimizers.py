@@ -1,20 +1,16 @@
-"""How weights move: the rules by which they follow their gradients, and the averages that follow them (EMA)."""
+"""The rules by which weights follow their gradients."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from inspect import unwrap
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
-from viceversa.config import Inference, TrainConfig
-from viceversa.methods.base import Translators
-from viceversa.nets.base import Generator
-from viceversa.nets.layers import set_inference
+from viceversa.config import TrainConfig
 
 Rule = TypeVar("Rule", bound=type[Optimizer])
 
@@ -74,43 +70,3 @@ def remembers_what_it_must(optimizer: Optimizer) -> bool:
         needed <= moments.keys() and all(moment.shape in ((), parameter.shape) for moment in moments.values())
         for parameter, moments in optimizer.state.items()
     )
-
-
-class Ema(nn.Module):
-    """A copy of every translator, in inference form, whose weights follow the originals' slowly.
-
-    After step t the average is d * average + (1 - d) * weights with d = min(decay, (1 + t) / (10 + t)), so that the
-    random first weights are soon forgotten. Buffers are copied. A decay of 0 makes it a plain copy.
-    """
-
-    def __init__(self, translators: Translators, decay: float, inference: Inference) -> None:
-        super().__init__()
-        self.decay = decay
-        self.copies = nn.ModuleDict({direction: copy.deepcopy(net) for direction, net in translators.items()})
-        self.copies.requires_grad_(False)
-        for net in self.copies.values():
-            set_inference(net, inference)
-
-    def translators(self) -> Translators:
-        """Return the averaged networks by direction."""
-        found: dict[str, Generator] = dict(self.copies.items())  # type: ignore[arg-type]
-        return found  # type: ignore[return-value]
-
-    def restart(self, translators: Translators) -> None:
-        """Become a plain copy."""
-        for direction, net in translators.items():
-            self.copies[direction].load_state_dict(net.state_dict())
-
-    @torch.no_grad()
-    def update(self, translators: Translators, step: int) -> None:
-        """Move towards the weights after step number `step` (counted from 0)."""
-        decay = min(self.decay, (1 + step) / (10 + step)) if self.decay else 0.0
-        for direction, net in translators.items():
-            mine = self.copies[direction]
-            torch._foreach_lerp_(_data(mine.parameters()), _data(net.parameters()), 1 - decay)
-            for ours, buffer in zip(mine.buffers(), net.buffers(), strict=True):
-                ours.copy_(buffer)
-
-
-def _data(tensors: object) -> list[Tensor]:
-    return [tensor.data for tensor in tensors]  # type: ignore[attr-defined]
