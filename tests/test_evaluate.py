@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,14 @@ def test_values_carry_their_protocol_and_are_kept_in_the_run(run: Path) -> None:
     expected = {"by": "evaluate", "split": "test", "size": SIZE, "pictures": 6, "better": "higher", "ema": 0.9}
     assert expected.items() <= line["protocol"].items()
     assert line["protocol"]["checkpoint"].endswith("AtoB.safetensors")
+
+
+def test_scores_that_cannot_be_kept_are_told(run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("metrics.jsonl"))
+    (copy / "metrics.jsonl").mkdir()  # nobody can append to it, not even root
+    assert named(evaluate_model(copy, options=CHEAP)).keys() == {"psnr", "l1", "cycle"}
+    assert "not kept" in caplog.text
 
 
 def test_a_weights_file_is_told_its_data(run: Path) -> None:

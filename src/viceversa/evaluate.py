@@ -81,8 +81,11 @@ def evaluate_model(
         step, weights = card.trained.get("step"), "ema" if averaged else "raw"
         result += metric_lines(direction, scores, step, weights, protocol)
     if model.is_dir() and dist.is_main:
-        with (model / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(line) + "\n" for line in result))
+        try:
+            with (model / "metrics.jsonl").open("a", encoding="utf-8") as file:
+                file.write("".join(json.dumps(line) + "\n" for line in result))
+        except OSError as error:  # a run that may only be read
+            log.warning("%s: the scores are not kept in its metrics.jsonl (%s)", model, error.strerror)
     return result
 
 
