@@ -172,18 +172,6 @@ def test_a_stack_of_pages_is_no_picture_but_its_first_page_is(tmp_path: Path) ->
     assert np.array_equal(np.rint(read_image(tmp_path / "x.tif").pixels[:, :, 0] * 65535), pages[0])
 
 
-@pytest.mark.parametrize(("package", "suffix"), [("imagecodecs", "png"), ("tifffile", "tif")])
-def test_packages_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, suffix: str) -> None:
-    """Better no picture than half of one: what needs a package says so."""
-    path = tmp_path / f"x.{suffix}"
-    write_image(path, deep(4, 4, 3).astype(np.float32) / 65535)
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ImageError, match=rf'x\.{suffix}: .*{package}.*; pip install "viceversa\[data\]"'):
-        read_image(path)
-    Image.new("RGB", (3, 3)).save(tmp_path / f"plain.{suffix}")
-    assert read_image(tmp_path / f"plain.{suffix}").pixels.shape == (3, 3, 3)
-
-
 @pytest.mark.parametrize("suffix", [".tiff", ".npy", ".png"])
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 def test_written_as_deep_as_it_is(tmp_path: Path, suffix: str, channels: int) -> None:
@@ -209,19 +197,6 @@ def test_written_with_alpha(tmp_path: Path) -> None:
             picture = read_image(tmp_path / name)
             assert np.abs(picture.pixels - pixels).max() < 1e-6
             assert np.array_equal(picture.alpha, alpha)
-
-
-def test_depth_is_not_lost_without_a_word(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    values = deep(5, 7, 3)
-    with monkeypatch.context() as without:
-        without.setattr("viceversa.data.deep.find_spec", lambda name: None)
-        write_image(tmp_path / "x.png", values.astype(np.float32) / np.float32(65535))
-        assert not caplog.records
-        write_image(tmp_path / "x.tiff", values.astype(np.float32) / np.float32(65535))
-    assert np.array_equal(imagecodecs.png_decode((tmp_path / "x.png").read_bytes()), values)
-    assert "written with 8 bits; more take tifffile" in caplog.text
 
 
 def test_unrounded_tensors() -> None:

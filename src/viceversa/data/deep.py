@@ -1,17 +1,12 @@
 """Images that Pillow cannot hold: colour of 16 bits, any number of channels, numpy arrays.
 
-TIFF is read and written by tifffile, 16-bit colour PNG is read by imagecodecs (extra `data`), .npy by numpy. Eight
-bits stay uint8, 16 bits and floats become float32 in [0, 1].
+TIFF is read and written by tifffile, 16-bit colour PNG by imagecodecs, .npy by numpy. Eight bits stay uint8, 16 bits
+and floats become float32 in [0, 1].
 """
 
 from __future__ import annotations
 
-import struct
-import zlib
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -32,7 +27,9 @@ def read_array(file: BinaryIO) -> ImageData:
 
 def read_png(file: BinaryIO) -> ImageData:
     """Read a PNG file of 16 bits a channel."""
-    values: NDArray[Any] = _package("imagecodecs").png_decode(file.read())
+    from imagecodecs import png_decode
+
+    values: NDArray[Any] = png_decode(file.read())
     if values.ndim == 3 and values.shape[2] in (2, 4):
         return _image(values[:, :, :-1], values[:, :, -1])
     return _image(values, None)
@@ -40,7 +37,9 @@ def read_png(file: BinaryIO) -> ImageData:
 
 def read_tiff(file: BinaryIO) -> ImageData:
     """Read the first image of a TIFF file upright, with all its channels; raise ImageError for other stacks."""
-    with _package("tifffile").TiffFile(file) as tiff:
+    from tifffile import TiffFile
+
+    with TiffFile(file) as tiff:
         series = tiff.series[0]
         if series.size > LARGEST:
             raise ImageError(f"says that it holds {series.size} numbers, which are taken for damage")
@@ -54,11 +53,6 @@ def read_tiff(file: BinaryIO) -> ImageData:
     with_alpha = bool(extra) and extra[-1] in ALPHA and values.shape[2] in (2, 4)
     image = _image(values[:, :, :-1], values[:, :, -1]) if with_alpha else _image(values, None)
     return turned(image, orientation)
-
-
-def can_write(format_of: str | None) -> bool:
-    """Whether more than 8 bits of colour can be written in a format, by Pillow's name, with what is installed."""
-    return format_of == "PNG" or (format_of == "TIFF" and find_spec("tifffile") is not None)
 
 
 def write(path: Path, suffix: str, pixels: Pixels, alpha: NDArray[np.uint8] | None) -> None:
@@ -78,28 +72,18 @@ def write(path: Path, suffix: str, pixels: Pixels, alpha: NDArray[np.uint8] | No
         return
     values = pixels[:, :, 0] if pixels.shape[2] == 1 else pixels
     if suffix == ".png" and channels in (1, 3):
-        path.write_bytes(_png(pixels))
+        from imagecodecs import png_encode
+
+        path.write_bytes(png_encode(np.ascontiguousarray(values)))
         return
     if suffix not in (".tif", ".tiff"):
         raise ImageError(f"{channels} channels do not fit into {suffix}; name a .tiff or .npy file")
     colour = "rgb" if channels == 3 else "minisblack"
-    extra = {} if alpha is None else {"extrasamples": ["unassalpha"]}
-    _package("tifffile").imwrite(path, values, photometric=colour, planarconfig="contig", compression="zlib", **extra)
+    extra = None if alpha is None else ["unassalpha"]
 
+    from tifffile import imwrite
 
-def _png(values: NDArray[Any]) -> bytes:
-    """Return (H, W, 1 to 4) uint8 or uint16 as a PNG; Pillow writes no colour of 16 bits."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    height, width, channels = values.shape
-    depth, colour = 8 * values.itemsize, (0, 4, 2, 6)[channels - 1]
-    rows = np.ascontiguousarray(values, values.dtype.newbyteorder(">")).view(np.uint8).reshape(height, -1)
-    up = np.diff(rows, axis=0, prepend=np.zeros_like(rows[:1]))  # PNG's filter 2: what differs from the row above
-    lines = np.insert(up, 0, 2, axis=1).tobytes()
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(lines)) + chunk(b"IEND", b"")
+    imwrite(path, values, photometric=colour, planarconfig="contig", compression="zlib", extrasamples=extra)
 
 
 def _image(values: NDArray[Any], alpha: NDArray[Any] | None) -> ImageData:
@@ -129,12 +113,3 @@ def _unit(values: NDArray[Any]) -> Pixels:
             f"holds floats from {low:g} to {high:g}; bring them into 0 to 1, by the same rule in all files"
         )
     return values.astype(np.float32)
-
-
-def _package(name: str) -> ModuleType:
-    try:
-        return import_module(name)
-    except ImportError:
-        raise ImageError(
-            f'has more than 8 bits or 4 channels, which needs {name}; pip install "viceversa[data]"'
-        ) from None

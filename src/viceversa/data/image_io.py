@@ -6,7 +6,6 @@ channel of *colour* to 8 without a word, and knows no more than four channels: s
 
 from __future__ import annotations
 
-import logging
 import math
 import re
 import struct
@@ -60,7 +59,6 @@ OTHERS = {
 }
 """By its first bytes (after the length in files like MP4's), what a file is that is taken for a picture."""
 
-log = logging.getLogger("viceversa")
 
 Shown: TypeAlias = Image.Image | NDArray[np.uint8] | ImageData
 
@@ -290,11 +288,9 @@ def _write(path: Path, suffix: str, pixels: Pixels, alpha: NDArray[np.uint8] | N
     is_deep = pixels.dtype != np.uint8
     if is_deep and channels == 1 and alpha is None and format_of in DEEP_GRAY:
         Image.fromarray(np.rint(pixels[:, :, 0].clip(0, 1) * 65535).astype(np.uint16)).save(path, format=format_of)
-    elif format_of is None or channels not in (1, 3) or (is_deep and deep.can_write(format_of)):
+    elif format_of is None or channels not in (1, 3) or (is_deep and format_of in ("PNG", "TIFF")):
         deep.write(path, suffix, pixels, alpha)
     else:
-        if is_deep and format_of == "TIFF":
-            log.warning('written with 8 bits; more take tifffile: pip install "viceversa[data]"')
         image = pil_image(eight_bits(pixels))
         if alpha is not None:
             image.putalpha(pil_image(alpha))
