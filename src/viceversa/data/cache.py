@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data.datasets import Found, Sample, Split, completed
+from viceversa.data.datasets import Found, Split, completed
 from viceversa.data.image_data import ImageData, ImageError, Pixels
 from viceversa.data.transforms import fitted, prepared, read_each
 from viceversa.files import Track, replacing_folder
@@ -31,7 +31,6 @@ SIZED = ("resize", "load", "crop")  # and those that one of resized images depen
 KINDS = ("uint8", "float16", "float32")
 
 Depth: TypeAlias = Literal["exact", "float16", "uint8"]
-Group: TypeAlias = tuple[Sample, ...]  # a pair, or one sample
 Record: TypeAlias = tuple[int, int, int, int, str]  # where it begins, height, width, channels, kind
 
 
@@ -224,18 +223,15 @@ def _store(
 ) -> dict[str, Any]:
     """Store the images of a split, and return what the card says of them."""
     said: dict[str, Any] = {domain: {"names": [], "records": []} for domain in "ab"}
-    groups: list[tuple[str, list[Group]]] = [("A", [(one,) for one in split.a]), ("B", [(one,) for one in split.b])]
-    if split.paired:
-        groups = [("AB", list(zip(split.a, split.b, strict=True)))]
-    for domains, members in groups:
-        for samples in track(members, len(members)):
-            read = read_each(samples, domains, data)
-            sound = [image for image in read if not isinstance(image, ImageError)]
-            stored = iter(sized(sound, data) if sound and data.resize != "none" else sound)
-            for domain, sample, image in zip(domains.lower(), samples, read, strict=True):
-                record = str(image) if isinstance(image, ImageError) else _append(file, next(stored), dtype)
-                said[domain]["names"].append(sample.name)
-                said[domain]["records"].append(record)
+    units = [*split.units()]
+    for domains, samples in track(units, len(units)):
+        read = read_each(samples, domains, data)
+        sound = [image for image in read if not isinstance(image, ImageError)]
+        stored = iter(sized(sound, data) if sound and data.resize != "none" else sound)
+        for domain, sample, image in zip(domains.lower(), samples, read, strict=True):
+            record = str(image) if isinstance(image, ImageError) else _append(file, next(stored), dtype)
+            said[domain]["names"].append(sample.name)
+            said[domain]["records"].append(record)
     return {**said, "paired": split.paired}
 
 

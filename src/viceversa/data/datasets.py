@@ -8,7 +8,7 @@ import os
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -126,6 +126,13 @@ class Split:
     def of(self, domain: str) -> Sequence[Sample]:
         """Return the samples of "A" or "B"."""
         return self.a if domain == "A" else self.b
+
+    def units(self) -> Iterator[tuple[str, tuple[Sample, ...]]]:
+        """Yield what stays together, and its domains: pairs, of "AB", or samples, first those of "A", then of "B"."""
+        if self.paired:
+            yield from (("AB", pair) for pair in zip(self.a, self.b, strict=True))
+        else:
+            yield from ((domain, (sample,)) for domain in "AB" for sample in self.of(domain))
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,11 @@ class Survey:
 def look_around(splits: DatasetSplits, data: DataConfig, quick: bool, track: Track) -> Survey:
     """Look at every image of a data set."""
     parts: dict[Part, Split] = {"train": splits.train, "test": splits.test}
-    jobs = [(part, unit) for part, split in parts.items() for unit in _units(split, data, quick)]
+    jobs = [
+        (part, CheckUnit(samples, domains, data, quick))
+        for part, split in parts.items()
+        for domains, samples in split.units()
+    ]
     looks: dict[tuple[Part, str], list[Look]] = {(part, domain): [] for part in parts for domain in "AB"}
     pairs: list[tuple[Look, Look, Match | None]] = []
     done = track(_look_at_all([unit for _, unit in jobs]), len(jobs))
@@ -58,14 +62,6 @@ def look_around(splits: DatasetSplits, data: DataConfig, quick: bool, track: Tra
         if len(seen) == 2:
             pairs.append((seen[0], seen[1], fit))
     return Survey(splits, data, looks, pairs)
-
-
-def _units(split: Split, data: DataConfig, quick: bool) -> Iterator[CheckUnit]:
-    if split.paired:
-        yield from (CheckUnit(pair, "AB", data, quick) for pair in zip(split.a, split.b, strict=True))
-    else:
-        for domain, samples in (("A", split.a), ("B", split.b)):
-            yield from (CheckUnit((sample,), domain, data, quick) for sample in samples)
 
 
 def _look_at_all(units: Sequence[CheckUnit]) -> Iterator[tuple[list[Look], Match | None]]:

@@ -82,7 +82,7 @@ def divide(splits: Splits, fractions: Mapping[str, float]) -> tuple[Splits, int]
         raise ConfigError("it is split already, into " + " and ".join(splits))
     if min(fractions.values()) <= 0 or sum(fractions.values()) >= 1:
         raise ConfigError("fractions are above 0, and leave something to train on: below 1 together")
-    units = [unit for name, split in splits.items() for unit in _units(name, split)]
+    units = [(name, *unit) for name, split in splits.items() for unit in split.units()]
     groups, duplicates = _groups(units)
     sides = _sides(units, groups, fractions)
     chosen: dict[str, list[Unit]] = {name: [] for name in ("train", "val", "test")}
@@ -90,12 +90,6 @@ def divide(splits: Splits, fractions: Mapping[str, float]) -> tuple[Splits, int]
         chosen[sides[group]].append(unit)
     paired = splits["train"].paired
     return {name: _split(members, paired) for name, members in chosen.items() if members}, duplicates
-
-
-def _units(name: str, split: Split) -> list[Unit]:
-    if split.paired:
-        return [(name, "AB", pair) for pair in zip(split.a, split.b, strict=True)]
-    return [(name, domain, (sample,)) for domain, samples in (("A", split.a), ("B", split.b)) for sample in samples]
 
 
 def _split(members: list[Unit], paired: bool) -> Split:
