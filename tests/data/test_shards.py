@@ -22,10 +22,7 @@ from viceversa.data import ImageError, open_loader
 from viceversa.data.layouts import find
 from viceversa.data.prepare.convert import convert
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VICEVERSA_CACHE", str(tmp_path / "cache"))
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def noise(seed: int) -> Image.Image:
