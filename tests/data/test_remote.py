@@ -20,7 +20,7 @@ from viceversa.config import ConfigError, DataConfig, load_words
 from viceversa.data import find_splits, remote
 from viceversa.data.archives import ArchiveError, Limits
 from viceversa.data.download import FetchError
-from viceversa.data.remote import is_remote, local_folder
+from viceversa.data.remote import local_folder
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -200,6 +200,10 @@ def test_those_that_start_together_fetch_once(site: Site) -> None:
     [("https://host/sets/h2z.zip?download=1", "h2z"), ("s3://bucket/h2z/", "h2z"), ("hf://x/me/h2z.tar.gz", "h2z")],
 )
 def test_addresses_name_runs(root: str, name: str) -> None:
-    assert is_remote(root)
     assert load_words([f"data.root={root}"]).run == f"runs/modern-{name}"
-    assert not any(is_remote(path) for path in ("a", "/a", "C:\\a", "./s3:a", "c://a"))
+
+
+@pytest.mark.parametrize("path", ["a", "/nowhere/a", "C:\\a", "./s3:a", "c://a"])
+def test_paths_are_not_taken_for_addresses(path: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        find_splits(DataConfig(root=path))

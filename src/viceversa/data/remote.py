@@ -37,11 +37,6 @@ BATCH = 256  # files fetched at once, as far as the file system can
 log = logging.getLogger("viceversa")
 
 
-def is_remote(root: str) -> bool:
-    """Whether a root is an address, and not a folder of this machine."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", root) is not None
-
-
 def local_folder(url: str, limits: Limits = DEFAULT) -> Path:
     """Return the local copy of a data set elsewhere; fetch it if there is none, or if it has changed.
 
