@@ -66,7 +66,7 @@ def test_help_version_and_no_arguments(viceversa: Command) -> None:
     assert viceversa("--version").stdout == f"viceversa {package.__version__}\n"
 
 
-@pytest.mark.parametrize("words", [*COMMANDS, "presets copy", "data make"])
+@pytest.mark.parametrize("words", [*COMMANDS, "data make"])
 def test_help_of_a_command_is_short_and_plain(words: str, viceversa: Command) -> None:
     helped = viceversa(*words.split(), "--help")
     assert (helped.returncode, helped.stderr) == (0, "")
@@ -91,7 +91,6 @@ main()
         ("trian", 2, "no such command 'trian'; did you mean 'train'?"),
         ("train --fast", 2, "no such option: --fast; see "),
         ("info", 2, "missing argument 'RUN|WEIGHTS'; see "),
-        ("presets", 2, "missing command; see "),
         ("data make water2wine x --size big", 2, "invalid value for '--size': "),
         ("train cyclgan", 2, "cyclgan: neither a preset nor a YAML file; did you mean cyclegan?"),
         ("train runs/none", 2, "runs/none: "),
@@ -108,7 +107,7 @@ main()
         ("report here", 1, "here/config.yaml: no such file"),
         ("info none", 1, "none: no such run or weights file"),
         ("import a.pth b.safetensors --direction AtoC", 2, "invalid value for '--direction': "),
-        ("presets show pix2pic", 2, "pix2pic: there is no such preset; did you mean pix2pix?"),
+        ("presets pix2pic", 2, "pix2pic: there is no such preset; did you mean pix2pix?"),
     ],
 )
 def test_cheap_mistakes_are_one_line_and_do_not_wait_for_torch(
@@ -129,29 +128,17 @@ def test_a_run_that_is_being_trained_is_refused_without_torch(viceversa: Command
     assert refused(said, 2).startswith(".: another process is training in it")
 
 
-def test_presets(viceversa: Command, tmp_path: Path) -> None:
-    listed = viceversa("presets", "list").stdout.splitlines()
+def test_presets(viceversa: Command) -> None:
+    listed = viceversa("presets").stdout.splitlines()
     assert [line.split()[0] for line in listed] == list(presets())
-    assert viceversa("presets", "show", "cyclegan").stdout == presets()["cyclegan"].read_text("utf-8")
-    copied = viceversa("presets", "copy", "cyclegan", "my lr=1.yaml", cwd=tmp_path)
-    assert "viceversa train 'my lr=1.yaml' data.root=FOLDER\n" in copied.stdout
-    assert load_config(tmp_path / "my lr=1.yaml") == load_config("cyclegan")
-    again = viceversa("presets", "copy", "cyclegan", "my lr=1.yaml", cwd=tmp_path)
-    assert refused(again, 1).startswith("my lr=1.yaml: exists already")
-
-
-@pytest.mark.parametrize("words", ["train ", "config ", "presets show ", "presets copy "])
-def test_the_shell_completes_presets_without_torch(words: str, viceversa: Command) -> None:
-    line = f"viceversa {words}pix"
-    env = {"_VICEVERSA_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(line.count(" "))}
-    assert viceversa(python=("-c", WITHOUT_TORCH), **env).stdout.split() == ["pix2pix"]
+    assert viceversa("presets", "cyclegan").stdout == presets()["cyclegan"].read_text("utf-8")
 
 
 def test_the_installed_command_is_the_module(viceversa: Command) -> None:
     script = Path(sys.executable).parent / "viceversa"
     assert script.exists(), "install the project: pip install -e ."
-    said = subprocess.run([script, "presets", "list"], capture_output=True, text=True, env=environment())
-    assert said.stdout == viceversa("presets", "list").stdout
+    said = subprocess.run([script, "presets"], capture_output=True, text=True, env=environment())
+    assert said.stdout == viceversa("presets").stdout
 
 
 # --- what is a mistake, and what is a bug
@@ -182,8 +169,8 @@ def test_ctrl_c_is_answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     def interrupted() -> dict[str, str]:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("viceversa.config.preset_titles", interrupted)
-    monkeypatch.setattr(sys, "argv", ["viceversa", "presets", "list"])
+    monkeypatch.setattr("viceversa.config.presets", interrupted)
+    monkeypatch.setattr(sys, "argv", ["viceversa", "presets"])
     monkeypatch.setattr(sys, "path", list(sys.path))
     with pytest.raises(SystemExit) as end:
         main()
@@ -202,12 +189,12 @@ def shell(command: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
 @pytest.mark.parametrize(
     ("line", "status", "stderr"),
     [
-        ("V presets list | true; exit ${PIPESTATUS[0]}", 0, b""),
+        ("V presets | true; exit ${PIPESTATUS[0]}", 0, b""),
         ("V config | head -1 >/dev/null; exit ${PIPESTATUS[0]}", 0, b""),
-        ("V presets list >&-", 0, b""),
-        ("V presets show cut 2>&-", 0, b""),
-        ("V presets list >/dev/full", 1, b"viceversa: standard output: no space left on device\n"),
-        ("V presets show none 2>/dev/full", 2, b""),
+        ("V presets >&-", 0, b""),
+        ("V presets cut 2>&-", 0, b""),
+        ("V presets >/dev/full", 1, b"viceversa: standard output: no space left on device\n"),
+        ("V presets none 2>/dev/full", 2, b""),
     ],
 )
 def test_a_reader_may_go_away(line: str, status: int, stderr: bytes, tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from viceversa.config import (
     load_config,
     load_words,
     may_change,
+    parse_yaml,
     presets,
     to_yaml,
     validate,
 )
-from viceversa.config.load import parse_yaml
 from viceversa.config.schema import Duration
 
 
@@ -112,8 +112,8 @@ def test_naming_another_component_drops_the_old_options(words: list[str], genera
 
 
 def test_yaml_is_1_2() -> None:
-    tree = parse_yaml("a: 1e-4\nb: no\nc: on\nd: 0o17\ne: 12:30:45\nf: 2024-01-31\ng: true\n", "x")
-    assert tree == {"a": 1e-4, "b": "no", "c": "on", "d": 15, "e": "12:30:45", "f": "2024-01-31", "g": True}
+    tree = parse_yaml("a: 1e-4\nb: no\nc: on\nd: 0o17\ne: 12:30:45\ng: true\n", "x")
+    assert tree == {"a": 1e-4, "b": "no", "c": "on", "d": 15, "e": "12:30:45", "g": True}
     assert load_config(None, ["train.lr=1e-4"]).train.lr == 1e-4
 
 
@@ -170,7 +170,7 @@ def test_nonsense_durations(text: str) -> None:
         ("generator.blocks=many", "generator.blocks: should be a valid integer, not 'many'"),
         ("method.identity=.nan", "method.identity: should be a finite number, not nan"),
         ("generator.norm=bach", "generator.norm: should be 'instance'"),
-        ("train.betas=[0.5, 1.5]", "train.betas=[0.5, 1.5]: both must lie in [0, 1)"),
+        ("train.betas=[0.5, 1.5]", "train.betas.1: should be less than 1, not 1.5"),
         ('train.save_every="0 steps"', 'train.save_every: must be at least "1 step"'),
         ("crop", "crop: expected key=value"),
         ("=3", "=3: expected key=value"),

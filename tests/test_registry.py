@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from viceversa import methods, registry
-from viceversa.config import ConfigError, load_config, to_yaml, validate
-from viceversa.config.load import parse_yaml
+from viceversa.config import ConfigError, load_config, parse_yaml, to_yaml, validate
 from viceversa.nets import GENERATORS
 
 COMPONENTS = [(section, name) for section, table in methods.TABLES.items() for name in table]

@@ -15,9 +15,8 @@ from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import pydantic
 
-from viceversa.config.check import explain, suggest
-from viceversa.config.load import import_class
-from viceversa.config.schema import ConfigError, frozen
+from viceversa.config import ConfigError, explain, import_class, suggest
+from viceversa.config.schema import frozen
 
 T = TypeVar("T")
 Table: TypeAlias = Mapping[str, type[T]]
@@ -43,16 +42,11 @@ def find(table: Table[T], section: str, name: str) -> type[T]:
             f"if you trust it: viceversa --import {shlex.quote(module)} ... (in Python: import {module})"
         )
     found: type[T] = import_class(f"{section}.name", name)
-    base = _base(table)
+    first, *others = table.values()
+    base = next(base for base in first.__mro__ if all(issubclass(cls, base) for cls in others))
     if not inspect.isclass(found) or not issubclass(found, base):
         raise ConfigError(f"{section}.name={name}: must be a subclass of {base.__module__}.{base.__name__}")
     return found
-
-
-def _base(table: Table[T]) -> type[T]:
-    """Return the nearest class that all in the table descend from."""
-    classes = list(table.values())
-    return next(base for base in classes[0].__mro__ if all(issubclass(cls, base) for cls in classes))
 
 
 def options(cls: type) -> dict[str, tuple[Any, Any]]:

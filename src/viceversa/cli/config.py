@@ -1,14 +1,8 @@
 """`viceversa config`, `viceversa info` and `viceversa presets`."""
 
-import shlex
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
-import typer
-
-from viceversa.cli.options import Model, Overrides, Preset, Source, argument, echo, group, words
-
-presets = group("List, show or copy the presets.")
+from viceversa.cli.options import Model, Overrides, Source, argument, echo, words
 
 
 def show_config(source: Source = None, overrides: Overrides = None) -> None:
@@ -36,26 +30,19 @@ def info(model: Model) -> None:
     echo(describe(model))
 
 
-@presets.command("list")
-def list_presets() -> None:
-    """List the presets with a line about each."""
-    from viceversa.config import preset_titles
+def presets(name: Annotated[Optional[str], argument("PRESET")] = None) -> None:
+    """List the presets, or print one as it stands.
 
-    echo("\n".join(f"{name:20}  {title}" for name, title in preset_titles().items()))
-
-
-@presets.command("show")
-def show_preset(name: Preset) -> None:
-    """Print a preset as it stands."""
-    from viceversa.config import preset_text
-
-    echo(preset_text(name).rstrip("\n"))
-
-
-@presets.command("copy")
-def copy_preset(name: Preset, target: Annotated[Path, argument("FILE")]) -> None:
-    """Copy a preset to a file of your own."""
+    \b
+    viceversa presets
+    viceversa presets cyclegan > my.yaml
+    """
     from viceversa import config
 
-    path = config.copy_preset(name, target)
-    typer.echo(f"{path}: written; try: viceversa train {shlex.quote(str(path))} data.root=FOLDER")
+    known = config.presets()
+    if name is None:
+        echo("\n".join(f"{name:20}  {path.read_text('utf-8').splitlines()[0][2:]}" for name, path in known.items()))
+    elif name in known:
+        echo(known[name].read_text("utf-8").rstrip("\n"))
+    else:
+        raise config.ConfigError(f"{name}: there is no such preset{config.suggest(name, known)}")

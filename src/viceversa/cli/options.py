@@ -18,13 +18,6 @@ def group(help: str) -> typer.Typer:
     return typer.Typer(rich_markup_mode=None, help=help)
 
 
-def preset_names(incomplete: str) -> list[str]:
-    """Complete a preset's name in the shell."""
-    from viceversa.config import presets
-
-    return [name for name in presets() if name.startswith(incomplete)]
-
-
 def argument(metavar: str, **more: Any) -> Any:
     """Return an argument that appears in the usage line; the command's docstring explains it."""
     return typer.Argument(metavar=metavar, hidden=True, show_default=False, **more)
@@ -64,9 +57,8 @@ def echo(text: str) -> None:
     refuse_lost_output()
 
 
-Source = Annotated[Optional[str], argument("PRESET|CONFIG.yaml", autocompletion=preset_names)]
+Source = Annotated[Optional[str], argument("PRESET|CONFIG.yaml")]
 Overrides = Annotated[Optional[list[str]], argument("KEY=VALUE")]
-Preset = Annotated[str, argument("PRESET", autocompletion=preset_names)]
 Model = Annotated[Path, argument("RUN|WEIGHTS", callback=existing)]
 Run = Annotated[Path, argument("RUN", callback=_run)]
 

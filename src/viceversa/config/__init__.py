@@ -3,22 +3,133 @@
 Values come, later ones winning, from the defaults in `schema`, a preset, a YAML 1.2 file, and `key=value` overrides.
 """
 
-from .check import explain, validate
-from .dump import flat, meanings, to_tree, to_yaml
-from .load import copy_preset, default_run, load_config, load_words, parse_override, preset_text, preset_titles, presets
-from .schema import (
-    COMPONENTS,
-    AugmentConfig,
-    Config,
-    ConfigError,
-    DataConfig,
-    Direction,
-    Duration,
-    Inference,
-    TrainConfig,
-    may_change,
-)
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from .check import COMPONENTS, ConfigError, explain, is_text, may_change, suggest, validate
+from .schema import AugmentConfig, Config, DataConfig, Direction, Duration, Inference, TrainConfig, as_component
+from .yaml import flat, meanings, parse_value, parse_yaml, to_tree, to_yaml
 
 __all__ = ["COMPONENTS", "AugmentConfig", "Config", "ConfigError", "DataConfig", "Direction", "Duration", "Inference"]
-__all__ += ["TrainConfig", "copy_preset", "default_run", "explain", "flat", "load_config", "load_words", "may_change"]
-__all__ += ["meanings", "parse_override", "preset_text", "preset_titles", "presets", "to_tree", "to_yaml", "validate"]
+__all__ += ["TrainConfig", "default_run", "explain", "flat", "import_class", "load_config", "load_words", "may_change"]
+__all__ += ["meanings", "parse_override", "parse_yaml", "presets", "suggest", "to_tree", "to_yaml", "validate"]
+
+DEFAULT_PRESET = "modern"
+PRESETS = Path(__file__).parents[1] / "presets"
+
+
+def load_config(source: str | Path | None = None, overrides: Iterable[str] = ()) -> Config:
+    """Read a preset (by name), a YAML file or a run's folder, apply `key=value` overrides, and check the values.
+
+    A class from outside (`generator=my_nets:Mine`) that an override names is imported: who types it, means it. One that
+    only the file names is not, here. Raises ConfigError for an unknown preset, file, key or value, for values that do
+    not go together, and for what cannot be imported.
+    """
+    changes: dict[str, Any] = {}
+    for word in overrides:
+        changes = merge(changes, parse_override(word))
+    tree = {} if source is None else _read_source(str(source))
+    config = validate(merge(merge(to_tree(Config()), tree), changes))
+    for section in COMPONENTS:
+        typed = as_component(changes.get(section))
+        if isinstance(typed, Mapping) and ":" in str(typed.get("name")):
+            import_class(f"{section}.name", str(typed["name"]))
+    return config
+
+
+def load_words(words: Sequence[str]) -> Config:
+    """Read what was typed after a command: a preset or a file, unless the first word is an override; then overrides.
+
+    What exists is a file, or a run, whatever it is called: runs/lr=0.1.
+    """
+    named = bool(words) and ("=" not in words[0] or "/" in words[0].partition("=")[0] or os.path.exists(words[0]))
+    source = words[0] if named else DEFAULT_PRESET
+    return default_run(load_config(source, words[named:]), Path(source).stem)
+
+
+def default_run(config: Config, name: str) -> Config:
+    """Return the configuration with its run folder named, if it is not and the data is known: runs/NAME-DATA."""
+    data = config.data
+    named = [_name(place) for place in (data.root or data.manifest, data.a, data.b) if place]
+    return config if config.run or not named else dataclasses.replace(config, run=f"runs/{'-'.join([name, *named])}")
+
+
+def _name(place: str) -> str:
+    """Return what a folder or a file is called, or the data set at an address."""
+    if "://" in place:
+        return Path(urlsplit(place).path.rstrip("/") or urlsplit(place).netloc).name.partition(".")[0]
+    path = Path(os.path.abspath(place))  # not resolved: a link is called what its owner called it
+    return path.stem if path.is_file() else path.name
+
+
+def parse_override(word: str) -> dict[str, Any]:
+    """Turn `data.crop=128` into {"data": {"crop": 128}}; nothing after the = means null, for text its default."""
+    key, equals, text = word.partition("=")
+    if word.rstrip("s") in ("step", "epoch"):
+        raise ConfigError(f'{word}: a duration has a space in it; quote it: "train.length=5000 {word}"')
+    if not equals or not all(key.split(".")):
+        raise ConfigError(f"{word}: expected key=value, such as data.root=datasets/horse2zebra")
+    value: Any
+    if is_text(key):
+        value = text or flat(to_tree(Config()))[key]
+    else:
+        try:
+            value = parse_value(text)
+        except Exception:  # what is not YAML is text, and the check of its key says what is wrong
+            value = text
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `old` with the values of `new` in it; naming another component drops the old component's options."""
+    result = dict(old)
+    for key, value in new.items():
+        before: Any = result.get(key)
+        if key in COMPONENTS:
+            before, value = as_component(before), as_component(value)
+        together = isinstance(before, Mapping) and isinstance(value, Mapping)
+        if together and key in COMPONENTS and "name" in before and "name" in value:
+            together = before["name"] == value["name"]
+        result[key] = merge(before, value) if together else value
+    return result
+
+
+def _read_source(source: str) -> dict[str, Any]:
+    known = presets()
+    if source in known:
+        return parse_yaml(known[source].read_text("utf-8"), f"preset {source}")
+    try:
+        path = Path(source)
+        path = path / "config.yaml" if path.is_dir() else path
+        if path.is_file():
+            return parse_yaml(path.read_text("utf-8"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{source}: cannot be read ({error})") from None
+    if path != Path(source):
+        word = shlex.quote(f"data.root={source}")
+        raise ConfigError(f"{source}: a folder without config.yaml; for one of pictures write {word}")
+    raise ConfigError(f"{source}: neither a preset nor a YAML file{suggest(source, known)}")
+
+
+def import_class(key: str, name: str) -> Any:
+    """Import the class that `module:Class` names; raise ConfigError, which names the key, if that cannot be."""
+    module, _, attribute = name.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
+        raise ConfigError(f"{key}={name}: cannot be imported ({error})") from None
+
+
+def presets() -> dict[str, Path]:
+    """Return the files of the presets by name."""
+    return {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}

@@ -5,20 +5,62 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from functools import cache
+from typing import Annotated, Any, get_origin, get_type_hints
 
 import pydantic
 
-from viceversa.config.schema import COMPONENTS, SECTIONS, Config, ConfigError, DataConfig, TrainConfig, adapter, keys
+from viceversa.config.schema import MAY_CHANGE, AugmentConfig, Config, DataConfig, InitConfig, TrainConfig
 
+COMPONENTS = ("method", "generator", "discriminator", "objective")
+SECTIONS: dict[str, type] = {
+    "": Config,
+    "init": InitConfig,
+    "data": DataConfig,
+    "data.augment": AugmentConfig,
+    "train": TrainConfig,
+}
 SHOWN = 60  # characters of a wrong value
 WORDS = {
     "dataclass_type": "a section of keys",
     "dict_type": "a name, or a section of options",
-    "dataclass_exact_type": "a section of keys",
     "missing": "missing",
     "int_parsing_size": "should be a smaller number",
 }
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message is one line that names the key and the remedy."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))
+
+
+@cache
+def keys() -> dict[str, Any]:
+    """Return the type of every key, by dotted key; the components' options are their classes' business."""
+    return {
+        f"{section}.{name}".lstrip("."): kind
+        for section, cls in SECTIONS.items()
+        for name, kind in get_type_hints(cls, include_extras=True).items()
+    }
+
+
+def may_change(key: str) -> bool:
+    """Return whether the value of a key may differ when a run is continued."""
+    return MAY_CHANGE in getattr(keys().get(key), "__metadata__", ())
+
+
+def is_text(key: str) -> bool:
+    """Return whether the value of a key is text as it was typed: a folder may be called 001, no, or C:\\data."""
+    kind: Any = keys().get(key)
+    return (kind.__origin__ if get_origin(kind) is Annotated else kind) in (str, str | None)
+
+
+@cache
+def adapter() -> pydantic.TypeAdapter[Config]:
+    """Return what checks a Config and turns it into plain values; making it takes longer than using it."""
+    return pydantic.TypeAdapter(Config)
 
 
 def validate(tree: Mapping[str, Any]) -> Config:
@@ -29,7 +71,12 @@ def validate(tree: Mapping[str, Any]) -> Config:
         raise ConfigError(explain(error.errors()[0])) from None
     except RecursionError:
         raise ConfigError("a value contains itself; write it out without YAML aliases") from None
-    _check(config)
+    for section in COMPONENTS:
+        name = getattr(config, section).get("name")
+        if not isinstance(name, str):
+            raise ConfigError(f"{section}.name: should be a name, not {name!r}")
+    _check_data(config.data)
+    _check_train(config.train, config.data)
     return config
 
 
@@ -64,19 +111,8 @@ def suggest(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else f"; known: {', '.join(names) or 'none'}"
 
 
-def _check(config: Config) -> None:
-    """Refuse values that are each valid and together impossible."""
-    for section in COMPONENTS:
-        name = getattr(config, section).get("name")
-        if not isinstance(name, str):
-            raise ConfigError(f"{section}.name: should be a name, not {name!r}")
-    _check_data(config.data)
-    _check_train(config.train)
-    if config.train.schedule == "plateau" and not config.data.decay_crop:
-        raise ConfigError("train.schedule=plateau has no last part for data.decay_crop=false; set data.decay_crop=true")
-
-
 def _check_data(data: DataConfig) -> None:
+    """Refuse values that are each valid and together impossible."""
     if data.resize != "none" and data.crop > data.load:
         raise ConfigError(f"data.crop={data.crop} is larger than data.load={data.load}; raise load or lower crop")
     if (data.a is None) != (data.b is None):
@@ -90,9 +126,7 @@ def _check_data(data: DataConfig) -> None:
         raise ConfigError(f"data.manifest and data.layout={data.layout} exclude each other; omit data.layout")
 
 
-def _check_train(train: TrainConfig) -> None:
-    if not all(0 <= beta < 1 for beta in train.betas):
-        raise ConfigError(f"train.betas={list(train.betas)}: both must lie in [0, 1)")
+def _check_train(train: TrainConfig, data: DataConfig) -> None:
     for key in ("length", "save_every", "sample_every", "log_every"):
         if getattr(train, key).amount == 0:
             raise ConfigError(f'train.{key}: must be at least "1 step"')
@@ -102,3 +136,5 @@ def _check_train(train: TrainConfig) -> None:
         raise ConfigError("train.compile and train.checkpointing exclude each other; set one of them to false")
     if train.decay.unit == train.length.unit and train.decay.amount > train.length.amount:
         raise ConfigError(f'train.decay="{train.decay}" is longer than train.length="{train.length}"; lower decay')
+    if train.schedule == "plateau" and not data.decay_crop:
+        raise ConfigError("train.schedule=plateau has no last part for data.decay_crop=false; set data.decay_crop=true")

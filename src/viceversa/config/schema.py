@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer, TypeAdapter
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer
 
 Direction: TypeAlias = Literal["AtoB", "BtoA"]
 Inference: TypeAlias = Literal["running", "image", "original"]
-
-CLOSED = ConfigDict(extra="forbid", allow_inf_nan=False)  # a key we do not know is an error, never ignored
-COMPONENTS = ("method", "generator", "discriminator", "objective")
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used; the message is one line that names the key and the remedy."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.splitlines()))
 
 
 @dataclass(frozen=True)
@@ -74,14 +62,19 @@ Count = Annotated[int, Field(ge=1)]
 Natural = Annotated[int, Field(ge=0)]
 Names = Annotated[tuple[T, ...], BeforeValidator(as_names), PlainSerializer(list)]
 Span = Annotated[Duration, BeforeValidator(Duration.parse), PlainSerializer(str)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Component = Annotated[dict[str, Any], BeforeValidator(as_component), AfterValidator(frozen)]
 
 
-@dataclass(frozen=True)
-class InitConfig:
-    """How weights are initialised."""
+class Section:
+    """A part of the configuration. An unknown key is an error, never ignored."""
 
-    __pydantic_config__ = CLOSED
+    __pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class InitConfig(Section):
+    """How weights are initialised."""
 
     scheme: Literal["normal", "xavier", "kaiming", "orthogonal"] = "normal"
     """Distribution of the convolutions' initial weights."""
@@ -94,16 +87,14 @@ class InitConfig:
 
 
 @dataclass(frozen=True)
-class AugmentConfig:
+class AugmentConfig(Section):
     """Random changes of the training pictures beyond crop and flip; 0 turns one off. Pairs get the same geometry."""
-
-    __pydantic_config__ = CLOSED
 
     rotate: Annotated[float, Field(ge=0, le=180)] = 0.0
     """Turn by up to so many degrees either way; corners are filled by mirroring."""
-    scale: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    scale: Share = 0.0
     """Enlarge or shrink by up to this share: 0.1 is 0.9 to 1.1 times."""
-    color: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    color: Share = 0.0
     """Change brightness, contrast and saturation by up to this share, each on its own."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """Turn the colours by up to this share of the colour circle."""
@@ -113,21 +104,14 @@ class AugmentConfig:
     """Blank a square of up to this share of the crop's side."""
 
     @property
-    def wanted(self) -> bool:
-        """Whether anything is changed at all."""
-        return any(value for value in dataclasses.astuple(self) if not isinstance(value, str))
-
-    @property
     def recolors(self) -> bool:
         """Whether colours are changed."""
         return bool(self.color or self.hue)
 
 
 @dataclass(frozen=True)
-class DataConfig:
+class DataConfig(Section):
     """Where the pictures are and how they are prepared."""
-
-    __pydantic_config__ = CLOSED
 
     root: MayChange[str | None] = None
     """Folder of the data set, or its address (https://, s3://, hf://, ...). Its layout is recognised (docs/data.md)."""
@@ -138,14 +122,12 @@ class DataConfig:
     b: MayChange[str | None] = None
     """The same for domain B."""
     layout: Literal["auto", "cache", "manifest", "shards", "single", "unpaired", "paired", "aligned"] = "auto"
-    """auto recognises it. To insist: unpaired folders, paired (two folders, same names), aligned (A|B side by side
-    in one file), single (one picture per domain), manifest (a list of pictures), shards (Parquet, Arrow), cache."""
+    """Of the files; auto recognises it. paired: by name; aligned: A|B side by side in one file (docs/data.md)."""
     pair_pattern: str | None = None
-    """Where files are paired by name: a regular expression for all of a name, whose group is what partners share, such
-    as (.+?)(?:_mask)? for x and x_mask; upper and lower case count as the same."""
+    """Regular expression for the names of paired files; its group is what partners share: (.+?)(?:_mask)? and so on."""
     paired_test: bool = False
     """Unpaired data only: testA and testB show the same scenes under the same names, so the true answers are known."""
-    test_fraction: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    test_fraction: Share = 0.05
     """Part of the pictures held out for testing (by a hash of the name) when the data has no test split."""
     resize: Literal["stretch", "short_side", "none"] = "stretch"
     """stretch to load x load as the originals do, bring the short side to load, or leave the size alone."""
@@ -174,10 +156,8 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainConfig(Section):
     """How long, how fast and how exactly to train."""
-
-    __pydantic_config__ = CLOSED
 
     length: MayChange[Span] = Duration(200, "epochs")
     """Length of the training. An epoch is one pass over the larger domain."""
@@ -189,7 +169,7 @@ class TrainConfig:
     """adam as in the papers; plain sgd for parity tests; ngd, normalised gradient descent, for method.contrast=ence."""
     lr: Annotated[float, Field(gt=0)] = 2e-4
     """Learning rate."""
-    betas: Annotated[tuple[float, float], PlainSerializer(list)] = (0.5, 0.999)
+    betas: Annotated[tuple[Share, Share], PlainSerializer(list)] = (0.5, 0.999)
     """Adam's decay rates of the first and second moments."""
     schedule: Literal["linear", "cosine", "step", "plateau", "constant"] = "linear"
     """How the learning rate falls during decay: linear or cosine to zero, step to a tenth, or not. plateau: to a fifth
@@ -197,18 +177,14 @@ class TrainConfig:
     step_every: Span | None = None
     """With schedule=step: time after which the learning rate falls to a tenth once more; null: only once."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "fp64"] = "fp32"
-    """fp32; bf16 or fp16 by autocast (fp16 with gradient scaling); fp64 for proofs. auto: bf16 where the
-    hardware multiplies it (AMX, AVX512-BF16, CUDA from Ampere on), else fp32. The run keeps what was chosen."""
+    """bf16, fp16: by autocast; fp64: for proofs. auto: bf16 where the hardware multiplies it, else fp32; it is kept."""
     channels_last: Literal["auto"] | bool = False
-    """Keep images as (B, H, W, C) in memory: faster with bf16 or fp16, the same mathematics. auto: with
-    bf16 and fp16."""
+    """Keep images as (B, H, W, C) in memory: the same mathematics, faster with bf16 and fp16, where auto does it."""
     compile: bool = False
-    """Let torch's compiler fuse the blocks of the generators: the same mathematics, after minutes of compiling. It may
-    pay on a GPU, in long trainings; on the CPU our own convolutions are faster."""
+    """Compile the generators' blocks, which takes minutes: may pay in long trainings on a GPU, not on a CPU."""
     checkpointing: MayChange[bool] = False
-    """Activation checkpointing: keep only the input of each generator block and recompute the rest for the gradients:
-    the same results with less memory, in more time."""
-    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Keep only the input of each generator block and recompute the rest for the gradients: less memory, more time."""
+    ema: Share = 0.999
     """Decay of the exponential moving average of the translators; 0 turns it off."""
     threads: Natural = 0
     """CPU threads; 0 leaves the number to torch. Small networks on a busy machine are fastest with 1."""
@@ -249,10 +225,8 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Section):
     """Everything that determines a run."""
-
-    __pydantic_config__ = CLOSED
 
     run: MayChange[str] = ""
     """Folder of the run; empty: runs/METHOD-DATA."""
@@ -275,39 +249,3 @@ class Config:
     """The pictures."""
     train: TrainConfig = TrainConfig()
     """The training."""
-
-
-SECTIONS: dict[str, type] = {
-    "": Config,
-    "init": InitConfig,
-    "data": DataConfig,
-    "data.augment": AugmentConfig,
-    "train": TrainConfig,
-}
-
-
-@cache
-def keys() -> dict[str, Any]:
-    """Return the type of every key, by dotted key; the components' options are their classes' business."""
-    return {
-        f"{section}.{name}".lstrip("."): kind
-        for section, cls in SECTIONS.items()
-        for name, kind in get_type_hints(cls, include_extras=True).items()
-    }
-
-
-def may_change(key: str) -> bool:
-    """Return whether the value of a key may differ when a run is continued."""
-    return MAY_CHANGE in getattr(keys().get(key), "__metadata__", ())
-
-
-def is_text(key: str) -> bool:
-    """Return whether the value of a key is text as it was typed: a folder may be called 001, no, or C:\\data."""
-    kind: Any = keys().get(key)
-    return (kind.__origin__ if get_origin(kind) is Annotated else kind) in (str, str | None)
-
-
-@cache
-def adapter() -> TypeAdapter[Config]:
-    """Return what checks a Config and turns it into plain values; making it takes longer than using it."""
-    return TypeAdapter(Config)

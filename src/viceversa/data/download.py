@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from viceversa.config.load import parse_yaml
+from viceversa.config import parse_yaml
 from viceversa.data.archives import Progress, megabytes, unpack
 from viceversa.files import locked, replacing_folder
 

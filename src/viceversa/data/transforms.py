@@ -50,7 +50,7 @@ def augment(images: Sequence[Pixels], data: DataConfig, rng: np.random.Generator
     """
     down, right, mirror = rng.random(3)  # always three, or the order of later draws would depend on the options
     strength = data.augment
-    seed = int(rng.integers(2**62)) if strength.wanted else 0
+    seed = int(rng.integers(2**62))
     whole = fitted(images, data)
     height, width, _ = whole[0].shape
     top = int(down * (height - data.crop + 1))

@@ -1,4 +1,4 @@
-"""From a Config to plain values, and to YAML with a comment above every key."""
+"""YAML 1.2, in which 1e-4 is a number and `no` a word: read it, and write a Config with a comment above every key."""
 
 from __future__ import annotations
 
@@ -14,7 +14,26 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from viceversa.config.schema import SECTIONS, Config, adapter
+from viceversa.config.check import SECTIONS, ConfigError, adapter
+from viceversa.config.schema import Config
+
+
+def parse_value(text: str) -> Any:
+    """Return the value that a YAML text stands for; on odd text ruamel raises nearly anything."""
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def parse_yaml(text: str, name: str) -> dict[str, Any]:
+    """Parse YAML that must hold a mapping; `name` is used in the message of the ConfigError."""
+    try:
+        tree = parse_value(text)
+    except Exception as error:
+        place = getattr(error, "problem_mark", None)
+        line = f", line {place.line + 1}" if place else ""
+        raise ConfigError(f"{name}{line}: not valid YAML ({getattr(error, 'problem', None) or error})") from None
+    if not isinstance(tree, dict | None):
+        raise ConfigError(f"{name}: expected `key: value` lines, found {type(tree).__name__}")
+    return tree or {}
 
 
 def to_tree(config: Config) -> dict[str, Any]:
@@ -24,12 +43,11 @@ def to_tree(config: Config) -> dict[str, Any]:
 
 
 def to_yaml(config: Config, options: Mapping[str, Mapping[str, str]] | None = None) -> str:
-    """Return the configuration as YAML with a comment above every key.
+    """Return the configuration as YAML.
 
     `options` describes the components' options: {"generator": {"blocks": "Number of residual blocks."}}.
     """
     yaml, text = YAML(), io.StringIO()
-    yaml.default_flow_style = False
     yaml.width = 10_000
     yaml.dump(_commented(to_tree(config), meanings(options or {})), text)
     return text.getvalue().lstrip("\n")
@@ -55,18 +73,13 @@ def _commented(tree: Mapping[str, Any], meaning: Mapping[str, str], prefix: str 
     found = CommentedMap()
     for name, value in tree.items():
         key = prefix + name
-        found[name] = _commented(value, meaning, f"{key}.") if isinstance(value, dict) else _quoted(value)
+        found[name] = _commented(value, meaning, f"{key}.") if isinstance(value, dict) else value
+        if isinstance(value, str) and not value.isprintable():  # which ruamel might write as plain line ends
+            found[name] = DoubleQuotedScalarString(value)
         if key in meaning:
             comment = meaning[key] if prefix else "\n" + meaning[key]
             found.yaml_set_comment_before_after_key(name, before=comment, indent=2 * prefix.count("."))
     return found
-
-
-def _quoted(value: Any) -> Any:
-    """Ask for quotes around text with odd characters, some of which ruamel would otherwise write as plain line ends."""
-    if isinstance(value, list):
-        return [_quoted(inner) for inner in value]
-    return DoubleQuotedScalarString(value) if isinstance(value, str) and not value.isprintable() else value
 
 
 @cache
