@@ -10,10 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from test_originals import resnet
-from torch import Tensor, nn
-from torch.nn.utils import parametrizations
+from torch import Tensor
 
 import viceversa
 from viceversa import methods
@@ -80,11 +78,10 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("content", GARBAGE.values(), ids=GARBAGE.keys())
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_garbage_is_refused_in_one_line(content: bytes, suffix: str, tmp_path: Path) -> None:
-    path = tmp_path / f"x{suffix}"
+def test_garbage_is_refused_in_one_line(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match=rf"x{suffix}: not a ") as error:
+    with pytest.raises(ValueError, match=r"x\.pth: not a ") as error:
         viceversa.load_network(path)
     assert str(error.value).isprintable()
 
@@ -99,8 +96,7 @@ def test_what_is_not_a_network_is_refused_in_one_line(tmp_path: Path) -> None:
         viceversa.load_network(tmp_path / "pickled.pth")
     itself: dict[str, object] = {}
     itself["model"] = itself
-    odd = {"conv.weight_orig": torch.zeros(()), "conv.weight_u": torch.zeros(()), "a" + ".a" * 2000: torch.zeros(1)}
-    for content in (itself, odd, {"conv.weight_g": torch.zeros(2), "conv.weight_v": torch.zeros(3, 5)}):
+    for content in (itself, {"a" + ".a" * 2000: torch.zeros(1)}, {"fc1.weight": torch.zeros(0, 0)}):
         torch.save(content, tmp_path / "hostile.pth")
         with pytest.raises(ValueError, match=r"hostile\.pth: "):
             viceversa.load_network(tmp_path / "hostile.pth")
@@ -165,43 +161,6 @@ def test_of_several_networks_one_must_be_named(key: str | None, message: str, tm
     torch.save({"G_A": state_of(), "G_B": other(), "D": state_of(JUDGE)}, tmp_path / "all.pth")
     with pytest.raises(ValueError, match=message):
         import_generator(tmp_path / "all.pth", tmp_path / "G.safetensors", key=key)
-
-
-NORMS = {
-    "spectral hook": nn.utils.spectral_norm,
-    "spectral": parametrizations.spectral_norm,
-    "weight hook": nn.utils.weight_norm,
-    "weight": parametrizations.weight_norm,
-}
-
-
-@pytest.mark.filterwarnings("ignore::FutureWarning")
-@pytest.mark.parametrize("kind", NORMS)
-def test_norms_of_weights_are_folded_in(kind: str, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    net = resnet("instance", 2)
-    for layer in list(net.modules()):
-        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            NORMS[kind](layer)
-    x = torch.rand(2, 2, 32, 32) * 2 - 1
-    for _ in range(20):  # power iterations
-        net.train()(x)
-    torch.save(net.state_dict(), tmp_path / "net.pth")
-    found, wanted = viceversa.load_network(tmp_path / "net.pth")(x), net.eval()(x)
-    torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "name", [GENERATOR, "generator_unet_128_batch_dropout_ngf4", "generator_cut_resnet_9blocks_antialias_ngf8"]
-)
-def test_a_state_dict_may_lie_in_a_safetensors_file(name: str, tmp_path: Path) -> None:
-    save_file({key: tensor.contiguous() for key, tensor in state_of(name).items()}, tmp_path / "G.safetensors")
-    x, wanted = golden(name)
-    assert (viceversa.load_network(tmp_path / "G.safetensors")(x) - wanted).abs().max() <= 1e-5 * wanted.abs().max()
-    vae = state_of("resnet_vae_instance_ngf4_blocks6_z8")
-    save_file({key: tensor.contiguous() for key, tensor in vae.items()}, tmp_path / "vae.safetensors")
-    with pytest.raises(ValueError, match=r"vae\.safetensors: "):
-        viceversa.load_network(tmp_path / "vae.safetensors")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -20,8 +20,6 @@ from viceversa.config import ConfigError
 from viceversa.nets import DISCRIMINATORS, GENERATORS, Discriminator, Generator
 
 Layers: TypeAlias = dict[str, dict[str, Tensor]]  # of each layer its tensors: weight, bias, running_mean, filter, ...
-
-
 WRAPPERS = re.compile(r"^((module|_orig_mod)\.)+")  # DataParallel and torch.compile put these in front of every key
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
@@ -30,7 +28,6 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 class Original:
     """What a foreign file turned out to hold."""
 
-    kind: Literal["generator", "discriminator"]
     network: dict[str, Any]
     """Component description: name and options."""
     in_channels: int
@@ -40,17 +37,11 @@ class Original:
 
     def build(self) -> Generator | Discriminator:
         """Return the network, with random weights; ConfigError if it cannot be built."""
-        if self.kind == "discriminator":
-            return registry.create(DISCRIMINATORS, "discriminator", self.spec, self.in_channels)
-        channels = self.in_channels, self.out_channels
-        return registry.create(GENERATORS, "generator", self.spec, *channels, size=self.size)
-
-    @property
-    def spec(self) -> dict[str, Any]:
-        """The network's complete description."""
-        return registry.complete(
-            DISCRIMINATORS if self.kind == "discriminator" else GENERATORS, self.kind, self.network
-        )
+        if self.network["name"] in DISCRIMINATORS:
+            spec = registry.complete(DISCRIMINATORS, "discriminator", self.network)
+            return registry.create(DISCRIMINATORS, "discriminator", spec, self.in_channels)
+        spec = registry.complete(GENERATORS, "generator", self.network)
+        return registry.create(GENERATORS, "generator", spec, self.in_channels, self.out_channels, size=self.size)
 
 
 def convert_original(state: Mapping[str, Tensor]) -> tuple[Original, dict[str, Tensor]]:
@@ -112,15 +103,19 @@ def _shape(tensor: Tensor | None) -> str:
 
 def recognise(layers: Layers) -> Original:
     """Return the network that these layers belong to; ValueError names the first key of an unknown layout."""
-    for start, read in RECOGNISERS.items():
-        if any(name.startswith(start) for name in layers):
+    for start, (name, read) in RECOGNISERS.items():
+        if any(layer.startswith(start) for layer in layers):
             try:
-                return read(layers)
-            except (KeyError, IndexError, ValueError) as error:
-                raise ValueError(f"looks like {read.__name__[1:]}, but has no layer {error}") from None
-    first = next(iter(layers))
-    leaf = next(iter(layers[first]))
-    raise ValueError(f"{first}.{leaf}: the first key of a layout that is not known")
+                convs = _weights(layers)
+                first, *_, last = convs.values()
+                options = read(layers, convs)
+            except (LookupError, ValueError, ArithmeticError) as error:
+                raise ValueError(f"looks like {name}, but has no layer {error}") from None
+            out_channels = last.shape[1] if name in ("unet", "vae1", "vaegan") else len(last)  # they end transposed
+            size = options.pop("size", None)
+            return Original({"name": name, "width": len(first), **options}, first.shape[1], out_channels, size)
+    first_layer = next(iter(layers))
+    raise ValueError(f"{first_layer}.{next(iter(layers[first_layer]))}: the first key of a layout that is not known")
 
 
 def _weights(layers: Layers, start: str = "", dims: int = 4) -> dict[str, Tensor]:
@@ -132,32 +127,24 @@ def _weights(layers: Layers, start: str = "", dims: int = 4) -> dict[str, Tensor
     }
 
 
-def _norm(layers: Layers, conv: str) -> str:
-    """Tell the normalisation: the originals give the convolution before it a bias for instance norm alone."""
-    scales = _weights(layers, dims=1)
-    biased = "bias" in layers[conv]
-    if scales:
-        tracked = "running_mean" in layers[next(iter(scales))]
-        return "batch" if tracked and not biased else "instance_affine"
+def _norm(layers: Layers, conv: str = "", untracked: str = "instance_affine") -> str:
+    """Tell the normalisation; `untracked` has scales but no running statistics.
+
+    The originals give the convolution `conv` before it a bias for instance norm alone; without it a bias says nothing.
+    """
+    biased = not conv or "bias" in layers[conv]
+    for norm in _weights(layers, dims=1):
+        tracked = "running_mean" in layers[norm]
+        return "batch" if tracked and not (conv and biased) else untracked
     return "instance" if biased else "none"
 
 
-def _vae_norm(layers: Layers, untracked: str) -> str:
-    """Tell the normalisation where a bias says nothing; `untracked` has scales but no running statistics."""
-    scales = _weights(layers, dims=1)
-    if scales:
-        return "batch" if "running_mean" in layers[next(iter(scales))] else untracked
-    return "instance"
-
-
-def _blocks(layers: Layers, start: str) -> dict[str, Any]:
+def _blocks(convs: Iterable[str], start: str) -> dict[str, Any]:
     """Tell number, padding and dropout of the residual blocks below `start`, which are lists of layers in a list."""
     nested = re.compile(rf"{start}\d+\.\w+\.(\d+)")
-    places = [int(match[1]) for name in _weights(layers) if (match := nested.fullmatch(name))]
-    if not places:
-        return {"blocks": 0, "padding": "reflect", "dropout": 0.0}
-    first, second = places[:2]  # in a list of: padding, convolution, norm, ReLU, dropout, padding, convolution, norm
-    return {
+    places = [int(match[1]) for name in convs if (match := nested.fullmatch(name))]
+    first, second = [*places, 1, 5][:2]
+    return {  # each a list of: padding, convolution, norm, ReLU, dropout, padding, convolution, norm
         "blocks": len(places) // 2,
         "padding": "reflect" if first else "zeros",
         "dropout": 0.5 if second - first == first + 4 else 0.0,
@@ -169,83 +156,60 @@ def _filters(layers: Layers) -> set[int]:
     return {layer["filter"].shape[-1] for layer in layers.values() if "filter" in layer}
 
 
-def _resnet(layers: Layers) -> Original:
-    blocks, stem = _blocks(layers, r"model\."), layers["model.1"]["weight"]
-    convs = list(_weights(layers).values())
+def _resnet(layers: Layers, convs: Mapping[str, Tensor]) -> dict[str, Any]:
+    blocks, filters = _blocks(convs, r"model\."), _filters(layers)
     downs = (len(convs) - 2 * blocks["blocks"] - 2) // 2  # without the blocks: stem, downs, ups, head
-    form = {"antialias": 3 in _filters(layers), "upsample": "blur" if 4 in _filters(layers) else "transposed"}
-    network: dict[str, Any] = {"width": len(stem), "downs": downs, "norm": _norm(layers, "model.1"), **blocks, **form}
-    return Original("generator", {"name": "resnet", **network}, stem.shape[1], len(convs[-1]))
+    resampling = {"antialias": 3 in filters, "upsample": "blur" if 4 in filters else "transposed"}
+    return {"downs": downs, "norm": _norm(layers, "model.1"), **blocks, **resampling}
 
 
-def _unet(layers: Layers) -> Original:
-    convs = _weights(layers)
-    first, *_, last = convs.values()
-    network: dict[str, Any] = {"width": len(first), "depth": len(convs) // 2, "norm": _norm(layers, next(iter(convs)))}
-    return Original("generator", {"name": "unet", **network}, first.shape[1], last.shape[1])
+def _unet(layers: Layers, convs: Mapping[str, Tensor]) -> dict[str, Any]:
+    return {"depth": len(convs) // 2, "norm": _norm(layers, next(iter(convs)))}
 
 
-def _patchgan(layers: Layers) -> Original:
-    first, second, *rest = _weights(layers)
-    weight = layers[first]["weight"]
-    network: dict[str, Any] = {"width": len(weight), "layers": len(rest), "norm": _norm(layers, second)}
-    network["antialias"] = 3 in _filters(layers)
-    return Original("discriminator", {"name": "patchgan", **network}, weight.shape[1], 1)
+def _patchgan(layers: Layers, convs: Mapping[str, Tensor]) -> dict[str, Any]:
+    _, second, *rest = convs
+    return {"layers": len(rest), "norm": _norm(layers, second), "antialias": 3 in _filters(layers)}
 
 
-def _pixelgan(layers: Layers) -> Original:
-    weight = layers["net.0"]["weight"]
-    network = {"name": "pixelgan", "width": len(weight), "norm": _norm(layers, "net.2")}
-    return Original("discriminator", network, weight.shape[1], 1)
+def _pixelgan(layers: Layers, convs: Mapping[str, Tensor]) -> dict[str, Any]:
+    return {"norm": _norm(layers, "net.2")}
 
 
-def _resnet_vae(layers: Layers) -> Original:
-    blocks, stem = _blocks(layers, r"encoder\."), layers["encoder.1"]["weight"]
-    *_, last = _weights(layers).values()
+def _resnet_vae(layers: Layers, convs: Mapping[str, Tensor]) -> dict[str, Any]:
+    blocks = _blocks(convs, r"encoder\.")
     if blocks.pop("padding") != "reflect":
         raise ValueError("of reflection before its residual blocks' convolutions")
     downs = len(_weights(layers, "encoder.")) - 2 * blocks["blocks"] - 1
     blocks["blocks"] *= 2  # the decoder has as many
-    network: dict[str, Any] = {"width": len(stem), "downs": downs, "latent": len(layers["conv_mu"]["weight"]), **blocks}
-    network["norm"] = _norm(layers, "encoder.1")
-    return Original("generator", {"name": "resnet_vae", **network}, stem.shape[1], len(last))
+    return {"downs": downs, "latent": len(convs["conv_mu"]), "norm": _norm(layers, "encoder.1"), **blocks}
 
 
-def _res_vae(layers: Layers) -> Original:
-    stem, mean = layers["encoder.conv_in"]["weight"], layers["encoder.conv_mu"]["weight"]
+def _res_vae(layers: Layers, convs: Mapping[str, Tensor]) -> dict[str, Any]:
+    stem, mean = convs["encoder.conv_in"], convs["encoder.conv_mu"]
     downs = (mean.shape[1] // len(stem)).bit_length() - 1
     blocks = len(_weights(layers, "encoder.layer_blocks.")) // 2 - downs
-    network: dict[str, Any] = {"width": len(stem), "downs": downs, "blocks": blocks, "latent": len(mean)}
-    network["norm"] = _vae_norm(layers, "group")
-    head = layers["decoder.conv_out"]["weight"]
-    return Original("generator", {"name": "res_vae", **network}, stem.shape[1], len(head))
+    return {"downs": downs, "blocks": blocks, "latent": len(mean), "norm": _norm(layers, untracked="group")}
 
 
-def _vae1(layers: Layers) -> Original:
-    convs = list(_weights(layers, "encoder.").values())
-    mean, *_, last = layers["fc1"]["weight"], *_weights(layers, "decoder.").values()
-    network: dict[str, Any] = {"width": len(convs[0]), "downs": len(convs), "latent": len(mean)}
-    network["norm"] = _vae_norm(layers, "instance_affine")
-    size = math.isqrt(mean.shape[1] // len(convs[-1])) * 2 ** len(convs)
-    return Original("generator", {"name": "vae1", **network}, convs[0].shape[1], last.shape[1], size)
+def _vae1(layers: Layers, convs: Mapping[str, Tensor]) -> dict[str, Any]:
+    downs, mean = list(_weights(layers, "encoder.").values()), layers["fc1"]["weight"]
+    size = math.isqrt(mean.shape[1] // len(downs[-1])) * 2 ** len(downs)
+    return {"downs": len(downs), "latent": len(mean), "norm": _norm(layers), "size": size}
 
 
-def _vaegan(layers: Layers) -> Original:
-    convs = list(_weights(layers, "encoder.encoder.").values())
-    *_, last = _weights(layers, "decoder.").values()
-    network: dict[str, Any] = {"width": len(convs[0]), "latent": len(layers["encoder.conv1"]["weight"])}
-    network["norm"] = _vae_norm(layers, "instance_affine")
-    size = 4 * 2 ** len(convs)
-    return Original("generator", {"name": "vaegan", **network}, convs[0].shape[1], last.shape[1], size)
+def _vaegan(layers: Layers, convs: Mapping[str, Tensor]) -> dict[str, Any]:
+    size = 4 * 2 ** len(_weights(layers, "encoder.encoder."))
+    return {"latent": len(convs["encoder.conv1"]), "norm": _norm(layers), "size": size}
 
 
-RECOGNISERS: dict[str, Callable[[Layers], Original]] = {  # by the first layer name that gives them away
-    "encoder.layer_blocks.": _res_vae,
-    "encoder.encoder.": _vaegan,
-    "fc1": _vae1,
-    "conv_mu": _resnet_vae,
-    "model.model.": _unet,
-    "model.0": _patchgan,
-    "model.1": _resnet,
-    "net.0": _pixelgan,
+RECOGNISERS: dict[str, tuple[str, Callable[[Layers, Mapping[str, Tensor]], dict[str, Any]]]] = {
+    "encoder.layer_blocks.": ("res_vae", _res_vae),  # by the first layer name that gives them away
+    "encoder.encoder.": ("vaegan", _vaegan),
+    "fc1": ("vae1", _vae1),
+    "conv_mu": ("resnet_vae", _resnet_vae),
+    "model.model.": ("unet", _unet),
+    "model.0": ("patchgan", _patchgan),
+    "model.1": ("resnet", _resnet),
+    "net.0": ("pixelgan", _pixelgan),
 }
