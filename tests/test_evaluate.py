@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from support import Command, environment
+from support import Command
 from viceversa.config import ConfigError, load_config, to_yaml
 from viceversa.data import find_splits, water2wine
 from viceversa.data.image_io import read_image, write_image
@@ -75,8 +73,6 @@ def test_a_run_scores_what_its_translated_files_score(run: Path, translated: Pat
         for name, line in files.items():
             assert ours[name]["value"] == pytest.approx(line["value"], rel=1e-4)
             assert ours[name]["spread"] == pytest.approx(line["spread"], rel=1e-3)  # a level of a pixel here and there
-            if line["baseline"]:
-                assert ours[name]["baseline"]["mean"] == pytest.approx(line["baseline"]["mean"], rel=1e-4)
 
 
 def test_baselines_are_the_input_and_the_mean_answer(run: Path) -> None:
@@ -145,46 +141,14 @@ def test_a_second_look_sees_new_translations(run: Path) -> None:
     assert torch.equal(before, torch.random.get_rng_state())
 
 
-def test_shares_of_processes_make_the_whole(run: Path) -> None:
-    words = ["-m", "viceversa", "evaluate", str(run), "--metrics", "psnr,l1,cycle", "--json", "--device", "cpu"]
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [sys.executable, *torchrun, *words], capture_output=True, text=True, timeout=400, env=environment()
-    )
-    assert done.returncode == 0, done.stderr
-    before = (run / "metrics.jsonl").read_text("utf-8").splitlines()
-    assert json.loads(done.stdout) == evaluate_model(run, options=CHEAP)
-    assert [json.loads(line) for line in before[-6:]] == json.loads(done.stdout)
-
-
-def test_halves_of_side_by_side_files(translated: Path, tmp_path: Path) -> None:
-    for path in (translated / "data" / "testA").iterdir():
-        halves = [read_image(translated / "data" / f"test{domain}" / path.name).pixels for domain in "AB"]
-        write_image(tmp_path / path.name, np.concatenate(halves, axis=1))
-    for half, world in (("left", "A"), ("right", "B")):
-        options = MetricOptions(["l1"])
-        whole = evaluate_folders(translated / "AtoB", translated / "data" / f"test{world}", options)
-        cut = evaluate_folders(translated / "AtoB", tmp_path, options, half=half)
-        assert cut[0]["value"] == whole[0]["value"]
-
-
-@pytest.mark.parametrize("other", ["names", "sizes"])
-def test_folders_of_other_names_or_sizes_are_compared_as_sets(other: str, translated: Path, tmp_path: Path) -> None:
+def test_folders_of_other_names_are_compared_as_sets(translated: Path, tmp_path: Path) -> None:
     for number, path in enumerate(sorted((translated / "AtoB").iterdir())):
-        pixels = read_image(path).pixels
-        if other == "names":
-            write_image(tmp_path / f"other{number}.png", pixels)
-        else:
-            write_image(tmp_path / path.name, pixels[: SIZE - number])
+        write_image(tmp_path / f"other{number}.png", read_image(path).pixels)
     truth = translated / "data" / "testB"
     found = named(evaluate_folders(tmp_path, truth), None)
     assert list(found) == ["kid", "fid"]
     assert found["fid"]["protocol"]["caution"].endswith("trust KID")
-    assert (
-        named(evaluate_folders(tmp_path, truth, MetricOptions(["kid"])), None)["kid"]["value"] == found["kid"]["value"]
-    )
-    says = "psnr, l1: needs an image called other0 in" if other == "names" else "31, and .* 32 x 32; bring them to one"
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match="psnr, l1: needs an image called other0 in"):
         evaluate_folders(tmp_path, truth, CHEAP)
 
 

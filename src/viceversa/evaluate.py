@@ -7,7 +7,6 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
@@ -18,9 +17,7 @@ from viceversa.data.image_data import with_channels
 from viceversa.data.image_io import read_image
 from viceversa.data.test_images import TestImages
 from viceversa.devices import pick_device
-from viceversa.engine import distributed
-from viceversa.engine.distributed import DistInfo
-from viceversa.engine.validation import BATCH, Evaluation, compute, describe, metric_lines
+from viceversa.engine.validation import BATCH, Evaluation, describe, metric_lines
 from viceversa.fast_cpu import accelerate
 from viceversa.metrics import make_metrics, suited_metrics
 from viceversa.metrics.base import Metric, MetricCollection, RGBImage, ScoreLine
@@ -29,7 +26,6 @@ from viceversa.nets import Generator
 from viceversa.nets.weights import Card, load_generator
 from viceversa.paths import directions, list_images, weights_file
 
-Half: TypeAlias = Literal["left", "right"]
 log = logging.getLogger("viceversa")
 
 
@@ -60,19 +56,16 @@ def evaluate_model(
 
     `overrides` name other data (`data.root=FOLDER`) or how to read it. Without `ema` the last weights are taken instead
     of their moving average, with `best` those that scored best during training. A run's scores are appended to its
-    metrics.jsonl. Under torchrun the processes share the work; the first returns the lines, the others none. Raises
-    ConfigError, ValueError or OSError with the remedy.
+    metrics.jsonl. Raises ConfigError, ValueError or OSError with the remedy.
     """
-    dist = DistInfo.from_env()
-    device = pick_device(options.device, dist.local_rank)
+    device = pick_device(options.device)
     loaded = _translators(model, ema, best)
     config = _config(model, next(iter(loaded.values()))[2], list(overrides))
     test_images = TestImages(find_splits(config.data), config)
     fewest = min(test_images.count("A"), test_images.count("B"))
     metrics = _metrics(options, test_images.paired, len(loaded) == 2, fewest, device)
-    with distributed.process_group(dist, device):
-        evaluation = Evaluation(test_images, metrics, dist, device)
-        found = evaluation.scores({direction: net.to(device) for direction, (_, net, _) in loaded.items()})
+    evaluation = Evaluation(test_images, metrics, device=device)
+    found = evaluation.scores({direction: net.to(device) for direction, (_, net, _) in loaded.items()})
     result = []
     for direction, scores in found.items():
         path, _, card = loaded[direction]
@@ -80,7 +73,7 @@ def evaluate_model(
         protocol = {"by": "evaluate", "checkpoint": str(path), "ema": card.trained.get("ema"), **describe(test_images)}
         step, weights = card.trained.get("step"), "ema" if averaged else "raw"
         result += metric_lines(direction, scores, step, weights, protocol)
-    if model.is_dir() and dist.is_main:
+    if model.is_dir():
         try:
             with (model / "metrics.jsonl").open("a", encoding="utf-8") as file:
                 file.write("".join(json.dumps(line) + "\n" for line in result))
@@ -89,36 +82,28 @@ def evaluate_model(
     return result
 
 
-def evaluate_folders(
-    images: Path, against: Path, options: MetricOptions = MetricOptions(), *, half: Half | None = None
-) -> list[ScoreLine]:
-    """Score the images of one folder against those of another; `half` takes that half of each of the latter.
+def evaluate_folders(images: Path, against: Path, options: MetricOptions = MetricOptions()) -> list[ScoreLine]:
+    """Score the images of one folder against those of another.
 
-    Where all names of `images` are found in `against` (subfolders count, suffixes don't), and the sizes are the same,
-    each is also compared with its namesake. Under torchrun the processes share the work. Raises ValueError or OSError
-    with the remedy.
+    Where all names of `images` are found in `against` (subfolders count, suffixes don't), each is also compared with
+    its namesake. Raises ValueError or OSError with the remedy.
     """
-    dist = DistInfo.from_env()
-    device = pick_device(options.device, dist.local_rank)
+    device = pick_device(options.device)
     fakes, reals = _by_name(images), _by_name(against)
-    problem, mean = _pair(fakes, reals, against, half)
-    metrics = _metrics(options, not problem, False, min(len(fakes), len(reals)), device)
-    wanted = ", ".join(metric.name for metric in metrics if metric.reference == "truth")
-    if problem and wanted:
-        raise ValueError(f"{wanted}: {problem}")
+    alone = [name for name in fakes if name not in reals]
+    metrics = _metrics(options, not alone, False, min(len(fakes), len(reals)), device)
+    compared = [metric.name for metric in metrics if metric.reference == "truth"]
+    if alone and compared:
+        needed = f"needs an image called {alone[0]} in {against}, to compare with"
+        raise ValueError(f"{', '.join(compared)}: {needed}; or ask for --metrics kid")
     collection = MetricCollection(metrics)
-    with distributed.process_group(dist, device):
-        for numbers, names in _batches(fakes, dist):
-            pictures = [_read(fakes[name]) for name in names]
-            truths = [_read(reals[name], half) for name in names] if wanted else None
-            collection.update("translation", numbers, pictures, truths)
-            if mean is not None:
-                collection.update("mean", numbers, [mean] * len(numbers), truths)
-        for numbers, names in _batches(reals, dist):
-            collection.update("real", numbers, [_read(reals[name], half) for name in names])
-        found = compute(collection, dist)
-    protocol = {"by": "evaluate", "images": str(images), "against": str(against)} | ({"half": half} if half else {})
-    return metric_lines(None, found, None, None, protocol)
+    for numbers, names in _batches(fakes):
+        truths = [_read(reals[name]) for name in names] if compared else None
+        collection.update("translation", numbers, [_read(fakes[name]) for name in names], truths)
+    for numbers, names in _batches(reals):
+        collection.update("real", numbers, [_read(reals[name]) for name in names])
+    protocol = {"by": "evaluate", "images": str(images), "against": str(against)}
+    return metric_lines(None, collection.compute(), None, None, protocol)
 
 
 def _metrics(options: MetricOptions, paired: bool, way_back: bool, fewest: int, device: torch.device) -> list[Metric]:
@@ -164,36 +149,15 @@ def _by_name(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _pair(
-    fakes: dict[str, Path], reals: dict[str, Path], against: Path, half: Half | None
-) -> tuple[str, RGBImage | None]:
-    """Return why images cannot be compared one by one, or nothing; and the mean of the true answers, if of one size."""
-    if alone := [name for name in fakes if name not in reals]:
-        return f"needs an image called {alone[0]} in {against}, to compare with", None
-    total, alike = None, True
-    for name, path in fakes.items():
-        shape, truth = _read(path).shape, _read(reals[name], half).astype(np.int64)
-        if shape != truth.shape:
-            sizes = f"{path} is {shape[1]} x {shape[0]}, and {reals[name]} {truth.shape[1]} x {truth.shape[0]}"
-            return f"{sizes}; bring them to one size, or ask for kid alone", None
-        alike = alike and (total is None or total.shape == shape)
-        if alike:
-            total = truth if total is None else total + truth
-    return "", np.rint(total / len(fakes)).astype(np.uint8) if alike and total is not None else None
-
-
-def _batches(names: Iterable[str], dist: DistInfo) -> Iterator[tuple[list[int], list[str]]]:
-    """Yield this process's share of the names, with their numbers."""
-    share = list(enumerate(names))[dist.rank :: dist.world_size]
-    for start in range(0, len(share), BATCH):
-        numbers, batch = zip(*share[start : start + BATCH], strict=True)
+def _batches(names: Iterable[str]) -> Iterator[tuple[list[int], list[str]]]:
+    """Yield the names, with their numbers, some at a time."""
+    numbered = list(enumerate(names))
+    for start in range(0, len(numbered), BATCH):
+        numbers, batch = zip(*numbered[start : start + BATCH], strict=True)
         yield list(numbers), list(batch)
 
 
-def _read(path: Path, half: Half | None = None) -> RGBImage:
+def _read(path: Path) -> RGBImage:
     """Return a file as the RGB image that a metric sees."""
     pixels = with_channels(read_image(path), 3)
-    if half:
-        width = pixels.shape[1] // 2
-        pixels = pixels[:, :width] if half == "left" else pixels[:, -width:]
     return pixels if pixels.dtype == np.uint8 else np.rint(pixels * 255).astype(np.uint8)

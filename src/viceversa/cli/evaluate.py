@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -21,9 +21,6 @@ def evaluate(
     best: Annotated[bool, option("--best", help="Evaluate the weights that scored best in training.")] = False,
     images: Annotated[Optional[Path], option(metavar="FOLDER", help="Evaluate a folder of images instead.")] = None,
     against: Annotated[Optional[Path], option(metavar="FOLDER", help="Real images, for --images.")] = None,
-    half: Annotated[
-        Optional[Literal["left", "right"]], option(help="Half of each --against file, if it holds a pair.")
-    ] = None,
     seed: Annotated[int, option(metavar="N", min=0, help="Of KID's random subsets.", show=True)] = 0,
     device: Annotated[str, option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps.", show=True)] = "auto",
     as_json: Annotated[bool, option("--json", help="Print the lines of metrics.jsonl instead of a table.")] = False,
@@ -36,9 +33,9 @@ def evaluate(
 
     \b
     viceversa evaluate runs/h2z
-    viceversa evaluate runs/h2z --metrics kid,fid[inception],target_class[zebra]
+    viceversa evaluate runs/h2z --metrics kid,fid[inception]
     viceversa evaluate h2z.safetensors --data datasets/horse2zebra
-    viceversa evaluate --images fakes --against datasets/facades/test --half left
+    viceversa evaluate --images fakes --against truths
     """
     if (model is None) == (images is None) or (images is None) != (against is None):
         raise typer.BadParameter("name a run or a weights file, or two folders with --images and --against")
@@ -46,12 +43,10 @@ def evaluate(
 
     options = MetricOptions([name for name in metrics.split(",") if name], extractor, weights, seed, device)
     if images and against:
-        found = evaluate_folders(images, against, options, half=half)
+        found = evaluate_folders(images, against, options)
     elif model:
         root = [f"data.root={data}", "data.a=", "data.b=", "data.layout=auto"] if data else []
         found = evaluate_model(model, [*root, *(overrides or [])], options, ema=not no_ema, best=best)
-    if not found:  # one of several processes, and not the first
-        return
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
@@ -85,14 +80,11 @@ def _notes(found: Sequence[dict[str, Any]], model: Path | None) -> list[str]:
     """Say under which conditions values hold: what is common to all first, then what is not."""
     hidden = ("by", "better", "checkpoint")
     protocols = [{k: v for k, v in line["protocol"].items() if k not in hidden} for line in found]
-    common = {k: v for k, v in protocols[0].items() if all(k in p and p[k] == v for p in protocols)}
-    first = {"step": found[0]["step"], "weights": found[0]["weights"]} if model else {}
-    notes: dict[str, list[str]] = {}
-    for line, protocol in zip(found, protocols, strict=True):
-        own = _facts({k: v for k, v in protocol.items() if k not in common})
-        notes.setdefault(own, []).append(line["metric"])
-    own_notes = [f"{', '.join(dict.fromkeys(names))}: {note}" for note, names in notes.items() if note]
-    return [_facts({"of": model, **first, **common}), *own_notes]
+    common = {k: v for k, v in protocols[0].items() if all(p.get(k) == v for p in protocols)}
+    first = {"of": model, "step": found[0]["step"], "weights": found[0]["weights"]} if model else {}
+    own = [{k: v for k, v in protocol.items() if k not in common} for protocol in protocols]
+    notes = [f"{line['metric']}: {_facts(facts)}" for line, facts in zip(found, own, strict=True) if facts]
+    return [_facts(first | common), *dict.fromkeys(notes)]
 
 
 def _facts(facts: dict[str, Any]) -> str:

@@ -203,7 +203,7 @@ class TrainConfig(Section):
     evaluate_every: MayChange[Span] = Duration(0, "steps")
     """Time between evaluations on the test pictures; 0 steps: none. Does not affect the training."""
     metrics: MayChange[Names[str]] = ("kid",)
-    """What to compute then: kid, fid, cycle, target_class[zebra]; with paired test pictures psnr, ssim, lpips, l1."""
+    """What to compute then: kid, fid, cycle; with paired test pictures psnr, ssim, lpips, l1."""
     best_by: MayChange[str] = ""
     """Metric by which the best weights are kept, as weights/best-AtoB.safetensors; empty: the first of metrics."""
     log_to: MayChange[Names[Literal["tensorboard", "wandb", "mlflow"]]] = ()

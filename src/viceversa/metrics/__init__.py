@@ -6,7 +6,6 @@ a seed and a device.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Sequence
 from functools import cache, partial
@@ -15,8 +14,9 @@ from typing import TypeAlias
 
 import torch
 
+from viceversa.config import suggest
 from viceversa.metrics.base import Metric
-from viceversa.metrics.distribution import FEWEST, Distribution, TargetClass, fid, kid
+from viceversa.metrics.distribution import FEWEST, Distribution, fid, kid
 from viceversa.metrics.features import ALEXNET, EXTRACTORS, EfficientNetLite, Extractor, hub
 from viceversa.metrics.paired import Lpips, Paired, l1, psnr, ssim
 
@@ -30,7 +30,6 @@ METRICS: dict[str, MakeMetric] = {
     "lpips": lambda inside, load, seed, device: Paired("lpips[alex]", Lpips(device)),
     "l1": lambda inside, load, seed, device: Paired("l1", l1),
     "cycle": lambda inside, load, seed, device: Paired("cycle", l1, reference="input"),
-    "target_class": lambda inside, load, seed, device: TargetClass(load(""), inside),
 }
 
 
@@ -55,7 +54,7 @@ def make_metrics(
     seed: int = 0,
     device: torch.device = torch.device("cpu"),
 ) -> list[Metric]:
-    """Return the metrics that names such as `kid`, `fid[inception]` or `target_class[zebra]` stand for.
+    """Return the metrics that names such as `kid` or `fid[inception]` stand for.
 
     `extractor` is the network that FID and KID look through unless their brackets name one (empty: efficientnet-lite0),
     `weights` a file with its weights, `seed` that of KID's subsets. Raises ValueError, with the remedy, for a name that
@@ -73,9 +72,7 @@ def make_metrics(
     for text in names:
         match = re.fullmatch(r"([a-z0-9_]+)(?:\[([^\[\]]*)\])?", text.strip())
         if not match or match[1] not in METRICS:
-            close = difflib.get_close_matches(text, METRICS, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(METRICS)}"
-            raise ValueError(f"{text}: no such metric; {hint}")
+            raise ValueError(f"{text}: no such metric{suggest(text, METRICS)}")
         metric = METRICS[match[1]](match[2] or "", lambda name: load(name or default), seed, device)
         found[metric.name] = metric
     return list(found.values())

@@ -16,7 +16,7 @@ from torch import Tensor
 
 RGBImage: TypeAlias = NDArray[np.uint8]
 """(height, width, 3)."""
-Reference: TypeAlias = Literal["truth", "input", "real", "none"]
+Reference: TypeAlias = Literal["truth", "input", "real"]
 Candidate: TypeAlias = Literal["translation", "input", "mean", "cycle", "real"]
 ScoreLine: TypeAlias = dict[str, Any]
 """What a metric says, as a line of metrics.jsonl has it."""
@@ -56,8 +56,8 @@ class Metric(ABC):
     name: str
     """With what it depends on in brackets, kid[inception]: values of different names must not be compared."""
     reference: Reference
-    """What images are compared with: each with its true answer; each with its input, after the way there and back; all
-    with real images of the target domain; or nothing."""
+    """What images are compared with: each with its true answer; each with its input, after the way there and back; or
+    all with real images of the target domain."""
     measures: str
     """What its statistics are called; metrics that measure the same share them."""
     higher_is_better: bool = False
@@ -74,8 +74,8 @@ class Metric(ABC):
 
 
 COMPARED_WITH: dict[Candidate, set[Reference]] = {
-    "translation": {"truth", "real", "none"},
-    "input": {"truth", "real", "none"},
+    "translation": {"truth", "real"},
+    "input": {"truth", "real"},
     "mean": {"truth"},  # one image, again and again, is no distribution
     "cycle": {"input"},
     "real": {"real"},

@@ -73,34 +73,3 @@ class Distribution(Metric):
         found = self.distance(statistics, real)
         facts = {**self.extractor.facts, "pictures": len(statistics), "real": len(real), **found.facts}
         return MetricValue(found.value, found.spread, facts)
-
-
-class TargetClass(Metric):
-    """The share of images in which a classifier sees the wanted class of ImageNet first, such as zebra."""
-
-    reference: Reference = "none"
-    higher_is_better = True
-
-    def __init__(self, extractor: Extractor, wanted: str) -> None:
-        self.extractor, self.number = extractor, class_number(wanted)
-        self.name, self.measures = f"target_class[{wanted}]", f"classes of {extractor.name}"
-
-    def statistics(self, images: Sequence[RGBImage], references: Sequence[RGBImage] | None = None) -> Tensor:
-        """Return the numbers of their classes."""
-        return self.extractor.classes(images)[:, None]
-
-    def compute(self, statistics: Tensor, real: Tensor | None = None) -> MetricValue:
-        """Return the share, 0 to 1."""
-        share = (statistics == self.number).double().mean().item()
-        return MetricValue(share, None, {**self.extractor.facts, "pictures": len(statistics)})
-
-
-def class_number(name: str) -> int:
-    """Return the number of an ImageNet class; ValueError if there is none of that name."""
-    models = import_extra("torchvision.models", "torchvision")
-    categories: list[str] = models.EfficientNet_B0_Weights.DEFAULT.meta["categories"]
-    if name not in categories:
-        close = [known for known in categories if name.lower() in known.lower()][:5]
-        hint = f"; did you mean {', '.join(close)}?" if close else ", such as zebra or sorrel"
-        raise ValueError(f"target_class[{name}]: no class of ImageNet{hint}")
-    return categories.index(name)
