@@ -1,4 +1,4 @@
-"""The command line in real processes. Each costs seconds, so they are few and share one small run."""
+"""The command line: in this process where that will do, since a real one costs seconds."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 from safetensors.numpy import load_file
 
@@ -21,12 +22,11 @@ from viceversa.cli import main
 from viceversa.config import ConfigError, load_config, presets
 from viceversa.errors import one_line
 
-GOLDEN = Path(__file__).parent / "golden"
-ORIGINAL = GOLDEN / "generator_resnet_9blocks_instance_ngf8.pth"
+ORIGINAL = Path(__file__).parent / "golden" / "generator_resnet_9blocks_instance_ngf8.pth"
 
 TINY = [
     *("generator.width=4", "generator.blocks=1", "discriminator.width=4", "discriminator.layers=2"),
-    *("data.load=32", "data.crop=32", "data.workers=1", "train.decay=2 steps"),
+    *("data.load=32", "data.crop=32", "data.workers=0", "train.decay=2 steps"),
 ]
 FOUR = [*TINY, "train.length=4 steps"]
 TRAIN = ["train", "cyclegan", "data.root=data", "run=run", *FOUR, "generator.mask=true"]
@@ -55,20 +55,35 @@ def lab(tmp_path_factory: pytest.TempPathFactory, viceversa: Command) -> Path:
     return lab
 
 
-# --- without torch: quick
+@pytest.fixture
+def command(lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `viceversa` with arguments in this process, in the lab, and return what it said."""
+    monkeypatch.chdir(lab)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["viceversa", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return subprocess.CompletedProcess(words, end.value.code, *capsys.readouterr())
+
+    return run
 
 
-def test_help_version_and_no_arguments(viceversa: Command) -> None:
-    helped = viceversa("--help")
+# --- help, and mistakes that do not wait for torch
+
+
+def test_help_version_and_no_arguments(command: Command) -> None:
+    helped = command("--help")
     assert (helped.returncode, helped.stderr) == (0, "")
-    assert viceversa("-h").stdout == viceversa().stdout == helped.stdout
+    assert command("-h").stdout == command().stdout == helped.stdout
     assert set(COMMANDS) <= set(re.findall(r"^  ([a-z]+) ", helped.stdout.partition("Commands:")[2], re.M))
-    assert viceversa("--version").stdout == f"viceversa {package.__version__}\n"
 
 
 @pytest.mark.parametrize("words", [*COMMANDS, "data make"])
-def test_help_of_a_command_is_short_and_plain(words: str, viceversa: Command) -> None:
-    helped = viceversa(*words.split(), "--help")
+def test_help_of_a_command_is_short_and_plain(words: str, command: Command) -> None:
+    helped = command(*words.split(), "--help")
     assert (helped.returncode, helped.stderr) == (0, "")
     assert helped.stdout.startswith("Usage: ")
     assert max(map(len, helped.stdout.splitlines())) <= 80
@@ -76,69 +91,62 @@ def test_help_of_a_command_is_short_and_plain(words: str, viceversa: Command) ->
         assert noise not in helped.stdout
 
 
-WITHOUT_TORCH = """
-import sys
-sys.argv[0] = "viceversa"
-sys.modules["torch"] = None  # to import it is an error
-from viceversa.cli import main
-main()
-"""
-
-
-@pytest.mark.parametrize(
-    ("words", "status", "message"),
-    [
-        ("trian", 2, "no such command 'trian'; did you mean 'train'?"),
-        ("train --fast", 2, "no such option: --fast; see "),
-        ("info", 2, "missing argument 'RUN|WEIGHTS'; see "),
-        ("data make water2wine x --size big", 2, "invalid value for '--size': "),
-        ("train cyclgan", 2, "cyclgan: neither a preset nor a YAML file; did you mean cyclegan?"),
-        ("train runs/none", 2, "runs/none: "),
-        ("train runs/lr=0.1", 2, "runs/lr=0.1: "),
-        ("train trian.lr=1", 2, "trian: no such key; did you mean train?"),
-        ("train", 2, "no pictures given: set data.root=FOLDER"),
-        ("train data.root=Here", 1, "Here: no such folder; did you mean here?"),
-        ("train data.a=here data.b=there", 1, "there: no such folder"),
-        ("train data.root=here init.AtoB=G.safetensors", 1, "G.safetensors: no such file"),
-        ("train data.root=here run=none --fork new", 2, "none: no run that could be forked"),
-        ("demo out lr=1", 2, "lr: no such key; did you mean train.lr?"),
-        ("translate none in out", 1, "none: no such run or weights file"),
-        ("evaluate none", 1, "none: no such run or weights file"),
-        ("report here", 1, "here/config.yaml: no such file"),
-        ("info none", 1, "none: no such run or weights file"),
-        ("import a.pth b.safetensors --direction AtoC", 2, "invalid value for '--direction': "),
-        ("presets pix2pic", 2, "pix2pic: there is no such preset; did you mean pix2pix?"),
-    ],
-)
-def test_cheap_mistakes_are_one_line_and_do_not_wait_for_torch(
-    words: str, status: int, message: str, viceversa: Command, tmp_path: Path
-) -> None:
-    (tmp_path / "here").mkdir()
-    said = viceversa(*words.split(), cwd=tmp_path, python=("-c", WITHOUT_TORCH))
-    assert refused(said, status).startswith(message)
-    assert [path.name for path in tmp_path.iterdir()] == ["here"]
-
-
-def test_a_run_that_is_being_trained_is_refused_without_torch(viceversa: Command, tmp_path: Path) -> None:
-    from filelock import FileLock
-
-    with FileLock(tmp_path / ".lock"):
-        code = f"import viceversa.files; viceversa.files.PATIENCE = 0\n{WITHOUT_TORCH}"
-        said = viceversa("train", f"data.root={tmp_path}", "run=.", cwd=tmp_path, python=("-c", code))
-    assert refused(said, 2).startswith(".: another process is training in it")
-
-
-def test_presets(viceversa: Command) -> None:
-    listed = viceversa("presets").stdout.splitlines()
-    assert [line.split()[0] for line in listed] == list(presets())
-    assert viceversa("presets", "cyclegan").stdout == presets()["cyclegan"].read_text("utf-8")
-
-
 def test_the_installed_command_is_the_module(viceversa: Command) -> None:
     script = Path(sys.executable).parent / "viceversa"
     assert script.exists(), "install the project: pip install -e ."
-    said = subprocess.run([script, "presets"], capture_output=True, text=True, env=environment())
-    assert said.stdout == viceversa("presets").stdout
+    said = subprocess.run([script, "--version"], capture_output=True, text=True, env=environment())
+    assert said.stdout == viceversa("--version").stdout == f"viceversa {package.__version__}\n"
+
+
+WITHOUT_TORCH = """
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout
+sys.modules["torch"] = None  # to import it is an error
+import viceversa.files
+from viceversa.cli import main
+viceversa.files.PATIENCE = 0
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["viceversa", *words.split()]
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code
+    print(json.dumps([status, out.getvalue(), err.getvalue()]))
+"""
+MISTAKES = [
+    ("trian", 2, "no such command 'trian'; did you mean 'train'?"),
+    ("train --fast", 2, "no such option: --fast; see "),
+    ("info", 2, "missing argument 'RUN|WEIGHTS'; see "),
+    ("data make water2wine x --size big", 2, "invalid value for '--size': "),
+    ("train cyclgan", 2, "cyclgan: neither a preset nor a YAML file; did you mean cyclegan?"),
+    ("train runs/none", 2, "runs/none: "),
+    ("train runs/lr=0.1", 2, "runs/lr=0.1: "),
+    ("train trian.lr=1", 2, "trian: no such key; did you mean train?"),
+    ("train", 2, "no pictures given: set data.root=FOLDER"),
+    ("train data.root=Here", 1, "Here: no such folder; did you mean here?"),
+    ("train data.a=here data.b=there", 1, "there: no such folder"),
+    ("train data.root=here init.AtoB=G.safetensors", 1, "G.safetensors: no such file"),
+    ("train data.root=here run=none --fork new", 2, "none: no run that could be forked"),
+    ("train data.root=here run=here", 2, "here: another process is training in it"),
+    ("demo out lr=1", 2, "lr: no such key; did you mean train.lr?"),
+    ("translate none in out", 1, "none: no such run or weights file"),
+    ("evaluate none", 1, "none: no such run or weights file"),
+    ("report here", 1, "here/config.yaml: no such file"),
+    ("info none", 1, "none: no such run or weights file"),
+    ("import a.pth b.safetensors --direction AtoC", 2, "invalid value for '--direction': "),
+    ("presets pix2pic", 2, "pix2pic: there is no such preset; did you mean pix2pix?"),
+]
+
+
+def test_cheap_mistakes_are_one_line_and_do_not_wait_for_torch(viceversa: Command, tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    with FileLock(tmp_path / "here" / ".lock"):
+        lines = json.dumps([words for words, _, _ in MISTAKES])
+        said = viceversa(lines, cwd=tmp_path, python=("-c", WITHOUT_TORCH)).stdout.splitlines()
+    for (words, status, message), line in zip(MISTAKES, said, strict=True):
+        assert refused(subprocess.CompletedProcess(words, *json.loads(line)), status).startswith(message), words
+    assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
 # --- what is a mistake, and what is a bug
@@ -165,16 +173,13 @@ def test_only_our_own_messages_are_shortened(capsys: pytest.CaptureFixture[str],
         ends(ConfigError("seed: no"), "viceversa.config")
 
 
-def test_ctrl_c_is_answered(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_is_answered(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted() -> dict[str, str]:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("viceversa.config.presets", interrupted)
-    monkeypatch.setattr(sys, "argv", ["viceversa", "presets"])
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    with pytest.raises(SystemExit) as end:
-        main()
-    assert (end.value.code, capsys.readouterr().err) == (130, "viceversa: interrupted\n")
+    said = command("presets")
+    assert (said.returncode, said.stderr) == (130, "viceversa: interrupted\n")
 
 
 # --- output that nobody reads, and names that are no text
@@ -190,11 +195,9 @@ def shell(command: str, cwd: Path) -> subprocess.CompletedProcess[bytes]:
     ("line", "status", "stderr"),
     [
         ("V presets | true; exit ${PIPESTATUS[0]}", 0, b""),
-        ("V config | head -1 >/dev/null; exit ${PIPESTATUS[0]}", 0, b""),
         ("V presets >&-", 0, b""),
-        ("V presets cut 2>&-", 0, b""),
-        ("V presets >/dev/full", 1, b"viceversa: standard output: no space left on device\n"),
         ("V presets none 2>/dev/full", 2, b""),
+        ("V info nowhere$'\\xe9'", 1, b"viceversa: nowhere\\udce9: no such run or weights file\n"),
     ],
 )
 def test_a_reader_may_go_away(line: str, status: int, stderr: bytes, tmp_path: Path) -> None:
@@ -204,16 +207,14 @@ def test_a_reader_may_go_away(line: str, status: int, stderr: bytes, tmp_path: P
 
 def test_work_is_done_whoever_reads(lab: Path) -> None:
     words = shlex.join([*TRAIN[:3], "run=unread", *FOUR, "train.log_every=1 step"])
-    for number, to in enumerate([">/dev/full 2>/dev/full", "| true", ">&- 2>&-"], 1):
-        said = shell(f"V {words} {to}; exit ${{PIPESTATUS[0]}}", lab)
-        assert (said.returncode, said.stderr) == (0, b""), to
-        assert (lab / "unread" / "weights" / "AtoB.safetensors").stat().st_size
-        (lab / "unread").rename(lab / f"unread{number}")
+    said = shell(f"V {words} >/dev/full 2>&-", lab)
+    assert (said.returncode, said.stderr) == (0, b"")
+    assert (lab / "unread" / "weights" / "AtoB.safetensors").stat().st_size
 
 
 def test_a_training_outlives_its_terminal(lab: Path) -> None:
     ours, theirs = os.openpty()
-    words = [sys.executable, "-m", "viceversa", *TRAIN[:3], "run=orphan", *FOUR, "train.length=40 steps"]
+    words = [sys.executable, "-m", "viceversa", *TRAIN[:3], "run=orphan", *FOUR, "train.length=20 steps"]
     options = {"cwd": lab, "env": environment(), "stdout": theirs, "stderr": theirs, "start_new_session": True}
     with subprocess.Popen([*words, "train.log_every=1 step"], **options) as process:
         os.close(theirs)
@@ -225,26 +226,17 @@ def test_a_training_outlives_its_terminal(lab: Path) -> None:
     assert (lab / "orphan" / "weights" / "AtoB.safetensors").exists()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
-def test_a_name_that_is_no_text_goes_everywhere(lab: Path, tmp_path: Path) -> None:
-    (tmp_path / os.fsdecode(b"caf\xe9")).symlink_to(lab / "data")
-    words = shlex.join(["train", "cyclegan", "data.root=" + os.fsdecode(b"caf\xe9"), *FOUR])
-    said = shell(f"V {words}", tmp_path)
-    assert (said.returncode, said.stderr) == (0, b"")
-    assert b"runs/cyclegan-caf\xe9: trained" in said.stdout, "named as the link is, not after where it leads"
-    run = tmp_path / "runs" / os.fsdecode(b"cyclegan-caf\xe9")
-    assert load_config(run).data.root == os.fsdecode(b"caf\xe9")
-    for command in ("info", "train"):
-        again = shell(f"V {command} {shlex.quote(str(run))}", tmp_path)
-        assert (again.returncode, again.stderr) == (0, b"")
-    assert shell("V info nowhere$'\\xe9'", tmp_path).stderr.startswith(b"viceversa: nowhere\xe9: ")
+# --- presets, config, train, info
 
 
-# --- train, info, config
+def test_presets(command: Command) -> None:
+    listed = command("presets").stdout.splitlines()
+    assert [line.split()[0] for line in listed] == list(presets())
+    assert command("presets", "cyclegan").stdout == presets()["cyclegan"].read_text("utf-8")
 
 
-def test_config_prints_what_can_be_loaded(viceversa: Command, tmp_path: Path) -> None:
-    said = viceversa("config", "pix2pix", "generator.width=8")
+def test_config_prints_what_can_be_loaded(command: Command, tmp_path: Path) -> None:
+    said = command("config", "pix2pix", "generator.width=8")
     assert (said.returncode, said.stderr) == (0, "")
     (tmp_path / "a.yaml").write_text(said.stdout)
     config = load_config(tmp_path / "a.yaml")
@@ -252,29 +244,20 @@ def test_config_prints_what_can_be_loaded(viceversa: Command, tmp_path: Path) ->
     assert "  # Weight of the L1 distance between G(x) and y, lambda in the paper.\n  l1: 100" in said.stdout
 
 
-def test_train_leaves_a_run_and_continues_it(viceversa: Command, lab: Path) -> None:
+def test_train_leaves_a_run_and_continues_it(command: Command, lab: Path) -> None:
     run = lab / "run"
     assert load_config(run).run == "run"
     assert [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()] == [4]
-    told = viceversa("info", "run", cwd=lab).stdout
+    told = command("info", "run").stdout
     assert all(fact in told for fact in ("cyclegan", "step 4", "patches of 34 x 34 px"))
-    assert "BtoA" in viceversa("info", "run/weights/BtoA.safetensors", cwd=lab).stdout.splitlines()[0]
+    assert "BtoA" in command("info", "run/weights/BtoA.safetensors").stdout.splitlines()[0]
     before = load_file(run / "weights" / "AtoB.safetensors")
-    assert viceversa(*TRAIN, cwd=lab).returncode == 0
+    assert command(*TRAIN).returncode == 0
     after = load_file(run / "weights" / "AtoB.safetensors")
     assert all((after[name] == before[name]).all() for name in before | after)
-    changed = viceversa("train", "run", "train.lr=1", cwd=lab)
+    changed = command("train", "run", "train.lr=1")
     assert changed.returncode == 2
     assert "train.lr 0.0002 -> 1.0" in changed.stderr
-
-
-def test_a_run_whose_name_looks_like_a_key(viceversa: Command, lab: Path) -> None:
-    named = viceversa(*TRAIN[:3], "run=runs/lr=0.1", *FOUR, cwd=lab)
-    assert "viceversa translate runs/lr=0.1 PICTURES OUT" in named.stdout
-    again = viceversa("train", "runs/lr=0.1", "train.length=5 steps", cwd=lab)
-    assert again.returncode == 0, again.stderr
-    assert load_config(lab / "runs/lr=0.1").train.length.amount == 5
-    assert "step 5 of 5" in viceversa("info", "runs/lr=0.1", cwd=lab).stdout
 
 
 # --- translate, import and what can be done with it
@@ -285,14 +268,14 @@ def size_of(path: Path) -> tuple[int, int]:
         return image.size
 
 
-def test_translate_a_folder_with_a_broken_file(viceversa: Command, lab: Path) -> None:
+def test_translate_a_folder_with_a_broken_file(command: Command, lab: Path) -> None:
     photos = lab / "photos"
     (photos / "deep").mkdir(parents=True)
     for name, size in (("a.png", (30, 20)), ("deep/b.jpg", (65, 41))):
         Image.fromarray(np.full((*size[::-1], 3), 99, np.uint8)).save(photos / name)
     (photos / "bad.png").write_text("<html>")
     words = ["translate", "run", "photos", "out", "--save-mask", "--direction", "BtoA"]
-    said = viceversa(*words, cwd=lab)
+    said = command(*words)
     assert said.returncode == 1
     assert said.stderr.startswith("viceversa: photos/bad.png: ")
     made = {str(path.relative_to(lab / "out")): size_of(path) for path in (lab / "out").rglob("*.*")}
@@ -300,40 +283,40 @@ def test_translate_a_folder_with_a_broken_file(viceversa: Command, lab: Path) ->
     assert made == {"a.png": small, "a.mask.png": small, "deep/b.jpg": large, "deep/b.mask.png": large}
     (photos / "bad.png").unlink()
     before = {path: path.stat().st_mtime_ns for path in (lab / "out").rglob("*.*")}
-    again = viceversa(*words, cwd=lab)
+    again = command(*words)
     assert (again.returncode, again.stderr) == (0, "")
     assert {path: path.stat().st_mtime_ns for path in (lab / "out").rglob("*.*")} == before
 
 
-def test_import_translate_info_and_train_on(viceversa: Command, lab: Path) -> None:
-    said = viceversa("import", ORIGINAL, "theirs.safetensors", "--direction", "BtoA", cwd=lab)
+def test_import_translate_info_and_train_on(command: Command, lab: Path) -> None:
+    said = command("import", ORIGINAL, "theirs.safetensors", "--direction", "BtoA")
     assert (said.returncode, said.stderr) == (0, "")
-    assert "blocks 9" in viceversa("info", "theirs.safetensors", cwd=lab).stdout
-    assert viceversa("translate", "theirs.safetensors", "data/testB", "theirs", cwd=lab).returncode == 0
+    assert "blocks 9" in command("info", "theirs.safetensors").stdout
+    assert command("translate", "theirs.safetensors", "data/testB", "theirs").returncode == 0
     assert len(list((lab / "theirs").iterdir())) == 2
     same = [word for word in TINY if not word.startswith("generator")] + ["generator.width=8", "generator.blocks=9"]
     words = ["train", "cyclegan", "data.root=data", "init.BtoA=theirs.safetensors", "train.length=2 steps"]
-    trained = viceversa(*words, *same, "run=tuned", "train.lr=1e-9", "train.ema=0", cwd=lab)
+    trained = command(*words, *same, "run=tuned", "train.lr=1e-9", "train.ema=0")
     assert trained.returncode == 0, trained.stderr
     before = load_file(lab / "theirs.safetensors")
     after = load_file(lab / "tuned" / "weights" / "BtoA.safetensors")
     assert all(np.allclose(before[name], after[name], rtol=0, atol=1e-7) for name in before | after)
-    other = viceversa(*words, *same, "generator.blocks=2", "run=other", cwd=lab)
+    other = command(*words, *same, "generator.blocks=2", "run=other")
     assert refused(other, 2).endswith("set generator.blocks=9")
     assert not (lab / "other").exists()
 
 
-def test_an_import_leaves_nothing_where_it_fails(viceversa: Command, tmp_path: Path) -> None:
+def test_an_import_leaves_nothing_where_it_fails(command: Command, tmp_path: Path) -> None:
     (tmp_path / "garbage.pth").write_bytes(b"PK\x03\x04 and so on")
-    for source in ("garbage.pth", "none.pth"):
-        assert refused(viceversa("import", source, "x.safetensors", cwd=tmp_path), 1).startswith(f"{source}: ")
+    for source in (tmp_path / "garbage.pth", tmp_path / "none.pth"):
+        assert refused(command("import", source, tmp_path / "x.safetensors"), 1).startswith(f"{source}: ")
     assert [path.name for path in tmp_path.iterdir()] == ["garbage.pth"]
 
 
-def test_a_run_is_reported_and_shown_in_a_figure(lab: Path, viceversa: Command) -> None:
-    assert viceversa("report", "run", cwd=lab).returncode == 0
+def test_a_run_is_reported_and_shown_in_a_figure(command: Command, lab: Path) -> None:
+    assert command("report", "run").returncode == 0
     assert (lab / "run" / "report.html").stat().st_size
-    drawn = viceversa("grid", "run", "--rows", 2, "--columns", "input,AtoB,mask", "--out", "figure.png", cwd=lab)
+    drawn = command("grid", "run", "--rows", 2, "--columns", "input,AtoB,mask", "--out", "figure.png")
     assert (drawn.returncode, drawn.stderr) == (0, "")
     assert size_of(lab / "figure.png")
-    assert "no such column" in refused(viceversa("grid", "run", "--columns", "x", "--out", "x.png", cwd=lab), 1)
+    assert "no such column" in refused(command("grid", "run", "--columns", "x", "--out", "x.png"), 1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import errno
 import io
 import os
 import sys
@@ -57,13 +55,10 @@ def saved_when_interrupted(run: str) -> Iterator[None]:
 class _Output(io.FileIO):
     """A stream whose reader may go away (a closed pipe, a dead terminal, a full disk): the work goes on without it."""
 
-    lost: OSError | None = None
-
     def write(self, data: Any) -> int:
         try:
             return super().write(data)
-        except OSError as error:
-            self.lost = error
+        except OSError:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())  # for libraries that write there themselves, too
             os.close(nowhere)
@@ -71,17 +66,8 @@ class _Output(io.FileIO):
 
 
 def outlive_readers() -> None:
-    """Let the program write to standard output and error whatever becomes of them, and any file name."""
-    codecs.register_error("viceversa", _spell)
+    """Let the program write to standard output and error whatever becomes of them, and any character."""
     sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
-
-
-def refuse_lost_output() -> None:
-    """Raise OSError if standard output could not be stored; a reader that went away has seen what it wanted."""
-    sys.stdout.flush()
-    raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    if isinstance(raw, _Output) and raw.lost and raw.lost.errno not in (errno.EPIPE, errno.EIO):
-        raise OSError(raw.lost.errno, raw.lost.strerror, "standard output")
 
 
 def _lasting(stream: TextIO | None) -> TextIO:
@@ -92,15 +78,7 @@ def _lasting(stream: TextIO | None) -> TextIO:
     except (OSError, ValueError):  # no file of the system, as in a notebook
         return stream
     by_line = bool(stream.line_buffering)
-    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, "viceversa", line_buffering=by_line)
-
-
-def _spell(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Write a name's bytes as they are where they are no text, and escape what the terminal cannot show."""
-    try:
-        return codecs.lookup_error("surrogateescape")(error)
-    except UnicodeError:
-        return codecs.backslashreplace_errors(error)
+    return io.TextIOWrapper(io.BufferedWriter(raw), stream.encoding, "backslashreplace", line_buffering=by_line)
 
 
 def _is_for_the_user(error: Exception) -> bool:

@@ -7,7 +7,6 @@ import glob
 import hashlib
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -87,18 +86,6 @@ def sweep(folder: Path) -> None:
             leftover.unlink(missing_ok=True)
 
 
-@contextmanager
-def utf8_name(path: Path) -> Iterator[Path]:
-    """Give a UTF-8 name of a file to libraries that take no other: its own, or that of a link to it."""
-    if os.fsencode(path).decode("utf-8", "ignore") == str(path):
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        link = Path(folder) / "file"
-        link.symlink_to(path.absolute())
-        yield link
-
-
 def cache_folder(*, store: bool = False) -> Path:
     """Return the folder for what can be had again: VICEVERSA_CACHE, or where the system keeps such things.
 
@@ -111,8 +98,7 @@ def cache_folder(*, store: bool = False) -> Path:
         folder = Path(os.environ.get("VICEVERSA_CACHE") or user_cache_dir("viceversa")).expanduser()
         if store:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                return folder
+            tempfile.TemporaryFile(dir=folder).close()
         return folder
     except (OSError, RuntimeError) as error:
         raise OSError(f"no folder for downloads can be written ({error}); name one: VICEVERSA_CACHE=FOLDER") from None
@@ -150,17 +136,12 @@ def lock_run(run: Path) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    lock, note = FileLock(run / ".lock"), run / ".lock"
+    lock = FileLock(run / ".lock")
     try:
         lock.acquire(timeout=PATIENCE)
     except Timeout:
-        holder = note.read_text("utf-8", "replace").strip()
-        by = f" ({holder})" if holder else ""
-        raise ConfigError(
-            f"{run}: another process is training in it{by}; choose another folder with run=FOLDER"
-        ) from None
+        raise ConfigError(f"{run}: another process is training in it; choose another folder: run=FOLDER") from None
     try:
-        note.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", "utf-8")
         yield
     finally:
         lock.release()

@@ -2,7 +2,9 @@
 
 from typing import Annotated, Optional
 
-from viceversa.cli.options import Model, Overrides, Source, argument, echo, words
+import typer
+
+from viceversa.cli.options import Model, Overrides, Source, argument, words
 
 
 def show_config(source: Source = None, overrides: Overrides = None) -> None:
@@ -17,7 +19,7 @@ def show_config(source: Source = None, overrides: Overrides = None) -> None:
     config = load_words(words(source, overrides))
     from viceversa.info import resolved
 
-    echo(resolved(config).rstrip("\n"))
+    typer.echo(resolved(config).rstrip("\n"))
 
 
 def info(model: Model) -> None:
@@ -27,7 +29,7 @@ def info(model: Model) -> None:
     """
     from viceversa.info import describe
 
-    echo(describe(model))
+    typer.echo(describe(model))
 
 
 def presets(name: Annotated[Optional[str], argument("PRESET")] = None) -> None:
@@ -41,8 +43,9 @@ def presets(name: Annotated[Optional[str], argument("PRESET")] = None) -> None:
 
     known = config.presets()
     if name is None:
-        echo("\n".join(f"{name:20}  {path.read_text('utf-8').splitlines()[0][2:]}" for name, path in known.items()))
+        titles = {name: path.read_text("utf-8").splitlines()[0][2:] for name, path in known.items()}
+        typer.echo("\n".join(f"{name:20}  {title}" for name, title in titles.items()))
     elif name in known:
-        echo(known[name].read_text("utf-8").rstrip("\n"))
+        typer.echo(known[name].read_text("utf-8").rstrip("\n"))
     else:
         raise config.ConfigError(f"{name}: there is no such preset{config.suggest(name, known)}")

@@ -49,14 +49,6 @@ def _run(context: typer.Context, path: Path) -> Path:
     return path
 
 
-def echo(text: str) -> None:
-    """Print what a command was asked for; raise OSError if it could not be stored."""
-    from viceversa.errors import refuse_lost_output
-
-    typer.echo(text)
-    refuse_lost_output()
-
-
 Source = Annotated[Optional[str], argument("PRESET|CONFIG.yaml")]
 Overrides = Annotated[Optional[list[str]], argument("KEY=VALUE")]
 Model = Annotated[Path, argument("RUN|WEIGHTS", callback=existing)]

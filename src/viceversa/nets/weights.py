@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from viceversa import registry
 from viceversa.config import Direction, Inference, explain
-from viceversa.files import replacing, utf8_name
+from viceversa.files import replacing
 from viceversa.nets import GENERATORS
 from viceversa.nets.base import Generator
 from viceversa.nets.layers import set_inference
@@ -57,7 +57,7 @@ def save_generator(path: Path, net: Generator, card: Card) -> None:
 def read_card(path: Path) -> Card:
     """Return the card of a weights file; raise ValueError if it is not one of ours."""
     try:
-        with utf8_name(path) as name, safe_open(name, "pt") as file:
+        with safe_open(path, "pt") as file:
             metadata = file.metadata() or {}
         return TypeAdapter(Card).validate_python(json.loads(metadata[FORMAT]), strict=False)
     except FileNotFoundError:
@@ -71,7 +71,7 @@ def read_card(path: Path) -> Card:
 def has_card(path: Path) -> bool:
     """Whether a file is a weights file of ours, be it whole or not."""
     try:
-        with utf8_name(path) as name, safe_open(name, "pt") as file:
+        with safe_open(path, "pt") as file:
             return FORMAT in (file.metadata() or {})
     except (SafetensorError, OSError):
         return False
@@ -84,7 +84,7 @@ def load_generator(path: Path) -> tuple[Generator, Card]:
     its weights need or for code that is not imported (see `registry.find`).
     """
     card = read_card(path)
-    with utf8_name(path) as name, safe_open(name, "pt") as file:
+    with safe_open(path, "pt") as file:
         state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  (it is no dict)
     try:
         refuse_not_finite(state)
