@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from viceversa.backends import Backend, TrainedGenerator, open_backend
+from viceversa.backends import EXPORTED, Backend, TrainedGenerator, load_exported, open_backend
 from viceversa.config import Direction
 from viceversa.data.image_data import (
     ImageData,
@@ -71,13 +71,14 @@ class Translator:
         device: torch.device | str = "cpu",
         backend: str = "eager",
     ) -> Translator:
-        """Load a run's folder or a .safetensors weights file.
+        """Load a run's folder, a .safetensors weights file, or an .onnx or .xml file that was exported.
 
         Of a run with two directions, AtoB is taken unless `direction` says otherwise. `ema=False` takes the last
         weights instead of their moving average, `best` those that scored best in training; for `backend` see
         `with_backend`. Raises FileNotFoundError or ValueError with the remedy.
         """
-        net, card = load_generator(weights_file(Path(path), direction, ema=ema, best=best))
+        file = weights_file(Path(path), direction, ema=ema, best=best)
+        net, card = load_exported(file) if file.suffix in EXPORTED else load_generator(file)
         if direction not in (None, card.direction):
             raise ValueError(f"{path}: translates {card.direction}, not {direction}")
         translator = cls(net, card, device)

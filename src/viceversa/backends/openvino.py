@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import io
-import logging
 import sys
 import warnings
-from collections.abc import Sequence
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from viceversa.backends.onnx import PACKAGES, digest, kept, onnx_file
+from viceversa.backends.onnx import PACKAGES, digest, kept, onnx_file, quantise_onnx
 from viceversa.backends.pytorch import Backend, TrainedGenerator, require
 
 FEWEST = 8
 """Examples that 8-bit ranges must be seen on."""
-LEFT_OUT = 1e-4
-CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData")
 SIZES = 8
 """Sizes of batches compiled for themselves, a tenth faster; further ones share a form for all sizes."""
 
@@ -35,7 +29,7 @@ def openvino(trained: TrainedGenerator) -> Backend:
 
 def int8(trained: TrainedGenerator) -> Backend:
     """Convolutions in 8-bit integers, ranges as the examples have them; the rest in floating point."""
-    require("int8", "openvino", "openvino", "nncf", *PACKAGES)
+    require("int8", "openvino", "openvino", "onnxruntime", *PACKAGES)
     if len(trained.examples) < FEWEST:
         found = len(trained.examples)
         raise ValueError(
@@ -52,40 +46,9 @@ def quantised(trained: TrainedGenerator) -> Path:
         seen.update(x.cpu().contiguous().numpy().tobytes())
 
     def write(folder: Path) -> None:
-        ov = imported("openvino")
-        model = quantise(ov.Core().read_model(onnx_file(trained)), trained.examples)
-        ov.save_model(model, folder / "model.xml", compress_to_fp16=False)
+        quantise_onnx(onnx_file(trained), folder / "model.onnx", trained.examples)
 
-    return kept(f"{name}-int8-{seen.hexdigest()[:12]}", write) / "model.xml"
-
-
-def quantise(model: Any, examples: Sequence[Tensor]) -> Any:
-    """Return an OpenVINO model with its convolutions in 8 bits, but for the first and the last.
-
-    These two see and make pixels, where each of the 256 levels counts, and cost little. Ranges leave out one value in
-    ten thousand at each end: instance normalisation has long tails, and the whole of them would leave the rest few
-    levels.
-    """
-    nncf = imported("nncf")
-    ranges = importlib.import_module("nncf.quantization.range_estimator")
-    end = ranges.StatisticsCollectorParameters(
-        statistics_type=ranges.StatisticsType.QUANTILE,
-        aggregator_type=ranges.AggregatorType.MEAN,
-        quantile_outlier_prob=LEFT_OUT,
-    )
-    nncf.set_log_level(logging.ERROR)
-    convolutions = [op for op in model.get_ordered_ops() if op.get_type_name() in CONVOLUTIONS]
-    with redirect_stdout(io.StringIO()):  # it draws bars
-        return nncf.quantize(
-            model,
-            nncf.Dataset([x.cpu().contiguous().numpy() for x in examples]),
-            preset=nncf.QuantizationPreset.MIXED,
-            subset_size=len(examples),
-            ignored_scope=nncf.IgnoredScope(names=sorted({convolutions[i].get_friendly_name() for i in (0, -1)})),
-            advanced_parameters=nncf.AdvancedQuantizationParameters(
-                activations_range_estimator_params=ranges.RangeEstimatorParameters(min=end, max=end)
-            ),
-        )
+    return kept(f"{name}-int8-{seen.hexdigest()[:12]}", write) / "model.onnx"
 
 
 def imported(name: str) -> Any:
@@ -96,11 +59,29 @@ def imported(name: str) -> Any:
         return importlib.import_module(name)
 
 
-def compiled(path: Path) -> Backend:
-    """Return a network compiled for each of the first `SIZES` shapes of batches, and then once for all."""
+def write_openvino(source: Path, target: Path, *, half: bool = False) -> None:
+    """Write an ONNX file, metadata included, as OpenVINO's .xml and .bin; with `half`, weights in float16."""
+    ov = imported("openvino")
+    ov.save_model(ov.Core().read_model(source), target, compress_to_fp16=half)
+
+
+def openvino_session(path: Path) -> tuple[Backend, dict[str, str]]:
+    """Return what runs an OpenVINO file, and its metadata; a file of precision fp32 is computed in that."""
+    kept_of_onnx = imported("openvino").Core().read_model(path).get_rt_info()["framework"]
+    facts = {key: str(entry.value) for key, entry in kept_of_onnx.items()}
+    return compiled(path, exact=facts["precision"] == "fp32"), facts
+
+
+def compiled(path: Path, exact: bool = False) -> Backend:
+    """Return a network compiled for each of the first `SIZES` shapes of batches, and then once for all.
+
+    `exact`: in float32, where the CPU would be faster in bfloat16.
+    """
     core = imported("openvino").Core()
     model = core.read_model(path)
-    threads = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "PERFORMANCE_HINT": "LATENCY"}
+    options = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "PERFORMANCE_HINT": "LATENCY"}
+    if exact:
+        options["INFERENCE_PRECISION_HINT"] = "f32"
     forms: dict[tuple[int, ...], Any] = {}
 
     def run(x: Tensor) -> Tensor:
@@ -111,7 +92,7 @@ def compiled(path: Path) -> Backend:
             form = model.clone()
             if shape:
                 form.reshape(list(shape))
-            forms[shape] = core.compile_model(form, "CPU", threads)
+            forms[shape] = core.compile_model(form, "CPU", options)
         return torch.from_numpy(forms[shape](x.contiguous().numpy())[0].copy())
 
     return run

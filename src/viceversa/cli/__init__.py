@@ -12,7 +12,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from viceversa.cli import config, data, evaluate, report, train, translate
+from viceversa.cli import config, data, evaluate, export, report, train, translate
 from viceversa.cli.options import LAYOUT, option
 from viceversa.errors import INTERRUPTED, one_line, outlive_readers
 
@@ -68,6 +68,7 @@ app.command()(train.train)
 app.command()(translate.translate)
 app.command()(evaluate.evaluate)
 app.command()(train.demo)
+app.command()(export.export)
 app.command("import")(translate.import_weights)
 app.command()(report.report)
 app.command()(report.doctor)

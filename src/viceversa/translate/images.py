@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from viceversa.backends import draws_random_numbers, psnr
+from viceversa.backends import ExportedGenerator, draws_random_numbers, psnr
 from viceversa.data.image_data import ImageData, ImageError, Pixels, in_16_bits, resize, with_channels
 from viceversa.data.image_io import read_image, write_image
 from viceversa.devices import multiplies_bf16, pick_device
@@ -179,7 +179,8 @@ def choose_backend(translator: Translator, options: TranslateOptions, files: Seq
     """
     name = options.backend
     if name == "auto":
-        bf16 = multiplies_bf16(translator.device) and not draws_random_numbers(translator.net)
+        as_it_is = isinstance(translator.net, ExportedGenerator) or draws_random_numbers(translator.net)
+        bf16 = multiplies_bf16(translator.device) and not as_it_is
         name = "bf16" if bf16 else "eager"
     if name == "eager":
         return translator, "" if options.backend == "eager" else "backend eager: bf16 is not faster here"

@@ -1,0 +1,58 @@
+"""`viceversa export`."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Optional
+
+import typer
+
+from viceversa.cli.options import Model, argument, option
+
+
+def export(
+    model: Model,
+    out: Annotated[Path, argument("OUT")],
+    to: Annotated[
+        Optional[Literal["onnx", "openvino", "safetensors"]],
+        option(help="Format; default: by OUT's suffix."),
+    ] = None,
+    direction: Annotated[Optional[Literal["AtoB", "BtoA"]], option(help="AtoB (default) or BtoA.")] = None,
+    precision: Annotated[
+        Literal["fp32", "fp16", "int8"], option(help="int8 is calibrated on training images.", show=True)
+    ] = "fp32",
+    with_io: Annotated[bool, option("--with-io", help="Take and return uint8 (B, H, W, C).")] = False,
+    images: Annotated[
+        Optional[Path], option(metavar="FOLDER", help="Prove on these images, not on those of the run.")
+    ] = None,
+    licence: Annotated[Optional[str], option(metavar="NAME", help="Licence of the weights, kept in the file.")] = None,
+    best: Annotated[bool, option("--best", help="Use the weights that scored best in training.")] = False,
+    no_ema: Annotated[bool, option("--no-ema", help="Use the last weights, not their moving average.")] = False,
+    overwrite: Annotated[bool, option("--overwrite", help="Replace OUT if it exists.")] = False,
+) -> None:
+    """Export a trained generator for other programs.
+
+    The file takes any number of images of any size that the network takes. It is compared with PyTorch on real images;
+    how exact and how fast it is gets printed, and one that is not exact enough is not kept. `viceversa translate` runs
+    it like a run. The run stays as it is.
+
+    \b
+    viceversa export runs/h2z h2z.onnx
+    viceversa export runs/h2z h2z.onnx --precision int8 --with-io
+    viceversa export runs/h2z h2z.xml --direction BtoA
+    viceversa translate h2z.onnx photos out
+    """
+    from viceversa.export import ExportOptions, export_model
+
+    options = ExportOptions(
+        to=to,
+        direction=direction,
+        precision=precision,
+        with_io=with_io,
+        ema=not no_ema,
+        best=best,
+        images=images,
+        licence=licence,
+        overwrite=overwrite,
+    )
+    for done in export_model(model, out, options):
+        typer.echo(f"{done.path}: {done.direction}, {precision}, {done.proof.size / 1e6:.1f} MB")
+        typer.echo(str(done.proof))

@@ -1,0 +1,83 @@
+"""`viceversa export`: a trained generator as a file for other programs, with a proof of how exact it is.
+
+Mistakes that can be found without the model are reported before torch is imported, which takes seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from viceversa.config import Direction
+from viceversa.paths import weights_file
+
+if TYPE_CHECKING:
+    from viceversa.export.proof import Proof
+
+__all__ = ["ExportOptions", "Exported", "export_model"]
+
+Format: TypeAlias = Literal["onnx", "openvino", "safetensors"]
+SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "safetensors": ".safetensors"}
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What to export, and how. The defaults write the network as it was trained, in float32."""
+
+    to: Format | None = None
+    """None: what the suffix of the output says."""
+    direction: Direction | None = None
+    """None: AtoB, or the only one."""
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    with_io: bool = False
+    """Take and return uint8 (B, H, W, C), so that whoever runs the file need not normalise."""
+    ema: bool = True
+    best: bool = False
+    images: Path | None = None
+    """Images to prove and to calibrate on; None: those of the run's data set."""
+    licence: str | None = None
+    """Of the weights, for the file's metadata."""
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A file that was written, and its proof."""
+
+    path: Path
+    direction: Direction
+    proof: Proof
+
+
+def export_model(model: Path, out: Path, options: ExportOptions = ExportOptions()) -> list[Exported]:
+    """Write a run's generator, or that of a weights file, in another format; return what was written.
+
+    The model is only read. Raises FileNotFoundError or ValueError, with the remedy, and leaves nothing behind if the
+    network cannot be exported, or the file does not compute what it should.
+    """
+    form = _check(model, out, options)
+    weights = weights_file(model, options.direction, ema=options.ema, best=options.best)  # or say what is missing
+
+    from viceversa.export.files import export_file
+
+    return [export_file(form, weights, out, model, options)]
+
+
+def _check(model: Path, out: Path, options: ExportOptions) -> Format:
+    """Return the format; raise ValueError, with the remedy, for what does not go together."""
+    form = options.to or next((name for name, suffix in SUFFIXES.items() if suffix == out.suffix), None)
+    if form is None or out.suffix != SUFFIXES[form]:
+        ends = ", ".join(f"{suffix} ({name})" for name, suffix in SUFFIXES.items() if form in (None, name))
+        raise ValueError(f"{out}: an export ends in {ends}")
+    if out.exists() and not options.overwrite:
+        raise ValueError(f"{out}: exists already; --overwrite replaces it")
+    if model.is_dir() and out.resolve().is_relative_to(model.resolve()):
+        raise ValueError(f"{out}: lies in the run, which stays as it is; name a place outside of it")
+    if form == "safetensors" and (options.precision == "int8" or options.with_io):
+        raise ValueError("a weights file holds no graph: --precision int8 and --with-io go with --to onnx or openvino")
+    if options.images and not options.images.is_dir():
+        raise ValueError(f"{options.images}: there is no such folder of images")
+    if not options.images and model.is_file():
+        raise ValueError(f"{model}: has no images to prove the export on; name some with --images FOLDER")
+    return form

@@ -1,0 +1,121 @@
+"""Exported files compute what the run computes, go through the same code, and leave nothing behind if they do not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from PIL import Image
+
+from support import Command
+from viceversa.data.image_io import read_image
+from viceversa.export import ExportOptions, export_model, proof
+from viceversa.nets.weights import load_generator, read_card
+from viceversa.translate import TranslateOptions, translate_images
+from viceversa.translator import Translator
+
+
+def test_an_onnx_file_translates_like_the_run_which_stays_as_it_is(run: Path, tmp_path: Path) -> None:
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    out = tmp_path / "there.onnx"
+    (done,) = export_model(run, out, ExportOptions(direction="BtoA", licence="CC0-1.0"))
+    assert (done.proof.images, done.proof.size) == (4, out.stat().st_size)
+    assert done.proof.largest <= 1e-4
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert list(tmp_path.iterdir()) == [out]
+
+    facts = onnxruntime.InferenceSession(out).get_modelmeta().custom_metadata_map
+    assert (facts["direction"], facts["size_multiple"], facts["licence"]) == ("BtoA", "4", "CC0-1.0")
+    assert json.loads(facts["trained"])["step"] == 1
+
+    photo = Image.fromarray(np.random.default_rng(0).integers(0, 256, (45, 70, 4), np.uint8))  # fits no multiple
+    ours, theirs = (np.asarray(Translator.load(model, "BtoA")(photo), int) for model in (out, run))
+    assert ours.shape == (45, 70, 4)
+    assert abs(ours - theirs).max() <= 1
+    assert ours[..., :3].std() > 5, "or everything is gray"
+    with pytest.raises(ValueError, match="BtoA, not AtoB"):
+        Translator.load(out, "AtoB")
+    photo.convert("RGB").save(tmp_path / "photo.png")
+    result = translate_images(out, str(tmp_path / "photo.png"), tmp_path / "out", TranslateOptions(backend="auto"))
+    assert read_image(result.written[0]).pixels.shape == (45, 70, 3)
+    with pytest.raises(ValueError, match="use eager"):
+        Translator.load(out, backend="bf16")
+
+
+@pytest.mark.slow
+def test_whoever_runs_a_file_with_io_need_not_normalise(run: Path, tmp_path: Path) -> None:
+    (done,) = export_model(run, tmp_path / "io.onnx", ExportOptions(with_io=True))
+    photo = np.random.default_rng(0).integers(0, 256, (2, 40, 64, 3), np.uint8)
+    (result,) = onnxruntime.InferenceSession(done.path).run(None, {"x": photo})
+    assert (result.dtype, result.shape) == (np.uint8, photo.shape)
+    exact = Translator.load(run).pixels(photo[1])
+    assert abs(result[1].astype(int) - exact.astype(int)).max() <= 1
+    assert abs(Translator.load(done.path).pixels(photo[1]).astype(int) - exact.astype(int)).max() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "precision", "with_io", "decibels"),
+    [("a.onnx", "fp16", False, 45), ("a.onnx", "int8", True, 30), ("a.xml", "int8", False, 30)],
+)
+def test_smaller_numbers_make_smaller_files(
+    run: Path, tmp_path: Path, name: str, precision: str, with_io: bool, decibels: float
+) -> None:
+    options = ExportOptions(precision=precision, with_io=with_io)  # type: ignore[arg-type]
+    (done,) = export_model(run, tmp_path / name, options)
+    assert decibels < done.proof.psnr < 100
+    assert {path.suffix for path in tmp_path.iterdir()} == ({".xml", ".bin"} if name == "a.xml" else {".onnx"})
+    assert Translator.load(done.path)(Image.new("RGB", (40, 30))).size == (40, 30)
+
+
+@pytest.mark.slow
+def test_openvino_and_safetensors(run: Path, tmp_path: Path) -> None:
+    (done,) = export_model(run, tmp_path / "a.xml")
+    assert done.proof.largest <= 1e-4, "in float32, though the CPU may have bfloat16"
+    weights, card = run / "weights" / "BtoA.safetensors", read_card(run / "weights" / "BtoA.safetensors")
+    folder = run.parent / "data" / "testB"
+    (done,) = export_model(weights, tmp_path / "b.safetensors", ExportOptions(images=folder, precision="fp16"))
+    assert 60 < done.proof.psnr < 120
+    assert done.path.stat().st_size < 0.6 * weights.stat().st_size
+    assert load_generator(done.path)[1] == card
+
+
+@pytest.mark.slow
+def test_a_proof_that_fails_leaves_no_file(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "LARGEST_ERROR", 0.0)
+    with pytest.raises(ValueError, match="not written"):
+        export_model(run, tmp_path / "a.onnx")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        ("a.xml", ["--to", "onnx"]),
+        ("a.safetensors", ["--precision", "int8"]),
+        ("a", []),
+        ("a.onnx", ["--images", "nowhere"]),
+        ("a.onnx", ["--best"]),
+        ("there.onnx", []),
+        ("run/a.onnx", []),
+    ],
+)
+def test_cheap_mistakes_are_one_line_and_need_no_torch(
+    viceversa: Command, tmp_path: Path, out: str, words: list[str]
+) -> None:
+    (tmp_path / "run" / "weights").mkdir(parents=True)
+    for name in ("run/config.yaml", "run/weights/AtoB.safetensors", "there.onnx"):
+        (tmp_path / name).touch()
+    code = "import sys; sys.modules['torch'] = None; from viceversa.cli import main; main()"
+    result = viceversa("export", "run", out, *words, cwd=tmp_path, python=("-c", code))
+    assert (result.returncode, len(result.stderr.splitlines())) == (1, 1), result.stderr
+
+
+def test_a_file_of_others_is_refused(tmp_path: Path) -> None:
+    for name in ("a.onnx", "a.xml"):
+        (tmp_path / name).write_text("<net/>")
+        with pytest.raises(ValueError, match="not written by viceversa export"):
+            Translator.load(tmp_path / name)
