@@ -12,6 +12,7 @@ from viceversa.config import Config, load_config, to_yaml
 from viceversa.engine.run_dir import checkpoint_files
 from viceversa.nets import Discriminator
 from viceversa.nets.patchgan import output_size, receptive_field
+from viceversa.nets.projected import ProjectedDiscriminator
 from viceversa.nets.weights import load_generator
 
 
@@ -52,7 +53,7 @@ def _run(path: Path) -> dict[str, str]:
     for name, net in method.named_children():
         if any(True for _ in net.parameters()):
             facts[name] = _size(net)
-        if isinstance(net, Discriminator):
+        if isinstance(net, Discriminator) and not isinstance(net, ProjectedDiscriminator):
             field, side = receptive_field(net), output_size(net, config.data.crop)
             facts[name] += f", judges {side} x {side} patches of {field} x {field} px"
     return facts

@@ -21,7 +21,7 @@ from viceversa.config.schema import frozen
 T = TypeVar("T")
 Table: TypeAlias = Mapping[str, type[T]]
 FINITE = pydantic.ConfigDict(allow_inf_nan=False)
-CONTEXT = "size"  # keyword-only, but handed in by the code that builds, never an option
+CONTEXT = "size", "channels"  # keyword-only, but handed in by the code that builds, never an option
 
 
 def find(table: Table[T], section: str, name: str) -> type[T]:
@@ -56,7 +56,7 @@ def options(cls: type) -> dict[str, tuple[Any, Any]]:
     return {
         p.name: (hints.get(p.name, Any), ... if p.default is p.empty else p.default)
         for p in parameters
-        if p.kind is p.KEYWORD_ONLY and p.name != CONTEXT
+        if p.kind is p.KEYWORD_ONLY and p.name not in CONTEXT
     }
 
 
@@ -76,16 +76,17 @@ def complete(table: Table[T], section: str, spec: Mapping[str, Any]) -> dict[str
     return {"name": spec["name"], **values}
 
 
-def create(table: Table[T], section: str, spec: Mapping[str, Any], *args: Any, size: int | None = None) -> T:
+def create(table: Table[T], section: str, spec: Mapping[str, Any], *args: Any, **context: Any) -> T:
     """Return the component that a complete description stands for, made of `args` and its options.
 
-    `size` (pixels) is handed to classes that are tied to one. Raises ConfigError for options that do not fit together.
+    `context` is handed to classes that ask for it: `size` (pixels) to those that are tied to one, `channels` (of each
+    image that is joined) to those that look at images apart. Raises ConfigError for options that do not fit together.
     """
     cls = find(table, section, spec["name"])
     chosen = {key: value for key, value in spec.items() if key != "name"}
-    context = {CONTEXT: size} if CONTEXT in inspect.signature(cls).parameters else {}
+    known = inspect.signature(cls).parameters
     try:
-        return cls(*args, **chosen, **context)
+        return cls(*args, **chosen, **{name: value for name, value in context.items() if name in known})
     except ConfigError:
         raise
     except ValueError as error:

@@ -15,6 +15,7 @@ SMALL = {
     "resnet": ["generator.width=4", "generator.blocks=1"],
     "unet": ["generator.width=2", "generator.depth=5"],
     "resnet_vae": ["generator.width=4", "generator.blocks=2", "generator.latent=4"],
+    "onesided": ["discriminator.side=32"],
     "cut": ["method.layers=[input,down1,block1]"],
 }
 LENGTH = ["train.length=8 steps", "train.decay=4 steps", "train.log_every=3 steps", "train.save_every=2 steps"]

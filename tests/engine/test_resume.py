@@ -48,6 +48,11 @@ EXACT = [
     *((method, LOW) for method in METHODS),
     ("cyclegan", ["method.pool=3"]),  # full, and in use, before the crash
     ("cyclegan", ["train.schedule=plateau", "train.decay=1 step", "train.optimizer=ngd"]),
+    (
+        "cyclegan",
+        ["discriminator={name: projected, side: 32, width: 4, augment: [color, shift, cutout]}", "method.pool=3"],
+    ),
+    ("onesided", ["method.direction=both", "generator.skip=true", "generator.norm=demodulated", "method.identity=1"]),
     ("cyclegan", ["discriminator.norm=spectral", "discriminator.augment=[color,shift,cutout]", "objective.r1=1"]),
 ]
 

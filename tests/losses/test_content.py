@@ -6,7 +6,8 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from viceversa.losses.content import ContentLoss, gaussian
+from viceversa.losses.content import ContentLoss, coarse_color, gaussian, selfsim
+from viceversa.seeds import SHARED
 
 
 def images(seed: int, side: int = 12, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -47,3 +48,33 @@ def test_squares_larger_than_the_picture_are_refused() -> None:
     with pytest.raises(ValueError, match="content_pool=13 is larger than pictures of 12x12; lower it"):
         ContentLoss(1.0, pool=13)(images(0), images(1))
     ContentLoss(1.0, pool=12)(images(0), images(1))
+
+
+def feature(seed: int = 0) -> Tensor:
+    return torch.randn(2, 6, 5, 7, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def distance(a: Tensor, b: Tensor, positions: int = 1000) -> float:
+    return selfsim([a], [b], positions=positions).item()
+
+
+def test_appearance_is_free_and_layout_is_not() -> None:
+    rotation, _ = torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(1)))
+    turned = torch.einsum("dc,bchw->bdhw", rotation, feature()) * 3 + 5  # other features, alike where they were
+    assert distance(turned, feature()) == pytest.approx(0, abs=1e-9)
+    assert distance(feature().flip(3), feature()) > 0.3
+    assert distance(feature(1), feature()) > 0.5
+
+
+def test_places_are_drawn_from_the_shared_generator() -> None:
+    def drawn(seed: int) -> float:
+        SHARED.manual_seed(seed)
+        return distance(feature(1), feature(), positions=3)
+
+    assert drawn(0) == drawn(0) != drawn(1)
+
+
+def test_coarse_colour_is_the_distance_of_area_means() -> None:
+    x = torch.rand(1, 3, 8, 8)
+    assert coarse_color(x, x.roll(1, dims=3), side=1).item() == pytest.approx(0, abs=1e-6)
+    assert coarse_color(x, x + 0.25, side=4).item() == pytest.approx(0.25, abs=1e-6)

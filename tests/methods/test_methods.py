@@ -17,6 +17,7 @@ SIZES = {
     "cyclegan": ["generator.blocks=1"],
     "pix2pix": ["generator.depth=5"],
     "cyclegan-vae": ["generator.blocks=2", "generator.latent=4"],
+    "onesided": ["generator.blocks=1", "discriminator.side=32", "method.direction=both", "init.gain=1"],
     "cut": ["generator.blocks=1", "init.gain=1", "method.layers=[input,down1,block1]"],
 }
 

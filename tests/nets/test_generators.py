@@ -99,7 +99,7 @@ def test_mask_starts_open_and_mixes_with_the_input() -> None:
     assert ResNetGenerator(3, 3, width=4, blocks=0).attention(x) is None
     assert mask.shape == (2, 1, 16, 16)
     assert mask.mean().item() == pytest.approx(0.88, abs=0.03)
-    content, _ = net.paint(net.blocks(net.downs(net.stem(x))))
+    content, _ = net.paint(x, net.blocks(net.downs(net.stem(x))))
     torch.testing.assert_close(net(x), mask * content + (1 - mask) * x)
     assert net.head.bias is not None
     net.head.bias.data[-1] = -50.0  # shut

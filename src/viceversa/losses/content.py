@@ -1,12 +1,19 @@
-"""Keep what a picture shows: its translation should look like the picture itself when both are seen coarsely."""
+"""Keep what a picture shows: its translation should look like the picture itself when both are seen coarsely.
+
+Or resemble itself where the picture does: F-LSeSim (Zheng, Cham, Cai, 2021; arXiv 2104.00854) compares the
+self-similarity of features, which says what is where, whatever it looks like.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, conv2d, pad
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d, cosine_similarity, l1_loss, normalize, pad
 
 from viceversa.losses.adversarial import to_float32
+from viceversa.losses.contrastive import draw_positions, take
 
 RADIUS, SIGMA = 3, 3.0  # a Gaussian of 7 pixels
 
@@ -44,3 +51,28 @@ def gaussian(x: Tensor) -> Tensor:
     row = torch.softmax(-offsets.square() / (2 * SIGMA**2), dim=0).repeat(x.shape[1], 1, 1, 1)
     x = pad(x, [RADIUS] * 4, mode="reflect")
     return conv2d(conv2d(x, row.transpose(2, 3), groups=x.shape[1]), row, groups=x.shape[1])
+
+
+def selfsim(translation: Sequence[Tensor], image: Sequence[Tensor], *, positions: int) -> Tensor:
+    """Return 1 - cosine of the self-similarities of two images, the mean over their feature maps (Eq. 2 and 3).
+
+    For each map (B, C, H, W), `positions` places are drawn, the same for all images and processes; the self-similarity
+    of a place is its cosine with all places of its own map, less the map's mean.
+    """
+    distances = []
+    for a, b in zip(translation, image, strict=True):
+        chosen = draw_positions(a, positions)
+        distances.append(1 - cosine_similarity(similarities(a, chosen), similarities(b, chosen), dim=2).mean())
+    return torch.stack(distances).mean()
+
+
+def similarities(feature: Tensor, chosen: Tensor) -> Tensor:
+    """Return the cosines of places (N,) in a map (B, C, H, W) with all its places, (B, N, H * W)."""
+    feature = to_float32(feature)
+    feature = normalize(feature - feature.mean((2, 3), keepdim=True), dim=1)
+    return take(feature, chosen) @ feature.flatten(2)
+
+
+def coarse_color(translation: Tensor, image: Tensor, *, side: int) -> Tensor:
+    """Return the L1 distance of two batches (B, C, H, W) that are averaged down to `side` x `side` areas."""
+    return l1_loss(adaptive_avg_pool2d(to_float32(translation), side), adaptive_avg_pool2d(to_float32(image), side))

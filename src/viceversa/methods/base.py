@@ -69,7 +69,7 @@ class Networks:
         """
         channels = [self.channels[domain] for domain in domains]
         spec, size = self.config.discriminator, self.config.data.crop
-        net = registry.create(DISCRIMINATORS, "discriminator", spec, sum(channels), size=size)
+        net = registry.create(DISCRIMINATORS, "discriminator", spec, sum(channels), size=size, channels=channels)
         name = self.config.objective["name"]
         for module in net.modules():
             if isinstance(module, nn.BatchNorm2d) and not registry.find(OBJECTIVES, "objective", name).batch_norm:

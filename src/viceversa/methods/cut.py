@@ -61,11 +61,13 @@ class CUT(Method):
         mirror = self.flip_equivariance and torch.rand((), generator=SHARED).item() < 0.5
         (fake, keys), *same = self.translate([x, y] if self.nce_identity else [x], mirror)
 
-        yield Update("D", gan_D=self.gan.discriminator(self.D, real=y, fake=self.pool(fake)))
+        seen = self.D.look(fake)
+
+        yield Update("D", gan_D=self.gan.discriminator(self.D.judge, real=self.D.look(y), fake=self.pool(seen)))
 
         share = 0.5 if self.nce_identity else 1.0
         losses = {
-            "gan_G": self.gan.generator(self.D(fake)),  # Eq. 1
+            "gan_G": self.gan.generator(self.D.judge(seen)),  # Eq. 1
             "nce_X": share * self.nce * self.patch_nce(keys, fake, mirror),  # Eq. 4
         }
         for same_y, keys_y in same:

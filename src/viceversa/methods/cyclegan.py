@@ -39,9 +39,10 @@ class CycleGAN(TwoWayMethod):
             (fake_y, same_y), (fake_x, same_x) = self.G.each(x, y), self.F.each(y, x)
         else:
             fake_y, fake_x = self.G(x), self.F(y)
+        seen_y, seen_x = self.D_Y.look(fake_y), self.D_X.look(fake_x)
         losses = {
-            "gan_G": self.gan.generator(self.D_Y(fake_y)),  # Eq. 1
-            "gan_F": self.gan.generator(self.D_X(fake_x)),
+            "gan_G": self.gan.generator(self.D_Y.judge(seen_y)),  # Eq. 1
+            "gan_F": self.gan.generator(self.D_X.judge(seen_x)),
             "cycle_X": self.cycle_x * l1_loss(self.F(fake_y), x),  # Eq. 2
             "cycle_Y": self.cycle_y * l1_loss(self.G(fake_x), y),
         }
@@ -52,6 +53,6 @@ class CycleGAN(TwoWayMethod):
             losses |= {"content_G": self.content(fake_y, x), "content_F": self.content(fake_x, y)}
         yield Update("G", **losses)
 
-        gan_D_Y = self.gan.discriminator(self.D_Y, real=y, fake=self.pool_Y(fake_y))
-        gan_D_X = self.gan.discriminator(self.D_X, real=x, fake=self.pool_X(fake_x))
+        gan_D_Y = self.gan.discriminator(self.D_Y.judge, real=self.D_Y.look(y), fake=self.pool_Y(seen_y))
+        gan_D_X = self.gan.discriminator(self.D_X.judge, real=self.D_X.look(x), fake=self.pool_X(seen_x))
         yield Update("D", gan_D_Y=gan_D_Y, gan_D_X=gan_D_X)

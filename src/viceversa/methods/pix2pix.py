@@ -32,13 +32,13 @@ class Pix2Pix(Method):
     def step(self, batch: Batch) -> Iterator[Update]:
         x, y = batch[self.x], batch[self.y]
         fake = self.G(x)
-        real_pair, fake_pair = cat([x, y], dim=1), cat([x, fake], dim=1)
+        real_pair, fake_pair = (self.D.look(cat([x, image], dim=1)) for image in (y, fake))
 
-        yield Update("D", gan_D=self.gan.discriminator(self.D, real=real_pair, fake=fake_pair))  # Eq. 1
+        yield Update("D", gan_D=self.gan.discriminator(self.D.judge, real=real_pair, fake=fake_pair))  # Eq. 1
 
         yield Update(
             "G",
-            gan_G=self.gan.generator(self.D(fake_pair)),
+            gan_G=self.gan.generator(self.D.judge(fake_pair)),
             l1=self.l1 * l1_loss(fake, y),  # Eq. 3
         )
 

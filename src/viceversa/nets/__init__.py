@@ -11,6 +11,7 @@ from viceversa.config import ConfigError
 
 from .base import Discriminator, Generator
 from .patchgan import PatchGAN, PixelGAN
+from .projected import ProjectedDiscriminator
 from .resnet import ResNetGenerator
 from .unet import UNetGenerator
 from .vae import VAE1, VAEGAN, ResNetVAE, ResVAE, VariationalGenerator
@@ -26,7 +27,11 @@ GENERATORS: dict[str, type[Generator]] = {
     "res_vae": ResVAE,
 }
 
-DISCRIMINATORS: dict[str, type[Discriminator]] = {"patchgan": PatchGAN, "pixelgan": PixelGAN}
+DISCRIMINATORS: dict[str, type[Discriminator]] = {
+    "patchgan": PatchGAN,
+    "pixelgan": PixelGAN,
+    "projected": ProjectedDiscriminator,
+}
 
 
 def _on_the_cpu(tensor: Tensor) -> Tensor:

@@ -100,9 +100,23 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """A network that judges patches: (B, C, H, W) to logits (B, 1, h, w), without a sigmoid."""
+    """A network that judges patches: (B, C, H, W) to logits (B, 1, h, w), without a sigmoid.
+
+    With several heads, each has a channel: (B, heads, h, w).
+    """
 
     def __call__(self, x: Tensor) -> Tensor:
         """Judge; declared here so that callers know the type."""
         result: Tensor = super().__call__(x)
         return result
+
+    def look(self, x: Tensor) -> Tensor:
+        """Return what `judge` needs of images, which it does not learn to see: the images, unless a subclass says more.
+
+        A translation that is judged twice, for D's update and for G's, is looked at once. D(x) is judge(look(x)).
+        """
+        return x
+
+    def judge(self, seen: Tensor) -> Tensor:
+        """Return the logits of what `look` saw."""
+        return self(seen)

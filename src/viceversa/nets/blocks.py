@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from .base import Generator
-from .layers import NORMS, BlurDown, BlurUp, Norm, Padding, recomputing
+from .layers import BlurDown, BlurUp, ConvNorm, Padding, make_norm, recomputing
 
 Upsample: TypeAlias = Literal["transposed", "resize", "blur", "pixelshuffle"]
 
@@ -77,14 +77,14 @@ class Stage(Block):
 class ResidualBlock(Block):
     """Two 3x3 convolutions whose result is added to their input (He et al., 2016; Johnson et al., 2016)."""
 
-    def __init__(self, channels: int, *, norm: Norm, dropout: float = 0.0, padding: Padding = "reflect") -> None:
+    def __init__(self, channels: int, *, norm: ConvNorm, dropout: float = 0.0, padding: Padding = "reflect") -> None:
         super().__init__()
         bias = norm != "batch"
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding, bias=bias)
-        self.norm1 = NORMS[norm](channels)
+        self.norm1 = make_norm(norm, channels, self.conv1)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding, bias=bias)
-        self.norm2 = NORMS[norm](channels)
+        self.norm2 = make_norm(norm, channels, self.conv2)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
@@ -93,26 +93,29 @@ class ResidualBlock(Block):
         return out
 
 
-def make_stem(in_channels: int, width: int, norm: Norm) -> Stage:
+def make_stem(in_channels: int, width: int, norm: ConvNorm) -> Stage:
     """Return the 7x7 entrance of the ResNet generators, edges reflected."""
     conv = nn.Conv2d(in_channels, width, 7, padding=3, padding_mode="reflect", bias=norm != "batch")
-    return Stage(conv, NORMS[norm](width))
+    return Stage(conv, make_norm(norm, width, conv))
 
 
-def make_down(in_channels: int, out_channels: int, norm: Norm, antialias: bool = False) -> Stage:
+def make_down(in_channels: int, out_channels: int, norm: ConvNorm, antialias: bool = False) -> Stage:
     """Return a stage that halves the image, by a stride or by a blur after the convolution."""
     bias = norm != "batch"
     if antialias:
         conv, blur = nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=bias), BlurDown(out_channels)
-        return Stage(conv, NORMS[norm](out_channels), resample=blur)
+        return Stage(conv, make_norm(norm, out_channels, conv), resample=blur)
     conv = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=bias)
-    return Stage(conv, NORMS[norm](out_channels))
+    return Stage(conv, make_norm(norm, out_channels, conv))
 
 
-def make_up(in_channels: int, out_channels: int, norm: Norm, kind: Upsample) -> Stage:
-    """Return a stage that doubles the image."""
-    conv = make_upsample(kind, in_channels, out_channels, bias=norm != "batch")
-    return Stage(conv, NORMS[norm](out_channels))
+def make_up(in_channels: int, out_channels: int, norm: ConvNorm, kind: Upsample) -> Stage:
+    """Return a stage that doubles the image; ValueError for demodulation where no plain convolution comes last."""
+    layers = make_upsample(kind, in_channels, out_channels, bias=norm != "batch")
+    *_, last = layers.modules()
+    if norm == "demodulated" and not isinstance(last, nn.Conv2d):
+        raise ValueError(f"norm=demodulated: does not go with upsample={kind}; use upsample=resize or blur")
+    return Stage(layers, make_norm(norm, out_channels, last))
 
 
 def make_upsample(kind: Upsample, in_channels: int, out_channels: int, *, bias: bool) -> nn.Module:

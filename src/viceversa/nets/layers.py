@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.functional import pad
+from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
 from viceversa.config import Inference
 
 Padding: TypeAlias = Literal["reflect", "replicate", "zeros"]
 Norm: TypeAlias = Literal["instance", "instance_affine", "batch", "none"]
+ConvNorm: TypeAlias = Norm | Literal["demodulated"]
 Scheme: TypeAlias = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
 _recomputing: ContextVar[bool] = ContextVar("_recomputing", default=False)
@@ -101,12 +103,38 @@ class BatchNorm(nn.BatchNorm2d):
         return normalise_each(x, self.weight, self.bias, self.eps)
 
 
+class Demodulation(nn.Module):
+    """Divide every channel by the deviation that the convolution before it gives to independent inputs of variance 1.
+
+    StyleGAN2's weight demodulation (Karras et al., 2020; arXiv 1912.04958, Sec. 2.2, Eq. 3) without a style, applied to
+    the result instead of the weights, which is the same. It replaces instance normalisation by what that expects of the
+    weights: no statistics of the picture, so no droplets, and tiles of a picture fit each other. A factor of sqrt(2)
+    makes up for the ReLU before the convolution; a learned one, at first 1, weighs every channel.
+    """
+
+    def __init__(self, conv: nn.Module) -> None:
+        super().__init__()
+        assert isinstance(conv, nn.Conv2d)
+        self.weight = nn.Parameter(torch.ones(conv.out_channels))
+        self.conv = [conv]  # in a list, as it is no part of this module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
+        deviation = (self.conv[0].weight.square().sum((1, 2, 3)) / 2 + 1e-8).sqrt()
+        return x * (self.weight / deviation).to(x.dtype)[:, None, None]
+
+
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "instance": InstanceNorm,
     "instance_affine": partial(InstanceNorm, affine=True),
     "batch": BatchNorm,
     "none": nn.Identity,
 }
+
+
+def make_norm(kind: ConvNorm, channels: int, conv: nn.Module) -> nn.Module:
+    """Return what normalises the `channels` that a convolution leads to."""
+    return Demodulation(conv) if kind == "demodulated" else NORMS[kind](channels)
 
 
 def set_inference(net: nn.Module, mode: Inference) -> None:
@@ -153,6 +181,13 @@ def learned_weight(module: nn.Module) -> Tensor:
     """Return the weight that is learned; with a spectral norm it lies behind the one in use."""
     name = "parametrizations.weight.original" if is_parametrized(module, "weight") else "weight"
     return module.get_parameter(name)
+
+
+def spectral(conv: nn.Conv2d) -> nn.Module:
+    """Return a convolution whose weight has a spectral norm of 1 (Miyato et al., 2018)."""
+    if conv.weight.is_meta:
+        return conv  # only shapes are asked for, and torch would import its compiler to draw the first vectors
+    return spectral_norm(conv)
 
 
 class BlurDown(nn.Module):

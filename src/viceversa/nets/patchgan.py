@@ -10,13 +10,12 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
-from torch.nn.utils.parametrizations import spectral_norm
 
 from viceversa.config.schema import Count
 
 from .base import Discriminator
 from .blocks import Stage
-from .layers import NORMS, BlurDown, Norm
+from .layers import NORMS, BlurDown, Norm, spectral
 
 Alteration: TypeAlias = Literal["color", "shift", "cutout"]
 
@@ -58,7 +57,7 @@ class PatchGAN(Discriminator):
         self.head = nn.Conv2d(widths[-1], 1, 4 if tail else 3, padding=1)
         if norm == "spectral":
             for conv in [module for module in self.modules() if isinstance(module, nn.Conv2d)]:
-                spectral_norm(conv)
+                spectral(conv)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to logits (B, 1, h, w); `output_size` tells h and w."""
@@ -154,24 +153,34 @@ class Augment(nn.Module):
     joined, `channels` says how many each has: both are altered alike, but no colour of one goes into the other.
     """
 
-    def __init__(self, kinds: tuple[Alteration, ...]) -> None:
+    def __init__(self, kinds: tuple[Alteration, ...], strength: float = 1.0) -> None:
         super().__init__()
-        self.kinds = kinds
+        self.kinds, self.strength = kinds, strength
         self.channels: list[int] = []
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
+        return self._altered(x, self.channels)
+
+    def alike(self, *images: Tensor) -> list[Tensor]:
+        """Return images of one size, altered by the same draws, so that they can still be compared."""
+        channels = [image.shape[1] for image in images]
+        return list(torch.split(self._altered(torch.cat(images, dim=1), channels), channels, dim=1))
+
+    def _altered(self, x: Tensor, channels: Sequence[int]) -> Tensor:
         for kind in self.kinds if self.training else ():
-            x = color(x, self.channels) if kind == "color" else ALTERATIONS[kind](x)
+            x = color(x, self.strength, channels) if kind == "color" else ALTERATIONS[kind](x, self.strength)
         return x
 
 
-def color(x: Tensor, channels: Sequence[int] = ()) -> Tensor:
+def color(x: Tensor, strength: float = 1.0, channels: Sequence[int] = ()) -> Tensor:
     """Brightness by up to 0.5 either way, saturation 0 to 2 times, contrast 0.5 to 1.5 times.
 
     `channels` are those of each of the images that are joined in x.
     """
-    brightness, saturation, contrast = _draws(x, -0.5, 0.5), _draws(x, 0.0, 2.0), _draws(x, 0.5, 1.5)
+    brightness = _draws(x, -0.5 * strength, 0.5 * strength)
+    saturation = _draws(x, 1 - strength, 1 + strength)
+    contrast = _draws(x, 1 - 0.5 * strength, 1 + 0.5 * strength)
     found = []
     for image in torch.split(x + brightness, list(channels) or x.shape[1], dim=1):
         gray = image.mean(1, keepdim=True)
@@ -181,10 +190,10 @@ def color(x: Tensor, channels: Sequence[int] = ()) -> Tensor:
     return torch.cat(found, dim=1)
 
 
-def shift(x: Tensor) -> Tensor:
+def shift(x: Tensor, strength: float = 1.0) -> Tensor:
     """Move by up to an eighth of the size, each way; what comes in is zero."""
     height, width = x.shape[2:]
-    far_y, far_x = (height + 4) // 8, (width + 4) // 8  # rounded
+    far_y, far_x = _rounded(height / 8 * strength), _rounded(width / 8 * strength)
     wider = pad(x, [far_x, far_x, far_y, far_y])
     rows = torch.randint(2 * far_y + 1, (len(x),)).tolist()
     columns = torch.randint(2 * far_x + 1, (len(x),)).tolist()
@@ -192,10 +201,10 @@ def shift(x: Tensor) -> Tensor:
     return torch.stack(moved)
 
 
-def cutout(x: Tensor) -> Tensor:
+def cutout(x: Tensor, strength: float = 1.0) -> Tensor:
     """Put a zero rectangle of half the height and width somewhere, partly outside perhaps."""
     height, width = x.shape[2:]
-    tall, wide = (height + 1) // 2, (width + 1) // 2  # rounded
+    tall, wide = _rounded(height / 2 * strength), _rounded(width / 2 * strength)
     keep = torch.ones(len(x), 1, height, width, dtype=x.dtype)
     rows = torch.randint(height + 1 - tall % 2, (len(x),)).tolist()
     columns = torch.randint(width + 1 - wide % 2, (len(x),)).tolist()
@@ -205,9 +214,13 @@ def cutout(x: Tensor) -> Tensor:
     return x * keep.to(x.device, non_blocking=True)
 
 
+def _rounded(pixels: float) -> int:
+    return int(pixels + 0.5)
+
+
 def _draws(x: Tensor, low: float, high: float) -> Tensor:
     """Return a random number for each image of a batch, (B, 1, 1, 1)."""
     return torch.empty(len(x), 1, 1, 1, dtype=x.dtype).uniform_(low, high).to(x.device, non_blocking=True)
 
 
-ALTERATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {"color": color, "shift": shift, "cutout": cutout}
+ALTERATIONS: Mapping[str, Callable[..., Tensor]] = {"color": color, "shift": shift, "cutout": cutout}

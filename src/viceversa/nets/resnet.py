@@ -7,14 +7,15 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import pad, relu
 
 from viceversa.config.schema import Count, Natural
 
 from .base import Generator, Probability
 from .blocks import ResidualBlock, Upsample, channels_of, make_down, make_stem, make_up, walk
-from .layers import InstanceNorm, Norm, Padding
+from .layers import ConvNorm, InstanceNorm, Padding
 
+SKIPPED = 8  # features of the input that the head sees beside it
 OPEN = 2.0  # sigmoid(2) = 0.88: a mask that starts shut stays shut where the whole picture must change
 
 
@@ -30,7 +31,8 @@ class ResNetGenerator(Generator):
         width: Channels of the first layer; each halving of the image doubles them.
         blocks: Residual blocks.
         downs: Times the image is halved on the way down, and doubled on the way up.
-        norm: Normalisation. instance_affine has learned scales and shifts, for imported weights.
+        norm: Normalisation. instance_affine has learned scales and shifts, for imported weights. demodulated uses no
+            statistics of the picture: no blobs, and tiles that fit; with upsample=resize or blur.
         dropout: Probability of dropout inside the residual blocks; the originals' switch is 0.5.
         padding: How the residual blocks see beyond the edge; the first and last layer reflect, as the originals' do.
         upsample: transposed convolution, resize (nearest) then convolution, blur (bilinear) then convolution, or
@@ -38,13 +40,15 @@ class ResNetGenerator(Generator):
         antialias: Blur before halving, as CUT does; goes with upsample=blur.
         mask: Also predict where to paint, and keep the input elsewhere. For changes of one thing in a picture, not of
             its whole style.
+        skip: Let the last layer see the input, too, and a few features of it that are not normalised: what stays need
+            not be learned through the normalised layers, so training is ahead from the start.
         output_norm: Normalise the output. It hurts: brightness, tint and contrast are then out of reach.
     """
 
     def __init__(
         self, in_channels: int, out_channels: int, *, width: Count = 64, blocks: Natural = 9, downs: Natural = 2,
-        norm: Norm = "instance", dropout: Probability = 0.0, padding: Padding = "reflect",
-        upsample: Upsample = "transposed", antialias: bool = False, mask: bool = False,
+        norm: ConvNorm = "instance", dropout: Probability = 0.0, padding: Padding = "reflect",
+        upsample: Upsample = "transposed", antialias: bool = False, mask: bool = False, skip: bool = False,
         output_norm: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
@@ -64,7 +68,9 @@ class ResNetGenerator(Generator):
             *(ResidualBlock(inner, norm=norm, dropout=dropout, padding=padding) for _ in range(blocks))
         )
         self.ups = nn.Sequential(*(make_up(b, a, norm, upsample) for a, b in reversed(steps)))
-        self.head = nn.Conv2d(width, out_channels + mask, 7, padding=3, padding_mode="reflect")
+        self.skip = nn.Conv2d(in_channels, SKIPPED, 3, padding=1, padding_mode="reflect") if skip else None
+        seen = width + in_channels + SKIPPED if skip else width
+        self.head = nn.Conv2d(seen, out_channels + mask, 7, padding=3, padding_mode="reflect")
         self.output_norm = InstanceNorm(out_channels) if output_norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -80,11 +86,12 @@ class ResNetGenerator(Generator):
 
     def attention(self, x: Tensor) -> Tensor | None:
         """Return the mask, (B, 1, H, W) in [0, 1], or None without one."""
-        return self.paint(self._inner(x))[1] if self.mask else None
+        return self.paint(x, self._inner(x))[1] if self.mask else None
 
-    def paint(self, h: Tensor) -> tuple[Tensor, Tensor | None]:
+    def paint(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the new picture and where it goes (Mejjati et al., 2018; Tang et al., 2019)."""
-        raw = self.head(self.ups(h))
+        h = self.ups(h)
+        raw = self.head(h if self.skip is None else torch.cat([h, x.to(h.dtype), relu(self.skip(x)).to(h.dtype)], 1))
         if not self.mask:
             return torch.tanh(self.output_norm(raw)), None
         content, mask = raw[:, :-1], raw[:, -1:]
@@ -95,7 +102,7 @@ class ResNetGenerator(Generator):
         return h
 
     def _painted(self, x: Tensor, h: Tensor) -> Tensor:
-        content, mask = self.paint(h)
+        content, mask = self.paint(x, h)
         return content if mask is None else mask * content + (1 - mask) * x
 
     def taps(self, x: Tensor) -> Iterator[tuple[str, Tensor]]:
