@@ -127,13 +127,6 @@ def test_codes_are_drawn_in_training_and_never_by_a_translator() -> None:
         assert torch.equal(translate(batch()["A"]), translate(batch()["A"]))
 
 
-def test_gradients_pass_through_the_draw() -> None:
-    method = build()
-    found = next(method.step(batch())).losses
-    for name in ("gan_G", "cycle_X", "identity_G", "reconstruction_G"):
-        for part in (method.G.mean, method.G.logvar):
-            (gradient, *_) = torch.autograd.grad(found[name], list(part.parameters()), retain_graph=True)
-            assert gradient.abs().sum() > 0, name
 
 
 @pytest.mark.parametrize("generator", ["resnet", "unet"])
@@ -143,10 +136,6 @@ def test_generators_without_codes_are_refused_and_those_with_are_named(generator
     assert all(name in str(refusal.value) for name in NAMES)
 
 
-@pytest.mark.parametrize("option", ["kl_warmup=-1", "free_bits=-1", "kl_on=none", "kl_reduction=max"])
-def test_impossible_values_are_refused(option: str) -> None:
-    with pytest.raises(ConfigError, match=rf"method\.{option.split('=')[0]}"):
-        build(f"method.{option}")
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

@@ -154,7 +154,3 @@ def test_blur_up_is_bilinear_interpolation() -> None:
     torch.testing.assert_close(BlurUp(3).double()(x), wanted)
 
 
-@pytest.mark.parametrize("kind", get_args(Upsample))
-def test_upsampling_doubles(kind: Upsample) -> None:
-    layer = make_upsample(kind, 6, 4, bias=True)
-    assert layer(torch.zeros(1, 6, 5, 7)).shape == (1, 4, 10, 14)
