@@ -22,7 +22,7 @@ LEVELS = [
     {"methods", "backends"},
     {"engine", "translator"},
     {"report"},
-    {"translate", "export", "evaluate", "info", "demo", "interop", "estimate", "errors"},
+    {"translate", "export", "evaluate", "info", "demo", "interop", "errors"},
     {"cli"},
     {"__main__"},
 ]

@@ -97,8 +97,6 @@ def test_identity_contrast_is_averaged_with_the_other() -> None:
     assert heavy["nce_Y"] == pytest.approx(10 * both["nce_Y"])
 
 
-
-
 class Pointwise(Generator):
     """Looks at each pixel alone, so it commutes with mirroring."""
 
@@ -132,8 +130,6 @@ def test_half_of_the_images_are_mirrored_when_asked_and_an_equivariant_generator
     assert contrast == pytest.approx([contrast[0]] * 60, rel=1e-5)
 
 
-
-
 @pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
 def test_translates_in_its_direction(direction: str) -> None:
     method, batch = build(f"method.direction={direction}", WHOLE), images()
@@ -146,5 +142,3 @@ def test_translates_in_its_direction(direction: str) -> None:
     for name, image in (("nce_X", x), ("nce_Y", y)):
         contrast = method.patch_nce(keys(method, image), method.G(image), mirror=False)
         assert found[name] == pytest.approx(0.5 * contrast.item(), rel=1e-4)
-
-

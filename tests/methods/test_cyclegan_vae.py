@@ -127,15 +127,11 @@ def test_codes_are_drawn_in_training_and_never_by_a_translator() -> None:
         assert torch.equal(translate(batch()["A"]), translate(batch()["A"]))
 
 
-
-
 @pytest.mark.parametrize("generator", ["resnet", "unet"])
 def test_generators_without_codes_are_refused_and_those_with_are_named(generator: str) -> None:
     with pytest.raises(ConfigError, match=r"generator\.name") as refusal:
         build(generator=generator)
     assert all(name in str(refusal.value) for name in NAMES)
-
-
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

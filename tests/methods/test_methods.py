@@ -124,8 +124,6 @@ def test_domains_may_differ_in_channels_unless_they_are_compared(name: str, opti
         build(name, *(words[:1] if name == "cut" else [*words, f"method.{option}=1"]))
 
 
-
-
 @pytest.mark.parametrize(
     ("words", "warns"),
     [

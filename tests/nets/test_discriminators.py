@@ -13,7 +13,6 @@ from viceversa.config import ConfigError
 from viceversa.nets import DISCRIMINATORS, refuse_small
 from viceversa.nets.layers import InstanceNorm, init_weights, learned_weight
 from viceversa.nets.patchgan import ALTERATIONS, Augment, PatchGAN, PixelGAN, output_size, receptive_field
-from viceversa.nets.resnet import ResNetGenerator
 
 
 def test_parameter_counts_and_maps_are_the_originals() -> None:
@@ -94,8 +93,6 @@ def test_crops_too_small_are_refused(options: dict[str, Any], smallest: int) -> 
                 refuse_small(net, 3, size=size, batch=1)
 
 
-
-
 @pytest.mark.parametrize("kind", ALTERATIONS)
 def test_each_image_is_altered_by_a_draw_of_its_own_that_the_seed_decides(kind: str) -> None:
     x = (torch.rand(1, 3, 16, 24) + 1).expand(4, -1, -1, -1).clone().requires_grad_()
@@ -122,8 +119,6 @@ def test_shift_moves_cutout_covers_and_colour_keeps_the_structure() -> None:
     x = torch.rand(2, 3, 8, 8)
     for image, other in zip(x.mean(1).flatten(1), ALTERATIONS["color"](x).mean(1).flatten(1), strict=True):
         assert torch.corrcoef(torch.stack([image, other]))[0, 1] > 0.999
-
-
 
 
 def test_colours_of_a_pair_are_altered_alike_and_apart() -> None:

@@ -82,8 +82,6 @@ def test_resnet_options_change_the_answer_and_train(options: dict[str, Any]) -> 
     assert torch.allclose(answer(**options), answer(), atol=1e-3) is not changes
 
 
-
-
 def test_mask_starts_open_and_mixes_with_the_input() -> None:
     torch.manual_seed(0)
     net, x = ResNetGenerator(3, 3, width=8, blocks=1, mask=True), images()
@@ -153,8 +151,6 @@ def test_translates_with_the_mean_also_while_training(cls: type[VariationalGener
     assert mean.shape == logvar.shape
     assert mean.shape[:2] == (2, 6)
     torch.testing.assert_close(net(x), net.decode(mean))
-
-
 
 
 @every

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from viceversa.nets import PatchGAN, UNetGenerator
-from viceversa.nets.blocks import Upsample, make_upsample
 from viceversa.nets.layers import BatchNorm, BlurDown, BlurUp, InstanceNorm, Scheme, init_weights, set_inference
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
@@ -152,5 +151,3 @@ def test_blur_up_is_bilinear_interpolation() -> None:
     x = noise(2, 3, 5, 4)
     wanted = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
     torch.testing.assert_close(BlurUp(3).double()(x), wanted)
-
-

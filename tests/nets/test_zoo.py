@@ -121,8 +121,6 @@ def test_features_are_named_and_stop_at_the_last_one(name: str) -> None:
         net.features(x, ["down99"])
 
 
-
-
 def learn(net: Generator, dtype: torch.dtype, seen: list[int]) -> tuple[list[Tensor], dict[str, Tensor]]:
     """Translate twice, with features where there are any, and return the gradients and what the network then holds."""
     own_dtype = torch.float64 if dtype == torch.float64 else torch.float32

@@ -30,7 +30,6 @@ def check_data(
     overrides: Overrides = None,
     quick: Annotated[bool, option("--quick", help="Read headers only: seconds for a hundred thousand files.")] = False,
     as_json: Annotated[bool, option("--json", help="Print the report as JSON.")] = False,
-    time: Annotated[bool, option("--time", help="Also measure how long training would take here.")] = False,
     sheet: Annotated[Optional[Path], option(metavar="FILE.png", help="Write 5 x 5 images of each domain.")] = None,
 ) -> None:
     """Find what is wrong with a data set before training does.
@@ -49,16 +48,10 @@ def check_data(
     report = check.check(config.data, quick=quick, track=track)
     if sheet:
         check.write_contact_sheet(config.data, sheet)
-    measured = None
-    if time:
-        from viceversa.estimate import estimate
-
-        measured = estimate(config)
     if as_json:
-        typer.echo(json.dumps(report.tree() | ({"time": vars(measured)} if measured else {}), indent=2))
+        typer.echo(json.dumps(report.tree(), indent=2))
     else:
         report.show(os.path.expanduser(config.data.root or ""))
-        typer.echo(f"\ntime: {measured}" if measured else "", nl=bool(measured))
     sys.exit(bool(report.errors))
 
 
