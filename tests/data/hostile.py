@@ -22,6 +22,7 @@ from PIL import Image, ImageCms
 SIZE = (64, 48)  # width, height
 QUARTERS = ((220, 30, 30), (40, 180, 60), (40, 60, 210), (230, 210, 60))  # top left, top right, bottom left, right
 NOBODY = 65534
+NO_FILE = "no file"  # a kind, for what is none
 
 
 @dataclass(frozen=True)
@@ -132,18 +133,18 @@ def odd(folder: Path) -> list[Hostile]:
         "one.png": ("tiny", Image.new("RGB", (1, 1), "red").save),
         "thin.png": ("tiny", Image.fromarray(np.random.default_rng(2).integers(0, 256, (300, 2, 3), np.uint8)).save),
         "flat.png": ("flat", Image.new("RGB", SIZE, (90, 120, 40)).save),
-        "cmyk.jpg": ("cmyk", image.convert("CMYK").save),
-        "palette.png": ("transparent", lambda path: clear.save(path, transparency=200)),
+        "cmyk.jpg": ("changed", image.convert("CMYK").save),
+        "palette.png": ("changed", lambda path: clear.save(path, transparency=200)),
         "deep.png": (
             None,
             lambda path: path.write_bytes(png(*SIZE, 16, b"".join(b"\0" + r.tobytes() for r in deep))),
         ),
         "deep_gray.png": (None, Image.fromarray(np.asarray(gray, np.uint16) * 257).save),
-        "la.png": ("transparent", Image.merge("LA", (gray, Image.new("L", SIZE, 250))).save),
-        "moving.gif": ("animated", lambda path: image.save(path, save_all=True, append_images=later)),
-        "moving.webp": ("animated", lambda path: image.save(path, save_all=True, append_images=later, quality=90)),
-        "pages.tiff": ("animated", lambda path: image.save(path, save_all=True, append_images=later)),
-        "gamut.png": ("profile", lambda path: to_wide(image).save(path, icc_profile=wide_gamut())),
+        "la.png": ("changed", Image.merge("LA", (gray, Image.new("L", SIZE, 250))).save),
+        "moving.gif": ("changed", lambda path: image.save(path, save_all=True, append_images=later)),
+        "moving.webp": ("changed", lambda path: image.save(path, save_all=True, append_images=later, quality=90)),
+        "pages.tiff": ("changed", lambda path: image.save(path, save_all=True, append_images=later)),
+        "gamut.png": ("changed", lambda path: to_wide(image).save(path, icc_profile=wide_gamut())),
         "lost_profile.png": (None, lambda path: image.save(path, icc_profile=b"not a profile")),
     }
     for name, (_, write) in writers.items():
@@ -158,7 +159,7 @@ def odd(folder: Path) -> list[Hostile]:
         exif[0x0112] = orientation
         name = f"exif_{orientation}.jpg"
         stored_as(image, orientation).save(folder / name, exif=exif, quality=95)
-        found.append(Hostile(name, "turned" if orientation > 1 else None))
+        found.append(Hostile(name, "changed" if orientation > 1 else None))
     return found
 
 
@@ -170,8 +171,8 @@ def misnamed(folder: Path) -> list[Hostile]:
         image.save(folder / name, "PNG")
     image.save(folder / "liar.jpg", "PNG")  # a PNG that says it is a JPEG
     (folder / "folder.png").mkdir(exist_ok=True)
-    named = [Hostile(name, "strange" if "\n" in name or "\udce4" in name else None) for name in names]
-    return [*named, Hostile("liar.jpg", "misnamed"), Hostile("folder.png", "unused", False)]
+    named = [Hostile(name, None) for name in names]
+    return [*named, Hostile("liar.jpg", "changed"), Hostile("folder.png", NO_FILE, False)]
 
 
 def out_of_reach(folder: Path) -> list[Hostile]:
@@ -182,7 +183,7 @@ def out_of_reach(folder: Path) -> list[Hostile]:
     forbidden.unlink(missing_ok=True)
     quarters().save(forbidden)
     forbidden.chmod(0)
-    links = [Hostile(name, "unused", False) for name in ("gone.png", "circle.png")]
+    links = [Hostile(name, NO_FILE, False) for name in ("gone.png", "circle.png")]
     return [*links, Hostile("forbidden.png", "broken", False)]
 
 

@@ -9,46 +9,31 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from viceversa.data.check.look import THUMB, Sight
-from viceversa.data.check.report import Finding, of_groups
-from viceversa.data.check.survey import Part, Survey
+from viceversa.data.check.findings import Finding, of_groups
+from viceversa.data.check.look import THUMB, Look, Survey
 
 BANDS = (13, 13, 13, 13, 12)  # of the 64 bits: two hashes that differ in at most 4 agree in one of them
 MEAN, MOST = 2.5, 20  # how far the small versions of copies may differ, of 255
 WINDOW = 48  # neighbours in brightness, within a band, that an image is compared with
 
 
-class Place(NamedTuple):
-    """Where one of the images lies."""
-
-    name: str
-    part: Part
-    domain: str
-
-
 def copies(survey: Survey) -> Iterator[Finding]:
     """Find equal and nearly equal images, and say by where they lie what that means."""
-    found = [
-        (Place(look.name, part, domain), look.sight)
-        for (part, domain), looks in survey.looks.items()
-        for look in looks
-        if look.sight
-    ]
+    looks = [look for look in survey.looks if not look.error]
     equal: dict[bytes, list[int]] = defaultdict(list)
-    for i, (_, sight) in enumerate(found):
-        equal[sight.digest].append(i)
+    for i, look in enumerate(looks):
+        equal[look.digest].append(i)
     exact = [group for group in equal.values() if len(group) > 1]
-    near = [group for group in joined(similar([sight for _, sight in found])) if group not in exact]
-    yield from _findings(survey, [[found[i][0] for i in group] for group in exact], exact=True)
-    yield from _findings(survey, [[found[i][0] for i in group] for group in near], exact=False)
+    near = [group for group in joined(similar(looks)) if group not in exact]
+    yield from _findings(survey, [[looks[i] for i in group] for group in exact], exact=True)
+    yield from _findings(survey, [[looks[i] for i in group] for group in near], exact=False)
 
 
-def similar(seen: Sequence[Sight]) -> list[tuple[int, int]]:
+def similar(seen: Sequence[Look]) -> list[tuple[int, int]]:
     """Return pairs of images that are copies or nearly so.
 
     Those that agree in a band of their hashes are sorted by brightness and compared with their neighbours, so that a
@@ -56,8 +41,8 @@ def similar(seen: Sequence[Sight]) -> list[tuple[int, int]]:
     """
     if len(seen) < 2:
         return []
-    hashes = np.array([sight.dhash for sight in seen], np.uint64)
-    thumbs = np.frombuffer(b"".join(sight.thumb for sight in seen), np.uint8).reshape(len(seen), THUMB * THUMB * 3)
+    hashes = np.array([look.dhash for look in seen], np.uint64)
+    thumbs = np.frombuffer(b"".join(look.thumb for look in seen), np.uint8).reshape(len(seen), THUMB * THUMB * 3)
     brightness = thumbs.mean(1, dtype=np.float32)
     found: list[NDArray[np.int64]] = []
     shift = 0
@@ -104,20 +89,20 @@ def joined(pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _findings(survey: Survey, groups: list[list[Place]], exact: bool) -> Iterator[Finding]:
+def _findings(survey: Survey, groups: list[list[Look]], exact: bool) -> Iterator[Finding]:
     """Sort groups of copies by where they lie: across the splits, across the domains, or within one domain."""
-    how = "the same" if exact else "nearly the same"
+    how, near = ("the same", "") if exact else ("nearly the same", "-near")
     leaks, crossings, repeats = [], [], []
     for group in groups:
-        leaking = [w for w in "AB" if len({place.part for place in group if place.domain == w}) == 2]
-        domains = {place.domain for place in group}
+        names = tuple(dict.fromkeys(look.name for look in group))
+        domains = {look.domain for look in group}
+        leaking = any(len({look.part for look in group if look.domain == domain}) == 2 for domain in domains)
         if leaking:
-            leaks.append(_both_sides([place for place in group if place.domain in leaking]))
-        if len(domains) == 2 and len({place.name for place in group}) > 1 and not survey.data.paired_test:
-            crossings.append(tuple(place.name for place in group))
+            leaks.append(names)
+        if len(domains) == 2 and len(names) > 1 and not survey.data.paired_test:
+            crossings.append(names)
         if not leaking and len(domains) == 1:
-            repeats.append(tuple(place.name for place in group))
-    near = "" if exact else "-near"
+            repeats.append(names)
     what = f"{how} in training and test: scores on the test would flatter"
     remedy = "remove them from one side; `viceversa data split` keeps copies together"
     yield from of_groups(leaks, "error" if exact else "warning", f"leak{near}", what, remedy)
@@ -125,9 +110,3 @@ def _findings(survey: Survey, groups: list[list[Place]], exact: bool) -> Iterato
     yield from of_groups(crossings, "warning", f"both-domains{near}", what, "remove them from one domain")
     what, remedy = f"{how} as others of their domain", "keep one of each, or it is seen more often than others"
     yield from of_groups(repeats, "warning" if exact else "note", f"copies{near}", what, remedy)
-
-
-def _both_sides(group: list[Place]) -> tuple[str, ...]:
-    """Return the names, with one of the training images and one of the test images first."""
-    first = {place.part: place.name for place in reversed(group)}
-    return tuple(dict.fromkeys([first["train"], first["test"], *(place.name for place in group)]))
