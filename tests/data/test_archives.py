@@ -11,11 +11,13 @@ import stat
 import struct
 import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from viceversa.data.archives import ArchiveError, Limits, unpack
+from viceversa.data import archives
+from viceversa.data.archives import ArchiveError, unpack
 
 FILES = {"set/trainA/1.jpg": b"a" * 700, "set/trainA/ü 2.jpg": b"", "set/trainB/deep/1.jpg": os.urandom(600_000)}
 
@@ -84,13 +86,13 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def refused(tmp_path: Path, body: bytes, match: str, limits: Limits | None = None) -> None:
+def refused(tmp_path: Path, body: bytes, match: str, largest: int = 10**9) -> None:
     """The archive is refused with this reason, by name, and nothing of it is left anywhere."""
     archive = tmp_path / "home" / "set.zip"
     archive.parent.mkdir(exist_ok=True)
     archive.write_bytes(body)
     with pytest.raises(ArchiveError, match=match) as caught:
-        unpack(archive, archive.with_name("set"), limits or Limits())
+        unpack(archive, archive.with_name("set"), largest)
     assert str(caught.value).startswith(f"{archive}: ")
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.rglob("*")] == ["home", "set.zip"]
@@ -111,11 +113,8 @@ def test_good_archives_come_out_whole_and_cut_ones_not_at_all(tmp_path: Path, ki
     (tmp_path / "good").mkdir()
     archive = tmp_path / "good" / "set"
     archive.write_bytes(PACKERS[kind](FILES))
-    seen: list[tuple[int, int | None]] = []
-    unpack(archive, tmp_path / "good" / "out", progress=lambda *at: seen.append(at))
+    unpack(archive, tmp_path / "good" / "out")
     assert tree(tmp_path / "good" / "out") == {name.removeprefix("set/"): body for name, body in FILES.items()}
-    assert seen == sorted(seen)
-    assert seen[-1][0] <= archive.stat().st_size
     for part in (0.3, 0.9, 0.98):
         (tmp_path / str(part)).mkdir()
         body = archive.read_bytes().rstrip(b"\0")
@@ -137,8 +136,8 @@ BOMB = {"bomb": bytes(10**7)}
 HOSTILE = {
     **{f"zip {name}": (lambda name=name: zipped({"ok": b"", name: b"evil"}), "leads outside") for name in OUTSIDE},
     **{f"tar {name}": (lambda name=name: tarred({"ok": b"", name: b"evil"}), "leads outside") for name in OUTSIDE},
-    "line break": (lambda: tarred({"a\nb.jpg": b"1"}), "proper name"),
-    "escape": (lambda: tarred({"\x1b[2J.jpg": b"1"}), "proper name"),
+    "line break": (lambda: tarred({"a\nb.jpg": b"1"}), "no proper name"),
+    "escape": (lambda: tarred({"\x1b[2J.jpg": b"1"}), "no proper name"),
     "endless name": (lambda: zipped({"x" * 300: b"1"}), "damaged"),
     "symbolic link": (lambda: tarred({}, entry("b", tarfile.SYMTYPE, "/"), entry("b/c", size=3)), "link or a device"),
     "hard link": (lambda: tarred({"a": b"1"}, entry("b", tarfile.LNKTYPE, "a")), "link or a device"),
@@ -156,9 +155,9 @@ HOSTILE = {
     "declared bomb": (lambda: entry("bomb", size=10**10).tobuf() + bytes(1024), "unpacks to more than"),
     "sparse bomb": (lambda: entry("x", tarfile.GNUTYPE_SPARSE, size=10**10).tobuf() + bytes(1024), "more than|damaged"),
     "zip that lies": (lying_zip, "damaged"),
-    "two million files": (crowded_zip, "MB of memory"),
-    "greedy pax header": (lambda: greedy_tar(tarfile.XHDTYPE), "of memory"),
-    "greedy long name": (lambda: greedy_tar(tarfile.GNUTYPE_LONGNAME), "of memory"),
+    "two million files": (crowded_zip, "memory"),
+    "greedy pax header": (lambda: greedy_tar(tarfile.XHDTYPE), "memory"),
+    "greedy long name": (lambda: greedy_tar(tarfile.GNUTYPE_LONGNAME), "memory"),
     "second header cut": (lambda: tarred({"a": b"1", "b": b"2"})[: 1024 + 100], "ends in the middle"),
     "second header damaged": (lambda: tarred({"a": b"1", "b": b"2"})[:1124] + b"\xff" * 512, "ends in the middle"),
     "web page": (lambda: b"\n<html>please log in</html>", "a web page"),
@@ -177,9 +176,10 @@ def test_hostile_archives_are_refused_in_one_line(tmp_path: Path, kind: str) -> 
 
 
 @pytest.mark.parametrize("packed", [zipped, tarred])
-def test_limits_hold(tmp_path: Path, packed: object) -> None:
-    refused(tmp_path, packed(FILES), "unpacks to more than 0.1 MB", Limits(size=1000))  # type: ignore[operator]
-    refused(tmp_path, packed({f"{i}": b"" for i in range(30)}), "more than 20 entries", Limits(20))  # type: ignore[operator]
+def test_limits_hold(tmp_path: Path, packed: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    refused(tmp_path, packed(FILES), "unpacks to more than", 1000)
+    monkeypatch.setattr(archives, "ENTRIES", 20)
+    refused(tmp_path, packed({f"{i}": b"" for i in range(30)}), "20 files|memory")
 
 
 def test_a_full_disk_is_not_blamed_on_the_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,6 @@ class Resource:
     """A file on the server, and how it is handed out."""
 
     body: bytes = b""
-    tag: str = '"1"'
     status: int = 200
     breaks: int = 0
     """So many times the connection breaks off after half of the body."""
@@ -22,17 +21,15 @@ class Resource:
     """What Content-Length claims, if not the truth."""
     kind: str = "application/octet-stream"
     to: str | None = None
-    head: bool = True
-    """Whether HEAD is answered."""
 
 
 class Site:
-    """Resources by path; `asked` lists method and path of every request."""
+    """Resources by path; `asked` lists the path of every request."""
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.resources: dict[str, Resource] = {}
-        self.asked: list[tuple[str, str]] = []
+        self.asked: list[str] = []
 
     def put(self, path: str, body: bytes = b"", **how: object) -> str:
         """Serve a resource; return its address."""
@@ -45,26 +42,18 @@ class Handler(BaseHTTPRequestHandler):
     site: Site
 
     def do_GET(self) -> None:
-        self.answer(with_body=True)
-
-    def do_HEAD(self) -> None:
-        self.answer(with_body=False)
-
-    def answer(self, with_body: bool) -> None:
-        self.site.asked.append((self.command, self.path))
+        self.site.asked.append(self.path)
         found = self.site.resources.get(self.path, Resource(b"<html>not here</html>", status=404, kind="text/html"))
-        status = 302 if found.to else found.status if found.head or with_body else 405
-        cut = bool(found.breaks and with_body)
+        status = 302 if found.to else found.status
+        cut = bool(found.breaks)
         found.breaks -= cut
         self.send_response(status)
         self.send_header("Content-Type", found.kind)
         self.send_header("Content-Length", str(len(found.body) if found.length is None else found.length))
-        for name, value in (("ETag", found.tag), ("Location", found.to)):
-            if value:
-                self.send_header(name, value)
+        if found.to:
+            self.send_header("Location", found.to)
         self.end_headers()
-        if with_body:
-            self.wfile.write(found.body[: len(found.body) // 2] if cut else found.body)
+        self.wfile.write(found.body[: len(found.body) // 2] if cut else found.body)
         self.close_connection = cut or found.length is not None
 
     def log_message(self, *_: object) -> None:

@@ -7,40 +7,28 @@ import errno
 import gzip
 import lzma
 import re
+import shutil
 import stat
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, TypeAlias
 
 from viceversa.files import replacing_folder
 
-Progress: TypeAlias = Callable[[int, "int | None"], None]
-"""Called with the bytes done and the bytes to do (None: not known)."""
-
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 COMPRESSED: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
-CHUNK = 1 << 18
+LARGEST, RATIO, ENTRIES = 200 * 10**9, 200, 500_000  # bytes, bytes for a byte packed (images hardly shrink), files
 NOT_THE_ARCHIVE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
+
+Member: TypeAlias = tuple[str, int, bool, "Callable[[], IO[bytes]] | None"]
+"""Name, size, whether it is a file or a folder, and what opens it, if it is a file."""
 
 
 class ArchiveError(ValueError):
     """An archive that will not be unpacked; the message is one line that names it and what is wrong."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much an archive may become: entries, bytes, and bytes for a byte packed (images hardly shrink)."""
-
-    entries: int = 500_000
-    size: int = 200 * 10**9
-    ratio: int = 200
-
-
-DEFAULT = Limits()
 
 
 def is_archive(name: str) -> bool:
@@ -48,29 +36,20 @@ def is_archive(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def megabytes(size: int) -> str:
-    """Return a size in bytes as "12.5 MB" or "1.3 GB"."""
-    return f"{size / 1e9:.1f} GB" if size >= 10**9 else f"{max(size / 1e6, 0.1):.3g} MB"
-
-
-def unpack(archive: Path, folder: Path, limits: Limits = DEFAULT, progress: Progress = lambda *_: None) -> None:
+def unpack(archive: Path, folder: Path, largest: int = LARGEST) -> None:
     """Unpack an archive into `folder`, which appears at once and whole; a single folder at its top is left out.
 
-    Raises ArchiveError for an archive that is damaged, too large, or holds anything but files and folders inside
-    itself; `folder` then does not appear.
+    Raises ArchiveError for an archive that is damaged, larger than so many bytes, or holds anything but files and
+    folders inside itself; `folder` then does not appear.
     """
-    packed = archive.stat().st_size
-    allowed = min(limits.size, limits.ratio * packed + 10**6)
     try:
         with replacing_folder(folder) as half, archive.open("rb") as file:
-            for name, content in _members(file, half, limits.entries, allowed):
+            for name, content in _files(file, min(largest, RATIO * archive.stat().st_size + 10**6)):
                 path = half / safe_path(name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("xb") as target:
-                    while chunk := content.read(CHUNK):
-                        target.write(chunk)
-                progress(min(file.tell(), packed), packed)
-            _without_top(half)
+                    shutil.copyfileobj(content, target)
+            _drop_top(half)
     except FileExistsError:
         raise ArchiveError(f"{archive}: holds two files of one name; not unpacked") from None
     except Exception as error:  # on damaged archives the libraries raise nearly anything
@@ -85,13 +64,13 @@ def safe_path(name: str) -> Path:
     """Return a name from elsewhere as a path that stays within the folder it is put in, or raise ArchiveError."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
-        raise ArchiveError(f"holds a path that leads outside of it, {name[:80]!r}")
+        raise ArchiveError(f"{name[:80]!r} leads outside of its folder")
     if not path.parts or re.search(r"[\x00-\x1f\x7f]", name):
-        raise ArchiveError(f"holds a file without a proper name, {name[:80]!r}")
+        raise ArchiveError(f"{name[:80]!r} is no proper name for a file")
     return Path(path)
 
 
-def _without_top(folder: Path) -> None:
+def _drop_top(folder: Path) -> None:
     """If there is only one folder in a folder, put what is in it in its place."""
     inside = list(folder.iterdir())
     if not inside:
@@ -103,7 +82,7 @@ def _without_top(folder: Path) -> None:
         top.rmdir()
 
 
-def _members(file: IO[bytes], folder: Path, entries: int, allowed: int) -> Iterator[tuple[str, IO[bytes]]]:
+def _files(file: IO[bytes], allowed: int) -> Iterator[tuple[str, IO[bytes]]]:
     """Yield name and content of the files in an archive, after a look at each; each must be read before the next.
 
     What is declared counts: neither zipfile nor tarfile gives more of a file than its header says.
@@ -113,46 +92,34 @@ def _members(file: IO[bytes], folder: Path, entries: int, allowed: int) -> Itera
     if head.lstrip().startswith(b"<"):
         raise ArchiveError("a web page, not an archive")
     opener = next((opener for magic, opener in COMPRESSED.items() if head.startswith(magic)), lambda plain: plain)
-    members = _zipped(file, entries) if head.startswith(b"PK") else _tarred(opener(file), folder)
+    members = _zipped(file) if head.startswith(b"PK") else _tarred(opener(file))
     total = 0
-    for count, (name, size, is_plain, content) in enumerate(members):
+    for count, (name, size, plain, content) in enumerate(members):
         total += size
-        if count >= entries:
-            raise ArchiveError(f"holds more than {entries} entries")
-        if not is_plain:
+        if total > allowed or count >= ENTRIES:
+            raise ArchiveError(f"unpacks to more than {allowed / 1e6:.0f} MB or {ENTRIES} files")
+        if not plain:
             raise ArchiveError(f"holds a link or a device, {name[:80]!r}")
-        if total > allowed:
-            raise ArchiveError(f"unpacks to more than {megabytes(allowed)}")
         if content:
             with content() as opened:
                 yield name, opened
 
 
-Member: TypeAlias = tuple[
-    str, int, bool, "Callable[[], IO[bytes]] | None"
-]  # name, size, file or folder?, what opens it
-
-
-def _zipped(file: IO[bytes], entries: int) -> Iterator[Member]:
-    table: Any = _Frugal(file, 128 * entries)  # the table of contents is read in one piece
+def _zipped(file: IO[bytes]) -> Iterator[Member]:
+    table: Any = _Frugal(file, 128 * ENTRIES)  # the table of contents is read in one piece
     with zipfile.ZipFile(table) as archive:
         for info in archive.filelist:
-            if info.flag_bits & 1:
-                raise ArchiveError("is encrypted")
-            is_plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
-            yield info.filename, info.file_size, is_plain, None if info.is_dir() else partial(archive.open, info)
+            plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
+            yield info.filename, info.file_size, plain, None if info.is_dir() else partial(archive.open, info)
 
 
-def _tarred(file: Any, folder: Path) -> Iterator[Member]:
+def _tarred(file: Any) -> Iterator[Member]:
     headers: Any = _Frugal(file, 1 << 20)
     with tarfile.open(fileobj=headers, mode="r:") as archive:
         while (info := archive.next()) is not None:
             archive.members = []  # type: ignore[attr-defined]  # or it would remember all
-            if info.isfile():
-                safe_path(info.name)
-                tarfile.data_filter(info, str(folder))  # Python's own rules come on top
-            opener: Any = partial(archive.extractfile, info)
-            yield info.name, info.size, info.isfile() or info.isdir(), opener if info.isfile() else None
+            opener: Any = partial(archive.extractfile, info) if info.isfile() else None
+            yield info.name, info.size, info.isfile() or info.isdir(), opener
         if headers.last.strip(b"\0"):  # tarfile takes a header that is cut, or none, for the end
             raise ArchiveError("is damaged (it ends in the middle)")
 
@@ -168,5 +135,5 @@ class _Frugal:
         if size <= self.piece:
             self.last = self.file.read(self.piece + 1 if size < 0 else size)
         if max(size, len(self.last)) > self.piece:
-            raise ArchiveError(f"asks for more than {megabytes(self.piece)} of memory")
+            raise ArchiveError("asks for more memory than any sound archive")
         return self.last

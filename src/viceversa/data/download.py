@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from viceversa.config import parse_yaml
-from viceversa.data.archives import Progress, megabytes, unpack
+from viceversa.data.archives import unpack
 from viceversa.files import locked, replacing_folder
 
-CHUNK = 1 << 18
 TIMEOUT = 30.0  # seconds without a byte
-HEADERS = {"User-Agent": "viceversa", "Accept-Encoding": "identity"}
-TRIES = 2  # of each mirror: some break off once
+CHUNK = 1 << 18
+
+Progress: TypeAlias = Callable[[int, "int | None"], None]
+"""Called with the bytes done and the bytes to do (None: not known)."""
 
 
 class FetchError(ValueError):
@@ -59,18 +60,11 @@ def known(name: str) -> KnownSet:
     raise FetchError(f"{name}: no such data set; {hint}")
 
 
-def get_set(
-    wanted: KnownSet,
-    out: Path,
-    *,
-    keep: bool = False,
-    downloading: Progress = lambda *_: None,
-    unpacking: Progress = lambda *_: None,
-) -> Path:
+def get_set(wanted: KnownSet, out: Path, progress: Progress = lambda *_: None) -> Path:
     """Download a data set into `out`, which appears when all is there; return the folder to use as `data.root`.
 
-    The archive lies beside it until it is unpacked, or for good with `keep`. Raises FetchError if it cannot be had,
-    ArchiveError if it cannot be unpacked, FileExistsError if there is something at `out`.
+    The archive lies beside it until it is unpacked. Raises FetchError if it cannot be had, ArchiveError if it cannot be
+    unpacked, FileExistsError if there is something at `out`.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out}: there already; name another folder, or remove it to download it again")
@@ -80,27 +74,21 @@ def get_set(
         if wanted.kaggle:
             _from_kaggle(wanted.kaggle, out)
         else:
-            archive = out.with_name(out.name + (".tar.gz" if wanted.mirrors[0].endswith(".tar.gz") else ".zip"))
-            limit = wanted.megabytes * 1_500_000  # bytes: half as much again, since sizes are rounded
-            download(wanted.mirrors, archive, checksum=wanted.checksum, limit=limit, progress=downloading)
-            unpack(archive, out, progress=unpacking)
-            if not keep:
-                archive.unlink()
-    return _root(out)
+            archive = out.with_name(f"{out.name}.archive")
+            download(wanted.mirrors, archive, wanted.checksum, progress)
+            unpack(archive, out)
+            archive.unlink()
+    roots = {path.parent for path in out.rglob("trainA") if path.is_dir()}
+    return roots.pop() if len(roots) == 1 else out
 
 
 def download(
-    mirrors: Sequence[str],
-    target: Path,
-    *,
-    checksum: str | None = None,
-    limit: int = 20 * 10**9,
-    progress: Progress = lambda *_: None,
+    mirrors: Sequence[str], target: Path, checksum: str | None = None, progress: Progress = lambda *_: None
 ) -> None:
     """Download a file to `target`, which appears whole; do nothing if it is there and right by its checksum.
 
-    `checksum` is "md5:..." or "sha256:..."; without one, whatever lies at `target` is replaced. More than `limit` bytes
-    are refused. Raises FetchError, which names each mirror and what is wrong there.
+    `checksum` is "md5:..." or "sha256:..."; without one, whatever lies at `target` is replaced. Raises FetchError,
+    which names each mirror and what is wrong there.
     """
     import pooch
     import requests
@@ -108,52 +96,27 @@ def download(
     pooch.get_logger().setLevel("WARNING")  # it would tell of every file
     if checksum is None:
         target.unlink(missing_ok=True)
-    hooks = {} if checksum else {"response": _refuse_unencrypted}
-    reasons: dict[str, str] = {}
+    meter: Any = _Meter(progress)
+    fetch = pooch.HTTPDownloader(meter, CHUNK, timeout=TIMEOUT, headers={"User-Agent": "viceversa"})
+    reasons = []
     for url in mirrors:
-        for _ in range(TRIES):
-            meter: Any = _Meter(limit, progress)
-            fetch = pooch.HTTPDownloader(meter, CHUNK, timeout=TIMEOUT, headers=HEADERS, hooks=hooks)
-            try:
-                pooch.retrieve(url, checksum, target.name, target.parent, downloader=fetch)
-                return
-            except (requests.RequestException, ValueError) as error:
-                reasons[url] = _reason(error)
-                if isinstance(error, (ValueError, requests.HTTPError)):
-                    break  # another try would bring the same
-    raise FetchError("; ".join(f"{url}: {reason}" for url, reason in reasons.items()))
-
-
-def version_of(url: str) -> str:
-    """Return what tells one version of the file at `url` from another, "" if the server does not say.
-
-    Raises FetchError if the server cannot be reached, or has no such file.
-    """
-    import requests
-
-    try:
-        answer = requests.head(url, timeout=TIMEOUT, allow_redirects=True, headers=HEADERS)
-        if answer.status_code in (404, 410):
-            answer.raise_for_status()
-    except requests.RequestException as error:
-        raise FetchError(f"{url}: {_reason(error)}") from None
-    if not answer.ok:  # some servers answer no HEAD
-        return ""
-    names = ("ETag", "Last-Modified", "Content-Length")
-    return " ".join(answer.headers[name] for name in names if name in answer.headers)
+        try:
+            pooch.retrieve(url, checksum, target.name, target.parent, downloader=fetch)
+            return
+        except (requests.RequestException, ValueError) as error:
+            differs = isinstance(error, ValueError) and "hash" in str(error)
+            reasons.append(f"{url}: {'not the file it should be: another checksum' if differs else one_line(error)}")
+    raise FetchError("; ".join(reasons))
 
 
 class _Meter:
-    """The progress bar that pooch asks for: passes on what has come, and stops at the limit."""
+    """The progress bar that pooch asks for."""
 
-    def __init__(self, limit: int, progress: Progress) -> None:
-        self.limit, self.progress = limit, progress
-        self.total = self.done = 0
+    def __init__(self, progress: Progress) -> None:
+        self.progress, self.total, self.done = progress, 0, 0
 
     def update(self, count: int) -> None:
         self.done += count
-        if max(self.total, self.done - CHUNK) > self.limit:  # the last chunk is counted as if it were full
-            raise FetchError(f"larger than the limit of {megabytes(self.limit)}")
         self.progress(min(self.done, self.total) if self.total else self.done, self.total or None)
 
     def reset(self) -> None:
@@ -161,25 +124,6 @@ class _Meter:
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-def _refuse_unencrypted(response: Any, **_: Any) -> None:
-    """Refuse to be led from an encrypted address to another: only a checksum would tell what comes from there."""
-    target = response.headers.get("Location", "")
-    if response.url.startswith("https:") and target.startswith("http:"):
-        raise FetchError(f"leads to an address without encryption ({target})")
-
-
-def _reason(error: Exception) -> str:
-    import requests
-
-    if isinstance(error, requests.HTTPError) and error.response is not None:
-        return f"answers {error.response.status_code} {error.response.reason}".rstrip()
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return "broke off"
-    if isinstance(error, requests.RequestException):
-        return f"cannot be reached ({one_line(error).rpartition(': ')[2].strip(chr(39) + ')>')})"
-    return "not the file it should be (its checksum differs)" if "hash" in str(error) else one_line(error)
 
 
 def one_line(error: Exception) -> str:
@@ -197,13 +141,5 @@ def _from_kaggle(handle: str, out: Path) -> None:
         found = Path(kagglehub.dataset_download(handle))
     except Exception as error:  # its own kinds, those of requests, of the archive, of the file system
         raise FetchError(f"https://www.kaggle.com/datasets/{handle}: {one_line(error)}") from None
-    if any(path.is_symlink() for path in found.rglob("*")):
-        raise FetchError(f"https://www.kaggle.com/datasets/{handle}: holds a link; not copied from {found}")
     with replacing_folder(out) as partial:
         shutil.copytree(found, partial, dirs_exist_ok=True)
-
-
-def _root(folder: Path) -> Path:
-    """Return the one folder that holds trainA, however deep it lies, or `folder` itself."""
-    roots = {path.parent for path in folder.rglob("trainA") if path.is_dir()}
-    return roots.pop() if len(roots) == 1 else folder
