@@ -116,12 +116,12 @@ class DataConfig(Section):
     root: MayChange[str | None] = None
     """Folder of the data set, or its address (https://, s3://, hf://, ...). Its layout is recognised (docs/data.md)."""
     manifest: str | None = None
-    """List of pictures (.csv, .tsv or .jsonl: a, b, split) with paths relative to root, or to its own folder."""
+    """List of pictures (.csv: a, b, split) with paths relative to root, or to its own folder."""
     a: MayChange[str | None] = None
     """Any folder with the pictures of domain A, or one picture (instead of root)."""
     b: MayChange[str | None] = None
     """The same for domain B."""
-    layout: Literal["auto", "cache", "manifest", "shards", "single", "unpaired", "paired", "aligned"] = "auto"
+    layout: Literal["auto", "cache", "manifest", "shards", "unpaired", "paired", "aligned"] = "auto"
     """Of the files; auto recognises it. paired: by name; aligned: A|B side by side in one file (docs/data.md)."""
     pair_pattern: str | None = None
     """Regular expression for the names of paired files; its group is what partners share: (.+?)(?:_mask)? and so on."""

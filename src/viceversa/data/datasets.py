@@ -8,10 +8,10 @@ import os
 import re
 import time
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data.image_data import ImageData, ImageError
@@ -135,6 +135,10 @@ class Split:
             yield from ((domain, (sample,)) for domain in "AB" for sample in self.of(domain))
 
 
+Splits: TypeAlias = Mapping[str, Split]
+"""By "train", "val" and "test", those that hold images."""
+
+
 @dataclass(frozen=True)
 class Found:
     """What lies where a configuration points. `val` stands in for a missing `test`, and is left alone otherwise."""
@@ -146,6 +150,11 @@ class Found:
     """What the note calls the samples."""
     alone: int = 0
     """Files without a partner, left out."""
+
+    def splits(self) -> Splits:
+        """Return what was found, by split."""
+        splits = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: split for name, split in splits.items() if split}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -20,7 +19,6 @@ Places: TypeAlias = tuple[Path, Path]  # of domains A and B: folders, or single 
 DOMAINS = (("A", "B"), ("a", "b"), ("X", "Y"), ("x", "y"))
 TRAIN = ("train{}", "train_{}", "train/{}", "{}")
 REST = ("test", "val")
-LISTS = (".csv", ".tsv", ".jsonl")
 TABLES = (".parquet", ".arrow")
 
 
@@ -38,9 +36,9 @@ def find(data: DataConfig) -> tuple[str, Found]:
         raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=OTHER")
     root, manifest, a, b = map(_here, (data.root, data.manifest, data.a, data.b))
     data = dataclasses.replace(data, root=root, manifest=manifest, a=a, b=b)
-    for layout in LAYOUTS:
-        if data.layout in ("auto", layout.name) and (found := layout.open(data)):
-            return layout.name, found
+    for name, (_, opened) in LAYOUTS.items():
+        if data.layout in ("auto", name) and (found := opened(data)):
+            return name, found
     raise ConfigError(_unknown(data))
 
 
@@ -67,7 +65,7 @@ def _unknown(data: DataConfig) -> str:
             f"{root}: no layout recognised: one folder of pictures, not pairs side by side; name two folders, "
             "data.a=FOLDER data.b=OTHER, or insist: data.layout=aligned"
         )
-    forms = "; ".join(f"{layout.name}: {layout.form}" for layout in LAYOUTS)
+    forms = "; ".join(f"{name}: {form}" for name, (form, _) in LAYOUTS.items())
     return f"{root}: no layout recognised{_inside(root)}; accepted are {forms} (data.layout=NAME insists)"
 
 
@@ -87,30 +85,24 @@ def _open_cache(data: DataConfig) -> Found | None:
 
 def _open_manifest(data: DataConfig) -> Found | None:
     root = Path(data.root) if data.root else None
-    listed = [file for suffix in LISTS if root and (file := root / f"manifest{suffix}").is_file()]
-    if root and root.is_file() and root.suffix.lower() in LISTS and not data.manifest:
-        root, listed = root.parent, [root]
-    if data.manifest:
-        listed = [Path(data.manifest)]
-    if not listed:
+    listed = Path(data.manifest) if data.manifest else root and root / "manifest.csv"
+    if root and root.suffix.lower() == ".csv" and root.is_file() and not data.manifest:
+        root, listed = root.parent, root
+    if not listed or not (data.manifest or listed.is_file()):
         return None
-    from viceversa.data.manifest import read_manifest
+    from viceversa.data.tables import read_manifest
 
-    return read_manifest(listed[0], root or listed[0].parent)
+    return read_manifest(listed, root or listed.parent)
 
 
 def _open_shards(data: DataConfig) -> Found | None:
     for folder in (Path(data.root), Path(data.root, "data")) if data.root else ():
         files = sorted(path for path in folder.iterdir() if path.suffix in TABLES) if folder.is_dir() else []
         if files:
-            from viceversa.data.shards import read_shards
+            from viceversa.data.tables import read_shards
 
             return read_shards(files)
     return None
-
-
-def _are_single(data: DataConfig) -> bool:
-    return bool(data.a and data.b and Path(data.a).is_file() and Path(data.b).is_file())
 
 
 def _open_unpaired(data: DataConfig) -> Found | None:
@@ -127,7 +119,7 @@ def _open_unpaired(data: DataConfig) -> Found | None:
 def _open_paired(data: DataConfig) -> Found | None:
     """Find two domains as above and pair them by name; single images are a pair whatever their names."""
     found = _open_unpaired(data) if data.layout == "paired" else None
-    if found is None or _are_single(data):
+    if found is None or (data.a and data.b and Path(data.a).is_file() and Path(data.b).is_file()):
         return found and Found(dataclasses.replace(found.train, paired=True))
     pattern = data.pair_pattern
     train, alone = matched(found.train, pattern)
@@ -203,60 +195,15 @@ def _names(data: DataConfig) -> tuple[str, str]:
     return (words[0], words[1]) if len(set(words)) == 2 else ("A", "B")
 
 
-@dataclass(frozen=True)
-class Layout:
-    """A way in which images may lie: the value of `data.layout`, what lies there, and what becomes of it.
+LAYOUTS: dict[str, tuple[str, Callable[[DataConfig], Found | None]]] = {
+    "cache": ("cache.json and pixels.bin, as `viceversa data cache` writes them", _open_cache),
+    "manifest": ("manifest.csv in the folder; or data.root=FILE.csv, or data.manifest=FILE.csv", _open_manifest),
+    "shards": ("*.parquet or *.arrow files in the folder, or in data/ below it", _open_shards),
+    "unpaired": ("trainA/ trainB/, train/A/ train/B/, A/ B/, or any data.a and data.b", _open_unpaired),
+    "paired": ("the same, with files of the same names on both sides", _open_paired),
+    "aligned": ("train/, or the folder itself, with A at the left and B at the right of each file", _open_aligned),
+}
+"""By the value of `data.layout`: what lies there, for messages and documentation, and what opens it.
 
-    `open` finds the images, or returns None if they do not lie so. Messages and documentation come from here.
-    """
-
-    name: str
-    form: str
-    meaning: str
-    open: Callable[[DataConfig], Found | None]
-
-
-LAYOUTS = (
-    Layout(
-        "cache",
-        "cache.json and pixels.bin, as `viceversa data cache` writes them",
-        "what the cache was made of, decoded and resized already",
-        _open_cache,
-    ),
-    Layout(
-        "manifest",
-        "manifest.csv, .tsv or .jsonl in the folder; or data.root=FILE.csv, or data.manifest=FILE.csv",
-        "as it says: columns a, b and split; pairs where every row has both",
-        _open_manifest,
-    ),
-    Layout(
-        "shards",
-        "*.parquet or *.arrow files in the folder, or in data/ below it",
-        "as their columns say: a and b are pairs; or image, and domain A or B",
-        _open_shards,
-    ),
-    Layout(
-        "single",
-        "data.a=one.jpg data.b=other.png",
-        "a single picture for each domain",
-        lambda data: _open_unpaired(data) if _are_single(data) else None,
-    ),
-    Layout(
-        "unpaired",
-        "trainA/ trainB/ (or train_A/ train_B/), train/A/ train/B/, A/ B/, or any data.a and data.b",
-        "two domains; `testA/ testB/` or `valA/ valB/` beside them are the test pictures",
-        _open_unpaired,
-    ),
-    Layout(
-        "paired",
-        "the same, with files of the same names on both sides",
-        "pairs by name, if you say so: never guessed",
-        _open_paired,
-    ),
-    Layout(
-        "aligned",
-        "train/, or the folder itself, with A at the left and B at the right of each file",
-        "pairs; recognised if most files are about twice as wide as high",
-        _open_aligned,
-    ),
-)
+That finds the images, or returns None if they do not lie so.
+"""
