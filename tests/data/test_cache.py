@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import pickle
 import shutil
 import tempfile
@@ -77,11 +76,7 @@ def test_training_from_the_cache_is_training_without(tmp_path: Path, resize: str
     assert made.bytes == len((tmp_path / "cache" / PIXELS).read_bytes())
     assert_same(as_config(tmp_path / "cache", resize=resize), without)
     stored = open_loader(as_config(tmp_path / "cache", resize=resize)).splits.train.a[0]
-    whole = (4, 8) if layout == "aligned" else (9, 8)  # what fill() draws; short sides become 12
-    assert resize == "none" or min(stored.open().pixels.shape[:2]) == 12 != min(whole)  # resized already, once for all
-    assert open_loader(as_config(tmp_path / "cache", resize=resize)).splits.note == made.note.replace(
-        layout, "cache", 1
-    )
+    assert resize == "none" or min(stored.open().pixels.shape[:2]) == 12  # resized already, once for all
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -98,34 +93,15 @@ def test_any_pictures_and_channels(data: st.DataObject) -> None:
         assert_same(as_config(Path(name, "cache"), test_fraction=0.3, **options), without)
 
 
-def test_a_cache_of_whole_pictures_serves_every_size_and_keeps_broken_ones(tmp_path: Path) -> None:
-    """So that the order of training stays."""
+def test_broken_pictures_stay_in_the_list_so_that_the_order_stays(tmp_path: Path) -> None:
     fill(tmp_path / "in", ("trainA", "trainB"))
     (tmp_path / "in" / "trainA" / "3.png").write_text("<html>")
-    (reason,) = make_cache(as_config(tmp_path / "in", resize="none").data, tmp_path / "cache").broken
+    (reason,) = make_cache(as_config(tmp_path / "in").data, tmp_path / "cache").broken
     assert reason.startswith(f"{tmp_path / 'in' / 'trainA' / '3.png'}: a web page")
-    for options in ({"load": 20, "crop": 15, "decay_crop": False}, {"resize": "short_side"}, {"crop": 12}):
-        assert_same(as_config(tmp_path / "cache", **options), as_config(tmp_path / "in", **options))
-    loader = open_loader(as_config(tmp_path / "cache", resize="none"))
-    next(loader.batches(3))
-    assert list(loader.broken.values()) in ([], [reason])
-
-
-def test_depth(tmp_path: Path) -> None:
-    fill(tmp_path / "in", ("A", "B"), modes=("I;16", "L"))
-    without = as_config(tmp_path / "in", channels_a=1, channels_b=1)
-    sizes = {}
-    for dtype, error in (("exact", 0.0), ("float16", 2e-3), ("uint8", 1 / 127)):
-        out = tmp_path / dtype
-        sizes[dtype] = make_cache(without.data, out, dtype=dtype).bytes  # type: ignore[arg-type]
-        cached = as_config(out, channels_a=1, channels_b=1)
-        for one, other in zip(training(cached), training(without), strict=True):
-            far = [
-                batch["A"].float() / 127.5 - 1 if batch["A"].dtype == torch.uint8 else batch["A"]
-                for batch in (one, other)
-            ]
-            assert (far[0] - far[1]).abs().max() <= error
-    assert sizes["exact"] > sizes["float16"] > sizes["uint8"]
+    assert_same(as_config(tmp_path / "cache"), as_config(tmp_path / "in"))
+    loader = open_loader(as_config(tmp_path / "cache"))
+    list(itertools.islice(loader.batches(0), 5))
+    assert list(loader.broken.values()) == [reason]
 
 
 def test_it_needs_the_originals_no_longer_and_travels_between_processes(tmp_path: Path) -> None:
@@ -142,55 +118,13 @@ def test_it_needs_the_originals_no_longer_and_travels_between_processes(tmp_path
     assert [item.name for item in split.a[1:3]] == [split.a[1].name, split.a[2].name]
 
 
-def test_a_stale_cache_is_noticed(tmp_path: Path) -> None:
-    fill(tmp_path / "in", ("trainA", "trainB"))
-    make_cache(as_config(tmp_path / "in").data, tmp_path / "cache")
-    cached = as_config(tmp_path / "cache")
-    picture = tmp_path / "in" / "trainA" / "2.png"
-
-    os.utime(picture, (1, 1))  # touched, and the same
-    open_loader(cached)
-
-    def message() -> str:
-        with pytest.raises(ConfigError) as raised:
-            open_loader(cached)
-        assert "\n" not in str(raised.value)
-        return str(raised.value)
-
-    content = picture.read_bytes()
-    picture.write_bytes(content[:-1] + b"x")  # of the same length
-    assert "no longer those: 1 changed (trainA/2.png); viceversa data cache" in message()
-    picture.unlink()
-    assert "1 gone (trainA/2.png)" in message()
-    noise(1, "RGB", (9, 9)).save(tmp_path / "in" / "trainB" / "new.png")
-    assert "1 new (trainB/new.png), 1 gone" in message()
-    command = message().partition("; viceversa data cache ")[2].split()
-    assert command == [str(tmp_path / "in"), str(tmp_path / "cache"), "data.load=12", "data.crop=7", "--overwrite"]
-    make_cache(as_config(tmp_path / "in").data, tmp_path / "cache", overwrite=True)
-    assert_same(cached, as_config(tmp_path / "in"))
-    (tmp_path / "in" / "manifest.csv").write_text("a,b\n")
-    assert "1 new (manifest.csv)" in message()
-
-
 @pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            {"load": 13},
-            r"made for data\.load=12, and the training wants 13; renew it: viceversa data cache .*data\.load=13",
-        ),
-        ({"crop": 8}, r"made for data\.crop=7, and the training wants 8"),
-        ({"resize": "none"}, r"made for data\.resize=stretch, and the training wants none"),
-        ({"channels_b": 1}, r"made for data\.channels_b=3, and the training wants 1"),
-        ({"test_fraction": 0.5}, r"made for data\.test_fraction=0\.05"),
-        ({"decay_crop": False}, r"data\.decay_crop=false needs two; make the cache with data\.resize=none"),
-    ],
+    ("key", "value"),
+    [("load", 13), ("crop", 8), ("resize", "none"), ("channels_b", 1), ("test_fraction", 0.5), ("decay_crop", False)],
 )
-def test_a_cache_for_other_settings_is_refused(tmp_path: Path, options: Any, message: str) -> None:
-    fill(tmp_path / "in", ("trainA", "trainB"), 2)
-    make_cache(as_config(tmp_path / "in").data, tmp_path / "cache")
-    with pytest.raises(ConfigError, match=message):
-        open_loader(as_config(tmp_path / "cache", **options))
+def test_a_cache_for_other_settings_is_refused(sound: Path, key: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"data\.{key}"):
+        open_loader(as_config(sound, **{key: value}))
 
 
 def test_what_cannot_be_cached(tmp_path: Path) -> None:
@@ -198,12 +132,8 @@ def test_what_cannot_be_cached(tmp_path: Path) -> None:
     make_cache(as_config(tmp_path / "in").data, tmp_path / "cache")
     with pytest.raises(FileExistsError, match="not empty"):
         make_cache(as_config(tmp_path / "in").data, tmp_path / "cache")
-    with pytest.raises(ConfigError, match="is a cache already"):
-        make_cache(as_config(tmp_path / "cache").data, tmp_path / "other")
     with pytest.raises(FileExistsError, match="lies within"):
         make_cache(as_config(tmp_path / "in").data, tmp_path / "in" / "cache")
-    with pytest.raises(ConfigError, match=r"data\.root=FOLDER"):
-        make_cache(DataConfig(a="x", b="y"), tmp_path / "other")
 
 
 @pytest.fixture(scope="module")
@@ -236,11 +166,10 @@ JUNK = (
 )
 PLACES = st.sampled_from(
     [
-        ("format",), ("root",), ("settings",), ("settings", "load"), ("splits",), ("splits", "train"), ("files",),
-        ("splits", "train", "a"), ("splits", "test", "b"), ("splits", "train", "paired"), ("domains",), ("domains", 0),
-        *(("splits", "train", "a", name) for name in ("names", "broken", "records")),
-        *(("splits", "train", "a", name, 0) for name in ("names", "records")),
-        *(("splits", "train", "a", "records", 0, place) for place in range(5)),
+        ("format",), ("settings",), ("settings", "load"), ("splits",), ("splits", "train"),
+        ("splits", "train", "a"), ("splits", "test", "b"), ("splits", "train", "paired"), ("splits", "train", "a", 0),
+        *(("splits", "train", "a", 0, place) for place in range(2)),
+        *(("splits", "train", "a", 0, 1, place) for place in range(5)),
     ]
 )  # fmt: skip
 
