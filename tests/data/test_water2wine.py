@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from viceversa.data.toy.glassware import BACKDROPS, SHAPES, render
+from viceversa.data.glassware import BACKDROPS, SHAPES, render
 from viceversa.data.water2wine import make, scene
 
 SCENES = [scene(0, i) for i in range(40)]

@@ -1,36 +1,34 @@
-"""`viceversa data`: get, make and check data sets; what prepares them is in `prepare`."""
+"""`viceversa data`: get, make, check, prepare and cache data sets."""
 
 import json
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import typer
 
-from viceversa.cli import prepare
-from viceversa.cli.options import Overrides, argument, group, option, track, transfers
+from viceversa.cli.options import Overrides, Source, argument, group, option, track, transfers
 
 if TYPE_CHECKING:
-    from viceversa.config import Config
+    from viceversa.config import Config, DataConfig
+
+To = Annotated[Literal["trainA", "aligned", "csv"], option(metavar="LAYOUT", help="trainA, aligned, csv.")]
+Layout = Annotated[str, option(metavar="LAYOUT", help="Insist on what lies there, as data.layout.")]
+Overwrite = Annotated[bool, option("--overwrite", help="Delete what OUT holds.")]
+SHOWN = 10  # names in a message
 
 app = group("Get, make, check and prepare data sets.")
-app.command()(prepare.convert)
-app.command()(prepare.pair)
-app.command()(prepare.split)
-app.command()(prepare.cache)
-app.command("faces")(prepare.crop_faces)
-app.command()(prepare.colorize)
 
 
 @app.command("check")
 def check_data(
     place: Annotated[Optional[str], argument("ROOT|PRESET")] = None,
     overrides: Overrides = None,
-    quick: Annotated[bool, option("--quick", help="Read headers only: seconds for a hundred thousand files.")] = False,
     as_json: Annotated[bool, option("--json", help="Print the report as JSON.")] = False,
-    sheet: Annotated[Optional[Path], option(metavar="FILE.png", help="Write 5 x 5 images of each domain.")] = None,
+    sheet: Annotated[Optional[Path], option(metavar="FILE.png", help="Write some images of each domain.")] = None,
 ) -> None:
     """Find what is wrong with a data set before training does.
 
@@ -39,30 +37,27 @@ def check_data(
 
     \b
     viceversa data check datasets/horse2zebra
-    viceversa data check pix2pix data.root=datasets/facades --quick --sheet facades.png
+    viceversa data check pix2pix data.root=datasets/facades --sheet facades.png
     viceversa data check data.a=photos data.b=drawings --json
     """
     config = _configured(place, overrides or [])
     from viceversa.data import check
 
-    report = check.check(config.data, quick=quick, track=track)
+    report = check.check(config.data, track=track)
     if sheet:
         check.write_contact_sheet(config.data, sheet)
     if as_json:
         typer.echo(json.dumps(report.tree(), indent=2))
     else:
-        report.show(os.path.expanduser(config.data.root or ""))
+        typer.echo(report.text(os.path.expanduser(config.data.root or "")))
     sys.exit(bool(report.errors))
 
 
 @app.command("get")
 def get_data(
-    name: Annotated[Optional[str], argument("[NAME]")] = None,
-    out: Annotated[Optional[Path], argument("[OUT]")] = None,
-    keep: Annotated[bool, option("--keep-archive", help="Leave the archive beside OUT.")] = False,
-    listing: Annotated[bool, option("--list", help="List the data sets that are known, as without NAME.")] = False,
+    name: Annotated[Optional[str], argument("[NAME]")] = None, out: Annotated[Optional[Path], argument("[OUT]")] = None
 ) -> None:
-    """Download a data set that papers use.
+    """Download a data set that papers use; without NAME, list those that are known.
 
     OUT is datasets/NAME unless named, and appears when all is there. Archives are checked and unpacked safely.
 
@@ -72,14 +67,14 @@ def get_data(
     """
     from viceversa.data.download import catalogue, get_set, known
 
-    if name is None or listing:
+    if name is None:
         for each, values in catalogue().items():
             size = f"{values.megabytes:,} MB" if values.megabytes else ""
             typer.echo(f"{each:24}{size:>9}  {values.title}{'  (Kaggle)' if values.kaggle else ''}")
         return
     wanted, out = known(name), out or Path("datasets", name)
     with transfers() as transfer:
-        root = get_set(wanted, out, keep=keep, downloading=transfer("downloading"), unpacking=transfer("unpacking"))
+        root = get_set(wanted, out, progress=transfer("downloading"))
     data = shlex.quote(f"data.root={root}")
     ready = f"try: viceversa train {wanted.train} {data}" if wanted.train else wanted.note
     typer.echo(f"{out}: {wanted.title}; {ready}")
@@ -87,23 +82,180 @@ def get_data(
 
 @app.command("make")
 def make_data(
-    name: Annotated[Literal["water2wine"], argument("water2wine")],
+    name: Annotated[Literal["water2wine"], argument("NAME")],
     out: Annotated[Path, argument("OUT")],
     size: Annotated[int, option(metavar="PIXELS", help="Side of an image.", show=True)] = 64,
     count: Annotated[int, option(metavar="N", help="Training images of each domain.", show=True)] = 400,
     test: Annotated[int, option(metavar="N", help="Test images of each domain, as pairs.", show=True)] = 40,
     seed: Annotated[int, option(metavar="N", help="Another seed draws other scenes.", show=True)] = 0,
 ) -> None:
-    """Draw the built-in data set into a folder.
+    """Draw the built-in data set, water2wine, into a folder.
 
-    water2wine: glasses of water (domain A) and of wine (domain B). Training images show different scenes in A and B,
-    test images the same scenes in both.
+    Glasses of water (domain A) and of wine (domain B). Training images show different scenes in A and B, test images
+    the same scenes in both.
     """
     from viceversa.data import water2wine
 
     water2wine.make(out, size=size, count=count, test=test, seed=seed)
     pairs = "; the test images are pairs: data.paired_test=true" if test else ""
     typer.echo(f"{out}: {name}, {count} + {count} to train, {test} + {test} to test{pairs}")
+
+
+@app.command("convert")
+def convert_data(
+    source: Annotated[Path, argument("ROOT")],
+    out: Annotated[Path, argument("OUT")],
+    to: To,
+    layout: Layout = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a data set in another layout.
+
+    Files are copied byte for byte. Only cutting and joining side-by-side files makes new ones, as PNG, so no pixel
+    changes. OUT appears when it is whole.
+
+    \b
+    trainA   trainA/ trainB/ testA/ testB/
+    aligned  train/ test/, side by side
+    csv      manifest.csv, and the images
+
+    \b
+    viceversa data convert datasets/facades facades-folders --to trainA
+    """
+    _convert({"root": str(source), "layout": layout}, out, to, overwrite)
+
+
+@app.command("pair")
+def pair_data(
+    a: Annotated[Path, argument("A")],
+    b: Annotated[Path, argument("B")],
+    out: Annotated[Path, argument("OUT")],
+    to: To = "aligned",
+    overwrite: Overwrite = False,
+) -> None:
+    """Join two folders of images of the same names.
+
+    A/cat/7.png belongs to B/cat/7.jpg. What has no partner is named, and left out. Side by side (aligned, unless told
+    otherwise), or in another layout.
+
+    \b
+    viceversa data pair labels photos facades --to csv
+    """
+    _convert({"a": str(a), "b": str(b), "layout": "paired"}, out, to, overwrite)
+
+
+@app.command("split")
+def split_data(
+    source: Annotated[Path, argument("ROOT")],
+    test: Annotated[
+        Optional[float], option(metavar="PART", help="For testing (0.1 if there is no test split).")
+    ] = None,
+    val: Annotated[Optional[float], option(metavar="PART", help="For validation.")] = None,
+    layout: Layout = "auto",
+    overwrite: Annotated[bool, option("--overwrite", help="Replace the manifest.")] = False,
+) -> None:
+    """Divide a data set into training, validation and test images.
+
+    A hash of the name decides, so an image stays on its side when others come or go. Copies of the same image stay
+    together, and so do both domains of a scene. Nothing is moved: ROOT/manifest.csv says what belongs where, and
+    training finds it.
+
+    \b
+    viceversa data split datasets/mine --test 0.1 --val 0.05
+    """
+    from viceversa.data.split import split_data
+
+    done = split_data(_data(root=str(source), layout=layout), test=test, val=val, overwrite=overwrite)
+    copies = f"; {done.duplicates} copies of others, kept with them" if done.duplicates else ""
+    typer.echo(f"{done.place}: {done.counts}{copies}")
+
+
+@app.command("cache")
+def cache_data(
+    root: Annotated[Path, argument("ROOT")],
+    out: Annotated[Path, argument("OUT")],
+    source: Source = None,
+    overrides: Overrides = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Decode and resize every image once, for training.
+
+    Crops, flips and all else that is random stay with the training, which is bitwise the same as without. Takes a
+    preset and KEY=VALUE as train does, for the keys that decide how images are resized. A cache that was made for other
+    values of them is refused.
+
+    \b
+    viceversa data cache datasets/h2z h2z-cache
+    viceversa data cache datasets/h2z h2z-small data.load=72 data.crop=64
+    """
+    from viceversa.config import load_words
+
+    config = load_words([*filter(None, [source]), *(overrides or []), f"data.root={root}"])
+    from viceversa.data.cache import make_cache
+
+    made = make_cache(config.data, out, overwrite=overwrite, track=track)
+    broken = f"; {len(made.broken)} broken" if made.broken else ""
+    train = f"viceversa train {shlex.quote(f'data.root={out}')}"
+    typer.echo(f"{out}: {made.note}{broken}; {made.bytes / 1e6:.0f} MB; try: {train}")
+
+
+@app.command("faces")
+def crop_faces(
+    source: Annotated[Path, argument("IN")],
+    out: Annotated[Path, argument("OUT")],
+    every: Annotated[bool, option("--all", help="All faces of an image, not the largest alone.")] = False,
+    margin: Annotated[float, option(metavar="PART", min=0, help="Around a face, of its side.", show=True)] = 0.5,
+    min_size: Annotated[int, option(metavar="PIXELS", min=1, help="Leave out smaller faces.", show=True)] = 60,
+    overwrite: Overwrite = False,
+) -> None:
+    """Cut out the faces in a folder of images, as squares. OUT appears when all is done.
+
+    \b
+    viceversa data faces frames faces --all --margin 0.3 --min-size 100
+    """
+    from viceversa.data import faces
+
+    found, failed = faces.crop_faces(
+        source,
+        out,
+        faces.yunet(),
+        margin=margin,
+        min_size=min_size,
+        every=every,
+        overwrite=overwrite,
+        track=track,
+    )
+    typer.echo(f"{out}: {sum(found.values())} faces of {len(found)} images")
+    _name("without a face", [name for name, count in found.items() if not count])
+    _fail(failed)
+
+
+def _convert(source: Mapping[str, str], out: Path, to: str, overwrite: bool) -> None:
+    from viceversa.data.convert import convert
+
+    done = convert(_data(**source), out, to, overwrite=overwrite, track=track)
+    typer.echo(f"{out}: {to}: {done.counts}")
+    _name("without a partner", done.alone)
+    _fail(done.failed)
+
+
+def _name(what: str, names: list[str]) -> None:
+    if names:
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        typer.echo(f"{what}: {', '.join(names[:SHOWN])}{more}")
+
+
+def _fail(failed: Mapping[str, str]) -> None:
+    """Name what failed, if anything did, and end with status 1."""
+    for reason in failed.values():
+        typer.echo(f"viceversa: left out: {reason}", err=True)
+    sys.exit(bool(failed))
+
+
+def _data(**values: str) -> "DataConfig":
+    from viceversa.config import DataConfig
+
+    return DataConfig(**values)  # type: ignore[arg-type]  # find() refuses a layout that it does not know
 
 
 def _configured(place: str | None, words: list[str]) -> "Config":

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from viceversa.data.toy.glassware import BACKDROPS, SHAPES, Scene, numbers, render
+from viceversa.data.glassware import BACKDROPS, SHAPES, Scene, numbers, render
 
 # Wall and table, sRGB. Light and dark alike, and none as red as wine: colour must not tell the domains apart.
 PALETTES = (

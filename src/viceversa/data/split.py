@@ -7,71 +7,56 @@ split that training makes by itself when there is none (`data.test_fraction`), b
 from __future__ import annotations
 
 import hashlib
+import os
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data.check.copies import joined
-from viceversa.data.datasets import FileSample, Sample, Split, place
+from viceversa.data.convert import MANIFEST, counted, relative_files, write_manifest
+from viceversa.data.datasets import Sample, Split, Splits, place
 from viceversa.data.layouts import find
-from viceversa.data.prepare.convert import MANIFEST, Splits, counted, list_in_place, splits_of, write_splits
-from viceversa.data.shards import ShardSample
-from viceversa.files import Track
 
 Unit: TypeAlias = tuple[str, str, tuple[Sample, ...]]  # the split it lies in now; "A", "B" or "AB"; its samples
 
 
 @dataclass(frozen=True)
 class Division:
-    """Where the split was written, what it holds, how many copies were kept together, and what failed and why."""
+    """Where the split was written, what it holds, and how many copies were kept together."""
 
     place: Path
     counts: str
     duplicates: int
-    failed: dict[str, str]
 
 
 def split_data(
-    data: DataConfig,
-    out: Path | None,
-    *,
-    test: float | None = None,
-    val: float | None = None,
-    link: bool = False,
-    overwrite: bool = False,
-    track: Track = lambda jobs, total: jobs,
+    data: DataConfig, *, test: float | None = None, val: float | None = None, overwrite: bool = False
 ) -> Division:
-    """Split the data set at `data.root`: list it in a manifest there, or write it into the folder `out`.
+    """Split the data set at `data.root` by a manifest there that says what belongs where.
 
     `test` and `val` are fractions; without any, a tenth is for testing. Raises ConfigError for fractions that make no
-    sense, FileExistsError for what is in the way, and as `convert` does.
+    sense, and for what a manifest cannot list; FileExistsError if there is one.
     """
-    layout, found = find(data)
-    splits = splits_of(found)
+    root = Path(data.root or "").expanduser()
+    splits, manifest = find(data)[1].splits(), root / MANIFEST
+    if manifest.exists() and not overwrite:
+        raise FileExistsError(f"{manifest}: there is one already; --overwrite replaces it")
+    files = relative_files(splits, root)
     if test is None and "test" not in splits:
         test = 0.1
-    fractions = {name: part for name, part in (("test", test), ("val", val)) if part is not None}
-    divided, duplicates = divide(splits, fractions)
-    if out is not None:
-        to = "aligned" if layout == "aligned" else "train/A" if found.train.paired else "trainA"
-        failed = write_splits(divided, data, out, to, link=link, overwrite=overwrite, track=track)
-        return Division(out, counted(divided, failed), duplicates, failed)
-    root = Path(data.root or "").expanduser()
-    path = root / MANIFEST
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path}: there is one already; --overwrite it, or write a new folder: --out FOLDER")
-    list_in_place(divided, root)
-    return Division(path, counted(divided), duplicates, {})
+    divided, duplicates = divide(splits, {k: v for k, v in (("test", test), ("val", val)) if v is not None})
+    write_manifest(manifest, divided, files)
+    return Division(manifest, counted(divided), duplicates)
 
 
 def divide(splits: Splits, fractions: Mapping[str, float]) -> tuple[Splits, int]:
     """Divide the training images; return the splits, and how many images (or pairs) are copies of others.
 
-    `fractions` are those of "test" and "val". What has a split already keeps it. Images of the same content, and those
+    `fractions` are those of "test" and "val". What has a split already keeps it. Files of the same content, and those
     of both domains under one name, stay together; so do pairs. Of each wanted split there is at least one group, if
     there are enough of them. Raises ConfigError for fractions that leave nothing to train on, or that concern a split
     that exists.
@@ -93,10 +78,11 @@ def divide(splits: Splits, fractions: Mapping[str, float]) -> tuple[Splits, int]
 
 
 def _split(members: list[Unit], paired: bool) -> Split:
-    if paired:
-        return Split(tuple(a for _, _, (a, _) in members), tuple(b for _, _, (_, b) in members), paired=True)
-    a, b = (tuple(samples[0] for _, own, samples in members if own == domain) for domain in "AB")
-    return Split(a, b)
+    sides: dict[str, list[Sample]] = {"A": [], "B": []}
+    for _, domains, samples in members:
+        for domain, sample in zip(domains, samples, strict=True):
+            sides[domain].append(sample)
+    return Split(tuple(sides["A"]), tuple(sides["B"]), paired)
 
 
 def _groups(units: list[Unit]) -> tuple[list[int], int]:
@@ -104,7 +90,7 @@ def _groups(units: list[Unit]) -> tuple[list[int], int]:
     named: defaultdict[str, list[int]] = defaultdict(list)  # one name: the same scene in both domains
     for number, (_, _, samples) in enumerate(units):
         named[unicodedata.normalize("NFC", samples[0].name)].append(number)
-    same = _by_content(units)
+    same = _of_one_content(units)
     groups = list(range(len(units)))
     for group in joined([(members[0], other) for members in (*same, *named.values()) for other in members[1:]]):
         for unit in group:
@@ -112,25 +98,18 @@ def _groups(units: list[Unit]) -> tuple[list[int], int]:
     return groups, sum(len(members) - 1 for members in same)
 
 
-def _by_content(units: list[Unit]) -> Iterable[list[int]]:
-    """Return which units hold the same bytes. Files are only read if there are others of their length."""
-    lengths: defaultdict[int, set[Path | Sample]] = defaultdict(set)
-    holders: defaultdict[Path | Sample, set[int]] = defaultdict(set)
+def _of_one_content(units: list[Unit]) -> list[list[int]]:
+    """Return which units hold files of the same bytes; a file is only read if there are others of its length."""
+    holders: defaultdict[str, set[int]] = defaultdict(set)
     for number, (_, _, samples) in enumerate(units):
         for sample in samples:
-            source = sample.path if isinstance(sample, FileSample) else sample
-            holders[source].add(number)
-            lengths[source.stat().st_size if isinstance(source, Path) else 0].add(source)
+            holders[str(sample)].add(number)
+    lengths = {file: os.path.getsize(file) for file in holders}
+    counts = Counter(lengths.values())
     same: defaultdict[bytes, set[int]] = defaultdict(set)
-    for source in (source for sources in lengths.values() if len(sources) > 1 for source in sources):
-        same[hashlib.sha256(_content(source)).digest()] |= holders[source]
+    for file in (file for file, length in lengths.items() if counts[length] > 1):
+        same[hashlib.sha256(Path(file).read_bytes()).digest()] |= holders[file]
     return [sorted(numbers) for numbers in same.values() if len(numbers) > 1]
-
-
-def _content(source: Path | Sample) -> bytes:
-    if isinstance(source, Path):
-        return source.read_bytes()
-    return source.content() if isinstance(source, ShardSample) else source.open().pixels.tobytes()
 
 
 def _sides(units: list[Unit], groups: list[int], fractions: Mapping[str, float]) -> dict[int, str]:

@@ -17,8 +17,7 @@ from viceversa.config import ConfigError, DataConfig
 from viceversa.data import FileSample, find_splits
 from viceversa.data.datasets import Split
 from viceversa.data.layouts import find
-from viceversa.data.prepare.convert import splits_of
-from viceversa.data.prepare.split import divide, split_data
+from viceversa.data.split import divide, split_data
 
 
 def fill(folder: Path, numbers: Any, start: int = 0, size: tuple[int, int] = (4, 4)) -> None:
@@ -29,7 +28,7 @@ def fill(folder: Path, numbers: Any, start: int = 0, size: tuple[int, int] = (4,
 
 
 def names(root: Path, **data: Any) -> dict[str, tuple[list[str], ...]]:
-    found = splits_of(find(DataConfig(root=str(root), **data))[1])
+    found = find(DataConfig(root=str(root), **data))[1].splits()
     return {
         name: tuple([os.path.basename(sample.name) for sample in samples] for samples in (split.a, split.b))
         for name, split in found.items()
@@ -40,7 +39,7 @@ def test_the_manifest_says_what_belongs_where_and_training_finds_it(tmp_path: Pa
     fill(tmp_path / "A", range(60))
     fill(tmp_path / "B", range(40), start=500)
     before = sorted(tmp_path.rglob("*.*"))
-    done = split_data(DataConfig(root=str(tmp_path)), None, test=0.2, val=0.1)
+    done = split_data(DataConfig(root=str(tmp_path)), test=0.2, val=0.1)
     assert sorted({*tmp_path.rglob("*.*")} - {tmp_path / "manifest.csv"}) == before
     assert done.place.read_text().splitlines()[:2] == ["a,b,split", "A/0.bmp,,train"]
     found = names(tmp_path)
@@ -51,23 +50,16 @@ def test_the_manifest_says_what_belongs_where_and_training_finds_it(tmp_path: Pa
     unpaired = DataConfig(root=str(tmp_path), layout="unpaired", test_fraction=0.2)
     assert [s.name for s in find_splits(unpaired).test.a] == found["test"][0]  # what training would hold out by itself
     with pytest.raises(FileExistsError):
-        split_data(unpaired, None)
-    split_data(unpaired, None, overwrite=True)
+        split_data(unpaired)
+    split_data(unpaired, overwrite=True)
     assert names(tmp_path).keys() == {"train", "test"}
 
 
-@pytest.mark.parametrize("link", [False, True])
-def test_side_by_side_files_go_to_a_new_folder(tmp_path: Path, link: bool) -> None:
-    fill(tmp_path / "in", range(50), size=(8, 4))
-    with pytest.raises(ConfigError, match="--out FOLDER"):
-        split_data(DataConfig(root=str(tmp_path / "in")), None)
-    assert not (tmp_path / "in" / "manifest.csv").exists()
-    done = split_data(DataConfig(root=str(tmp_path / "in")), tmp_path / "out", link=link)
-    held = len(os.listdir(tmp_path / "out" / "test"))
-    assert done.counts == f"train {50 - held} pairs; test {held} pairs"
-    for path in (tmp_path / "out").rglob("*.bmp"):
-        assert path.read_bytes() == (tmp_path / "in" / path.name).read_bytes()
-        assert path.samefile(tmp_path / "in" / path.name) == link
+def test_side_by_side_files_have_no_manifest(tmp_path: Path) -> None:
+    fill(tmp_path, range(5), size=(8, 4))
+    with pytest.raises(ConfigError, match="data convert ROOT OUT --to csv"):
+        split_data(DataConfig(root=str(tmp_path)))
+    assert not (tmp_path / "manifest.csv").exists()
 
 
 def test_copies_stay_together_across_domains_and_in_pairs(tmp_path: Path) -> None:
@@ -76,7 +68,7 @@ def test_copies_stay_together_across_domains_and_in_pairs(tmp_path: Path) -> Non
     for copy, original in (("A/100", "A/0"), ("A/101", "A/0"), ("A/102", "A/7"), ("B/200", "A/3")):
         shutil.copy(tmp_path / f"{original}.bmp", tmp_path / f"{copy}.bmp")
     for part in (0.1, 0.5, 0.9):
-        done = split_data(DataConfig(root=str(tmp_path), layout="unpaired"), None, test=part, overwrite=True)
+        done = split_data(DataConfig(root=str(tmp_path), layout="unpaired"), test=part, overwrite=True)
         assert done.duplicates == 4
         sides = {
             f"{d}{n}": name
@@ -89,9 +81,8 @@ def test_copies_stay_together_across_domains_and_in_pairs(tmp_path: Path) -> Non
         assert all(sides[f"A{n}"] == sides[f"B{n}"] for n in range(40))  # both domains of a scene
     for number in (100, 101, 102):  # as pairs: of different answers to the same question
         shutil.copy(tmp_path / "B" / "9.bmp", tmp_path / "B" / f"{number}.bmp")
-    out = tmp_path.parent / f"{tmp_path.name}-pairs"
-    split_data(DataConfig(root=str(tmp_path), layout="paired"), out, test=0.5)
-    by_name = {n: split for split, (own, _) in names(out, layout="paired").items() for n in own}
+    split_data(DataConfig(root=str(tmp_path), layout="paired"), test=0.5, overwrite=True)
+    by_name = {n: split for split, (own, _) in names(tmp_path).items() for n in own}
     assert len({by_name[n] for n in ("9", "100", "101", "102", "0", "7")}) == 1
 
 
@@ -103,8 +94,8 @@ def test_what_is_split_already_stays(tmp_path: Path) -> None:
     data = DataConfig(root=str(tmp_path))
     for fractions in ({}, {"test": 0.1}, *({"val": part} for part in (0.0, 1.0, -0.1, 1.5))):
         with pytest.raises(ConfigError):
-            split_data(data, None, **fractions)
-    split_data(data, None, val=0.2)
+            split_data(data, **fractions)
+    split_data(data, val=0.2)
     found = names(tmp_path)
     assert sorted(found["test"][0]) == ["100", "101", "102", "leak"]
     assert found["test"][1] == ["600", "601", "602"]
@@ -115,7 +106,7 @@ def test_what_is_split_already_stays(tmp_path: Path) -> None:
 def no_contents(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Spare the tests of names alone from having files."""
     if "stems" in request.node.name:
-        monkeypatch.setattr("viceversa.data.prepare.split._by_content", lambda units: [])
+        monkeypatch.setattr("viceversa.data.split._of_one_content", lambda units: [])
 
 
 STEMS = st.lists(st.text("abcÄ1", min_size=1, max_size=3), unique=True, min_size=2, max_size=12)

@@ -1,1 +1,0 @@
-"""How the built-in data set, water into wine, is drawn: glasses by formula."""
