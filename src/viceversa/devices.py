@@ -58,6 +58,21 @@ def multiplies_bf16(device: torch.device) -> bool:
     return device.type == "cpu" and bool(torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
 
 
+def free_memory(device: torch.device) -> int:
+    """Return how many bytes of memory a computation may take on a device: four fifths of what is available."""
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return (torch.cuda.mem_get_info(device)[0] + cached) * 4 // 5
+    import psutil
+
+    group = Path("/sys/fs/cgroup")  # of a container, if it has a limit of its own
+    limits: list[int] = [psutil.virtual_memory().available]
+    if (group / "memory.max").is_file() and (limit := (group / "memory.max").read_text().strip()).isdecimal():
+        used = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        limits.append(int(limit) - int((group / "memory.current").read_text()) + int(used.get("inactive_file", 0)))
+    return max(0, min(limits)) * 4 // 5
+
+
 def layout_of(device: torch.device) -> torch.memory_format:
     """Return in which layout pictures are translated: the fastest, and one for all, since last digits follow it."""
     return torch.channels_last if device.type == "cpu" else torch.contiguous_format

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from viceversa.backends import EXPORTED, Backend, TrainedGenerator, load_exported, open_backend
+from viceversa.backends import EXPORTED, TrainedGenerator, load_exported, open_backend
 from viceversa.config import Direction
 from viceversa.data.image_data import (
     ImageData,
@@ -53,12 +53,19 @@ class Translator:
     """
 
     def __init__(
-        self, net: Generator, card: Card, device: torch.device | str = "cpu", backend: Backend | None = None
+        self,
+        net: Generator,
+        card: Card,
+        device: torch.device | str = "cpu",
+        backend: str = "eager",
+        examples: Sequence[Tensor] = (),
+        memory: int | None = None,
     ) -> None:
         self.net = net.to(device)
         self.card = card
         self.device = torch.device(device)
-        self.backend: Backend = backend or open_backend("eager", TrainedGenerator(self.net, card, self.device))
+        self.memory = memory
+        self.backend = open_backend(backend, TrainedGenerator(self.net, card, self.device, examples, memory))
 
     @classmethod
     def load(
@@ -70,19 +77,20 @@ class Translator:
         best: bool = False,
         device: torch.device | str = "cpu",
         backend: str = "eager",
+        memory: int | None = None,
     ) -> Translator:
         """Load a run's folder, a .safetensors weights file, or an .onnx or .xml file that was exported.
 
         Of a run with two directions, AtoB is taken unless `direction` says otherwise. `ema=False` takes the last
         weights instead of their moving average, `best` those that scored best in training; for `backend` see
-        `with_backend`. Raises FileNotFoundError or ValueError with the remedy.
+        `with_backend`. Images whose computation would take more than `memory` bytes, or than is free, are computed in
+        bands of rows. Raises FileNotFoundError or ValueError with the remedy.
         """
         file = weights_file(Path(path), direction, ema=ema, best=best)
         net, card = load_exported(file) if file.suffix in EXPORTED else load_generator(file)
         if direction not in (None, card.direction):
             raise ValueError(f"{path}: translates {card.direction}, not {direction}")
-        translator = cls(net, card, device)
-        return translator if backend == "eager" else translator.with_backend(backend)
+        return cls(net, card, device, backend, memory=memory)
 
     def with_backend(self, name: str, examples: Sequence[ImageData] = ()) -> Translator:
         """Return the same translator run by another of `viceversa.backends.BACKENDS`; `examples` calibrate `int8`.
@@ -90,8 +98,7 @@ class Translator:
         Masks, samples and interpolations are computed by eager all the same. Raises ValueError with the remedy.
         """
         inputs = [self.prepare(image).x for image in examples]
-        backend = open_backend(name, TrainedGenerator(self.net, self.card, self.device, inputs))
-        return Translator(self.net, self.card, self.device, backend)
+        return Translator(self.net, self.card, self.device, name, inputs, self.memory)
 
     def __call__(self, image: Shown) -> Image.Image:
         """Return the translation of a PIL image, a uint8 array (H, W) or (H, W, 1, 3 or 4), or an `ImageData`."""

@@ -32,6 +32,8 @@ class TrainedGenerator:
     device: torch.device
     examples: Sequence[Tensor] = ()
     """Typical inputs, (1, in, H, W): int8 is calibrated on them."""
+    memory: int | None = None
+    """Bytes for an image's computation; larger ones are computed in bands. None: what is free."""
 
 
 def eager(trained: TrainedGenerator) -> Backend:

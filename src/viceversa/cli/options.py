@@ -33,6 +33,16 @@ def words(source: Optional[str], overrides: Optional[list[str]]) -> list[str]:
     return [*filter(None, [source]), *(overrides or [])]
 
 
+def number_of_bytes(text: str) -> int:
+    """Return what a size such as 500MB or 2GiB is in bytes."""
+    from pydantic import ByteSize, TypeAdapter, ValidationError
+
+    try:
+        return int(TypeAdapter(ByteSize).validate_python(text))
+    except ValidationError:
+        raise typer.BadParameter(f"{text} is no size; write it as 500MB or 2GB") from None
+
+
 def existing(context: typer.Context, path: Optional[Path]) -> Optional[Path]:
     """Refuse a path that does not exist, before torch is imported."""
     from viceversa.files import require

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from viceversa.cli.options import Model, argument, option, track
+from viceversa.cli.options import Model, argument, number_of_bytes, option, track
 
 
 def translate(
@@ -32,6 +32,10 @@ def translate(
     ] = "eager",
     calibrate: Annotated[Optional[Path], option(metavar="FOLDER", help="Images to calibrate int8 on.")] = None,
     batch: Annotated[Optional[int], option(metavar="N", min=1, help="Images of one size at once.")] = None,
+    memory: Annotated[
+        Optional[int],
+        option(metavar="SIZE", parser=number_of_bytes, help="Memory for an image, such as 2GB; default: what is free."),
+    ] = None,
     no_ema: Annotated[
         bool, option("--no-ema", "--raw", help="Use the last weights, not their moving average.")
     ] = False,
@@ -74,6 +78,7 @@ def translate(
         backend=backend,
         calibrate=calibrate,
         batch=batch,
+        memory=memory,
         device=device,
         overwrite=overwrite,
     )

@@ -141,8 +141,10 @@ def resize(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 def to_tensor(pixels: Pixels) -> Tensor:
     """Turn pixels (H, W, C) into a float32 tensor (C, H, W) in [-1, 1]."""
-    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32)
-    return torch.from_numpy(planes / np.float32(127.5 if pixels.dtype == np.uint8 else 0.5) - np.float32(1))
+    planes = np.array(pixels.transpose(2, 0, 1), np.float32, order="C")
+    planes /= np.float32(127.5 if pixels.dtype == np.uint8 else 0.5)  # in place, as images may be large
+    planes -= np.float32(1)
+    return torch.from_numpy(planes)
 
 
 def normalise(batch: Tensor) -> Tensor:
@@ -155,8 +157,8 @@ def from_tensor(tensor: Tensor, unrounded: bool = False) -> Pixels:
 
     `unrounded`: nothing is rounded, and they are float32 in [0, 1].
     """
-    values = tensor.detach().to("cpu", torch.float32).clamp(-1, 1).add(1).permute(1, 2, 0)
-    values = values.div(2) if unrounded else values.mul(127.5).round().to(torch.uint8)
+    values = tensor.detach().to("cpu", torch.float32).clamp(-1, 1).add_(1).permute(1, 2, 0)
+    values = values.div_(2) if unrounded else values.mul_(127.5).round_().to(torch.uint8)
     return np.ascontiguousarray(values.numpy())
 
 

@@ -58,6 +58,8 @@ class TranslateOptions:
     """A folder of images for the calibration of the backend `int8`; None: those to be translated."""
     batch: int | None = None
     """Images of one size to compute at once; None: as many as keep the device busy."""
+    memory: int | None = None
+    """Bytes for the computation of an image; what takes more is computed in bands of rows. None: what is free."""
     device: str = "auto"
     overwrite: bool = False
     """Replace outputs that exist; without, they are left as they are."""
@@ -125,6 +127,7 @@ def _check(options: TranslateOptions, pairs: Sequence[tuple[Path, Path]]) -> Non
     calibrate = options.calibrate
     refuse(calibrate is not None and options.backend != "int8", "--calibrate goes with --backend int8")
     refuse(calibrate is not None and not calibrate.is_dir(), f"{calibrate}: there is no such folder")
+    refuse(options.memory is not None and options.memory < 2**26, "--memory: less than 64MB is too little")
     mask, manifest = options.mask, options.manifest
     refuse(mask is not None and not mask.exists(), f"{mask}: there is no such mask, nor a folder of masks")
     refuse(manifest is not None and manifest.is_dir(), f"{manifest}: is a folder; name a .jsonl file")

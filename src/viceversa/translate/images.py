@@ -43,7 +43,9 @@ def translate_all(
     """Translate this process's share of (input, output) pairs; `masks` are by input."""
     dist = DistInfo.from_env()
     device = pick_device(options.device, dist.local_rank)
-    translator = Translator.load(model, options.direction, ema=options.ema, best=options.best, device=device)
+    translator = Translator.load(
+        model, options.direction, ema=options.ema, best=options.best, device=device, memory=options.memory
+    )
     no_mask = options.save_mask and not translator.has_mask
     refuse(no_mask, f"{model}: has no attention mask; train with generator.mask=true for --save-mask")
     if translator.card.out_channels not in (1, 3, 4):  # only these formats hold any number of channels

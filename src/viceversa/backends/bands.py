@@ -1,0 +1,308 @@
+"""Networks computed in bands of rows, for images that do not fit into memory whole.
+
+Rows of a layer's result follow from some more rows of its input, except where it normalises by the statistics of the
+whole image. So the image is gone through once for each normalisation, band by band, to sum up its mean and variance;
+when all are known, once more for the result. It equals that of the whole image up to rounding, without seams. Maps
+that took long to compute are kept in temporary files from one pass to the next, others are computed again.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.nn import functional
+
+from viceversa.backends.windows import Window, needs_statistics, trace, window_of
+from viceversa.fast_cpu import fixed_weights
+from viceversa.nets import Generator
+
+READ, CHEAP = 1000, 1500
+"""Multiplications in the time that a number from a file takes; one that costs more than CHEAP is worth keeping."""
+BAND = 2**29
+"""Bytes of memory for a band, at most: larger ones are no faster."""
+
+Moments: TypeAlias = tuple[Tensor, Tensor]
+"""Mean and variance of a map's pixels, each (C)."""
+Plan: TypeAlias = dict[fx.Node, range]
+"""Maps and the rows of them that are needed, in the order of computing."""
+
+
+@dataclass
+class Maps:
+    """What is known of an image (or of several, which share their statistics) while it is gone through."""
+
+    x: Tensor
+    shapes: dict[fx.Node, tuple[int, ...]]
+    folder: Path
+    moments: dict[fx.Node, Moments] = field(default_factory=dict)
+    stored: dict[fx.Node, Path] = field(default_factory=dict)
+
+    def write(self, node: fx.Node, rows: range, values: Tensor) -> None:
+        """Put rows (B, C, h, W) into the file of a map, which holds each row as (B, W, C)."""
+        numbers = values.permute(2, 0, 3, 1).contiguous().cpu().numpy()
+        path = self.folder / node.name
+        with path.open("r+b" if path.exists() else "wb") as file:
+            file.seek(rows[0] * numbers[0].nbytes)
+            numbers.tofile(file)
+
+    def read(self, node: fx.Node, rows: range) -> Tensor:
+        """Return rows (B, C, h, W) of a map from its file."""
+        count, channels, _, width = self.shapes[node]
+        row = count * width * channels
+        numbers = np.fromfile(self.stored[node], np.float32, row * len(rows), offset=4 * row * rows[0])
+        values = torch.from_numpy(numbers.reshape(len(rows), count, width, channels))
+        return values.permute(1, 3, 0, 2).to(self.x.device)
+
+
+class Bands:
+    """A generator that computes in bands of rows.
+
+    Raises ValueError, with the reason, for one that cannot: it takes one size only, draws random numbers, or has a
+    layer that may look at the whole image, such as attention.
+    """
+
+    def __init__(self, net: Generator) -> None:
+        self.net = net
+        graph = trace(net)
+        (self.source,) = graph.find_nodes(op="placeholder")
+        (self.result,) = graph.find_nodes(op="output")[0].all_input_nodes
+        self.nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
+        self.layers = {node: self._layer(node) for node in self.nodes}
+        self.windows = {node: window_of(node, layer) for node, layer in self.layers.items()}
+        self.norms = [node for node, layer in self.layers.items() if needs_statistics(layer)]
+        self.channels = self._channels(graph)
+        side = net.multiple * max(1, 256 // net.multiple)
+        maps = Maps(torch.empty(0), self._shapes(1, side, side), Path())
+        self.bytes_per_pixel = self._bytes(self._plan(self.result, range(side), maps, set()), maps) / side**2
+
+    def bytes(self, x: Tensor) -> float:
+        """Return about how much memory (B, C, H, W) takes if it is computed whole."""
+        return self.bytes_per_pixel * len(x) * x.shape[2] * x.shape[3]
+
+    @torch.inference_mode()
+    def __call__(self, x: Tensor, memory: float = BAND) -> Tensor:
+        """Translate (B, C, H, W) in about `memory` bytes, besides x and the result."""
+        results = []
+        for image in torch.split(x, 1):
+            with fixed_weights(), TemporaryDirectory(prefix="viceversa-") as folder:
+                maps = self._gathered(image, Path(folder), memory)
+                results.append(x.new_empty(maps.shapes[self.result]))
+                for rows, values in self._go(self.result, maps, set(), memory):
+                    results[-1][:, :, rows.start : rows.stop] = values
+        return results[0] if len(results) == 1 else torch.cat(results)
+
+    @torch.inference_mode()
+    def statistics(self, frames: Tensor, memory: float = BAND) -> dict[str, Moments]:
+        """Return the mean and variance that frames (B, C, H, W) have together, by the name of the normalisation."""
+        with fixed_weights(), TemporaryDirectory(prefix="viceversa-") as folder:
+            maps = self._gathered(frames, Path(folder), memory)
+        return {str(node.target): moments for node, moments in maps.moments.items()}
+
+    def _gathered(self, x: Tensor, folder: Path, memory: float) -> Maps:
+        """Go through the image once for each normalisation; return their statistics, and the maps kept."""
+        maps = Maps(x, self._shapes(len(x), *x.shape[2:]), folder)
+        known = set[fx.Node]()
+        for norm in self.norms:
+            (target,) = norm.all_input_nodes
+            known |= _ancestors(target) | {norm}
+            used_later = [node for node in known if not known.issuperset(node.users)]
+            keep = set[fx.Node]().union(*(self._worth_keeping(node, maps) for node in used_later))
+            total = torch.zeros(3, self.channels[target], dtype=torch.float64)
+            for _, values in self._go(target, maps, keep - set(maps.stored), memory):
+                total = _merged(total, values)
+            maps.moments[norm] = total[1].to(x), total[2].to(x)
+            for node in set(maps.stored) - keep:
+                maps.stored.pop(node).unlink()
+        return maps
+
+    def _go(self, target: fx.Node, maps: Maps, keep: set[fx.Node], memory: float) -> Iterator[tuple[range, Tensor]]:
+        """Compute a map band by band; on the way, put those to keep into files."""
+        height = rows = maps.shapes[target][2]
+        while rows > 1 and self._bytes(self._plan(target, range(rows), maps, keep), maps) > min(memory, BAND):
+            rows = -(-rows // 2)
+        for first in range(0, height, rows):
+            band = range(first, min(first + rows, height))
+            yield band, self._compute(target, self._plan(target, band, maps, keep), maps, keep)
+        maps.stored |= {node: maps.folder / node.name for node in keep}
+
+    def _plan(self, target: fx.Node, rows: range, maps: Maps, keep: set[fx.Node]) -> Plan:
+        """Return what is needed for these rows of the target."""
+        wanted = {target: rows}
+        height = maps.shapes[target][2]
+        for node in reversed(self.nodes[: self.nodes.index(target) + 1]):
+            if node in keep:  # each band keeps its share, so that in the end all rows are there
+                own = maps.shapes[node][2]
+                share = range(rows.start * own // height, -(-rows.stop * own // height))
+                wanted[node] = _hull(wanted.get(node), share)
+            if node in wanted and node not in maps.stored:
+                for arg in node.all_input_nodes:
+                    needed = self.windows[node].needed(wanted[node], maps.shapes[arg][2])
+                    wanted[arg] = _hull(wanted.get(arg), needed)
+        return {node: wanted[node] for node in (self.source, *self.nodes) if node in wanted}
+
+    def _compute(self, target: fx.Node, plan: Plan, maps: Maps, keep: set[fx.Node]) -> Tensor:
+        values = dict[fx.Node, Any]()
+        uses = _uses(plan, maps)
+        for node, rows in plan.items():
+            if node is self.source:
+                values[node] = maps.x[:, :, rows.start : rows.stop]
+            elif node in maps.stored:
+                values[node] = maps.read(node, rows)
+            else:
+                values[node] = self._apply(node, plan, values, maps)
+                for arg in node.all_input_nodes:
+                    uses[arg] -= 1
+                    if not uses[arg]:
+                        del values[arg]
+            if node in keep:
+                maps.write(node, rows, values[node])
+        result: Tensor = values[target]
+        return result
+
+    def _apply(self, node: fx.Node, plan: Plan, values: dict[fx.Node, Any], maps: Maps) -> Any:
+        """Call a layer or a function with the rows that it needs, and cut off what its padding has spoilt."""
+        layer, window, rows = self.layers[node], self.windows[node], plan[node]
+
+        def part(arg: fx.Node) -> Any:
+            needed = window.needed(rows, maps.shapes[arg][2])
+            of_plan = slice(needed.start - plan[arg].start, needed.stop - plan[arg].start)
+            if isinstance(values[arg], tuple):
+                return tuple(one[:, :, of_plan] for one in values[arg])
+            return values[arg][:, :, of_plan]
+
+        args: Any = fx.node.map_arg(node.args, part)
+        kwargs: Any = fx.node.map_arg(node.kwargs, part)
+        if node in maps.moments:
+            return _normalise(layer, args[0], maps.moments[node])
+        result = layer(*args, **kwargs) if layer else node.target(*args, **kwargs)  # type: ignore[operator]
+        if window == Window():
+            return result
+        start = window.start(window.needed(rows, maps.shapes[node.all_input_nodes[0]][2]))
+        return result[:, :, rows.start - start :][:, :, : len(rows)]
+
+    def _bytes(self, plan: Plan, maps: Maps) -> float:
+        """Return about how much memory a plan takes: thrice the maps needed at once, to allow for copies."""
+        uses, size, peak, now = _uses(plan, maps), dict[fx.Node, float](), 0.0, 0.0
+        for node, rows in plan.items():
+            count, channels, _, width = maps.shapes[node]
+            size[node] = 4.0 * count * channels * width * len(rows)
+            now += size[node]
+            peak = max(peak, now)
+            for arg in () if node in maps.stored else node.all_input_nodes:
+                uses[arg] -= 1
+                now -= 0 if uses[arg] else size[arg]
+        return 3 * peak
+
+    def _worth_keeping(self, node: fx.Node, maps: Maps) -> set[fx.Node]:
+        """Return the maps that make this one cheap to compute later on."""
+        if node is self.source:
+            return set()
+        can_be_kept = node not in self.norms and node.target is not torch.split
+        if node in maps.stored or (can_be_kept and self._cost(node, maps, {}) > CHEAP):
+            return {node}
+        return set[fx.Node]().union(*(self._worth_keeping(arg, maps) for arg in node.all_input_nodes))
+
+    def _cost(self, node: fx.Node, maps: Maps, known: dict[fx.Node, float]) -> float:
+        """Return the multiplications for each number of a map, from the input and the files that there are."""
+        if node is self.source:
+            return 0
+        if node in maps.stored:
+            return READ
+        if node not in known:
+            layer, own, numbers = self.layers[node], 0.0, np.prod(maps.shapes[node])
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                own = layer.weight.numel() / layer.out_channels / self.windows[node].up ** 2
+            shares = (self._cost(arg, maps, known) * np.prod(maps.shapes[arg]) for arg in node.all_input_nodes)
+            known[node] = own + sum(shares) / numbers
+        return known[node]
+
+    def _layer(self, node: fx.Node) -> nn.Module | None:
+        return self.net.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+    def _channels(self, graph: fx.Graph) -> dict[fx.Node, int]:
+        """Return the channels of every map (of several in a tuple, all together), as a small image has them."""
+        channels = dict[fx.Node, int]()
+
+        class Recorder(fx.Interpreter):
+            def run_node(self, n: fx.Node) -> Any:
+                result = super().run_node(n)
+                channels[n] = sum(one.shape[1] for one in result) if isinstance(result, tuple) else result.shape[1]
+                return result
+
+        first = next(layer for layer in self.layers.values() if isinstance(layer, nn.Conv2d))
+        side = self.net.multiple * max(2, 32 // self.net.multiple)
+        x = torch.zeros(1, first.in_channels, side, side, device=first.weight.device)
+        with torch.inference_mode():
+            Recorder(self.net, graph=graph).run(x)
+        return channels
+
+    def _shapes(self, count: int, height: int, width: int) -> dict[fx.Node, tuple[int, ...]]:
+        """Return the shape of every map for images (count, C, height, width)."""
+        shapes: dict[fx.Node, tuple[int, ...]] = {self.source: (count, self.channels[self.source], height, width)}
+        for node in self.nodes:
+            _, _, *sizes = shapes[node.all_input_nodes[0]]
+            shapes[node] = (count, self.channels[node], *map(self.windows[node].size, sizes))
+        return shapes
+
+
+def frozen(net: Generator, statistics: dict[str, Moments]) -> Generator:
+    """Return a copy of a generator that normalises every image by these statistics instead of its own."""
+    net = copy.deepcopy(net)
+    for name, moments in statistics.items():
+        old: Any = net.get_submodule(name)
+        new = nn.BatchNorm2d(len(moments[0]), old.eps, affine=old.weight is not None, device=moments[0].device)
+        running = dict(zip(("running_mean", "running_var"), _by_channel(old, *moments), strict=True))
+        new.load_state_dict({**old.state_dict(), **running}, strict=False)
+        net.set_submodule(name, new.eval().requires_grad_(False))
+    return net
+
+
+def _ancestors(node: fx.Node) -> set[fx.Node]:
+    """Return a map and all that it is computed from."""
+    found, todo = set[fx.Node](), [node]
+    while todo:
+        node = todo.pop()
+        if node not in found:
+            found.add(node)
+            todo += node.all_input_nodes
+    return found
+
+
+def _hull(one: range | None, other: range) -> range:
+    return other if one is None else range(min(one.start, other.start), max(one.stop, other.stop))
+
+
+def _uses(plan: Plan, maps: Maps) -> Counter[fx.Node]:
+    """Return how many of the maps that are to be computed each one is needed for."""
+    return Counter(arg for node in plan if node not in maps.stored for arg in node.all_input_nodes)
+
+
+def _merged(total: Tensor, values: Tensor) -> Tensor:
+    """Return number, mean and variance of pixels, (3, C), with those of (B, C, h, W) added (Chan et al., 1983)."""
+    var, mean = (one.cpu().double() for one in torch.var_mean(values, (0, 2, 3), correction=0))
+    number = total[0] + values.numel() / values.shape[1]
+    share = 1 - total[0] / number
+    apart = mean - total[1]
+    return torch.stack([number, total[1] + share * apart, total[2] + share * (var - total[2] + (1 - share) * apart**2)])
+
+
+def _normalise(norm: Any, x: Tensor, moments: Moments) -> Tensor:
+    return functional.batch_norm(x, *_by_channel(norm, *moments), norm.weight, norm.bias, eps=norm.eps)
+
+
+def _by_channel(norm: nn.Module, mean: Tensor, var: Tensor) -> Moments:
+    """Return what a normalisation uses for each channel: the statistics of its group, if it has groups."""
+    if not isinstance(norm, nn.GroupNorm):
+        return mean, var
+    each = len(mean) // norm.num_groups
+    group_mean, square = ((one.view(-1, each).mean(1)) for one in (mean, var + mean**2))
+    return group_mean.repeat_interleave(each), (square - group_mean**2).repeat_interleave(each)
