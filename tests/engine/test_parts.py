@@ -115,6 +115,17 @@ def test_an_update_touches_its_own_group_only(tiny: Any, worlds: Path) -> None:
     assert all(p.grad is None for p in learner.method.D_X.parameters())
 
 
+def test_weights_are_standardised_after_every_update(tiny: Any) -> None:
+    learner = Learner(methods.resolve(tiny("cyclegan", "generator.norm=standardised", "generator.upsample=resize")), 6)
+    for _ in range(2):
+        weight = learner.method.G.blocks[0].conv1.weight
+        torch.testing.assert_close(weight.sum((1, 2, 3)), torch.zeros(len(weight)), atol=1e-5, rtol=0)
+        torch.testing.assert_close(weight.flatten(1).norm(dim=1), torch.full((len(weight),), 1.7))
+        before = weight.clone()
+        learner.train_step({domain: torch.rand(1, 3, 32, 32) for domain in "AB"})
+        assert not torch.equal(weight, before)
+
+
 @pytest.mark.parametrize("objective", ["hinge", "wgan-gp", "vanilla"])
 def test_every_objective_trains(tiny: Any, objective: str) -> None:
     config = tiny("cyclegan", f"objective={objective}", "train.length=3 steps", "train.decay=0 steps")

@@ -52,7 +52,7 @@ EXACT = [
         "cyclegan",
         ["discriminator={name: projected, side: 32, width: 4, augment: [color, shift, cutout]}", "method.pool=3"],
     ),
-    ("onesided", ["method.direction=both", "generator.skip=true", "generator.norm=demodulated", "method.identity=1"]),
+    ("onesided", ["method.direction=both", "generator.skip=true", "generator.norm=standardised", "method.identity=1"]),
     ("cyclegan", ["discriminator.norm=spectral", "discriminator.augment=[color,shift,cutout]", "objective.r1=1"]),
 ]
 

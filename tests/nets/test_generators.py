@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from viceversa.nets import GENERATORS, VariationalGenerator
-from viceversa.nets.layers import BatchNorm, init_weights
+from viceversa.nets.layers import BatchNorm, init_weights, standardise
 from viceversa.nets.resnet import ResNetGenerator
 from viceversa.nets.unet import UNetGenerator
 from viceversa.nets.vae import VAE1, VAEGAN, ResNetVAE, ResVAE
@@ -57,6 +57,9 @@ def test_parameter_counts_are_the_originals(cls: type[nn.Module], options: dict[
         {"norm": "batch"},
         {"norm": "none"},
         {"norm": "instance_affine"},
+        {"norm": "standardised", "upsample": "resize"},
+        {"skip": True},
+        {"skip": True, "mask": True},
         {"padding": "zeros"},
         {"padding": "replicate"},
         {"downs": 0},
@@ -96,6 +99,30 @@ def test_mask_starts_open_and_mixes_with_the_input() -> None:
     assert net.head.bias is not None
     net.head.bias.data[-1] = -50.0  # shut
     torch.testing.assert_close(net(x), x)
+
+
+def test_standardised_weights_need_no_statistics_of_the_picture() -> None:
+    """What lies far away changes nothing; with instance norm it does."""
+    torch.manual_seed(0)
+    x, other = images(64, batch=1), images(64, batch=1)
+    other[..., 32:] = 1.0
+    for norm, same in {"standardised": True, "instance": False}.items():
+        net = ResNetGenerator(3, 3, width=4, blocks=1, upsample="resize", norm=norm)  # type: ignore[arg-type]
+        init_weights(net, "normal", 0.02)
+        standardise(net)
+        assert torch.allclose(net(x)[..., :8], net(other)[..., :8], atol=1e-6) is same
+    with pytest.raises(ValueError, match="use upsample=resize or blur"):
+        ResNetGenerator(3, 3, norm="standardised")
+
+
+def test_the_head_sees_what_is_skipped() -> None:
+    plain, skipping = (ResNetGenerator(3, 2, width=4, blocks=1, skip=skip) for skip in (False, True))
+    assert skipping.state_dict().keys() - plain.state_dict().keys() == {"skip.weight", "skip.bias"}
+    assert (plain.head.in_channels, skipping.head.in_channels) == (4, 4 + 3 + 8)
+    nn.init.zeros_(skipping.head.weight)
+    nn.init.zeros_(skipping.head.bias)  # type: ignore[arg-type]
+    skipping.head.weight.data[0, 4, 3, 3] = 1.0  # the middle of the first channel of the input
+    torch.testing.assert_close(skipping(images())[:, 0], torch.tanh(images()[:, 0]))
 
 
 def test_output_norm_takes_away_brightness_and_contrast() -> None:

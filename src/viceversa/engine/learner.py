@@ -24,6 +24,7 @@ from viceversa.engine.schedule import Plateau, rate
 from viceversa.fast_cpu import accelerate, fixed_weights
 from viceversa.methods.base import Batch, Update
 from viceversa.nets.blocks import blocks, enable_checkpointing
+from viceversa.nets.layers import standardise
 from viceversa.seeds import altered, seed_everything
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -120,6 +121,8 @@ class Learner:
             self.scaler.step(optimizer)
         else:
             self.update_guard.carry_out(optimizer, finite)
+        for net in self.method.groups()[update.group]:
+            standardise(net)
 
     @property
     def seed(self) -> int:

@@ -15,7 +15,7 @@ from viceversa.losses import OBJECTIVES, Objective
 from viceversa.methods.pool import ImagePool
 from viceversa.nets import DISCRIMINATORS, GENERATORS, refuse_small
 from viceversa.nets.base import Discriminator, Generator
-from viceversa.nets.layers import init_weights
+from viceversa.nets.layers import init_weights, standardise
 from viceversa.nets.patchgan import Augment
 from viceversa.nets.resnet import Projector
 
@@ -105,6 +105,7 @@ class Networks:
         if any(parameter.is_meta for parameter in net.parameters()):  # only the configuration is checked
             refuse_small(net, channels, size=self.config.data.crop, batch=self.config.train.batch)
         init_weights(net, self.config.init.scheme, self.config.init.gain)
+        standardise(net)
         return net
 
 

@@ -84,7 +84,7 @@ class ResidualBlock(Block):
         self.norm1 = make_norm(norm, channels, self.conv1)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, padding_mode=padding, bias=bias)
-        self.norm2 = make_norm(norm, channels, self.conv2)
+        self.norm2 = make_norm(norm, channels, self.conv2, gain=0.3)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
@@ -110,11 +110,11 @@ def make_down(in_channels: int, out_channels: int, norm: ConvNorm, antialias: bo
 
 
 def make_up(in_channels: int, out_channels: int, norm: ConvNorm, kind: Upsample) -> Stage:
-    """Return a stage that doubles the image; ValueError for demodulation where no plain convolution comes last."""
+    """Return a stage that doubles the image; ValueError if its weights cannot be standardised."""
     layers = make_upsample(kind, in_channels, out_channels, bias=norm != "batch")
     *_, last = layers.modules()
-    if norm == "demodulated" and not isinstance(last, nn.Conv2d):
-        raise ValueError(f"norm=demodulated: does not go with upsample={kind}; use upsample=resize or blur")
+    if norm == "standardised" and not isinstance(last, nn.Conv2d):
+        raise ValueError(f"norm=standardised: does not go with upsample={kind}; use upsample=resize or blur")
     return Stage(layers, make_norm(norm, out_channels, last))
 
 

@@ -19,7 +19,7 @@ from viceversa.config import Inference
 
 Padding: TypeAlias = Literal["reflect", "replicate", "zeros"]
 Norm: TypeAlias = Literal["instance", "instance_affine", "batch", "none"]
-ConvNorm: TypeAlias = Norm | Literal["demodulated"]
+ConvNorm: TypeAlias = Norm | Literal["standardised"]
 Scheme: TypeAlias = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
 _recomputing: ContextVar[bool] = ContextVar("_recomputing", default=False)
@@ -103,25 +103,38 @@ class BatchNorm(nn.BatchNorm2d):
         return normalise_each(x, self.weight, self.bias, self.eps)
 
 
-class Demodulation(nn.Module):
-    """Divide every channel by the deviation that the convolution before it gives to independent inputs of variance 1.
+class StandardisedWeights(nn.Module):
+    """In place of a norm: the filters of the convolution before it are kept standardised, and each channel has a gain.
 
-    StyleGAN2's weight demodulation (Karras et al., 2020; arXiv 1912.04958, Sec. 2.2, Eq. 3) without a style, applied to
-    the result instead of the weights, which is the same. It replaces instance normalisation by what that expects of the
-    weights: no statistics of the picture, so no droplets, and tiles of a picture fit each other. A factor of sqrt(2)
-    makes up for the ReLU before the convolution; a learned one, at first 1, weighs every channel.
+    Filters of zero mean and a norm of 1.7, which is what a ReLU takes away, keep the size of what they filter (Brock et
+    al., 2021; arXiv 2101.08692, Sec. 3). No statistics of the picture are needed: so no droplets (Karras et al., 2020;
+    arXiv 1912.04958, Sec. 2), and tiles of a picture fit each other. `standardise` projects the filters after every
+    update (as in arXiv 2312.02696, Sec. 2.3), so the convolution itself stays a plain one.
     """
 
-    def __init__(self, conv: nn.Module) -> None:
+    def __init__(self, conv: nn.Module, gain: float = 1.0) -> None:
         super().__init__()
         assert isinstance(conv, nn.Conv2d)
-        self.weight = nn.Parameter(torch.ones(conv.out_channels))
+        self.gain = nn.Parameter(torch.full((conv.out_channels,), gain))
         self.conv = [conv]  # in a list, as it is no part of this module
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
-        deviation = (self.conv[0].weight.square().sum((1, 2, 3)) / 2 + 1e-8).sqrt()
-        return x * (self.weight / deviation).to(x.dtype)[:, None, None]
+        return x * self.gain.to(x.dtype)[:, None, None]
+
+    @torch.no_grad()
+    def project(self) -> None:
+        """Bring the filters to zero mean and their norm."""
+        weight = self.conv[0].weight
+        weight -= weight.mean((1, 2, 3), keepdim=True)
+        weight *= 1.7 / (weight.square().sum((1, 2, 3), keepdim=True).sqrt() + 1e-8)
+
+
+def standardise(net: nn.Module) -> None:
+    """Project the filters that are to be kept standardised; to be called after every update."""
+    for module in net.modules():
+        if isinstance(module, StandardisedWeights):
+            module.project()
 
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
@@ -132,9 +145,9 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
 }
 
 
-def make_norm(kind: ConvNorm, channels: int, conv: nn.Module) -> nn.Module:
-    """Return what normalises the `channels` that a convolution leads to."""
-    return Demodulation(conv) if kind == "demodulated" else NORMS[kind](channels)
+def make_norm(kind: ConvNorm, channels: int, conv: nn.Module, gain: float = 1.0) -> nn.Module:
+    """Return what normalises the `channels` that a convolution leads to; `gain` is that of standardised weights."""
+    return StandardisedWeights(conv, gain) if kind == "standardised" else NORMS[kind](channels)
 
 
 def set_inference(net: nn.Module, mode: Inference) -> None:

@@ -31,8 +31,8 @@ class ResNetGenerator(Generator):
         width: Channels of the first layer; each halving of the image doubles them.
         blocks: Residual blocks.
         downs: Times the image is halved on the way down, and doubled on the way up.
-        norm: Normalisation. instance_affine has learned scales and shifts, for imported weights. demodulated uses no
-            statistics of the picture: no blobs, and tiles that fit; with upsample=resize or blur.
+        norm: Normalisation. instance_affine has learned scales and shifts, for imported weights. standardised is of the
+            weights and uses no statistics of the picture: no blobs, and tiles fit; with upsample=resize or blur.
         dropout: Probability of dropout inside the residual blocks; the originals' switch is 0.5.
         padding: How the residual blocks see beyond the edge; the first and last layer reflect, as the originals' do.
         upsample: transposed convolution, resize (nearest) then convolution, blur (bilinear) then convolution, or
