@@ -17,8 +17,8 @@ ROOT = Path(viceversa.__file__).parent
 LEVELS = [
     {"config"},
     {"files", "registry", "devices", "seeds", "paths"},
-    {"losses", "nets", "data", "metrics"},
-    {"fast_cpu"},
+    {"losses", "nets", "data"},
+    {"fast_cpu", "metrics"},
     {"methods", "backends"},
     {"engine", "translator"},
     {"report"},

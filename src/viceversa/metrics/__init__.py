@@ -16,9 +16,8 @@ import torch
 
 from viceversa.config import suggest
 from viceversa.metrics.base import Metric
-from viceversa.metrics.distribution import FEWEST, Distribution, fid, kid
-from viceversa.metrics.features import ALEXNET, EXTRACTORS, EfficientNetLite, Extractor, hub
-from viceversa.metrics.paired import Lpips, Paired, l1, psnr, ssim
+from viceversa.metrics.distribution import EXTRACTORS, FEWEST, Distribution, EfficientNetLite, Extractor, fid, kid
+from viceversa.metrics.paired import ALEXNET, Lpips, Paired, l1, psnr, ssim
 
 MakeMetric: TypeAlias = Callable[[str, Callable[[str], Extractor], int, torch.device], Metric]
 
@@ -42,7 +41,7 @@ def suited_metrics(paired: bool, way_back: bool, fewest: int) -> list[str]:
     """
     sets = ["kid"] if fewest >= FEWEST["kid"] else []
     if paired:
-        return [*sets, "psnr", "ssim", *["lpips"] * (hub() / ALEXNET.name).is_file(), "l1", *["cycle"] * way_back]
+        return [*sets, "psnr", "ssim", *["lpips"] * ALEXNET.path.is_file(), "l1", *["cycle"] * way_back]
     return [*sets, *["fid"] * (fewest >= FEWEST["fid"]), *["cycle"] * way_back]
 
 

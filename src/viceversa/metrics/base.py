@@ -7,6 +7,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -37,6 +38,35 @@ def import_extra(module: str, package: str) -> Any:
         return importlib.import_module(module)
     except ModuleNotFoundError:
         raise MissingExtra(package) from None
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file on the network, and what it must be."""
+
+    url: str
+    sha256: str
+
+    @property
+    def path(self) -> Path:
+        """Where torch, torchvision and torch-fidelity keep it."""
+        return Path(torch.hub.get_dir()) / "checkpoints" / self.url.rpartition("/")[2]
+
+    def fetch(self) -> Path:
+        """Return its path, downloaded if it is not there; OSError, with where to put it, when it cannot be had."""
+        import pooch
+
+        pooch.get_logger().setLevel("WARNING")
+        try:
+            return Path(pooch.retrieve(self.url, self.sha256, self.path.name, self.path.parent))
+        except (OSError, ValueError) as error:
+            reason = f"{self.path.name} is not here and {self.url} cannot be had ({last_line(error)})"
+            raise OSError(f"{reason}; put the file into {self.path.parent}") from None
+
+
+def last_line(error: Exception) -> str:
+    """Return the last line of a message, which in torch's is what is wrong."""
+    return str(error).strip().splitlines()[-1].strip()
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from viceversa.metrics.base import Metric, MetricValue, Reference, RGBImage, import_extra
-from viceversa.metrics.features import ALEXNET, find, hub
+from viceversa.metrics.base import Download, Metric, MetricValue, Reference, RGBImage, import_extra
+
+ALEXNET = Download(
+    "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+)
 
 
 def psnr(image: RGBImage, truth: RGBImage) -> float:
@@ -47,7 +51,7 @@ class Lpips:
 
     def __init__(self, device: torch.device = torch.device("cpu")) -> None:
         torchmetrics = import_extra("torchmetrics.image", "torchmetrics")
-        find(ALEXNET, hub())  # checked and in place, torchmetrics loads it without asking anybody
+        ALEXNET.fetch()  # checked and in place, torchmetrics loads it without asking anybody
         self.device = device
         self.net = torchmetrics.LearnedPerceptualImagePatchSimilarity("alex").to(device)
 
