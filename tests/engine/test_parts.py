@@ -115,6 +115,13 @@ def test_an_update_touches_its_own_group_only(tiny: Any, worlds: Path) -> None:
     assert all(p.grad is None for p in learner.method.D_X.parameters())
 
 
+def test_discriminators_may_learn_at_a_rate_of_their_own(tiny: Any) -> None:
+    learner = Learner(methods.resolve(tiny("cyclegan", "train.discriminator_rate=0.5", "train.decay=0 steps")), 6)
+    learner.train_step({domain: torch.rand(1, 3, 32, 32) for domain in "AB"})
+    rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in learner.optimizers.items()}
+    assert rates == {"G": 2e-4, "D": 1e-4}
+
+
 def test_weights_are_standardised_after_every_update(tiny: Any) -> None:
     learner = Learner(methods.resolve(tiny("cyclegan", "generator.norm=standardised", "generator.upsample=resize")), 6)
     for _ in range(2):

@@ -74,7 +74,10 @@ def test_places_are_drawn_from_the_shared_generator() -> None:
     assert drawn(0) == drawn(0) != drawn(1)
 
 
-def test_coarse_colour_is_the_distance_of_area_means() -> None:
-    x = torch.rand(1, 3, 8, 8)
-    assert coarse_color(x, x.roll(1, dims=3), side=1).item() == pytest.approx(0, abs=1e-6)
-    assert coarse_color(x, x + 0.25, side=4).item() == pytest.approx(0.25, abs=1e-6)
+def test_coarse_colour_holds_which_colours_stand_beside_which() -> None:
+    x = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    assert coarse_color(0.3 * x - 0.5, x, side=4).item() == pytest.approx(0, abs=1e-5), "darker and paler is free"
+    assert coarse_color(-x, x, side=4).item() == pytest.approx(2, abs=1e-5)
+    assert coarse_color(x.flip(1), x, side=4).item() > 0.2
+    within = x.view(2, 3, 4, 2, 8).flip(3).reshape(x.shape)
+    assert coarse_color(within, x, side=4).item() == pytest.approx(0, abs=1e-5), "what is smaller than an area is free"

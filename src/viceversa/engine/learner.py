@@ -141,9 +141,10 @@ class Learner:
     def _set_rate(self) -> None:
         factor = rate(self.train, self.step, self.steps_per_epoch) * self.plateau.factor
         self.lr = self.train.lr * factor * self.slowdown
-        for optimizer in self.optimizers.values():
+        for name, optimizer in self.optimizers.items():
+            share = 1.0 if self._makes_translators(name) else self.train.discriminator_rate
             for group in optimizer.param_groups:
-                group["lr"] = self.lr
+                group["lr"] = share * self.lr
 
     def _placed(self, batch: Batch) -> Batch:
         """Move a batch to the device and normalise it there, in the configured type and memory layout."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d, cosine_similarity, l1_loss, normalize, pad
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d, cosine_similarity, normalize, pad
 
 from viceversa.losses.adversarial import to_float32
 from viceversa.losses.contrastive import draw_positions, take
@@ -74,5 +74,10 @@ def similarities(feature: Tensor, chosen: Tensor) -> Tensor:
 
 
 def coarse_color(translation: Tensor, image: Tensor, *, side: int) -> Tensor:
-    """Return the L1 distance of two batches (B, C, H, W) that are averaged down to `side` x `side` areas."""
-    return l1_loss(adaptive_avg_pool2d(to_float32(translation), side), adaptive_avg_pool2d(to_float32(image), side))
+    """Return 1 - cosine of the colours of two batches (B, C, H, W), seen as `side` x `side` areas, less their own mean.
+
+    Which colours stand beside which stays so; brightness, contrast and the tint of the whole are free.
+    """
+    areas = [adaptive_avg_pool2d(to_float32(x), side).flatten(1) for x in (translation, image)]
+    a, b = (colors - colors.mean(1, keepdim=True) for colors in areas)
+    return (1 - cosine_similarity(a, b, dim=1, eps=1e-2)).mean()

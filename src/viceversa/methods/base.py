@@ -105,6 +105,8 @@ class Networks:
         if any(parameter.is_meta for parameter in net.parameters()):  # only the configuration is checked
             refuse_small(net, channels, size=self.config.data.crop, batch=self.config.train.batch)
         init_weights(net, self.config.init.scheme, self.config.init.gain)
+        if isinstance(net, Generator):
+            net.adjust_first_weights()
         standardise(net)
         return net
 

@@ -42,15 +42,15 @@ class OneSided(Method):
         content: Weight of the distance of self-similarities, G(x) to x.
         layers: Strides of the frozen maps whose self-similarities are compared: 4, 8, 16, 32.
         positions: Places of each map whose similarity to all others is compared.
-        color: Weight of the L1 distance of coarse colours, G(x) to x.
+        color: Weight of keeping which colours stand beside which, in G(x) as in x; brightness and contrast are free.
         color_side: Areas a side whose mean colours are compared.
         identity: Weight of the L1 distance of G(y) to y; preserves colours.
     """
 
     def __init__(
         self, make: Networks, *, direction: Direction | Literal["both"] = "AtoB", keep: float = 1.0,
-        content: float = 4.0, layers: tuple[Literal[4, 8, 16, 32], ...] = (16,), positions: Count = 64,
-        color: float = 4.0, color_side: Count = 8, identity: float = 0.0,
+        content: float = 1.5, layers: tuple[Literal[4, 8, 16, 32], ...] = (16,), positions: Count = 64,
+        color: float = 1.0, color_side: Count = 8, identity: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
         make.require_same_channels(color=keep * color, identity=identity)

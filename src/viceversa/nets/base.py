@@ -54,6 +54,9 @@ class Generator(nn.Module):
         sooner = first.device.type != "cpu" or pixels <= BATCH_PIXELS
         return len(images) > 1 and self.each_alone and sooner and all(x.shape == first.shape for x in images)
 
+    def adjust_first_weights(self) -> None:
+        """Change what was drawn for its first weights, where it should begin otherwise."""
+
     def attention(self, x: Tensor) -> Tensor | None:
         """Return where the network paints, (B, 1, H, W) in [0, 1], or None if it paints everywhere."""
         return None

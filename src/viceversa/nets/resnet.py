@@ -84,6 +84,16 @@ class ResNetGenerator(Generator):
         seen = dict(self.taps(x))
         return self._painted(x, seen[f"block{len(self.blocks)}"]), [seen[name] for name in names]
 
+    @torch.no_grad()
+    def adjust_first_weights(self) -> None:
+        """Begin near a copy of the input, where the head sees it: the rest of the head is kept small."""
+        if self.skip is None:
+            return
+        first = self.head.in_channels - SKIPPED - self.skip.in_channels
+        self.head.weight *= 0.3
+        for channel in range(min(self.skip.in_channels, self.head.out_channels - self.mask)):
+            self.head.weight[channel, first + channel, 3, 3] = 1.2  # tanh(1.2 x) is about x
+
     def attention(self, x: Tensor) -> Tensor | None:
         """Return the mask, (B, 1, H, W) in [0, 1], or None without one."""
         return self.paint(x, self._inner(x))[1] if self.mask else None
