@@ -96,7 +96,10 @@ def test_a_proof_that_fails_leaves_no_file(run: Path, tmp_path: Path, monkeypatc
     [
         ("a.xml", ["--to", "onnx"]),
         ("a.safetensors", ["--precision", "int8"]),
-        ("a", []),
+        ("a.png", []),
+        ("a.onnx", ["--ort-web", "."]),
+        ("a", ["--to", "web", "--ort-web", "."]),
+        ("a", ["--to", "web", "--with-io"]),
         ("a.onnx", ["--images", "nowhere"]),
         ("a.onnx", ["--best"]),
         ("there.onnx", []),

@@ -12,10 +12,10 @@ def export(
     model: Model,
     out: Annotated[Path, argument("OUT")],
     to: Annotated[
-        Optional[Literal["onnx", "openvino", "safetensors"]],
-        option(help="Format; default: by OUT's suffix."),
+        Optional[Literal["onnx", "openvino", "safetensors", "web"]],
+        option(help="Format; default: as OUT's suffix says."),
     ] = None,
-    direction: Annotated[Optional[Literal["AtoB", "BtoA"]], option(help="AtoB (default) or BtoA.")] = None,
+    direction: Annotated[Optional[Literal["AtoB", "BtoA"]], option(help="AtoB (default) or BtoA; web: both.")] = None,
     precision: Annotated[
         Literal["fp32", "fp16", "int8"], option(help="int8 is calibrated on training images.", show=True)
     ] = "fp32",
@@ -24,6 +24,9 @@ def export(
         Optional[Path], option(metavar="FOLDER", help="Prove on these images, not on those of the run.")
     ] = None,
     licence: Annotated[Optional[str], option(metavar="NAME", help="Licence of the weights, kept in the file.")] = None,
+    ort_web: Annotated[
+        Optional[Path], option(metavar="FOLDER", help="npm's package onnxruntime-web; default: fetched by npm.")
+    ] = None,
     best: Annotated[bool, option("--best", help="Use the weights that scored best in training.")] = False,
     no_ema: Annotated[bool, option("--no-ema", help="Use the last weights, not their moving average.")] = False,
     overwrite: Annotated[bool, option("--overwrite", help="Replace OUT if it exists.")] = False,
@@ -38,6 +41,7 @@ def export(
     viceversa export runs/h2z h2z.onnx
     viceversa export runs/h2z h2z.onnx --precision int8 --with-io
     viceversa export runs/h2z h2z.xml --direction BtoA
+    viceversa export runs/h2z page --to web
     viceversa translate h2z.onnx photos out
     """
     from viceversa.export import ExportOptions, export_model
@@ -51,6 +55,7 @@ def export(
         best=best,
         images=images,
         licence=licence,
+        ort_web=ort_web,
         overwrite=overwrite,
     )
     for done in export_model(model, out, options):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from viceversa.config import Direction
+from viceversa.export.ort_web import ort_files
 from viceversa.paths import weights_file
 
 if TYPE_CHECKING:
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ExportOptions", "Exported", "export_model"]
 
-Format: TypeAlias = Literal["onnx", "openvino", "safetensors"]
-SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "safetensors": ".safetensors"}
+Format: TypeAlias = Literal["onnx", "openvino", "safetensors", "web"]
+SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "safetensors": ".safetensors", "web": ""}
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class ExportOptions:
     to: Format | None = None
     """None: what the suffix of the output says."""
     direction: Direction | None = None
-    """None: AtoB, or the only one."""
+    """None: AtoB, or the only one; for `web` all there are."""
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     with_io: bool = False
     """Take and return uint8 (B, H, W, C), so that whoever runs the file need not normalise."""
@@ -38,6 +39,8 @@ class ExportOptions:
     """Images to prove and to calibrate on; None: those of the run's data set."""
     licence: str | None = None
     """Of the weights, for the file's metadata."""
+    ort_web: Path | None = None
+    """The folder of the npm package onnxruntime-web; None: npm fetches it."""
     overwrite: bool = False
 
 
@@ -59,6 +62,11 @@ def export_model(model: Path, out: Path, options: ExportOptions = ExportOptions(
     form = _check(model, out, options)
     weights = weights_file(model, options.direction, ema=options.ema, best=options.best)  # or say what is missing
 
+    if form == "web":
+        runtime = ort_files(options.ort_web)
+        from viceversa.export.web import export_web
+
+        return export_web(model, out, runtime, options)
     from viceversa.export.files import export_file
 
     return [export_file(form, weights, out, model, options)]
@@ -68,7 +76,9 @@ def _check(model: Path, out: Path, options: ExportOptions) -> Format:
     """Return the format; raise ValueError, with the remedy, for what does not go together."""
     form = options.to or next((name for name, suffix in SUFFIXES.items() if suffix == out.suffix), None)
     if form is None or out.suffix != SUFFIXES[form]:
-        ends = ", ".join(f"{suffix} ({name})" for name, suffix in SUFFIXES.items() if form in (None, name))
+        ends = ", ".join(
+            f"{suffix or 'no suffix'} ({name})" for name, suffix in SUFFIXES.items() if form in (None, name)
+        )
         raise ValueError(f"{out}: an export ends in {ends}")
     if out.exists() and not options.overwrite:
         raise ValueError(f"{out}: exists already; --overwrite replaces it")
@@ -76,6 +86,10 @@ def _check(model: Path, out: Path, options: ExportOptions) -> Format:
         raise ValueError(f"{out}: lies in the run, which stays as it is; name a place outside of it")
     if form == "safetensors" and (options.precision == "int8" or options.with_io):
         raise ValueError("a weights file holds no graph: --precision int8 and --with-io go with --to onnx or openvino")
+    if form == "web" and options.with_io:
+        raise ValueError("the page normalises by itself; omit --with-io")
+    if form != "web" and options.ort_web:
+        raise ValueError("--ort-web goes with --to web")
     if options.images and not options.images.is_dir():
         raise ValueError(f"{options.images}: there is no such folder of images")
     if not options.images and model.is_file():
