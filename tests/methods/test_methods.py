@@ -18,6 +18,7 @@ SIZES = {
     "pix2pix": ["generator.depth=5"],
     "cyclegan-vae": ["generator.blocks=2", "generator.latent=4"],
     "onesided": ["generator.blocks=1", "discriminator.side=32", "method.direction=both", "init.gain=1"],
+    "distillation": ["generator.blocks=1", "method.features=0.3"],
     "cut": ["generator.blocks=1", "init.gain=1", "method.layers=[input,down1,block1]"],
 }
 

@@ -1,11 +1,11 @@
-"""`viceversa export`."""
+"""`viceversa export` and `viceversa distill`."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Optional
 
 import typer
 
-from viceversa.cli.options import Model, argument, option
+from viceversa.cli.options import Model, Overrides, Run, argument, option, track
 
 
 def export(
@@ -61,3 +61,32 @@ def export(
     for done in export_model(model, out, options):
         typer.echo(f"{done.path}: {done.direction}, {precision}, {done.proof.size / 1e6:.1f} MB")
         typer.echo(str(done.proof))
+
+
+def distill(
+    run: Run,
+    out: Annotated[Path, argument("OUT")],
+    overrides: Overrides = None,
+    width: Annotated[int, option(metavar="N", min=1, help="Channels of its first layer.", show=True)] = 16,
+    blocks: Annotated[
+        Optional[int], option(metavar="N", min=0, help="Residual blocks; default: as its teacher.")
+    ] = None,
+    direction: Annotated[Optional[Literal["AtoB", "BtoA"]], option(help="AtoB (default) or BtoA.")] = None,
+    best: Annotated[bool, option("--best", help="Learn from the weights that scored best in training.")] = False,
+) -> None:
+    """Train a small, fast generator on the answers of a trained one.
+
+    The teacher translates the images of its run once, into OUT/teacher. On these pairs the student trains, configured
+    like its teacher but for the method and for what you type. OUT is a run like any other; the same command again
+    continues. Prints how close to the teacher and how fast it is.
+
+    \b
+    viceversa distill runs/h2z runs/h2z-small --width 16
+    viceversa distill runs/h2z runs/h2z-tiny --width 8 --blocks 4 "train.length=20 epochs"
+    """
+    from viceversa.export.distill import DistillOptions, distill
+
+    options = DistillOptions(width, blocks, direction, best, overrides or [])
+    proof = distill(run, out, options, track)
+    typer.echo(f"{out}: {proof.size / 1e6:.1f} MB, {proof.speed:.1f} times as fast as its teacher")
+    typer.echo(f"{proof.psnr:.1f} dB to the teacher on {proof.images} images; mean error {proof.mean:.1e}")

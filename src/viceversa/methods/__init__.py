@@ -19,6 +19,7 @@ from viceversa.methods.base import Method, Networks
 from viceversa.methods.cut import CUT
 from viceversa.methods.cyclegan import CycleGAN
 from viceversa.methods.cyclegan_vae import CycleGANVAE
+from viceversa.methods.distillation import Distillation
 from viceversa.methods.onesided import OneSided
 from viceversa.methods.pix2pix import Pix2Pix
 from viceversa.nets import DISCRIMINATORS, GENERATORS
@@ -33,6 +34,7 @@ METHODS: dict[str, type[Method]] = {
     "pix2pix": Pix2Pix,
     "cut": CUT,
     "onesided": OneSided,
+    "distillation": Distillation,
 }
 
 TABLES: dict[str, registry.Table[Any]] = {
