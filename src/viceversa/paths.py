@@ -66,11 +66,14 @@ def natural_key(name: str) -> tuple[list[str | int], str]:
 
 
 def weights_file(path: Path, direction: Direction | None = None, ema: bool = True, best: bool = False) -> Path:
-    """Return the weights file that a run's folder, or the path itself, stands for.
+    """Return the weights file that a run's folder, hf://USER/NAME, or the path itself stands for.
 
     Of a run with two directions it is AtoB's unless told; without `ema` the last weights instead of their moving
     average, with `best` those that scored best in training. Raises FileNotFoundError or ValueError with the remedy.
     """
+    from viceversa.hub import local_copy  # here, as a training asks for nothing there
+
+    path = local_copy(path)
     if path.is_file():
         return path
     found = directions(path)

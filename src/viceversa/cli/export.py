@@ -1,5 +1,6 @@
-"""`viceversa export` and `viceversa distill`."""
+"""`viceversa export`, `viceversa distill` and `viceversa push`."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Optional
 
@@ -90,3 +91,27 @@ def distill(
     proof = distill(run, out, options, track)
     typer.echo(f"{out}: {proof.size / 1e6:.1f} MB, {proof.speed:.1f} times as fast as its teacher")
     typer.echo(f"{proof.psnr:.1f} dB to the teacher on {proof.images} images; mean error {proof.mean:.1e}")
+
+
+def push(
+    run: Run,
+    repository: Annotated[str, argument("USER/NAME")],
+    private: Annotated[bool, option("--private", help="A new repository is only seen by you.")] = False,
+    licence: Annotated[
+        Optional[str], option(metavar="NAME", help="Licence of the weights, as the hub calls it: mit, cc-by-4.0.")
+    ] = None,
+) -> None:
+    """Publish a run on the Hugging Face Hub.
+
+    Weights, configuration, the networks as ONNX, samples, scores, and a model card written from them; no checkpoints,
+    no logs, no paths of this machine. Anybody then names it hf://USER/NAME where a run or a weights file is asked for.
+
+    \b
+    viceversa push runs/h2z me/horse2zebra --licence cc-by-4.0
+    viceversa translate hf://me/horse2zebra photos out
+    """
+    from viceversa.export.push import push
+
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise typer.BadParameter(f"{repository}: should be USER/NAME, such as me/horse2zebra")
+    typer.echo(f"{push(run, repository, private=private, licence=licence)}: published")

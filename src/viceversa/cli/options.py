@@ -44,10 +44,13 @@ def number_of_bytes(text: str) -> int:
 
 
 def existing(context: typer.Context, path: Optional[Path]) -> Optional[Path]:
-    """Refuse a path that does not exist, before torch is imported."""
+    """Return a path, of hf://USER/NAME that of its copy; refuse one that does not exist, before torch is imported."""
+    if path is None or context.resilient_parsing:
+        return path
     from viceversa.files import require
+    from viceversa.hub import local_copy
 
-    return path if path is None or context.resilient_parsing else require(path, "run or weights file")
+    return require(local_copy(path), "run or weights file")
 
 
 def _run(context: typer.Context, path: Path) -> Path:
