@@ -160,6 +160,21 @@ def test_unet_has_dropout_in_its_widest_levels_and_no_norm_in_the_outermost_ones
     assert normed == [False, True, True, True, False]
 
 
+@pytest.mark.parametrize("upsample", ["resize", "blur"])
+def test_a_unet_without_transposed_convolutions_leaves_no_grid(upsample: Any) -> None:
+    """Of a flat picture in the middle of a flat map, they make stripes; a resized map stays flat."""
+    torch.manual_seed(0)
+    options = {"width": 4, "depth": 2, "norm": "none", "dropout": 0.0}
+    grids = []
+    for kind in ("transposed", upsample):
+        net = UNetGenerator(3, 3, upsample=kind, **options)  # type: ignore[arg-type]
+        init_weights(net, "xavier", 1.0)
+        middle = net(torch.full((1, 3, 64, 64), 0.5))[..., 24:40, 24:40]
+        grids.append(middle.std((2, 3)).mean().item())
+    assert grids[0] > 1e-3
+    assert grids[1] < 1e-6
+
+
 VARIATIONAL = {name: cls for name, cls in GENERATORS.items() if issubclass(cls, VariationalGenerator)}
 every = pytest.mark.parametrize("cls", VARIATIONAL.values(), ids=VARIATIONAL.keys())
 

@@ -19,7 +19,7 @@ from viceversa.config import Inference
 
 Padding: TypeAlias = Literal["reflect", "replicate", "zeros"]
 Norm: TypeAlias = Literal["instance", "instance_affine", "batch", "none"]
-ConvNorm: TypeAlias = Norm | Literal["standardised"]
+ConvNorm: TypeAlias = Literal["instance", "instance_affine", "batch", "none", "standardised"]
 Scheme: TypeAlias = Literal["normal", "xavier", "kaiming", "orthogonal"]
 
 _recomputing: ContextVar[bool] = ContextVar("_recomputing", default=False)

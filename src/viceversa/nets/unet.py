@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import torch
 from pydantic import Field
@@ -13,7 +13,7 @@ from torch.nn.functional import leaky_relu, relu
 from viceversa.config.schema import Count
 
 from .base import Generator, Probability
-from .blocks import Block
+from .blocks import Block, Upsample, make_upsample
 from .layers import NORMS, Norm
 
 UNetDepth: TypeAlias = Annotated[int, Field(ge=2)]
@@ -44,13 +44,15 @@ class UNetGenerator(Generator):
         width: Channels of the first level; they double at each level up to 8 times as many.
         depth: Times the image is halved: 8 is the original's U-Net for 256 px, 7 the one for 128 px.
         norm: Normalisation. instance_affine has learned scales and shifts, for imported weights.
+        upsample: transposed convolution as in the paper; or resize (nearest) or blur (bilinear), then convolution,
+            which leave no grid.
         dropout: Probability of dropout in the widest levels on the way up, where pix2pix gets its randomness. There
             are depth - 5 of them.
     """
 
     def __init__(
         self, in_channels: int, out_channels: int, *, width: Count = 64, depth: UNetDepth = 8, norm: Norm = "batch",
-        dropout: Probability = 0.5,
+        upsample: Literal["transposed", "resize", "blur"] = "transposed", dropout: Probability = 0.5,
     ) -> None:  # fmt: skip
         super().__init__()
         self.multiple = 2**depth
@@ -67,10 +69,10 @@ class UNetGenerator(Generator):
         self.ups = nn.ModuleList()
         for i in reversed(range(1, depth)):
             joined = widths[i] if i == depth - 1 else 2 * widths[i]
-            conv_up = nn.ConvTranspose2d(joined, widths[i - 1], 4, stride=2, padding=1, bias=bias)
+            conv_up = _doubling(upsample, joined, widths[i - 1], bias)
             widest = i < depth - 1 and widths[i] == widths[i - 1]
             self.ups.append(Level(conv_up, NORMS[norm](widths[i - 1]), dropout if widest else 0.0))
-        self.head = nn.ConvTranspose2d(2 * width, out_channels, 4, stride=2, padding=1)
+        self.head = _doubling(upsample, 2 * width, out_channels, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, H, W) to (B, out, H, W) in [-1, 1]; H and W multiples of `multiple`."""
@@ -96,3 +98,10 @@ class UNetGenerator(Generator):
         """Return the channels of each of `taps`."""
         convs = [module for module in self.downs.modules() if isinstance(module, nn.Conv2d)]
         return {"input": convs[0].in_channels, **{f"down{i}": c.out_channels for i, c in enumerate(convs, 1)}}
+
+
+def _doubling(kind: Upsample, in_channels: int, out_channels: int, bias: bool) -> nn.Module:
+    """Return the convolution on the way up: the paper's 4x4 transposed one, or one after the image is enlarged."""
+    if kind == "transposed":
+        return nn.ConvTranspose2d(in_channels, out_channels, 4, stride=2, padding=1, bias=bias)
+    return make_upsample(kind, in_channels, out_channels, bias=bias)
