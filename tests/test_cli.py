@@ -18,9 +18,8 @@ from safetensors.numpy import load_file
 
 import viceversa as package
 from support import Command, environment
-from viceversa.cli import main
+from viceversa.cli import main, one_line
 from viceversa.config import ConfigError, load_config, presets
-from viceversa.errors import one_line
 
 ORIGINAL = Path(__file__).parent / "golden" / "generator_resnet_9blocks_instance_ngf8.pth"
 

@@ -16,7 +16,7 @@ from viceversa.data import find_splits, water2wine
 from viceversa.data.image_io import read_image, write_image
 from viceversa.data.test_images import TestImages
 from viceversa.engine.validation import Evaluation
-from viceversa.evaluate import MetricOptions, evaluate_folders, evaluate_model
+from viceversa.evaluate import evaluate_folders, evaluate_model
 from viceversa.metrics import make_metrics, suited_metrics
 from viceversa.metrics.paired import l1, psnr
 from viceversa.nets import ResNetGenerator
@@ -24,7 +24,7 @@ from viceversa.nets.weights import Card, save_generator
 from viceversa.translate import TranslateOptions, translate_images
 
 SIZE = 32
-CHEAP = MetricOptions(["psnr", "l1", "cycle"], device="cpu")
+CHEAP = {"metrics": ["psnr", "l1", "cycle"], "device": "cpu"}
 
 
 @pytest.fixture(scope="module")
@@ -61,13 +61,11 @@ def named(found: list[dict], direction: str | None = "AtoB") -> dict[str, dict]:
 
 
 def test_a_run_scores_what_its_translated_files_score(run: Path, translated: Path) -> None:
-    found = evaluate_model(run, options=MetricOptions(device="cpu"))
+    found = evaluate_model(run, device="cpu")
     assert {line["direction"] for line in found} == {"AtoB", "BtoA"}
     for direction in ("AtoB", "BtoA"):
         truth = translated / "data" / f"test{direction[-1]}"
-        files = named(
-            evaluate_folders(translated / direction, truth, MetricOptions(["kid", "psnr", "ssim", "l1"])), None
-        )
+        files = named(evaluate_folders(translated / direction, truth, ["kid", "psnr", "ssim", "l1"]), None)
         ours = named(found, direction)
         assert ours.keys() == files.keys() | {"cycle"}
         for name, line in files.items():
@@ -76,7 +74,7 @@ def test_a_run_scores_what_its_translated_files_score(run: Path, translated: Pat
 
 
 def test_baselines_are_the_input_and_the_mean_answer(run: Path) -> None:
-    found = named(evaluate_model(run, options=CHEAP))
+    found = named(evaluate_model(run, **CHEAP))
     inputs, truths = (
         [read_image(p).pixels for p in sorted((run.parent / "data" / f"test{w}").iterdir())] for w in "AB"
     )
@@ -89,8 +87,8 @@ def test_baselines_are_the_input_and_the_mean_answer(run: Path) -> None:
 
 def test_values_carry_their_protocol_and_are_kept_in_the_run(run: Path) -> None:
     (run / "metrics.jsonl").unlink(missing_ok=True)
-    first = evaluate_model(run, options=CHEAP)
-    second = evaluate_model(run, options=CHEAP, ema=False)
+    first = evaluate_model(run, **CHEAP)
+    second = evaluate_model(run, **CHEAP, ema=False)
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text("utf-8").splitlines()]
     assert lines == first + second
     assert [line["weights"] for line in lines] == ["ema"] * 6 + ["raw"] * 6
@@ -107,18 +105,18 @@ def test_scores_that_cannot_be_kept_are_told(run: Path, tmp_path: Path, caplog: 
     copy = tmp_path / "run"
     shutil.copytree(run, copy, ignore=shutil.ignore_patterns("metrics.jsonl"))
     (copy / "metrics.jsonl").mkdir()  # nobody can append to it, not even root
-    assert named(evaluate_model(copy, options=CHEAP)).keys() == {"psnr", "l1", "cycle"}
+    assert named(evaluate_model(copy, **CHEAP)).keys() == {"psnr", "l1", "cycle"}
     assert "not kept" in caplog.text
 
 
 def test_a_weights_file_is_told_its_data(run: Path) -> None:
     file = run / "weights" / "BtoA.safetensors"
     data = [f"data.root={run.parent / 'data'}", "data.paired_test=true"]
-    found = evaluate_model(file, data, CHEAP)
-    assert named(found, "BtoA")["psnr"]["value"] == named(evaluate_model(run, options=CHEAP), "BtoA")["psnr"]["value"]
+    found = evaluate_model(file, data, **CHEAP)
+    assert named(found, "BtoA")["psnr"]["value"] == named(evaluate_model(run, **CHEAP), "BtoA")["psnr"]["value"]
     assert "cycle" not in named(found, "BtoA")
     with pytest.raises(ConfigError, match=r"no pictures given: set data\.root"):
-        evaluate_model(file, options=CHEAP)
+        evaluate_model(file, **CHEAP)
 
 
 def test_an_identity_scores_as_the_input_and_comes_back_whole(run: Path) -> None:
@@ -149,7 +147,7 @@ def test_folders_of_other_names_are_compared_as_sets(translated: Path, tmp_path:
     assert list(found) == ["kid", "fid"]
     assert found["fid"]["protocol"]["caution"].endswith("trust KID")
     with pytest.raises(ValueError, match="psnr, l1: needs an image called other0 in"):
-        evaluate_folders(tmp_path, truth, CHEAP)
+        evaluate_folders(tmp_path, truth, **CHEAP)
 
 
 def test_too_few_images_for_kid_are_said(translated: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -170,18 +168,18 @@ def test_what_cannot_be_compared_is_refused(run: Path, translated: Path, tmp_pat
     with pytest.raises(FileNotFoundError, match="no such folder"):
         evaluate_folders(tmp_path / "none", truth)
     with pytest.raises(ConfigError, match=r"psnr, l1: .*data\.paired_test=true"):
-        evaluate_model(run, ["data.paired_test=false"], CHEAP)
+        evaluate_model(run, ["data.paired_test=false"], **CHEAP)
     with pytest.raises(ConfigError, match=r"train\.lr=1: evaluating only asks for data"):
-        evaluate_model(run, ["train.lr=1"], CHEAP)
+        evaluate_model(run, ["train.lr=1"], **CHEAP)
     with pytest.raises(FileNotFoundError, match=r"no best weights; .*train\.evaluate_every"):
-        evaluate_model(run, options=CHEAP, best=True)
+        evaluate_model(run, **CHEAP, best=True)
 
 
 def test_a_broken_test_picture_is_left_out(run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     water2wine.make(tmp_path / "data", size=SIZE, count=1, test=3)
     broken = sorted((tmp_path / "data" / "testA").iterdir())[1]
     broken.write_bytes(b"")
-    found = evaluate_model(run, [f"data.root={tmp_path / 'data'}"], CHEAP)
+    found = evaluate_model(run, [f"data.root={tmp_path / 'data'}"], **CHEAP)
     assert named(found)["psnr"]["protocol"]["pictures"] == 2
     assert caplog.text.count(f"skipped: {broken}") == 1
 

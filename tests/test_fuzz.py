@@ -33,6 +33,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from viceversa import engine, report
+from viceversa.cli import _is_for_the_user
 from viceversa.config import Config, ConfigError, DataConfig, load_config, load_words, to_tree, validate
 from viceversa.data import ImageError, open_loader, water2wine
 from viceversa.data.archives import ArchiveError, unpack
@@ -45,7 +46,6 @@ from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
 from viceversa.engine.run_log import rewind
 from viceversa.engine.trainer import Trainer
-from viceversa.errors import _is_for_the_user
 from viceversa.interop import read_original
 from viceversa.methods import resolve
 from viceversa.nets import GENERATORS

@@ -22,7 +22,7 @@ LEVELS = [
     {"methods", "backends"},
     {"engine", "translator"},
     {"report"},
-    {"translate", "export", "evaluate", "info", "demo", "interop", "errors"},
+    {"translate", "export", "evaluate", "info", "demo", "interop"},
     {"cli"},
     {"__main__"},
 ]
@@ -91,7 +91,7 @@ def test_the_imports_are_read_as_they_are() -> None:
     assert {"viceversa.registry", "viceversa.config", "viceversa.nets.base", "torch"} <= found
 
 
-@pytest.mark.parametrize("unit_name", ["config", "files", "paths", "errors", "cli"])
+@pytest.mark.parametrize("unit_name", ["config", "files", "paths", "cli"])
 def test_the_lowest_steps_need_no_torch(unit_name: str) -> None:
     for path in (p for p in FILES if unit(p) == unit_name):
         assert not {m.split(".")[0] for m in imported(path)} & {"torch", "numpy", "PIL", "safetensors"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,43 +28,31 @@ from viceversa.paths import directions, list_images, weights_file
 log = logging.getLogger("viceversa")
 
 
-@dataclass(frozen=True)
-class MetricOptions:
-    """What to measure, and with what."""
-
-    metrics: Sequence[str] = ()
-    """Names such as kid, fid[inception], psnr; none: those that suit the data."""
-    extractor: str = ""
-    """What FID and KID look through, unless their names say; empty: efficientnet-lite0."""
-    weights: Path | None = None
-    """A file with the extractor's weights."""
-    seed: int = 0
-    """Of KID's subsets."""
-    device: str = "auto"
-
-
 def evaluate_model(
     model: Path,
     overrides: Iterable[str] = (),
-    options: MetricOptions = MetricOptions(),
+    metrics: Sequence[str] = (),
     *,
     ema: bool = True,
     best: bool = False,
+    device: str = "auto",
 ) -> list[ScoreLine]:
     """Translate the test images of a run, or of a weights file, in all its directions, and score them.
 
-    `overrides` name other data (`data.root=FOLDER`) or how to read it. Without `ema` the last weights are taken instead
+    `overrides` name other data (`data.root=FOLDER`) or how to read it; `metrics` are names such as kid or
+    fid[inception], without any those that suit the data. Without `ema` the last weights are taken instead
     of their moving average, with `best` those that scored best during training. A run's scores are appended to its
     metrics.jsonl. Raises ConfigError, ValueError or OSError with the remedy.
     """
-    device = pick_device(options.device)
+    place = pick_device(device)
     loaded = _translators(model, ema, best)
     config = _config(model, next(iter(loaded.values()))[2], list(overrides))
     test_images = TestImages(find_splits(config.data), config)
     fewest = min(test_images.count("A"), test_images.count("B"))
-    metrics = _metrics(options, test_images.paired, len(loaded) == 2, fewest, device)
-    evaluation = Evaluation(test_images, metrics, device=device)
-    found = evaluation.scores({direction: net.to(device) for direction, (_, net, _) in loaded.items()})
+    evaluation = Evaluation(
+        test_images, _made(metrics, test_images.paired, len(loaded) == 2, fewest, place), device=place
+    )
+    found = evaluation.scores({way: net.to(place) for way, (_, net, _) in loaded.items()})
     result = []
     for direction, scores in found.items():
         path, _, card = loaded[direction]
@@ -82,21 +69,22 @@ def evaluate_model(
     return result
 
 
-def evaluate_folders(images: Path, against: Path, options: MetricOptions = MetricOptions()) -> list[ScoreLine]:
+def evaluate_folders(
+    images: Path, against: Path, metrics: Sequence[str] = (), *, device: str = "auto"
+) -> list[ScoreLine]:
     """Score the images of one folder against those of another.
 
     Where all names of `images` are found in `against` (subfolders count, suffixes don't), each is also compared with
     its namesake. Raises ValueError or OSError with the remedy.
     """
-    device = pick_device(options.device)
     fakes, reals = _by_name(images), _by_name(against)
     alone = [name for name in fakes if name not in reals]
-    metrics = _metrics(options, not alone, False, min(len(fakes), len(reals)), device)
-    compared = [metric.name for metric in metrics if metric.reference == "truth"]
+    made = _made(metrics, not alone, False, min(len(fakes), len(reals)), pick_device(device))
+    compared = [metric.name for metric in made if metric.reference == "truth"]
     if alone and compared:
         needed = f"needs an image called {alone[0]} in {against}, to compare with"
         raise ValueError(f"{', '.join(compared)}: {needed}; or ask for --metrics kid")
-    collection = MetricCollection(metrics)
+    collection = MetricCollection(made)
     for numbers, names in _batches(fakes):
         truths = [_read(reals[name]) for name in names] if compared else None
         collection.update("translation", numbers, [_read(fakes[name]) for name in names], truths)
@@ -106,13 +94,13 @@ def evaluate_folders(images: Path, against: Path, options: MetricOptions = Metri
     return metric_lines(None, collection.compute(), None, None, protocol)
 
 
-def _metrics(options: MetricOptions, paired: bool, way_back: bool, fewest: int, device: torch.device) -> list[Metric]:
-    names = options.metrics or suited_metrics(paired, way_back, fewest)
-    if not names:
+def _made(names: Sequence[str], paired: bool, way_back: bool, fewest: int, device: torch.device) -> list[Metric]:
+    wanted = names or suited_metrics(paired, way_back, fewest)
+    if not wanted:
         raise ValueError("a single image of a kind is too few to measure anything; add images, or pairs of equal names")
-    if fewest < FEWEST["kid"] and not options.metrics:
+    if fewest < FEWEST["kid"] and not names:
         log.warning("KID is left out: it takes %d images of each kind, and there are %d", FEWEST["kid"], fewest)
-    return make_metrics(names, extractor=options.extractor, weights=options.weights, seed=options.seed, device=device)
+    return make_metrics(wanted, device=device)
 
 
 def _translators(model: Path, ema: bool, best: bool) -> dict[Direction, tuple[Path, Generator, Card]]:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from viceversa import engine
 from viceversa.config import ConfigError
 from viceversa.engine.run_dir import checkpoint_files
-from viceversa.evaluate import MetricOptions, evaluate_model
+from viceversa.evaluate import evaluate_model
 from viceversa.metrics.base import MetricValue
 from viceversa.metrics.paired import Paired
 from viceversa.nets.weights import read_card
@@ -46,7 +46,7 @@ def test_scores_are_logged_and_are_those_of_evaluate(tiny: Any) -> None:
     engine.train(config)
     found = lines(config.run, "metrics.jsonl")
     assert [line["step"] for line in found] == [3] * 4 + [6] * 4 + [8] * 4
-    again = evaluate_model(Path(config.run), options=MetricOptions(["l1", "cycle"], device="cpu"))
+    again = evaluate_model(Path(config.run), metrics=["l1", "cycle"], device="cpu")
     for during, after in zip(found[-4:], again, strict=True):
         assert during["value"] == pytest.approx(after["value"], rel=1e-6)
         assert during["baseline"] == after["baseline"]
@@ -82,7 +82,7 @@ def test_the_best_weights_are_kept_beside_the_last(tiny: Any, monkeypatch: pytes
     assert best.card.trained["step"] == 6
     assert last.card.trained["step"] == 8
     assert not np.array_equal(best.pixels(picture), last.pixels(picture))
-    assert evaluate_model(run, options=MetricOptions(["cycle"], device="cpu"), best=True)[0]["step"] == 6
+    assert evaluate_model(run, metrics=["cycle"], device="cpu", best=True)[0]["step"] == 6
 
 
 def test_a_continued_run_remembers_its_best(tiny: Any) -> None:

@@ -14,14 +14,11 @@ def evaluate(
     model: Annotated[Optional[Path], argument("RUN|WEIGHTS", callback=existing)] = None,
     overrides: Overrides = None,
     metrics: Annotated[str, option(metavar="LIST", help="kid, fid[inception], psnr, ... with commas between.")] = "",
-    extractor: Annotated[str, option(metavar="NAME", help="Of FID and KID: efficientnet-lite0 or inception.")] = "",
-    weights: Annotated[Optional[Path], option(metavar="FILE", help="The extractor's weights.")] = None,
     data: Annotated[Optional[Path], option(metavar="ROOT", help="Another data set than the run's.")] = None,
     no_ema: Annotated[bool, option("--no-ema", help="Evaluate the last weights, not their moving average.")] = False,
     best: Annotated[bool, option("--best", help="Evaluate the weights that scored best in training.")] = False,
     images: Annotated[Optional[Path], option(metavar="FOLDER", help="Evaluate a folder of images instead.")] = None,
     against: Annotated[Optional[Path], option(metavar="FOLDER", help="Real images, for --images.")] = None,
-    seed: Annotated[int, option(metavar="N", min=0, help="Of KID's random subsets.", show=True)] = 0,
     device: Annotated[str, option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps.", show=True)] = "auto",
     as_json: Annotated[bool, option("--json", help="Print the lines of metrics.jsonl instead of a table.")] = False,
 ) -> None:
@@ -39,14 +36,14 @@ def evaluate(
     """
     if (model is None) == (images is None) or (images is None) != (against is None):
         raise typer.BadParameter("name a run or a weights file, or two folders with --images and --against")
-    from viceversa.evaluate import MetricOptions, evaluate_folders, evaluate_model
+    from viceversa.evaluate import evaluate_folders, evaluate_model
 
-    options = MetricOptions([name for name in metrics.split(",") if name], extractor, weights, seed, device)
+    names = [name for name in metrics.split(",") if name]
     if images and against:
-        found = evaluate_folders(images, against, options)
+        found = evaluate_folders(images, against, names, device=device)
     elif model:
         root = [f"data.root={data}", "data.a=", "data.b=", "data.layout=auto"] if data else []
-        found = evaluate_model(model, [*root, *(overrides or [])], options, ema=not no_ema, best=best)
+        found = evaluate_model(model, [*root, *(overrides or [])], names, ema=not no_ema, best=best, device=device)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:

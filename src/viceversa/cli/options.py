@@ -62,6 +62,18 @@ def _run(context: typer.Context, path: Path) -> Path:
     return path
 
 
+@contextmanager
+def saved_when_interrupted(run: str) -> Iterator[None]:
+    """End the program, with 128 and the signal's number, when a training was asked to stop and has saved."""
+    from viceversa.engine.interrupt import Interrupted
+
+    try:
+        yield
+    except Interrupted as stop:
+        typer.echo(f"viceversa: {run}: saved; the same command again continues", err=True)
+        sys.exit(128 + stop.signum)
+
+
 Source = Annotated[Optional[str], argument("PRESET|CONFIG.yaml")]
 Overrides = Annotated[Optional[list[str]], argument("KEY=VALUE")]
 Model = Annotated[Path, argument("RUN|WEIGHTS", callback=existing)]

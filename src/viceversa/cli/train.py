@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from viceversa.cli.options import Overrides, Source, argument, has_browser, option, words
-from viceversa.errors import saved_when_interrupted
+from viceversa.cli.options import Overrides, Source, argument, has_browser, option, saved_when_interrupted, words
 
 if TYPE_CHECKING:
     from viceversa.config import Config

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from pathlib import Path
 from typing import TypeAlias
 
 import torch
@@ -45,33 +44,24 @@ def suited_metrics(paired: bool, way_back: bool, fewest: int) -> list[str]:
     return [*sets, *["fid"] * (fewest >= FEWEST["fid"]), *["cycle"] * way_back]
 
 
-def make_metrics(
-    names: Sequence[str],
-    *,
-    extractor: str = "",
-    weights: Path | None = None,
-    seed: int = 0,
-    device: torch.device = torch.device("cpu"),
-) -> list[Metric]:
-    """Return the metrics that names such as `kid` or `fid[inception]` stand for.
+def make_metrics(names: Sequence[str], *, seed: int = 0, device: torch.device = torch.device("cpu")) -> list[Metric]:
+    """Return the metrics that names such as `kid` or `fid[inception]` stand for; `seed` is that of KID's subsets.
 
-    `extractor` is the network that FID and KID look through unless their brackets name one (empty: efficientnet-lite0),
-    `weights` a file with its weights, `seed` that of KID's subsets. Raises ValueError, with the remedy, for a name that
-    is unknown, a package that is missing, weights that are damaged; OSError for weights that cannot be had.
+    Raises ValueError, with the remedy, for a name that is unknown, a package that is missing, weights that are damaged;
+    OSError for weights that cannot be had.
     """
-    default = extractor or EfficientNetLite.name
 
     @cache
     def load(name: str) -> Extractor:
         if name not in EXTRACTORS:
             raise ValueError(f"{name}: no such feature extractor; there are {', '.join(EXTRACTORS)}")
-        return EXTRACTORS[name](weights if name == default else None, device)
+        return EXTRACTORS[name](device=device)
 
     found: dict[str, Metric] = {}
     for text in names:
         match = re.fullmatch(r"([a-z0-9_]+)(?:\[([^\[\]]*)\])?", text.strip())
         if not match or match[1] not in METRICS:
             raise ValueError(f"{text}: no such metric{suggest(text, METRICS)}")
-        metric = METRICS[match[1]](match[2] or "", lambda name: load(name or default), seed, device)
+        metric = METRICS[match[1]](match[2] or EfficientNetLite.name, load, seed, device)
         found[metric.name] = metric
     return list(found.values())
