@@ -217,11 +217,11 @@ BROKEN: dict[str, tuple[bytes, str]] = {
         "a Git LFS pointer.*pull",
     ),
     "phone.jpg": (b"\0\0\0\x24ftypheic\0\0\0\0mif1heic" + bytes(80), "in HEIC, which is not read; convert"),
-    "clip.jpg": (b"\0\0\0\x20ftypisom" + bytes(80), "a video, not a picture"),
-    "cut.jpg": (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1" + bytes(80), "AVIF"),
+    "clip.jpg": (b"\0\0\0\x20ftypisom" + bytes(80), "not a picture"),
+    "cut.jpg": (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1" + bytes(80), "damaged|not a picture"),
     "archive.png": (b"PK\x03\x04" + bytes(40), "a ZIP archive"),
     "paper.png": (b"%PDF-1.7\n", "a PDF document"),
-    "script.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript"),  # would start Ghostscript
+    "script.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),  # would start Ghostscript
     "garbage.png": (noise(500).tobytes(), "not a picture"),
     "bomb.png": (png_header(100_000, 100_000), "too large"),
 }

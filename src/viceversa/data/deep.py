@@ -40,16 +40,18 @@ def read_tiff(file: BinaryIO) -> ImageData:
     from tifffile import TiffFile
 
     with TiffFile(file) as tiff:
-        series = tiff.series[0]
-        if series.size > LARGEST:
-            raise ImageError(f"says that it holds {series.size} numbers, which are taken for damage")
-        values = series.asarray()
-        extra = tuple(series.keyframe.extrasamples)
-        orientation = series.keyframe.tags.valueof(ORIENTATION, default=1)
-    if series.axes in CHANNELS_FIRST:
+        page = tiff.series[0].keyframe
+        stored = tiff.series[0] if tiff.series[0].axes in CHANNELS_FIRST else page
+        if stored.size > LARGEST:
+            raise ImageError(f"says that it holds {stored.size} numbers, which are taken for damage")
+        values, axes, extra = stored.asarray(), stored.axes, tuple(page.extrasamples)
+        orientation = page.tags.valueof(ORIENTATION, default=1)
+    if axes in CHANNELS_FIRST:
         values = np.moveaxis(values, 0, 2)
-    elif series.axes not in (*CHANNELS_LAST, "YX"):
-        raise ImageError(f"holds a stack of the axes {series.axes}; one picture of several channels is expected")
+    elif axes not in (*CHANNELS_LAST, "YX"):
+        raise ImageError(f"holds a stack of the axes {axes}; one picture of several channels is expected")
+    if axes == "YX" and values.dtype != np.uint8:
+        return turned(unit_gray(values), orientation)
     with_alpha = bool(extra) and extra[-1] in ALPHA and values.shape[2] in (2, 4)
     image = _image(values[:, :, :-1], values[:, :, -1]) if with_alpha else _image(values, None)
     return turned(image, orientation)
@@ -96,6 +98,25 @@ def _image(values: NDArray[Any], alpha: NDArray[Any] | None) -> ImageData:
     seen = None if alpha is None else np.rint(_unit(alpha) * (1 if alpha.dtype == np.uint8 else 255)).astype(np.uint8)
     depth = 16 if values.dtype == np.uint16 else 0
     return ImageData(np.ascontiguousarray(pixels), seen, pixels.shape[2] == 1, depth)
+
+
+def unit_gray(values: NDArray[Any]) -> ImageData:
+    """Bring deep gray values (H, W) into [0, 1].
+
+    Integers are 16 bit; floats are taken as they are, or, if they are whole numbers, as 8 or 16 bit. Whatever fits none
+    of these, such as negative numbers, has an unknown range, and is stretched from its least to its greatest value.
+    """
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise ImageError("holds values that are not finite numbers")
+    if values.dtype == np.int8 and low >= 0:
+        return ImageData(values.astype(np.uint8)[:, :, None], None, True)
+    whole = values.dtype.kind in "iu"
+    tops = [65535] if whole else [1, 255, 65535] if (values == np.rint(values)).all() else [1]
+    top = next((top for top in tops if low >= 0 and high <= top), None)
+    scaled = (values - np.float64(low)) / max(high - low, 1e-12) if top is None else values / np.float64(top)
+    pixels = scaled.astype(np.float32)[:, :, None]
+    return ImageData(pixels, None, True, 16 if whole and top else 0, stretched=top is None)
 
 
 def _unit(values: NDArray[Any]) -> Pixels:
