@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data.check import Finding, Report, check, write_contact_sheet
+from viceversa.data.check import Finding, Report, check
 from viceversa.data.check.copies import joined
 from viceversa.data.check.findings import separability
 
@@ -307,12 +307,3 @@ def test_findings_come_worst_first_and_as_plain_values(root: Path) -> None:
     )
     assert {f["kind"]: f["count"] for f in tree["findings"]}["copies"] == 2
     assert tree["findings"][0]["files"] == (str(root / "trainA" / "3.png"),)
-
-
-def test_the_contact_sheet_shows_both_domains(root: Path) -> None:
-    (root / "trainA" / "3.png").write_bytes(b"")
-    write_contact_sheet(dataclasses.replace(SMALL, root=str(root)), root / "sheet.png")
-    sheet = np.asarray(Image.open(root / "sheet.png"))
-    half = sheet.shape[1] // 2
-    for part in (sheet[:, :half], sheet[:, half:]):
-        assert (part.min(2) < 250).mean() > 0.3

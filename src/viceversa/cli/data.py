@@ -28,7 +28,6 @@ def check_data(
     place: Annotated[Optional[str], argument("ROOT|PRESET")] = None,
     overrides: Overrides = None,
     as_json: Annotated[bool, option("--json", help="Print the report as JSON.")] = False,
-    sheet: Annotated[Optional[Path], option(metavar="FILE.png", help="Write some images of each domain.")] = None,
 ) -> None:
     """Find what is wrong with a data set before training does.
 
@@ -37,15 +36,12 @@ def check_data(
 
     \b
     viceversa data check datasets/horse2zebra
-    viceversa data check pix2pix data.root=datasets/facades --sheet facades.png
     viceversa data check data.a=photos data.b=drawings --json
     """
     config = _configured(place, overrides or [])
     from viceversa.data import check
 
     report = check.check(config.data, track=track)
-    if sheet:
-        check.write_contact_sheet(config.data, sheet)
     if as_json:
         typer.echo(json.dumps(report.tree(), indent=2))
     else:
@@ -70,14 +66,13 @@ def get_data(
     if name is None:
         for each, values in catalogue().items():
             size = f"{values.megabytes:,} MB" if values.megabytes else ""
-            typer.echo(f"{each:24}{size:>9}  {values.title}{'  (Kaggle)' if values.kaggle else ''}")
+            typer.echo(f"{each:24}{size:>9}  {values.title}")
         return
     wanted, out = known(name), out or Path("datasets", name)
     with transfers() as transfer:
-        root = get_set(wanted, out, progress=transfer("downloading"))
-    data = shlex.quote(f"data.root={root}")
-    ready = f"try: viceversa train {wanted.train} {data}" if wanted.train else wanted.note
-    typer.echo(f"{out}: {wanted.title}; {ready}")
+        get_set(wanted, out, progress=transfer("downloading"))
+    data = shlex.quote(f"data.root={out}")
+    typer.echo(f"{out}: {wanted.title}; try: viceversa train {wanted.train} {data}")
 
 
 @app.command("make")
@@ -147,9 +142,7 @@ def pair_data(
 @app.command("split")
 def split_data(
     source: Annotated[Path, argument("ROOT")],
-    test: Annotated[
-        Optional[float], option(metavar="PART", help="For testing (0.1 if there is no test split).")
-    ] = None,
+    test: Annotated[Optional[float], option(metavar="PART", help="For testing; else 0.1.")] = None,
     val: Annotated[Optional[float], option(metavar="PART", help="For validation.")] = None,
     layout: Layout = "auto",
     overwrite: Annotated[bool, option("--overwrite", help="Replace the manifest.")] = False,
@@ -215,16 +208,7 @@ def crop_faces(
     """
     from viceversa.data import faces
 
-    found, failed = faces.crop_faces(
-        source,
-        out,
-        faces.yunet(),
-        margin=margin,
-        min_size=min_size,
-        every=every,
-        overwrite=overwrite,
-        track=track,
-    )
+    found, failed = faces.crop_faces(source, out, faces.yunet(), margin, min_size, every, overwrite, track)
     typer.echo(f"{out}: {sum(found.values())} faces of {len(found)} images")
     _name("without a face", [name for name, count in found.items() if not count])
     _fail(failed)

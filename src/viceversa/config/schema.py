@@ -149,8 +149,6 @@ class DataConfig(Section):
     """Bits that are used of 16-bit files; 12bit makes 4095 white."""
     workers: MayChange[Natural] = 1
     """Processes that read pictures; 0 reads in the training process. Never affects a result."""
-    wait: MayChange[Natural] = 60
-    """Seconds to wait for a folder that has vanished, such as a network drive, before the training stops."""
     may_change: MayChange[bool] = False
     """Continue a run although its training pictures have changed. It then continues, but not exactly."""
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import re
-import time
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +14,6 @@ from typing import Literal, Protocol, TypeAlias
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data.image_data import ImageData, ImageError
 from viceversa.data.image_io import read_image
-
-log = logging.getLogger("viceversa")
 
 
 class LoaderError(ValueError):
@@ -98,23 +94,6 @@ def open_each(samples: Sequence[Sample]) -> list[ImageData | ImageError]:
     return opened
 
 
-def have_vanished(samples: Sequence[Sample]) -> bool:
-    """Whether not one of a few files is there, as when a network drive is away."""
-    few = samples[:: max(1, len(samples) // 8)]
-    return not any(not isinstance(sample, FileSample) or os.path.exists(sample.path) for sample in few)
-
-
-def wait_for(samples: Sequence[Sample], seconds: int) -> None:
-    """Wait for files that have vanished; raise LoaderError if they do not come back in time."""
-    folder, end = os.path.dirname(str(samples[0])), time.monotonic() + seconds
-    if have_vanished(samples):
-        log.warning("%s: its pictures have vanished; waiting %d s for them (data.wait)", folder, seconds)
-    while have_vanished(samples):
-        if time.monotonic() >= end:
-            raise LoaderError(f"{folder}: its pictures have vanished, and did not come back within {seconds} s")
-        time.sleep(0.5)
-
-
 @dataclass(frozen=True)
 class Split:
     """Samples of domains A and B; `paired`: a[i] and b[i] show the same."""
@@ -146,8 +125,6 @@ class Found:
     train: Split
     test: Split | None = None
     val: Split | None = None
-    domains: tuple[str, str] = ("A", "B")
-    """What the note calls the samples."""
     alone: int = 0
     """Files without a partner, left out."""
 
@@ -182,14 +159,14 @@ def completed(layout: str, found: Found, data: DataConfig) -> DatasetSplits:
     if data.paired_test and not test.paired:
         test, unmatched = matched(test, data.pair_pattern)
         alone += unmatched
-    count = _count(test, found.domains)
+    count = _count(test)
     said += f"({count})" if said.endswith("name ") else count
-    note = f"{layout}: {_count(train, found.domains)}; {said if test.a or test.b else 'no test split'}"
+    note = f"{layout}: {_count(train)}; {said if test.a or test.b else 'no test split'}"
     return DatasetSplits(layout, train, test, note + (f"; {alone} files without a partner left out" if alone else ""))
 
 
-def _count(split: Split, domains: tuple[str, str]) -> str:
-    return f"{len(split.a)} pairs" if split.paired else f"{len(split.a)} {domains[0]}, {len(split.b)} {domains[1]}"
+def _count(split: Split) -> str:
+    return f"{len(split.a)} pairs" if split.paired else f"{len(split.a)} A, {len(split.b)} B"
 
 
 def matched(split: Split, pattern: str | None = None) -> tuple[Split, int]:
@@ -201,7 +178,10 @@ def matched(split: Split, pattern: str | None = None) -> tuple[Split, int]:
     both = [key for key in a if key in b]
     if not both:
         first = " and ".join(str(samples[0]) if samples else "nothing" for samples in (split.a, split.b))
-        raise ConfigError(f"{first}, ...: no test or training pictures of the same name to pair{_advice(split)}")
+        raise ConfigError(
+            f"{first}, ...: no test or training pictures of the same name to pair; say what partners' names share "
+            "(data.pair_pattern='(.+?)(?:_mask)?' pairs x with x_mask), or list the pairs in a manifest.csv"
+        )
     pairs = Split(tuple(a[key] for key in both), tuple(b[key] for key in both), True)
     return pairs, len(split.a) + len(split.b) - 2 * len(both)
 
@@ -221,19 +201,6 @@ def _by_key(samples: Iterable[Sample], pattern: str | None) -> dict[str, Sample]
             raise ConfigError(f"data.pair_pattern takes {found[key]} and {sample} for the same picture")
         found[key] = sample
     return found
-
-
-def _advice(split: Split) -> str:
-    """Say how else pictures are paired, with the pattern that would do it if one is easily seen."""
-    if not split.a or not split.b:
-        return ""
-    a, b = split.a[0].name, split.b[0].name
-    short, long = sorted((a.casefold(), b.casefold()), key=len)
-    before, here, after = long.partition(short)
-    optional = [f"(?:{re.escape(part)})?" if part else "" for part in (before, after)]
-    likely = here and all(any(map(str.isalpha, part)) for part in (before, after) if part)  # x_mask, but not 1 in 10
-    by_pattern = f"; data.pair_pattern='{optional[0]}(.+?){optional[1]}' pairs {a} with {b}" if likely else ""
-    return f"{by_pattern}; or list the pairs in a manifest.csv: a,b in its first line, then {split.a[0]},{split.b[0]}"
 
 
 def hold_out(split: Split, fraction: float) -> tuple[Split, Split]:

@@ -1,8 +1,7 @@
-"""`viceversa data get`: a known data set, from one of its mirrors or from Kaggle, into a folder."""
+"""`viceversa data get`: a known data set, from one of its mirrors, into a folder."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,7 +10,7 @@ from typing import Any, TypeAlias
 
 from viceversa.config import parse_yaml
 from viceversa.data.archives import unpack
-from viceversa.files import locked, replacing_folder
+from viceversa.files import locked
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 18
@@ -36,12 +35,10 @@ class KnownSet:
     """Addresses of one archive, the best first."""
     checksum: str | None = None
     """Of the archive: "sha256:..." or "md5:..."."""
-    kaggle: str | None = None
-    """OWNER/NAME of a data set at Kaggle, which its own package downloads."""
-    train: str | None = None
-    """What to type after `viceversa train`, but for data.root; None if the images are not ready to train on."""
+    train: str = ""
+    """What to type after `viceversa train`, but for data.root."""
     note: str = ""
-    """What else to know; for a set that cannot be downloaded, what to do."""
+    """For a set that cannot be downloaded, what to do."""
 
 
 def catalogue() -> dict[str, KnownSet]:
@@ -60,26 +57,21 @@ def known(name: str) -> KnownSet:
     raise FetchError(f"{name}: no such data set; {hint}")
 
 
-def get_set(wanted: KnownSet, out: Path, progress: Progress = lambda *_: None) -> Path:
-    """Download a data set into `out`, which appears when all is there; return the folder to use as `data.root`.
+def get_set(wanted: KnownSet, out: Path, progress: Progress = lambda *_: None) -> None:
+    """Download a data set into `out`, which appears when all is there.
 
     The archive lies beside it until it is unpacked. Raises FetchError if it cannot be had, ArchiveError if it cannot be
     unpacked, FileExistsError if there is something at `out`.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out}: there already; name another folder, or remove it to download it again")
-    if not wanted.mirrors and not wanted.kaggle:
+    if not wanted.mirrors:
         raise FetchError(f"{wanted.title}: cannot be downloaded: {wanted.note}")
     with locked(out):
-        if wanted.kaggle:
-            _from_kaggle(wanted.kaggle, out)
-        else:
-            archive = out.with_name(f"{out.name}.archive")
-            download(wanted.mirrors, archive, wanted.checksum, progress)
-            unpack(archive, out)
-            archive.unlink()
-    roots = {path.parent for path in out.rglob("trainA") if path.is_dir()}
-    return roots.pop() if len(roots) == 1 else out
+        archive = out.with_name(f"{out.name}.archive")
+        download(wanted.mirrors, archive, wanted.checksum, progress)
+        unpack(archive, out)
+        archive.unlink()
 
 
 def download(
@@ -129,17 +121,3 @@ class _Meter:
 def one_line(error: Exception) -> str:
     """Return what an error says, in one line of some length."""
     return " ".join(str(error).split())[:300] or type(error).__name__
-
-
-def _from_kaggle(handle: str, out: Path) -> None:
-    """Download a data set of Kaggle with its own package, which keeps what it has for the next try."""
-    try:
-        import kagglehub
-    except ImportError:
-        raise FetchError(f'{handle} lies at Kaggle: pip install "viceversa[kaggle]"') from None
-    try:
-        found = Path(kagglehub.dataset_download(handle))
-    except Exception as error:  # its own kinds, those of requests, of the archive, of the file system
-        raise FetchError(f"https://www.kaggle.com/datasets/{handle}: {one_line(error)}") from None
-    with replacing_folder(out) as partial:
-        shutil.copytree(found, partial, dirs_exist_ok=True)

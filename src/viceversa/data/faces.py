@@ -26,7 +26,6 @@ def crop_faces(
     source: Path,
     out: Path,
     detect: Detector,
-    *,
     margin: float = 0.5,
     min_size: int = 60,
     every: bool = False,

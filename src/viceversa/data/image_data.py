@@ -183,13 +183,6 @@ def to_pil(image: ImageData) -> Image.Image:
     return result
 
 
-def changes_colour(image: Image.Image) -> bool:
-    """Whether reading an image converts its colours: it has a profile that works and is not sRGB."""
-    profile = image.info.get("icc_profile")
-    mode = image.mode if image.mode in ("L", "CMYK") else "RGB"
-    return bool(profile) and _transform(profile, mode) is not None
-
-
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Convert an L, RGB or CMYK image to sRGB (L stays L); without a profile that works it counts as sRGB."""
     transform = _transform(profile, image.mode) if profile else None

@@ -113,7 +113,7 @@ def _open_unpaired(data: DataConfig) -> Found | None:
     (a, b), beside = places
     splits = {name: Split(_files(a), _files(b)) for name, (a, b) in beside.items()}
     rest = {name: split for name, split in splits.items() if split.a or split.b}
-    return Found(Split(_images(a), _images(b)), rest.get("test"), rest.get("val"), domains=_names(data))
+    return Found(Split(_images(a), _images(b)), rest.get("test"), rest.get("val"))
 
 
 def _open_paired(data: DataConfig) -> Found | None:
@@ -186,13 +186,6 @@ def _images(place: Path) -> tuple[FileSample, ...]:
     if not files:
         raise ConfigError(f"{place}: no pictures in it{_inside(place)}")
     return files
-
-
-def _names(data: DataConfig) -> tuple[str, str]:
-    """Return what to call the images of two domains: as their folders, if those are named by words."""
-    names = tuple(Path(domain).name for domain in (data.a, data.b) if domain)
-    words = [name for name in names if re.fullmatch(r"[^\W\d_][^\W\d]*", name)]
-    return (words[0], words[1]) if len(set(words)) == 2 else ("A", "B")
 
 
 LAYOUTS: dict[str, tuple[str, Callable[[DataConfig], Found | None]]] = {

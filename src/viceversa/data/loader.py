@@ -28,7 +28,7 @@ from torch import Tensor
 from torch.utils import data as torch_data
 
 from viceversa.config import Config
-from viceversa.data.datasets import DatasetSplits, LoaderError, have_vanished, wait_for
+from viceversa.data.datasets import DatasetSplits, LoaderError
 from viceversa.data.image_data import ImageError, Pixels, to_tensor
 from viceversa.data.transforms import augment, check_augment, read_each
 
@@ -45,10 +45,6 @@ PATIENCE = 5  # seconds between looks whether the workers are still there
 SHARED_MEMORY = "/dev/shm"
 
 log = logging.getLogger("viceversa")
-
-
-class VanishedError(Exception):
-    """All files of a domain have vanished."""
 
 
 class Dataset(torch_data.Dataset[Drawn]):
@@ -79,10 +75,8 @@ class Dataset(torch_data.Dataset[Drawn]):
         for index in np.roll(order, -place):
             samples = [self.train.of(domain)[int(index)] for domain in domains]
             read = read_each(samples, domains, self.config.data)
-            for domain, sample, image in zip(domains, samples, read, strict=True):
+            for sample, image in zip(samples, read, strict=True):
                 if isinstance(image, ImageError):
-                    if have_vanished(self.train.of(domain)):
-                        raise VanishedError
                     broken[str(sample)] = str(image)
             images = [image for image in read if not isinstance(image, ImageError)]
             if len(images) == len(samples):
@@ -173,66 +167,45 @@ class TrainLoader:
 
         They are uint8, so that little has to travel to the device, or float32 in [-1, 1] if an image has more than 8
         bits; `normalise` makes either what networks see. `pinned` memory is copied to a GPU in the background. Raises
-        ImageError for broken files, LoaderError for files that stay away and workers that are killed over and over.
+        ImageError for broken files, LoaderError for workers that are killed over and over.
         """
         batch, decay_start = self.config.train.batch, self.config.train.decay_start(self.steps_per_epoch(world_size))
         sampler = BatchSampler(batch, decay_start, step, rank, world_size)
-        failures = 0
+        workers, failures = self.config.data.workers, 0
         while True:
-            workers = self._affordable_workers()
             loader = _start(self._dataset, sampler, workers, pinned)
             try:
-                while ready := self._next(loader):
+                while True:
+                    yield self._next(loader)
                     failures = 0
-                    yield ready
                     sampler.step += 1
-            except VanishedError:
-                for samples in (self.splits.train.a, self.splits.train.b):
-                    wait_for(samples, self.config.data.wait)
             except (RuntimeError, OSError, EOFError) as error:
                 if not workers or str(error).startswith("Caught "):  # which says what went wrong in a worker's code
                     raise
                 failures += 1
                 if failures == ATTEMPTS:
                     raise LoaderError(
-                        f"processes that read pictures were killed {failures} times in a row, most likely for want of "
-                        "memory; read in the training process instead: data.workers=0"
+                        f"processes that read pictures were killed or stuck {failures} times in a row, most likely for "
+                        f"want of memory or of {SHARED_MEMORY} (a container gets more by --shm-size); read in the "
+                        "training process instead: data.workers=0"
                     ) from error
-                log.warning("a process that reads pictures was killed; started again")
+                log.warning("a process that reads pictures was killed or stuck; started again")
             del loader
             gc.collect()  # the error's traceback refers to the loader: its workers end here, before others start
 
-    def _next(self, loader: Iterator[Joined]) -> Batch | None:
-        """Return the next batch; None if the workers have no room to send it."""
+    def _next(self, loader: Iterator[Joined]) -> Batch:
+        """Return the next batch, however slow the disk is; raise RuntimeError if workers have no room to send it."""
         while True:
             try:
                 batch, broken = next(loader)
             except RuntimeError as error:
-                if "timed out after" not in str(error):
+                if "timed out after" not in str(error) or shared_memory_is_full():
                     raise
-                if self._affordable_workers() < self.config.data.workers:
-                    return None
-                continue  # all workers are alive; it is a slow disk
+                continue
             self._note(broken)
             if batch is None:
                 raise ImageError(f"no picture can be read: {next(iter(broken.values()))}")
             return batch
-
-    def _affordable_workers(self) -> int:
-        """Return `data.workers`, or 0 with a warning if there is no room for their batches, which travel in memory.
-
-        Without room the workers' writing fails, and the training would wait for ever. Containers have 64 MB by default.
-        """
-        data, room = self.config.data, shared_memory()
-        bytes_each = sum(count * (1 if count in (1, 3, 4) else 4) for count in (data.channels_a, data.channels_b))
-        needed = self.config.train.batch * data.crop**2 * bytes_each * (data.workers * PREFETCH + 2)
-        if not data.workers or room is None or room >= needed:
-            return data.workers
-        log.warning(
-            f"{SHARED_MEMORY} has {room // 2**20} MB of room, and data.workers={data.workers} need "
-            f"{-(-needed // 2**20)} MB: pictures are read in the training process; a container gets more by --shm-size"
-        )
-        return 0
 
     def fingerprint(self) -> dict[str, int | str]:
         """Return how many images there are to train on, and a hash of their names: with others, draws are others."""
@@ -259,15 +232,13 @@ class TrainLoader:
             )
 
 
-def shared_memory() -> int | None:
-    """Return how many bytes of shared memory are free; None where it has no limit of its own."""
-    if sys.platform != "linux":
-        return None
+def shared_memory_is_full() -> bool:
+    """Whether there may be no room for batches, which travel in memory: containers have 64 MB by default."""
     try:
         found = os.statvfs(SHARED_MEMORY)
-    except OSError:
-        return 0
-    return found.f_bavail * found.f_frsize
+    except OSError:  # of other systems, too
+        return False
+    return found.f_bavail * found.f_frsize < 2**26
 
 
 def _start(dataset: Dataset, sampler: BatchSampler, workers: int, pinned: bool) -> Iterator[Joined]:

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from torch import Tensor
 
 from viceversa.config import Config
-from viceversa.data.datasets import DatasetSplits, Split, have_vanished, wait_for
+from viceversa.data.datasets import DatasetSplits
 from viceversa.data.image_data import ImageError, to_tensor
 from viceversa.data.transforms import prepared, read_each
 
@@ -39,7 +39,6 @@ class TestImages:
 
     def __init__(self, splits: DatasetSplits, config: Config) -> None:
         self.of_training = not (splits.test.a or splits.test.b)
-        self.train = splits.train
         self.split = splits.train if self.of_training else splits.test
         self.paired = self.split.paired
         self.data = config.data
@@ -52,40 +51,10 @@ class TestImages:
     def read(self, domains: str, number: int) -> list[Tensor] | None:
         """Return image `number` of a domain, or of both ("AB") if they are paired; None if it cannot be read.
 
-        What cannot be read is warned of, once. A folder that has vanished is waited for (`data.wait`).
+        What cannot be read is warned of, once.
         """
-        return self._read(self.split, domains, number)
-
-    def samples(self, limit: int | None = None) -> list[TestSample]:
-        """Return at most `limit` samples, spread evenly over the test images.
-
-        Unpaired domains stand side by side, the shorter one filled up with training images if there is a limit, else
-        with None. Files that cannot be read are left out.
-        """
-        if self.paired:
-            found = ((number, self.read("AB", number)) for number in _spread(self.count("A"), limit))
-            return [TestSample(self.split.a[number].name, pair[0], pair[1], True) for number, pair in found if pair]
-        sides = [self._side(self.split, domain, limit) for domain in "AB"]
-        rows = max(map(len, sides)) if limit else 0
-        for side, domain in zip(sides, "AB", strict=True):  # few test images must not leave a grid half empty
-            side += self._side(self.train, domain, max(0, rows - len(side)))
-        return [
-            TestSample((one or other)[0], one and one[1], other and other[1], False)
-            for one, other in zip_longest(*sides)
-        ]
-
-    def _side(self, split: Split, domain: str, limit: int | None) -> list[tuple[str, Tensor]]:
-        samples = split.of(domain)
-        found = ((number, self._read(split, domain, number)) for number in _spread(len(samples), limit))
-        return [(samples[number].name, images[0]) for number, images in found if images]
-
-    def _read(self, split: Split, domains: str, number: int) -> list[Tensor] | None:
-        samples = [split.of(domain)[number] for domain in domains]
+        samples = [self.split.of(domain)[number] for domain in domains]
         images = read_each(samples, domains, self.data)
-        for domain in domains if any(isinstance(image, ImageError) for image in images) else "":
-            if have_vanished(split.of(domain)):
-                wait_for(split.of(domain), self.data.wait)
-                images = read_each(samples, domains, self.data)
         sound = []
         for sample, image in zip(samples, images, strict=True):
             if not isinstance(image, ImageError):
@@ -94,6 +63,26 @@ class TestImages:
                 log.warning("skipped: %s", image)
                 self.broken[str(sample)] = str(image)
         return [to_tensor(image) for image in prepared(sound, self.data)] if len(sound) == len(samples) else None
+
+    def samples(self, limit: int | None = None) -> list[TestSample]:
+        """Return at most `limit` samples, spread evenly over the test images.
+
+        Unpaired domains stand side by side, the shorter one filled up with None. Files that cannot be read are left
+        out.
+        """
+        if self.paired:
+            found = ((number, self.read("AB", number)) for number in _spread(self.count("A"), limit))
+            return [TestSample(self.split.a[number].name, pair[0], pair[1], True) for number, pair in found if pair]
+        sides = [self._side(domain, limit) for domain in "AB"]
+        return [
+            TestSample((one or other)[0], one and one[1], other and other[1], False)
+            for one, other in zip_longest(*sides)
+        ]
+
+    def _side(self, domain: str, limit: int | None) -> list[tuple[str, Tensor]]:
+        samples = self.split.of(domain)
+        found = ((number, self.read(domain, number)) for number in _spread(len(samples), limit))
+        return [(samples[number].name, images[0]) for number, images in found if images]
 
 
 def _spread(length: int, limit: int | None) -> list[int]:

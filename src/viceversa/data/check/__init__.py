@@ -5,22 +5,16 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from viceversa.config import DataConfig
 from viceversa.data.check import copies, findings
 from viceversa.data.check.findings import Finding
 from viceversa.data.check.look import Survey, look_around
-from viceversa.data.datasets import Sample
-from viceversa.data.grid import grid
-from viceversa.data.image_data import ImageError, eight_bits
 from viceversa.data.layouts import find_splits
-from viceversa.files import Track, replacing
+from viceversa.files import Track
 
-__all__ = ["Finding", "Report", "check", "write_contact_sheet"]
+__all__ = ["Finding", "Report", "check"]
 
 CHECKS = (
     *(findings.broken, findings.plain, copies.copies, findings.pairs, findings.amounts, findings.sizes),
@@ -29,7 +23,6 @@ CHECKS = (
 """All that is looked for. Each takes a survey and yields findings; one that has nothing to say yields none."""
 SEVERITIES = ("error", "warning", "note")
 SHOWN = 3  # files, or groups of copies, named of a finding
-ROWS = 8  # of the contact sheet
 
 
 @dataclass(frozen=True)
@@ -90,25 +83,3 @@ def _name(file: str, folder: str) -> str:
     """Return a file's name within the folder; in quotes if a terminal could not show it."""
     short = os.path.relpath(file, folder) if folder and file.startswith(folder + os.sep) else file
     return short if short.isprintable() else ascii(short)
-
-
-def write_contact_sheet(data: DataConfig, path: Path) -> None:
-    """Write training images of each domain side by side, evenly spread, as PNG; of pairs, partners in one row.
-
-    The place of one that cannot be read stays empty.
-    """
-    train = find_splits(data).train
-    columns = {}
-    for domain in "AB":
-        samples = train.of(domain)
-        places = np.linspace(0, len(samples) - 1, min(len(samples), ROWS)).round().astype(int)
-        columns[f"{domain}: {len(samples):,}"] = [_pixels(samples[i]) for i in places]
-    with replacing(path) as temporary:
-        grid(columns).save(temporary, format="PNG")
-
-
-def _pixels(sample: Sample) -> Any:
-    try:
-        return eight_bits(sample.open().pixels)
-    except ImageError:
-        return None

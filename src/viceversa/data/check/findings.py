@@ -37,7 +37,6 @@ TRAITS = {
     "animated": "of several frames, of which the first is read",
     "cmyk": "in CMYK, converted to RGB",
     "misnamed": "of another format than their names say",
-    "profile": "with a colour profile, converted to sRGB",
     "stretched": "of numbers of no known range, stretched from the least to the greatest of each",
     "transparent": "transparent, laid on white unless the domain has 4 channels",
     "turned": "turned as their EXIF data say",

@@ -20,7 +20,7 @@ from PIL import Image
 
 from viceversa.config import DataConfig
 from viceversa.data.datasets import DatasetSplits, FileSample, Sample, open_each
-from viceversa.data.image_data import ImageError, Pixels, changes_colour, luminance
+from viceversa.data.image_data import ImageError, Pixels, luminance
 from viceversa.data.image_io import FORMATS, header_orientation, open_pil
 from viceversa.data.transforms import converted
 from viceversa.files import Track
@@ -47,7 +47,7 @@ class Look:
     """Width and height, upright, and of the half that is meant."""
     mode: str = ""
     traits: tuple[str, ...] = ()
-    """What reading changes: animated, cmyk, misnamed, profile, transparent, turned, stretched."""
+    """What reading changes: animated, cmyk, misnamed, transparent, turned, stretched."""
     digest: bytes = b""
     """Of the decoded pixels: equal for equal images, whatever their files."""
     dhash: int = 0
@@ -136,7 +136,6 @@ def _with_header(look: Look, sample: Sample) -> Look:
                     "animated": getattr(image, "n_frames", 1) > 1 and not photo,
                     "cmyk": image.mode == "CMYK",
                     "misnamed": FORMATS.get(sample.path.suffix.lower()) != format,
-                    "profile": changes_colour(image),
                     "transparent": image.has_transparency_data,
                     "turned": header_orientation(image) in range(2, 9),
                 }
