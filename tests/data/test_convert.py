@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from viceversa.config import ConfigError, DataConfig
+from viceversa.config import DataConfig
 from viceversa.data.convert import convert
 from viceversa.data.image_data import with_channels
 from viceversa.data.layouts import find
@@ -113,28 +113,6 @@ def test_side_by_side_is_left_and_right(pairs: Path, tmp_path: Path) -> None:
     assert outcome.counts == "train 3 pairs; test 3 pairs"
     with Image.open(tmp_path / "out" / "test" / "1.png") as image:
         assert np.array_equal(np.asarray(image), np.hstack([draw(11, "RGB", (5, 4)), draw(61, "RGB", (5, 4))]))
-
-
-def test_files_that_stay_whole_are_copied_byte_for_byte(tmp_path: Path) -> None:
-    fill(tmp_path / "in" / "trainA", {"a.jpg": 1})
-    fill(tmp_path / "in" / "trainB", {"b.gif": 2}, "L")
-    (tmp_path / "in" / "trainA" / "broken.png").write_text("<html>")  # is for `data check` to find
-    convert(as_data(tmp_path / "in"), tmp_path / "out", "csv")
-    for file in ("trainA/a.jpg", "trainA/broken.png", "trainB/b.gif"):
-        assert (tmp_path / "out" / file).read_bytes() == (tmp_path / "in" / file).read_bytes()
-
-
-def test_what_has_no_partner_is_named(tmp_path: Path) -> None:
-    fill(tmp_path / "a", {"1.png": 1, "2.png": 2, "only.png": 3})
-    fill(tmp_path / "b", {"2.tif": 4, "1.tif": 5, "other.png": 6})
-    data = DataConfig(a=str(tmp_path / "a"), b=str(tmp_path / "b"), layout="paired")
-    outcome = convert(data, tmp_path / "out", "aligned")
-    assert outcome.alone == [str(tmp_path / "a" / "only.png"), str(tmp_path / "b" / "other.png")]
-    assert outcome.counts == "train 2 pairs"
-    fill(tmp_path / "c", {"9.png": 7})
-    with pytest.raises(ConfigError, match="same name"):
-        convert(DataConfig(a=str(tmp_path / "a"), b=str(tmp_path / "c")), tmp_path / "new", "aligned")
-    assert not (tmp_path / "new").exists()
 
 
 @pytest.mark.parametrize(

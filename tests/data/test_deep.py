@@ -13,9 +13,9 @@ import tifffile
 import torch
 from PIL import Image
 
-from viceversa.config import Config, DataConfig, TrainConfig
+from viceversa.config import Config, DataConfig
 from viceversa.data import open_loader
-from viceversa.data.image_data import ImageError, from_tensor, normalise, resize, to_tensor, with_channels
+from viceversa.data.image_data import ImageError, resize, to_tensor, with_channels
 from viceversa.data.image_io import read_image, write_image
 from viceversa.data.test_images import TestImages
 
@@ -197,42 +197,6 @@ def test_written_with_alpha(tmp_path: Path) -> None:
             picture = read_image(tmp_path / name)
             assert np.abs(picture.pixels - pixels).max() < 1e-6
             assert np.array_equal(picture.alpha, alpha)
-
-
-def test_unrounded_tensors() -> None:
-    pixels = deep(4, 5, 6).astype(np.float32) / np.float32(65535)
-    assert np.abs(from_tensor(to_tensor(pixels), unrounded=True) - pixels).max() < 1e-6
-
-
-def test_through_the_stream(tmp_path: Path) -> None:
-    """Five channels of 16 bits on one side, two of 8 bits on the other; crops of a pair lie on the same spot."""
-    ramp = np.add.outer(np.arange(24), np.arange(24)).astype(np.uint16)
-    for i in range(3):
-        (tmp_path / "A").mkdir(exist_ok=True)
-        (tmp_path / "B").mkdir(exist_ok=True)
-        tifffile.imwrite(
-            tmp_path / "A" / f"{i}.tif", np.stack([ramp * 1000] * 5, 2), photometric="minisblack", planarconfig="contig"
-        )
-        np.save(tmp_path / "B" / f"{i}.npy", np.stack([ramp * 5] * 2, 2).astype(np.uint8))
-    data = DataConfig(str(tmp_path), layout="paired", channels_a=5, channels_b=2, load=24, crop=16, workers=0)
-    stream = open_loader(Config(data=data, train=TrainConfig(batch=2)))
-    batch = next(stream.batches(0))
-    assert (batch["A"].shape, batch["A"].dtype) == ((2, 5, 16, 16), torch.float32)
-    assert (batch["B"].shape, batch["B"].dtype) == ((2, 2, 16, 16), torch.uint8)
-    a, b = normalise(batch["A"])[:, 0], normalise(batch["B"])[:, 0]
-    assert torch.allclose((a + 1) * 65535 / 2000, (b + 1) * 255 / 10, atol=1e-3)
-
-
-def test_wrong_channels_are_explained(tmp_path: Path) -> None:
-    for domain in "AB":
-        (tmp_path / domain).mkdir()
-        for i in range(3):
-            np.save(tmp_path / domain / f"{i}.npy", deep(8, 8, 5))
-    data = DataConfig(str(tmp_path), channels_a=5, load=8, crop=8, workers=0)
-    with pytest.raises(
-        ImageError, match=r"a picture of 5 channels cannot be read as 3; only as 5 \(data\.channels_b\)"
-    ):
-        next(open_loader(Config(data=data)).batches(0))
 
 
 def test_no_memory_is_taken_because_a_file_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import requests
 from test_archives import tarred, tree, zipped
 from web import Site
 
@@ -74,15 +73,6 @@ def test_a_mirror_that_fails_is_named_with_the_reason(
     assert str(caught.value).startswith(f"{url}: ")
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == []
-
-
-def test_a_full_disk_is_not_blamed_on_the_mirror(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(requests, "get", full)
-    with pytest.raises(OSError, match="No space left"):
-        fetch(tmp_path / "set.zip", site.put("/set.zip", BODY))
 
 
 def offered(site: Site, body: bytes, **how: Any) -> KnownSet:

@@ -119,19 +119,3 @@ def test_mistakes_are_explained_in_one_line(folder: Path, text: str, match: str)
     with pytest.raises(ConfigError, match=match) as raised:
         source_of(write(folder, text, "x.csv"))
     assert "\n" not in str(raised.value)
-
-
-def test_bytes_that_are_no_text(folder: Path) -> None:
-    (folder / "manifest.csv").write_bytes(b"a,b\n\xff\xfe\n")
-    with pytest.raises(ConfigError, match="not a picture"):
-        source_of(folder)
-
-
-def test_what_excludes_each_other(folder: Path) -> None:
-    file = write(folder, PAIRS)
-    for words in (["data.a=x", "data.b=y"], ["data.layout=paired"]):
-        with pytest.raises(ConfigError, match=r"data\.manifest and data\.\S+ exclude each other"):
-            load_config(None, [f"data.manifest={file}", *words])
-    (folder / "list.txt").touch()
-    with pytest.raises(ConfigError, match=r"list\.txt: should be a \.csv"):
-        find_splits(DataConfig(manifest=str(folder / "list.txt")))

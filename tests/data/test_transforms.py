@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from viceversa.config import AugmentConfig, Config, ConfigError, DataConfig
-from viceversa.data import open_loader
-from viceversa.data.transforms import augment, prepare
+from viceversa.config import AugmentConfig, ConfigError, DataConfig
+from viceversa.data.transforms import augment, check_augment, prepare
 
 
 def coordinates(height: int, width: int) -> np.ndarray:
@@ -127,78 +125,9 @@ def test_type_and_range_stay_and_the_draw_decides(strength: AugmentConfig, kind:
     assert 0 <= one.min() <= one.max() <= (255 if kind == np.uint8 else 1)
 
 
-def changed(picture: np.ndarray, count: int = 200, **strengths: Any) -> list[np.ndarray]:
-    """Draws of an image that is neither resized nor cropped nor flipped."""
-    side = len(picture)
-    data = DataConfig(resize="none", load=side, crop=side, flip=False, augment=AugmentConfig(**strengths))
-    return [augment([picture], data, np.random.default_rng(seed), "A")[0] for seed in range(count)]
-
-
-def test_turning_and_scaling() -> None:
-    picture = np.zeros((21, 21, 1), np.float32)
-    picture[5:8, 9:12] = 1  # above the middle
-    angles = []
-    for turned in changed(picture, rotate=90):
-        place = np.argwhere(turned[:, :, 0] > 0.4).mean(axis=0) - 10
-        assert np.hypot(*place) == pytest.approx(4, abs=0.7)
-        angles.append(np.degrees(np.arctan2(place[1], -place[0])))
-    assert min(angles) < -70
-    assert max(angles) > 70
-    assert abs(np.mean(angles)) < 15
-    scaled = changed(coordinates(40, 40), scale=0.5)
-    assert min(np.ptp(one[:, :, 0]) for one in scaled) == pytest.approx(1 / 1.5, abs=0.05)
-    small = [one for one in scaled if np.ptp(one[:, :, 0]) > 0.96]
-    assert len(small) > 40
-    assert all(np.abs(np.diff(one[20, :, 0])).max() < 0.06 for one in small)  # mirrored beyond the edge
-
-
-def test_colours() -> None:
-    picture = np.random.default_rng(0).random((8, 8, 4), np.float32) / 3 + 0.2
-    bright = changed(picture, color=0.5)
-    assert all(np.array_equal(one[:, :, 3], picture[:, :, 3]) for one in bright)  # alpha stays
-    levels = [one[:, :, :3].mean() / picture[:, :, :3].mean() for one in bright]
-    assert 0.45 < min(levels) < 0.65
-    assert 1.35 < max(levels) < 1.55
-    gray = np.repeat(picture[:, :, :1], 3, axis=2)
-    assert all(np.ptp(one, axis=2).max() < 1e-5 for one in changed(gray, 20, color=0.5, hue=0.5))
-    red = np.tile(np.array([1, 0, 0], np.float32), (8, 8, 1))
-    assert {int(one[0, 0].argmax()) for one in changed(red, hue=0.5)} == {0, 1, 2}
-    assert {int(one[0, 0].argmax()) for one in changed(red, hue=0.1)} == {0}
-
-
-def test_the_blank_square_reaches_every_size_and_place() -> None:
-    sizes, corners = set(), set()
-    for one in changed(np.zeros((16, 16, 3), np.uint8), 800, cutout=0.5):
-        blank = one[:, :, 0] == 128
-        sizes.add(int(np.sqrt(blank.sum())))
-        corners |= {corner for corner in ((0, 0), (0, 15), (15, 0), (15, 15)) if blank[corner]}
-        assert blank.sum() == int(np.sqrt(blank.sum())) ** 2
-    assert sizes >= set(range(2, 9))
-    assert max(sizes) == 8
-    assert len(corners) == 4
-
-
-def test_through_the_loader(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
-    for domain in ("A", "B"):
-        (tmp_path / domain).mkdir()
-        for i in range(3):
-            Image.fromarray(pixels).save(tmp_path / domain / f"{i}.png")
-
-    def batch(layout: Any, **strengths: Any) -> dict[str, torch.Tensor]:
-        strength = AugmentConfig(**strengths)
-        data = DataConfig(str(tmp_path), layout=layout, load=12, crop=8, workers=0, augment=strength)
-        return next(open_loader(Config(data=data)).batches(5))
-
-    pair, plain = (
-        batch("paired", rotate=20, color=0.3, color_of="A", cutout=0.3),
-        batch("paired", rotate=20, cutout=0.3),
-    )
-    assert torch.equal(pair["B"], plain["B"])
-    assert torch.equal(plain["A"], plain["B"])
-    assert not torch.equal(pair["A"], plain["A"])
-    unpaired, off = batch("unpaired", color=0.3, color_of="B"), batch("unpaired")
-    assert torch.equal(unpaired["A"], off["A"])
-    assert not torch.equal(unpaired["B"], off["B"])
-    with pytest.raises(ConfigError, match=r"true answer of a pair wrong; .*data\.augment\.color_of=A"):
-        batch("paired", hue=0.1)
+def test_colours_of_pairs_need_the_domain_that_changes() -> None:
+    with pytest.raises(ConfigError, match=r"data\.augment\.color_of=A"):
+        check_augment(AugmentConfig(hue=0.1), True, (3, 3))
+    check_augment(AugmentConfig(hue=0.1, color_of="A"), True, (3, 3))
+    with pytest.raises(ConfigError, match="domain B has 5"):
+        check_augment(AugmentConfig(color=0.1), False, (3, 5))

@@ -29,24 +29,6 @@ def test_scenes_follow_from_integers_and_cover_all_there_is() -> None:
         render(SCENES[0], "C", 32)
 
 
-@pytest.mark.parametrize("size", [16, 33, 130])
-def test_any_size_shows_the_same_image(size: int) -> None:
-    for s in SCENES[:2]:
-        small, large = (Image.fromarray(render(s, "B", side)) for side in (size, 320))
-        assert small.size == (size, size)
-        a, b = (np.asarray(im.resize((16, 16), Image.Resampling.BOX), np.float64) for im in (small, large))
-        assert np.abs(a - b).mean() < 4
-
-
-def test_glass_stays_in_the_frame() -> None:
-    for s in (scene(1, i) for i in range(500)):
-        reach = s.width * s.height
-        assert reach < s.x < 1 - reach
-        rim, foot = SHAPES[s.shape].radii[-1] * reach * s.tilt, 0.8 * reach * s.tilt
-        assert s.base - s.height - rim > 0.01
-        assert s.base + foot < 0.99
-
-
 def test_truth_differs_in_the_liquid_and_nowhere_far_from_the_glass() -> None:
     size = 64
     y, x = (np.mgrid[:size, :size] + 0.5) / size
