@@ -70,18 +70,6 @@ def lying_zip() -> bytes:
     return bytes(body)
 
 
-def crowded_zip() -> bytes:
-    """A zip whose table lists two million files: a reader would make as many objects of them."""
-    one = zipped({"": b""})
-    table = one[one.index(b"PK\1\2") : one.index(b"PK\5\6")] * 2_000_000
-    return table + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 65535, 65535, len(table), 0, 0)
-
-
-def greedy_tar(kind: bytes) -> bytes:
-    """A tar whose first header asks for 8 GB of memory."""
-    return gzip.compress(entry("x", kind, size=8 * 10**9).tobuf(tarfile.GNU_FORMAT) + bytes(10**7))
-
-
 def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -145,11 +133,6 @@ HOSTILE = {
     "declared bomb": (lambda: entry("bomb", size=10**10).tobuf() + bytes(1024), "unpacks to more than"),
     "sparse bomb": (lambda: entry("x", tarfile.GNUTYPE_SPARSE, size=10**10).tobuf() + bytes(1024), "more than|damaged"),
     "zip that lies": (lying_zip, "damaged"),
-    "two million files": (crowded_zip, "memory"),
-    "greedy pax header": (lambda: greedy_tar(tarfile.XHDTYPE), "memory"),
-    "greedy long name": (lambda: greedy_tar(tarfile.GNUTYPE_LONGNAME), "memory"),
-    "second header cut": (lambda: tarred({"a": b"1", "b": b"2"})[: 1024 + 100], "ends in the middle"),
-    "second header damaged": (lambda: tarred({"a": b"1", "b": b"2"})[:1124] + b"\xff" * 512, "ends in the middle"),
     "web page": (lambda: b"\n<html>please log in</html>", "a web page"),
     "nothing": (lambda: b"", "damaged|no files"),
     "empty zip": (lambda: b"PK\5\6" + bytes(18), "no files"),
@@ -169,4 +152,4 @@ def test_hostile_archives_are_refused_in_one_line(tmp_path: Path, kind: str) -> 
 def test_limits_hold(tmp_path: Path, packed: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     refused(tmp_path, packed(FILES), "unpacks to more than", 1000)
     monkeypatch.setattr(archives, "ENTRIES", 20)
-    refused(tmp_path, packed({f"{i}": b"" for i in range(30)}), "20 files|memory")
+    refused(tmp_path, packed({f"{i}": b"" for i in range(30)}), "20 files")

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import bz2
 import errno
-import gzip
-import lzma
 import re
 import shutil
 import stat
@@ -19,7 +16,6 @@ from typing import IO, Any, TypeAlias
 from viceversa.files import replacing_folder
 
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-COMPRESSED: dict[bytes, Callable[[Any], Any]] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ": lzma.open}
 LARGEST, RATIO, ENTRIES = 200 * 10**9, 200, 500_000  # bytes, bytes for a byte packed (images hardly shrink), files
 NOT_THE_ARCHIVE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
 
@@ -91,10 +87,8 @@ def _files(file: IO[bytes], allowed: int) -> Iterator[tuple[str, IO[bytes]]]:
     file.seek(0)
     if head.lstrip().startswith(b"<"):
         raise ArchiveError("a web page, not an archive")
-    opener = next((opener for magic, opener in COMPRESSED.items() if head.startswith(magic)), lambda plain: plain)
-    members = _zipped(file) if head.startswith(b"PK") else _tarred(opener(file))
     total = 0
-    for count, (name, size, plain, content) in enumerate(members):
+    for count, (name, size, plain, content) in enumerate(_zipped(file) if head.startswith(b"PK") else _tarred(file)):
         total += size
         if total > allowed or count >= ENTRIES:
             raise ArchiveError(f"unpacks to more than {allowed / 1e6:.0f} MB or {ENTRIES} files")
@@ -106,34 +100,14 @@ def _files(file: IO[bytes], allowed: int) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _zipped(file: IO[bytes]) -> Iterator[Member]:
-    table: Any = _Frugal(file, 128 * ENTRIES)  # the table of contents is read in one piece
-    with zipfile.ZipFile(table) as archive:
+    with zipfile.ZipFile(file) as archive:
         for info in archive.filelist:
             plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
             yield info.filename, info.file_size, plain, None if info.is_dir() else partial(archive.open, info)
 
 
-def _tarred(file: Any) -> Iterator[Member]:
-    headers: Any = _Frugal(file, 1 << 20)
-    with tarfile.open(fileobj=headers, mode="r:") as archive:
-        while (info := archive.next()) is not None:
-            archive.members = []  # type: ignore[attr-defined]  # or it would remember all
+def _tarred(file: IO[bytes]) -> Iterator[Member]:
+    with tarfile.open(fileobj=file) as archive:
+        for info in archive:
             opener: Any = partial(archive.extractfile, info) if info.isfile() else None
             yield info.name, info.size, info.isfile() or info.isdir(), opener
-        if headers.last.strip(b"\0"):  # tarfile takes a header that is cut, or none, for the end
-            raise ArchiveError("is damaged (it ends in the middle)")
-
-
-class _Frugal:
-    """A file that gives no more than `piece` bytes at once, whatever a header may ask for; `last` is the last piece."""
-
-    def __init__(self, file: IO[bytes], piece: int) -> None:
-        self.file, self.piece, self.last = file, piece, b""
-        self.seek, self.tell, self.seekable, self.close = file.seek, file.tell, file.seekable, file.close
-
-    def read(self, size: int = -1) -> bytes:
-        if size <= self.piece:
-            self.last = self.file.read(self.piece + 1 if size < 0 else size)
-        if max(size, len(self.last)) > self.piece:
-            raise ArchiveError("asks for more memory than any sound archive")
-        return self.last

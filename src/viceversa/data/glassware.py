@@ -186,13 +186,6 @@ def trace(s: Scene, outer: Array, u: Array, v: Array) -> TracedScene:
     return TracedScene(liquid, stream, gleam, np.maximum(sides, 0), bottom, step(whole, 0, 0.02), across, front)
 
 
-def refracted(s: Scene, light: Array, u: Array, wet: Array, edge: Array) -> Array:
-    """The backdrop as seen through the glass: a full glass is a lens that swaps left and right."""
-    n = light.shape[-1]
-    columns = np.clip((s.x + s.height * u * (1 - 1.7 * wet - 0.35 * edge)) * n, 0, n - 1).astype(np.int32)
-    return np.take_along_axis(light, np.broadcast_to(columns, light.shape), axis=2)
-
-
 def drink(s: Scene, domain: str, light: Array, u: Array, sight: TracedScene) -> Array:
     """The light that comes through the liquid, and the light that comes out of it."""
     edge = np.abs(sight.across) ** 6 * sight.inside
@@ -200,7 +193,11 @@ def drink(s: Scene, domain: str, light: Array, u: Array, sight: TracedScene) -> 
     length = sight.liquid + 3 * sight.stream
     # The liquid gathers the light on the side away from the lamp, at the cost of its outline.
     glow = np.exp(-(((sight.across + 0.5 * s.light) / 0.3) ** 2))
-    through = refracted(s, light, u, wet, edge) * np.exp(-planes(ABSORPTION[domain]) * length)
+    # The backdrop as seen through the glass: a full glass is a lens that swaps left and right.
+    n = light.shape[-1]
+    columns = np.clip((s.x + s.height * u * (1 - 1.7 * wet - 0.35 * edge)) * n, 0, n - 1).astype(np.int32)
+    lens = np.take_along_axis(light, np.broadcast_to(columns, light.shape), axis=2)
+    through = lens * np.exp(-planes(ABSORPTION[domain]) * length)
     through = through * (1 + wet * (0.4 * glow - 0.12 - 0.4 * edge))
     return through + planes(SCATTER[domain]) * (0.5 + 3.0 * glow) * (1 - np.exp(-9 * length))
 
@@ -232,22 +229,16 @@ def shine(s: Scene, key: float, colour: Array, outer: Array, u: Array, v: Array,
 
 def render(s: Scene, domain: str, size: int) -> NDArray[np.uint8]:
     """The scene with water ("A") or wine ("B"): (size, size, 3), sRGB. Only the liquid depends on the domain."""
-    if domain not in ABSORPTION:
-        raise ValueError(f'domain must be "A" (water) or "B" (wine), not {domain!r}')
-    n = size * samples(size)
+    n = size * (3 if size <= 96 else 2)  # samples, against jagged edges
     rng = np.random.Generator(np.random.Philox(s.noise))
-    x, y = grid_of(n)
+    axis = ((np.arange(n) + 0.5) / n).astype(np.float32)  # in a frame of side 1
+    x, y = axis[None, :], axis[:, None]  # to the right, downwards
     u, v = (x - s.x) / s.height, (s.base - y) / s.height
     outer = profile(s.shape, s.width)
     sight = trace(s, outer, u, v)
     behind = backdrop(s, n, x, y, rng)
     colour = drink(s, domain, behind * shadow(s, domain, u, v), u, sight)
     return develop(shine(s, float(behind.mean()), colour, outer, u, v, sight), size, rng)
-
-
-def numbers(*key: int) -> np.random.Generator:
-    """Return random numbers that follow from integers alone, on every machine."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
 
 
 def step(x: Array, low: float, high: float) -> Array:
@@ -269,17 +260,6 @@ def clouds(rng: np.random.Generator, n: int, rows: int, columns: int) -> Array:
 def planes(colour: Colour) -> Array:
     """A colour, shaped to multiply colour planes (3, n, n)."""
     return np.asarray(colour, np.float32).reshape(3, 1, 1)
-
-
-def grid_of(n: int) -> tuple[Array, Array]:
-    """Return the places of n x n samples in a frame of side 1: x (1, n) to the right, y (n, 1) downwards."""
-    axis = ((np.arange(n) + 0.5) / n).astype(np.float32)
-    return axis[None, :], axis[:, None]
-
-
-def samples(size: int) -> int:
-    """Return how many samples a pixel has along each axis, against jagged edges."""
-    return 3 if size <= 96 else 2
 
 
 def develop(light: Array, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:

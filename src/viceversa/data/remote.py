@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 from viceversa.config import ConfigError
 from viceversa.data.archives import is_archive, safe_path, unpack
 from viceversa.data.download import FetchError, download, one_line
-from viceversa.files import cache_folder, locked
+from viceversa.files import cache_folder, locked, replacing_folder
 from viceversa.paths import EXTENSIONS
 
 SUFFIXES = EXTENSIONS | {".csv", ".parquet", ".arrow"}  # what a layout may be made of
@@ -59,36 +58,24 @@ def _fetch_archive(url: str, folder: Path) -> None:
 
 
 def _fetch_files(url: str, folder: Path) -> None:
-    """Fetch a folder's images and lists; go on with what an earlier try has brought."""
+    """Fetch a folder's images and lists, all or none."""
     if _over_http(url):
         raise ConfigError(f"{url}: over HTTP a data set is an archive: .zip, .tar.gz, ...")
     system, root = _system(url)
-    half = folder.with_name(f"{folder.name}.partial")
-    try:
-        found: Mapping[str, Any] = system.find(root, detail=True)
-        wanted = {path: half / name for path in found if (name := _wanted(path[len(root) :].lstrip("/")))}
+    with replacing_folder(folder) as half:
+        try:
+            names = {path: safe_path(path[len(root) :].lstrip("/")) for path in system.find(root)}
+            wanted = {path: str(half / name) for path, name in names.items() if _is_wanted(name)}
+            system.get([*wanted], [*wanted.values()])
+        except Exception as error:
+            raise FetchError(f"{url}: cannot be read ({type(error).__name__}: {one_line(error)})") from None
         if not wanted:
-            raise FetchError("no images there")
-        missing = [path for path, target in wanted.items() if not _is_whole(target, found[path].get("size"))]
-        system.get(missing, [str(wanted[path]) for path in missing])
-    except Exception as error:
-        reason = f"cannot be read ({type(error).__name__}: {one_line(error)}); the same command again goes on"
-        raise FetchError(f"{url}: {error if isinstance(error, ValueError) else reason}") from None
-    for path, target in wanted.items():
-        if not _is_whole(target, found[path].get("size")):
-            raise FetchError(f"{url}: {path} did not come whole; the same command again goes on")
-    half.replace(folder)
+            raise FetchError(f"{url}: no images there")
 
 
-def _wanted(name: str) -> Path | None:
-    """Return where a file goes in the folder, None if a data set is not made of such files."""
-    path = safe_path(name)
-    hidden = any(part.startswith(".") for part in path.parts)
-    return path if path.suffix.lower() in SUFFIXES and not hidden else None
-
-
-def _is_whole(path: Path, size: int | None) -> bool:
-    return path.is_file() and size in (None, path.stat().st_size)
+def _is_wanted(name: Path) -> bool:
+    """Whether a data set may be made of such a file."""
+    return name.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in name.parts)
 
 
 def _over_http(url: str) -> bool:

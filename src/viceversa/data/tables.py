@@ -78,21 +78,19 @@ def _file(text: str | None, folder: Path, where: str) -> FileSample | None:
 
 def _found(rows: Iterable[Row], where: Path) -> Found:
     """Return the rows by split; a split in which every row has both images is paired."""
-    sides: dict[str, list[tuple[Sample | None, Sample | None]]] = {name: [] for name in ("train", "test", "val")}
+    sides: dict[str, list[tuple[Sample | None, Sample | None]]] = {}
     for split, a, b in rows:
         if split not in SPLITS:
             raise ConfigError(f"{where}: split is {split!r}; use train, test or val, or leave it empty for train")
-        sides[SPLITS[split]].append((a, b))
-    train, test, val = (_split(found) for found in sides.values())
-    for domain, samples in (("A", train.a), ("B", train.b)):
-        if not samples:
-            raise ConfigError(f"{where}: no training picture of domain {domain}")
-    return Found(train, test if sides["test"] else None, val if sides["val"] else None)
-
-
-def _split(rows: list[tuple[Sample | None, Sample | None]]) -> Split:
-    a, b = (tuple(sample for row in rows if (sample := row[side])) for side in (0, 1))
-    return Split(a, b, paired=len(a) == len(b) == len(rows))
+        sides.setdefault(SPLITS[split], []).append((a, b))
+    splits: dict[str, Split] = {}
+    for name, own in sides.items():
+        one, other = (tuple(sample for row in own if (sample := row[side])) for side in (0, 1))
+        splits[name] = Split(one, other, paired=len(one) == len(other) == len(own))
+    train = splits.get("train", Split((), ()))
+    if not train.a or not train.b:
+        raise ConfigError(f"{where}: no training picture of domain {'B' if train.a else 'A'}")
+    return Found(train, splits.get("test"), splits.get("val"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
-from viceversa.data.glassware import BACKDROPS, SHAPES, Scene, numbers, render
+from viceversa.data.glassware import BACKDROPS, SHAPES, Scene, render
 
 # Wall and table, sRGB. Light and dark alike, and none as red as wine: colour must not tell the domains apart.
 PALETTES = (
@@ -27,7 +28,7 @@ PALETTES = (
 
 def scene(seed: int, index: int) -> Scene:
     """Draw scene number `index` of the family `seed`; the same integers give the same scene."""
-    rng = numbers(seed, index)
+    rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, index))))
     shape = tuple(SHAPES)[int(rng.integers(3))]
     height, width = float(rng.uniform(*SHAPES[shape].height)), float(rng.uniform(*SHAPES[shape].width))
     tilt = float(rng.uniform(0.14, 0.27))
