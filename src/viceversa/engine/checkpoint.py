@@ -49,7 +49,7 @@ class TrainState:
             "plateau": learner.plateau.state_dict(),
             "nan_guard": self.guard.state_dict(),
         }
-        own = {"pools": pools, "meter": self.meter.state_dict()}
+        own = {"pools": pools, "meter": self.meter.totals}
         return shared, own
 
     def restore(self, shared: State, own: State) -> None:
@@ -73,7 +73,7 @@ class TrainState:
             if shared["step"] < 0:
                 raise ValueError("step: less than none")
             learner.step, learner.retries = operator.index(shared["step"]), len(self.guard.rollbacks)
-            self.meter.load_state_dict(own["meter"])
+            self.meter.load(own["meter"])
         except ConfigError:
             raise
         except ValidationError as error:

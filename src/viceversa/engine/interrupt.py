@@ -7,7 +7,6 @@ person's second Ctrl-C means "now". A signal that was ignored when the program s
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -27,39 +26,29 @@ class Interrupted(Exception):
 
 
 class Interrupt:
-    """Whether somebody asked to stop, and by which signal.
+    """Whether this process was asked to stop, and by which signal; `noted` is called at the first request.
 
-    `noted` is called at the first request, `leaving` at a second Ctrl-C; without it that is ignored: torchrun passes
-    every Ctrl-C on, so that it arrives twice.
+    Of several processes none is left at once: torchrun passes every Ctrl-C on, so that one arrives twice.
     """
 
-    def __init__(self, noted: Callable[[], None], leaving: Callable[[], None] | None) -> None:
-        self.signum = 0
-        self.noted, self.leaving = noted, leaving
-
-    @property
-    def requested(self) -> bool:
-        """Whether this process was asked to stop."""
-        return self.signum != 0
+    def __init__(self, noted: Callable[[], None], alone: bool) -> None:
+        self.signum, self.noted, self.alone = 0, noted, alone
 
     def __call__(self, signum: int, frame: FrameType | None) -> None:
-        """Note the first request; at a second Ctrl-C, die of it as if it had never been caught."""
+        """Note the first request; raise KeyboardInterrupt at a second Ctrl-C."""
         if not self.signum:
             self.signum = signum
             self.noted()
-        elif signum == signal.SIGINT and self.leaving:
-            self.leaving()
-            os._exit(128 + signum)
+        elif signum == signal.SIGINT and self.alone:
+            raise KeyboardInterrupt
 
 
 @contextmanager
-def listening(noted: Callable[[], None], leaving: Callable[[], None] | None = None) -> Iterator[Interrupt]:
+def listening(noted: Callable[[], None], alone: bool = True) -> Iterator[Interrupt]:
     """Note requests to stop while the block runs; only possible in the main thread, harmless elsewhere."""
-    interrupt = Interrupt(noted, leaving)
-    if threading.current_thread() is not threading.main_thread():
-        yield interrupt
-        return
-    heard = [signum for signum in SIGNALS if signal.getsignal(signum) is not signal.SIG_IGN]
+    interrupt = Interrupt(noted, alone)
+    main = threading.current_thread() is threading.main_thread()
+    heard = [signum for signum in SIGNALS if main and signal.getsignal(signum) is not signal.SIG_IGN]
     before = {signum: signal.signal(signum, interrupt) for signum in heard}
     try:
         yield interrupt

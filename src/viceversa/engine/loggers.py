@@ -11,10 +11,11 @@ import logging
 import os
 import re
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+
+from PIL import Image
 
 from viceversa.config import Config, flat, to_tree
 from viceversa.engine.run_dir import RunDir
@@ -31,11 +32,7 @@ class Start(NamedTuple):
 
 
 class Logger(Protocol):
-    """Shows values and images by step.
-
-    It is made with the run, the configuration, where the training stands, and the identifier that it gave itself when
-    the run began ("" then).
-    """
+    """Shows values and images by step. `id` is what it called itself when the run began, "" until then."""
 
     id: str
 
@@ -44,8 +41,8 @@ class Logger(Protocol):
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """Show values by name: `loss/gan_G`, `lr`, `AtoB/kid[inception]`."""
 
-    def image(self, step: int, path: Path) -> None:
-        """Show a contact sheet of the samples, a PNG file."""
+    def image(self, step: int, sheet: Image.Image) -> None:
+        """Show a contact sheet of the samples."""
 
     def close(self) -> None:
         """Write what waits, and leave."""
@@ -61,21 +58,16 @@ class TensorBoard:
         self.writer = SummaryWriter(str(run.path / "tensorboard"), purge_step=start.step + 1 if start.step else None)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Add a point to each curve."""
         for name, value in values.items():
             self.writer.add_scalar(name, value, step)
 
-    def image(self, step: int, path: Path) -> None:
-        """Add the sheet."""
+    def image(self, step: int, sheet: Image.Image) -> None:
         import numpy as np
-        from PIL import Image
 
-        with Image.open(path) as image:
-            self.writer.add_image("samples", np.array(image.convert("RGB")), step, dataformats="HWC")
+        self.writer.add_image("samples", np.array(sheet), step, dataformats="HWC")
         self.writer.flush()
 
     def close(self) -> None:
-        """Close the file."""
         self.writer.close()
 
 
@@ -97,16 +89,13 @@ class WandB:
         )
 
     def log(self, step: int, values: Mapping[str, Any]) -> None:
-        """Log the values of a step."""
         if step > self.start.logged:
             self.session.log(dict(values), step=step)
 
-    def image(self, step: int, path: Path) -> None:
-        """Log the sheet."""
-        self.log(step, {"samples": self.to_image(str(path))})
+    def image(self, step: int, sheet: Image.Image) -> None:
+        self.log(step, {"samples": self.to_image(sheet)})
 
     def close(self) -> None:
-        """Finish uploading; the run stays open for a continuation."""
         self.session.finish()
 
 
@@ -114,37 +103,24 @@ class MLflow:
     """MLFLOW_TRACKING_URI and MLFLOW_EXPERIMENT_NAME say where. MLflow keeps what it was told, too."""
 
     def __init__(self, run: RunDir, config: Mapping[str, Any], start: Start, id: str) -> None:
-        from mlflow import MlflowClient
-        from mlflow.entities import Metric
+        import mlflow
 
-        self.metric, self.client, self.start = Metric, MlflowClient(), start
-        self.id = id or self._begin(run.path.name, config)
-
-    def _begin(self, name: str, config: Mapping[str, Any]) -> str:
-        experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME", "viceversa")
-        known = self.client.get_experiment_by_name(experiment)
-        number = known.experiment_id if known else self.client.create_experiment(experiment)
-        created: str = self.client.create_run(number, run_name=name).info.run_id
-        for key, value in config.items():
-            self.client.log_param(created, key, str(value)[:500])
-        return created
+        self.mlflow, self.start = mlflow, start
+        mlflow.set_experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", "viceversa"))
+        self.id = mlflow.start_run(id or None, run_name=run.path.name).info.run_id
+        if not id:
+            mlflow.log_params({key: str(value)[:500] for key, value in config.items()})
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Log the values of a step; brackets, which MLflow does not take, become a colon."""
-        if step > self.start.logged:
-            now, names = int(time.time() * 1000), {name: re.sub(r"\[(.*)\]", r":\1", name) for name in values}
-            self.client.log_batch(self.id, [self.metric(names[n], value, now, step) for n, value in values.items()])
+        if step > self.start.logged:  # MLflow takes no brackets in a name
+            named = {re.sub(r"\[(.*)\]", r":\1", name): value for name, value in values.items()}
+            self.mlflow.log_metrics(named, step, run_id=self.id)
 
-    def image(self, step: int, path: Path) -> None:
-        """Keep the sheet among the run's artefacts."""
-        from PIL import Image
-
-        with Image.open(path) as image:
-            self.client.log_image(self.id, image.convert("RGB"), f"samples/step-{step:08d}.png")
+    def image(self, step: int, sheet: Image.Image) -> None:
+        self.mlflow.log_image(sheet, f"samples/step-{step:08d}.png")
 
     def close(self) -> None:
-        """Say that nobody works on the run now."""
-        self.client.set_terminated(self.id)
+        self.mlflow.end_run()
 
 
 LOGGERS: dict[str, type[Logger]] = {"tensorboard": TensorBoard, "wandb": WandB, "mlflow": MLflow}
@@ -168,6 +144,7 @@ class Loggers:
         for name in self.names:
             try:
                 self.open_ones[name] = LOGGERS[name](self.run, self.config, start, ids.get(name, ""))
+                ids[name] = self.open_ones[name].id
             except ModuleNotFoundError:
                 from viceversa.metrics.base import MissingExtra
 
@@ -175,7 +152,6 @@ class Loggers:
             except Exception as error:
                 _warn(name, error)
         with replacing(self.run.loggers) as temporary:
-            ids |= {name: logger.id for name, logger in self.open_ones.items()}
             temporary.write_text(json.dumps(ids) + "\n", "utf-8")
 
     def log(self, step: int, values: Mapping[str, float | None]) -> None:
@@ -184,8 +160,11 @@ class Loggers:
         self._each(lambda logger: logger.log(step, finite))
 
     def image(self, step: int, path: Path) -> None:
-        """Show a contact sheet of the samples."""
-        self._each(lambda logger: logger.image(step, path))
+        """Show a contact sheet of the samples, a PNG file."""
+        if self.open_ones:
+            with Image.open(path) as image:
+                sheet = image.convert("RGB")
+            self._each(lambda logger: logger.image(step, sheet))
 
     def close(self) -> None:
         """Close all."""

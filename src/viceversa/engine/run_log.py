@@ -1,4 +1,4 @@
-"""What a run tells: log.jsonl, events.jsonl, the progress on a terminal, and the loggers that were asked for.
+"""What a run tells: log.jsonl, events.jsonl, a line and a bar on the terminal, and the loggers that were asked for.
 
 `log.jsonl` follows from the configuration and the data alone, so a run that was interrupted and continued writes the
 same file as one that was not. What depends on the machine and the hour goes to `events.jsonl`.
@@ -11,14 +11,11 @@ import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
-from rich.console import Console, Group
-from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.text import Text
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
 from viceversa.config import Config
@@ -52,26 +49,11 @@ class Meter:
         self.totals = {}
         return {name: mean if mean == mean else None for name, mean in means.items()}
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return the sums and their counts."""
-        return dict(self.totals)
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+    def load(self, totals: dict[str, Tensor]) -> None:
         """Go on from saved sums; raise ValueError if they are none."""
-        if any(value.shape != (2,) for value in state.values()):
+        if not all(isinstance(value, Tensor) and value.shape == (2,) for value in totals.values()):
             raise ValueError("meter: no sums of losses")
-        self.totals = dict(state)
-
-
-class _Console(Console):
-    """Falls silent when nobody can read it any more, as in a script whose terminal was closed: no reason to end."""
-
-    def _write_buffer(self) -> None:
-        try:
-            super()._write_buffer()
-        except OSError:
-            self.quiet = True
-            self._buffer.clear()
+        self.totals = dict(totals)
 
 
 class RunLog:
@@ -81,30 +63,19 @@ class RunLog:
         self.run, self.total, self.is_main = run, total, dist.is_main
         self.images_per_step = config.train.batch * dist.world_size
         self.loggers = Loggers(run, config, names=config.train.log_to if dist.is_main else ())
-        self.console = _Console(quiet=not dist.is_main, highlight=False)
-        self.bar = Progress(
-            MofNCompleteColumn(),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[speed]}"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            expand=True,
-            speed_estimate_period=600,
-        )
-        self.task = self.bar.add_task("", total=total, speed="")
-        self.values = Text(overflow="ellipsis", no_wrap=True)
-        self.live = Live(Group(self.values, self.bar), console=self.console, refresh_per_second=4)
+        self.console = Console(quiet=not dist.is_main, highlight=False)
+        columns = MofNCompleteColumn(), BarColumn(None), TimeElapsedColumn(), TimeRemainingColumn()
+        off = not self.console.is_terminal
+        self.bar = Progress(*columns, console=self.console, disable=off, expand=True, speed_estimate_period=600)
+        self.task = self.bar.add_task("", total=total)
         self.clock, self.clock_step = time.monotonic(), 0
 
     def __enter__(self) -> RunLog:
-        if self.console.is_terminal:
-            self.live.start()
+        self.bar.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.live.stop()
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
         self.loggers.close()
 
     def begin(self, step: int, rollbacks: Sequence[Rollback] = ()) -> None:
@@ -123,30 +94,19 @@ class RunLog:
         """Print one line above the progress bar."""
         self.console.print(text, markup=False, soft_wrap=True)
 
-    def stopping(self) -> None:
-        """Answer the first request to stop."""
-        self.say("stopping after this step; Ctrl-C again leaves at once, without saving")
-
-    def leaving(self) -> None:
-        """Answer the second one: give the terminal back as it was."""
-        self.live.stop()
-        self.say(f"{self.run}: left without saving what came after the last checkpoint")
-
     def advance(self, step: int) -> None:
         """Show that `step` steps are done."""
         self.bar.update(self.task, completed=step)
 
     def losses(self, step: int, epoch: int, lr: float, losses: dict[str, float | None]) -> None:
-        """Log the mean losses up to `step`; on a terminal show them in the bar, else as a plain line."""
+        """Log the mean losses up to `step`."""
         now = time.monotonic()
         speed = (step - self.clock_step) * self.images_per_step / max(now - self.clock, 1e-9)
         self.clock, self.clock_step = now, step
-        self.values.plain = "  ".join(f"{n} {'-' if value is None else f'{value:.3f}'}" for n, value in losses.items())
-        self.bar.update(self.task, completed=step, speed=f"{speed:.1f} images/s")
-        if not self.console.is_terminal:
-            left = self.bar.tasks[0].time_remaining
-            remaining = "" if left is None or step == self.total else f"{timedelta(seconds=int(left))} left"
-            self.say(f"step {step}/{self.total}  {self.values.plain}  {speed:.1f} images/s  {remaining}".rstrip())
+        left = self.bar.tasks[0].time_remaining if step < self.total else None
+        remaining = "" if left is None else f"{timedelta(seconds=int(left))} left"
+        values = "  ".join(f"{name} {'-' if value is None else f'{value:.3f}'}" for name, value in losses.items())
+        self.say(f"step {step}/{self.total}  {values}  {speed:.1f} images/s  {remaining}".rstrip())
         self._append(self.run.log, {"step": step, "epoch": epoch, "lr": lr, "losses": losses})
         self._append(self.run.events, {"event": "speed", "step": step, "images_per_second": round(speed, 3)})
         self.loggers.log(step, {"lr": lr, **{f"loss/{name}": value for name, value in losses.items()}})

@@ -83,21 +83,22 @@ class Trainer:
     def fit(self) -> None:
         """Train to the end. Raises Interrupted, after saving, when a signal asks to stop."""
         self._begin()
-        leaving = self.log.leaving if self.dist.world_size == 1 else None
-        with self.log, listening(self.log.stopping, leaving) as interrupt:
+        alone = self.dist.world_size == 1
+        stopping = "stopping after this step; Ctrl-C again leaves at once, without saving"
+        with self.log, listening(lambda: self.log.say(stopping), alone) as interrupt:
             if self.learner.step == 0:
                 self._run(self._due())
             while self.learner.step < self.total:
                 with closing(self._batches()) as batches:
                     for batch in batches:
                         # The step: the method's updates, but for those that are not finite.
-                        self.meter.add(self.learner.train_step(batch, stop=interrupt.requested))
+                        self.meter.add(self.learner.train_step(batch, stop=bool(interrupt.signum)))
                         self.log.advance(self.learner.step)
 
                         # What is due now; whoever is asked to stop saves, whether or not that is due.
                         due = self._due()
                         sound = self.nan_guard.after_step(self._names, wait=bool(due))
-                        stop = self.nan_guard.stop or (interrupt.requested and self.dist.world_size == 1)
+                        stop = self.nan_guard.stop or (interrupt.signum and alone)
                         if stop and self.save not in due:
                             due.append(self.save)
 
@@ -170,7 +171,7 @@ class Trainer:
         """
         try:
             yield
-        except (Exception, KeyboardInterrupt) as error:
+        except Exception as error:
             try:
                 if self.dist.world_size == 1 and self.saved != self.learner.step and self._may_save():
                     self._save()
