@@ -40,10 +40,11 @@ from viceversa.data.archives import ArchiveError, unpack
 from viceversa.data.cache import CARD, make_cache, open_cache
 from viceversa.data.image_io import image_size, read_image
 from viceversa.data.tables import read_manifest, read_shards
-from viceversa.engine.checkpoint_files import Checkpoints
-from viceversa.engine.diagnostics import Doctor, diagnose
+from viceversa.engine.checkpoint import Checkpoints
+from viceversa.engine.diagnostics import diagnose, examine, recall
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
+from viceversa.engine.run_dir import RunDir
 from viceversa.engine.run_log import rewind
 from viceversa.engine.trainer import Trainer
 from viceversa.interop import read_original
@@ -462,9 +463,7 @@ def test_logs(run: Path, data: st.DataObject) -> None:
         (run / name).write_bytes(data.draw(st.just(text) | mutations(text) | nested))
     report.write(run)
     diagnose(run)
-    doctor = Doctor(run, load_config(run))
-    doctor.recall()
-    doctor.examine(2)
+    examine(RunDir(run), load_config(run), 2, recall(RunDir(run)))
     rewind(run / "log.jsonl", 5)
 
 

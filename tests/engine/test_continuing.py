@@ -140,5 +140,5 @@ def test_what_cannot_be_forked_is_refused(tiny: Any, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new").rglob("*") if path.name != ".lock"] == ["checkpoints", "mine"]
     for path in checkpoint_files(Path(config.run) / "checkpoints"):
         path.write_bytes(b"")
-    with pytest.raises(ConfigError, match="no checkpoint to go on from"):
+    with pytest.raises(ValueError, match="no checkpoint can be read"):
         engine.train(config, tmp_path / "newer")

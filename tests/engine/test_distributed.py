@@ -14,8 +14,6 @@ from trees import assert_equal_runs, final_state, leaves
 from support import environment
 from viceversa import engine
 from viceversa.config import Config, ConfigError, to_yaml
-from viceversa.engine.checkpoint_files import deal
-from viceversa.engine.distributed import DistInfo
 from viceversa.engine.run_dir import checkpoint_files
 from viceversa.methods import METHODS
 
@@ -135,21 +133,6 @@ def test_another_number_of_processes_goes_on_with_the_same_pictures(tiny: Any) -
             assert (value - two["method"][name]).norm() <= 1e-8 * value.norm() + 1e-12, name
     with pytest.raises(ConfigError, match=r"4 pictures of each domain a step, and would take 1 "):
         engine.train(tiny("cyclegan", *options, "train.length=8 steps", run="changed"))
-
-
-def test_what_each_process_had_is_dealt_out_anew() -> None:
-    def own(*images: int) -> Any:
-        count = torch.tensor(float(len(images)))
-        return {
-            "pools": {"pool.images": torch.tensor([[float(image)] for image in images])},
-            "meter": {"gan": torch.stack([count * 10, count])},
-        }
-
-    everyone = [own(1, 2, 3), own(4), own()]
-    two = [deal(everyone, DistInfo(rank, 2)) for rank in (0, 1)]
-    assert [part["pools"]["pool.images"].flatten().tolist() for part in two] == [[1, 2], [4, 3]]
-    assert [part["meter"]["gan"].tolist() for part in two] == [[40, 4], [0, 0]]
-    assert deal([own(), own()], DistInfo())["pools"]["pool.images"].numel() == 0
 
 
 def test_all_processes_take_the_newest_checkpoint_that_all_can_read(tiny: Any) -> None:

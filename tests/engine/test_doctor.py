@@ -13,8 +13,8 @@ from viceversa import engine, report
 from viceversa.config import Config, load_config, to_yaml
 from viceversa.data import water2wine
 from viceversa.data.image_io import read_image
-from viceversa.engine.diagnostics import Doctor, diagnose
-from viceversa.engine.findings import of_gradients, of_losses
+from viceversa.engine.diagnostics import diagnose, examine, of_gradients, of_losses, recall, write
+from viceversa.engine.run_dir import RunDir
 from viceversa.engine.sample_history import Key, write_samples
 
 HEALTHY = {"gan_G": 0.3, "gan_D_Y": 0.2, "gan_D_X": 0.21}
@@ -80,15 +80,10 @@ def test_since_when_and_that_a_cure_is_noticed(scenes: Any, tmp_path: Path) -> N
     well, ill = scenes["B"], [255 - p for p in scenes["A"]]
     config = run_of(tmp_path / "run", {100: well, 200: ill, 300: ill}, scenes)
     assert [finding.since for finding in diagnose(tmp_path / "run")] == [200]
-    doctor = Doctor(tmp_path / "run", config)
-    doctor.examine(200)
-    doctor.write()
-    continued = Doctor(tmp_path / "run", config)
-    continued.recall()
-    assert [(f.since, f.step) for f in continued.examine(300)] == [(200, 300)]
-    assert continued.examine(100) == []
-    continued.write()
-    assert (tmp_path / "run" / "doctor.jsonl").read_text() == ""
+    run = RunDir(tmp_path / "run")
+    write(run, examine(run, config, 200, {}))
+    assert [(f.since, f.step) for f in examine(run, config, 300, recall(run))] == [(200, 300)]
+    assert examine(run, config, 100, recall(run)) == []
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from viceversa.engine.interrupt import listening
 from viceversa.engine.learner import Learner
 from viceversa.engine.optimizers import make_optimizer, remembers_what_it_must
 from viceversa.engine.run_log import Meter, rewind
-from viceversa.engine.schedule import Plateau, rate
+from viceversa.engine.schedule import rate
 from viceversa.nets import ResNetGenerator
 
 
@@ -61,21 +61,6 @@ def test_a_memory_that_lacks_a_part_is_told() -> None:
     assert not remembers_what_it_must(optimizer)
     optimizer.state[weights[0]]["exp_avg_sq"] = moment.t()
     assert not remembers_what_it_must(optimizer)
-
-
-@pytest.mark.parametrize("losses", [[1.0] * 30, [4.0, 2.0, 1.0, *[0.995] * 20, 0.5, *[0.496] * 9]])
-def test_a_plateau_lowers_the_rate_when_torchs_does(losses: list[float]) -> None:
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.2, threshold=0.01, patience=5)
-    plateau = Plateau(train_config(schedule="plateau", length="100 steps", decay="10 steps"), 1)  # windows of 2 steps
-    for loss in losses:
-        theirs.step(loss)
-        plateau.watch(loss * 0.5), plateau.watch(loss * 1.5)
-        assert plateau.factor == pytest.approx(optimizer.param_groups[0]["lr"])
-    assert plateau.factor < 0.1
-    other = Plateau(train_config(schedule="plateau", decay="10 steps"), 1)
-    other.load_state_dict(plateau.state_dict())
-    assert other.state_dict() == plateau.state_dict()
 
 
 def test_normalised_gradient_descent_takes_steps_of_one_length() -> None:

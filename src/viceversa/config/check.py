@@ -76,7 +76,7 @@ def validate(tree: Mapping[str, Any]) -> Config:
         if not isinstance(name, str):
             raise ConfigError(f"{section}.name: should be a name, not {name!r}")
     _check_data(config.data)
-    _check_train(config.train, config.data)
+    _check_train(config.train)
     return config
 
 
@@ -126,7 +126,7 @@ def _check_data(data: DataConfig) -> None:
         raise ConfigError(f"data.manifest and data.layout={data.layout} exclude each other; omit data.layout")
 
 
-def _check_train(train: TrainConfig, data: DataConfig) -> None:
+def _check_train(train: TrainConfig) -> None:
     for key in ("length", "save_every", "sample_every", "log_every"):
         if getattr(train, key).amount == 0:
             raise ConfigError(f'train.{key}: must be at least "1 step"')
@@ -136,5 +136,3 @@ def _check_train(train: TrainConfig, data: DataConfig) -> None:
         raise ConfigError("train.compile and train.checkpointing exclude each other; set one of them to false")
     if train.decay.unit == train.length.unit and train.decay.amount > train.length.amount:
         raise ConfigError(f'train.decay="{train.decay}" is longer than train.length="{train.length}"; lower decay')
-    if train.schedule == "plateau" and not data.decay_crop:
-        raise ConfigError("train.schedule=plateau has no last part for data.decay_crop=false; set data.decay_crop=true")

@@ -171,9 +171,8 @@ class TrainConfig(Section):
     """Learning rate of the discriminators, as a share of lr (two time scales)."""
     betas: Annotated[tuple[Share, Share], PlainSerializer(list)] = (0.5, 0.999)
     """Adam's decay rates of the first and second moments."""
-    schedule: Literal["linear", "cosine", "step", "plateau", "constant"] = "linear"
-    """How the learning rate falls during decay: linear or cosine to zero, step to a tenth, or not. plateau: to a fifth
-    whenever the generator's losses have not fallen for as long as decay says."""
+    schedule: Literal["linear", "cosine", "step", "constant"] = "linear"
+    """How the learning rate falls during decay: linear or cosine to zero, step to a tenth, or not."""
     step_every: Span | None = None
     """With schedule=step: time after which the learning rate falls to a tenth once more; null: only once."""
     precision: Literal["auto", "fp32", "bf16", "fp16", "fp64"] = "fp32"
@@ -218,9 +217,7 @@ class TrainConfig(Section):
     """Times the run may go back to its last checkpoint, with other random numbers, before it gives up."""
 
     def decay_start(self, steps_per_epoch: int) -> int:
-        """Return the step, counted from 0, at which the last part of the training begins; never, with a plateau."""
-        if self.schedule == "plateau":
-            return self.length.steps(steps_per_epoch)
+        """Return the step, counted from 0, at which the last part of the training begins."""
         return max(0, self.length.steps(steps_per_epoch) - self.decay.steps(steps_per_epoch))
 
 

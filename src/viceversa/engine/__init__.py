@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,8 +30,7 @@ def train(config: Config, fork: Path | None = None, write_report: WriteReport | 
     from viceversa.devices import choose_precision, pick_device
     from viceversa.engine.distributed import DistInfo, process_group
     from viceversa.engine.learner import Learner
-    from viceversa.engine.resume import forked
-    from viceversa.engine.run_dir import RunDir
+    from viceversa.engine.run_dir import RunDir, refuse_fork
     from viceversa.engine.trainer import Trainer
 
     dist = DistInfo.from_env()
@@ -42,10 +42,13 @@ def train(config: Config, fork: Path | None = None, write_report: WriteReport | 
     loader = open_loader(config)
     methods.check_pairs(config, loader.splits.train.paired)
     run = RunDir(fork or config.run)
-    begun = forked(config, fork, dist) if fork else nullcontext(config)
-    with process_group(dist, device), run.locked() if dist.is_main else nullcontext(), begun as config:
+    origin = RunDir(config.run) if fork else None
+    with process_group(dist, device), run.locked() if dist.is_main else nullcontext():
+        if origin:
+            refuse_fork(origin, run, config)
+        config = replace(config, run=str(run))
         kept = load_config(run.config).train if run.config.exists() else None
         config, choice = choose_precision(config, device, kept)
         learner = Learner(config, loader.steps_per_epoch(dist.world_size), dist, device)
-        Trainer(loader, learner, choice, write_report).fit()
+        Trainer(loader, learner, choice, write_report, origin).fit()
     return run.path

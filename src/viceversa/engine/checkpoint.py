@@ -1,29 +1,43 @@
 """What a training saves: checkpoints, for itself, and its translators, for `viceversa translate`.
 
 A checkpoint holds all that the next step depends on. A new piece of state is a line in `gather` and one in `restore`.
+`checkpoints/step-00005000.pt` holds the whole state; `step-00005000.rank1.pt`, ... what differs on the other ranks
+(their image pools and their share of the log). The first is written last: where it is, all are.
 """
 
 from __future__ import annotations
 
+import errno
+import logging
 import operator
+import shlex
+import shutil
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from viceversa.config import Config, ConfigError, Direction, explain
+from viceversa.config import ConfigError, Direction, explain
 from viceversa.data import TrainLoader
-from viceversa.engine.checkpoint_files import State
+from viceversa.engine import distributed
+from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
 from viceversa.engine.nan_guard import NanGuard
 from viceversa.engine.optimizers import remembers_what_it_must
-from viceversa.engine.resume import refuse_other_images
-from viceversa.engine.run_dir import RunDir
+from viceversa.engine.run_dir import RunDir, checkpoint_files, checkpoint_step
 from viceversa.engine.run_log import Meter
+from viceversa.files import replacing
 from viceversa.methods.base import Method
 from viceversa.methods.pool import ImagePool
 from viceversa.nets.weights import Card, save_generator
+
+State = dict[str, Any]
+Choose = Callable[[list[int]], list[int]]
+log = logging.getLogger("viceversa")
 
 
 class TrainState:
@@ -46,30 +60,35 @@ class TrainState:
             "ema": learner.ema.state_dict(),
             "optimizers": {name: optimizer.state_dict() for name, optimizer in learner.optimizers.items()},
             "scaler": learner.scaler.state_dict(),
-            "plateau": learner.plateau.state_dict(),
             "nan_guard": self.guard.state_dict(),
         }
-        own = {"pools": pools, "meter": self.meter.totals}
-        return shared, own
+        return shared, {"pools": pools, "meter": self.meter.totals}
 
-    def restore(self, shared: State, own: State) -> None:
-        """Return to a saved state. Raises ConfigError if it is another training's, or no state at all."""
+    def restore(self, shared: State, own: State, *, fork: bool = False) -> None:
+        """Return to a saved state. Raises ConfigError if it is another training's, or no state at all.
+
+        A fork may see other images; it forgets what the guard did, and moments that another optimiser has no use for.
+        """
         learner = self.learner
         try:
-            self._compare(shared)
+            if not fork:
+                self._refuse_other_images(shared)
+                self.guard.load_state_dict(shared["nan_guard"])
             learner.method.load_state_dict({**shared["method"], **own["pools"]})
             learner.ema.load_state_dict(shared["ema"])
-            if shared["optimizers"] is not None:  # None in a fork with another optimiser
-                for name, optimizer in learner.optimizers.items():
-                    optimizer.load_state_dict(shared["optimizers"][name])
-                    for group in optimizer.param_groups:
-                        group.update(optimizer.defaults)  # moments are the checkpoint's, the rule the configuration's
-                    if not remembers_what_it_must(optimizer):
-                        raise ValueError(f"optimizers.{name} lacks moments")
+            for name, optimizer in learner.optimizers.items():
+                saved = shared["optimizers"][name]
+                if fork and saved["param_groups"][0].keys() != optimizer.param_groups[0].keys():
+                    continue
+                optimizer.load_state_dict(saved)
+                for group in optimizer.param_groups:
+                    group.update(optimizer.defaults)  # moments are the checkpoint's, the rule the configuration's
+                if not remembers_what_it_must(optimizer):
+                    raise ValueError(f"optimizers.{name} lacks moments")
+            if not all(isinstance(value, int | float) for value in shared["scaler"].values()):
+                raise ValueError("scaler: no numbers")
             if shared["scaler"]:  # empty where another precision was used
-                learner.scaler.load_state_dict(_numbers(shared["scaler"]))
-            learner.plateau.load_state_dict(_numbers(shared["plateau"]))
-            self.guard.load_state_dict(shared["nan_guard"])
+                learner.scaler.load_state_dict(shared["scaler"])
             if shared["step"] < 0:
                 raise ValueError("step: less than none")
             learner.step, learner.retries = operator.index(shared["step"]), len(self.guard.rollbacks)
@@ -85,23 +104,23 @@ class TrainState:
                 "translators: init.AtoB=RUN init.BtoA=RUN"
             ) from None
 
-    def _compare(self, shared: State) -> None:
+    def _refuse_other_images(self, shared: State) -> None:
         """Raise ConfigError if a step would see other images than before."""
-        config, dist = self.learner.config, self.learner.dist
-        if not config.data.may_change:
-            refuse_other_images(self.run, shared["pictures"], self.loader.fingerprint())
-        if shared["images"] not in (None, self.images):
+        config, dist, name = self.learner.config, self.learner.dist, shlex.quote(str(self.run))
+        before, now = shared["pictures"], self.loader.fingerprint()
+        if before != now and not config.data.may_change:
+            then, today = (f"{found['A']} A, {found['B']} B" for found in (before, now))
+            counts = f"{then} then, {today} now" if then != today else f"{today}, under other names"
+            raise ConfigError(
+                f"{self.run}: its training pictures have changed ({counts}); put back what was there, or go on all the "
+                f"same, though not exactly, with data.may_change=true, or in a new run: viceversa train {name} "
+                "--fork NEW_RUN"
+            )
+        if shared["images"] != self.images:
             raise ConfigError(
                 f"{self.run}: took {shared['images']} pictures of each domain a step, and would take {self.images} "
                 f"with train.batch={config.train.batch} in {dist.world_size} processes; the product must not change"
             )
-
-
-def _numbers(state: dict[str, Any]) -> dict[str, Any]:
-    """Return the state; raise ValueError unless it holds numbers: a file may be a stranger's."""
-    if not all(isinstance(value, int | float) for value in state.values()):
-        raise ValueError(f"{', '.join(state)}: no numbers")
-    return state
 
 
 def _pools(method: Method) -> dict[str, Tensor]:
@@ -110,35 +129,142 @@ def _pools(method: Method) -> dict[str, Tensor]:
     return {key: value for key, value in method.state_dict().items() if key.rpartition(".")[0] in names}
 
 
+class Checkpoints:
+    """The checkpoints of a run. Kept are the newest one and the newest `keep` of those due after every `every` steps.
+
+    What a signal asked to save is thus dropped once it is not the newest, so that the planned ones are always those of
+    a run that was never interrupted.
+    """
+
+    def __init__(self, folder: Path, dist: DistInfo, *, keep: int, every: int) -> None:
+        self.folder, self.dist, self.keep, self.every = folder, dist, keep, every
+        self.warned = False
+        self.spoilt: set[int] = set()
+        """Steps of checkpoints that cannot be read. They must not pass for the newest when others are deleted."""
+
+    def save(self, step: int, shared: State, own: State) -> None:
+        """Write the state after `step` steps, then delete what need not be kept.
+
+        `shared` is the same on every rank and written once; `own` is written by each. On a full disk older checkpoints
+        make room.
+        """
+        path, state = self.folder / _name(step), {"shared": shared, "own": own, "world_size": self.dist.world_size}
+        if not self.dist.is_main:
+            _write(self.folder / _name(step, self.dist.rank), own)
+        distributed.barrier(self.dist)
+        if not self.dist.is_main:
+            return
+        try:
+            _write(path, state)
+        except OSError as error:
+            if error.errno != errno.ENOSPC or len(checkpoint_files(self.folder)) < 2:
+                raise
+            log.warning("%s: the disk is full; older checkpoints make room", path)
+            self._prune(step, keep=0)
+            _write(path, state)
+        if not self.warned and shutil.disk_usage(self.folder).free < 2 * path.stat().st_size:
+            self.warned = True
+            log.warning("%s: the disk has no room for two more checkpoints; train.keep=1 keeps less", self.folder)
+        self.spoilt.discard(step)
+        self._prune(step, self.keep)
+
+    def restore(self, choose: Choose = lambda steps: steps) -> tuple[State, State] | None:
+        """Return the newest shared and own state that all processes can read; None when there is no checkpoint at all.
+
+        `choose` may leave out some of the steps, or order them anew. Raises ValueError when none can be read.
+        """
+        steps = distributed.all_gather([checkpoint_step(path) for path in checkpoint_files(self.folder)], self.dist)[0]
+        for step in choose(steps):
+            state = self._read(step)
+            if all(distributed.all_gather(state is not None, self.dist)):
+                return state
+            self.spoilt.add(step)
+        if steps:
+            raise ValueError(f"{self.folder}: no checkpoint can be read; move the folder away to start anew")
+        return None
+
+    def planned(self, steps: list[int]) -> list[int]:
+        """Return those of the steps, newest first, that a run saves without being asked; all, if there is none."""
+        return [step for step in steps if step % self.every == 0] or steps
+
+    def drop_after(self, step: int) -> None:
+        """Delete the checkpoints of steps that were undone."""
+        if self.dist.is_main:
+            self._delete(lambda other: other > step)
+
+    def _read(self, step: int) -> tuple[State, State] | None:
+        """Return shared and own state, or None, with a warning, if they cannot be read here.
+
+        Where the number of processes has changed, one that is new takes over a part that another has, too.
+        """
+        path = self.folder / _name(step)
+        try:
+            state = _load(path)
+            part = self.dist.rank % state["world_size"]
+            return state["shared"], _load(self.folder / _name(step, part)) if part else state["own"]
+        except Exception as error:  # torch reports damage in many ways: RuntimeError, EOFError, UnpicklingError, ...
+            reason = str(error).partition("\n")[0] or type(error).__name__
+            log.warning("%s cannot be read (%s); trying the one before", path, reason)
+            return None
+
+    def _prune(self, newest: int, keep: int) -> None:
+        """Delete all but the newest and `keep` planned ones, and parts of what was never finished."""
+        good = [step for step in map(checkpoint_step, checkpoint_files(self.folder)) if step not in self.spoilt]
+        kept = {newest, *good[:1], *[step for step in good if step % self.every == 0][:keep]}
+        self._delete(lambda step: step not in kept)
+
+    def _delete(self, which: Callable[[int], bool]) -> None:
+        for path in checkpoint_files(self.folder) + checkpoint_files(
+            self.folder, r"\.rank\d+"
+        ):  # what makes it whole first
+            if which(checkpoint_step(path)):
+                path.unlink()
+
+
+def _name(step: int, rank: int = 0) -> str:
+    return f"step-{step:08d}{f'.rank{rank}' if rank else ''}.pt"
+
+
+def _write(path: Path, state: State) -> None:
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(state, file)  # through a file of ours, so that a full disk can be told from other errors
+
+
+def _load(path: Path) -> State:
+    """Return what a file holds. torch does not look at its checksums, so a spoilt number would go unnoticed: we do."""
+    with zipfile.ZipFile(path) as file:
+        if spoilt := file.testzip():
+            raise ValueError(f"{spoilt} does not have its checksum")
+    state: State = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
 def save_weights(run: RunDir, learner: Learner) -> None:
     """Write each translator, averaged and raw (`weights/AtoB.safetensors`, `weights/AtoB.raw.safetensors`)."""
-    networks = {"": learner.ema.translators(), ".raw": learner.method.translators()}
-    for kind, translators in networks.items():
-        for direction, net in translators.items():
-            card = _card(learner.config, direction, learner.step, raw=bool(kind))
-            save_generator(run.weights / f"{direction}{kind}.safetensors", net, card)
+    for direction, net in learner.ema.translators().items():
+        save_generator(run.weights / f"{direction}.safetensors", net, _card(learner, direction))
+    for direction, net in learner.method.translators().items():
+        save_generator(run.weights / f"{direction}.raw.safetensors", net, _card(learner, direction, raw=True))
 
 
-def save_best(run: Path, learner: Learner, direction: Direction, scores: dict[str, float]) -> None:
+def save_best(run: RunDir, learner: Learner, direction: Direction, scores: dict[str, float]) -> None:
     """Write an averaged translator, with what it scored, to `weights/best-AtoB.safetensors` (or `best-BtoA`)."""
-    card = _card(learner.config, direction, learner.step, raw=False)
+    card = _card(learner, direction)
     card.trained["scores"] = scores
-    save_generator(run / "weights" / f"best-{direction}.safetensors", learner.ema.translators()[direction], card)
+    save_generator(run.weights / f"best-{direction}.safetensors", learner.ema.translators()[direction], card)
 
 
-def _card(config: Config, direction: Direction, step: int, *, raw: bool) -> Card:
-    source, target = direction.split("to")
-    channels = {"A": config.data.channels_a, "B": config.data.channels_b}
+def _card(learner: Learner, direction: Direction, *, raw: bool = False) -> Card:
+    config, data, train = learner.config, learner.config.data, learner.train
+    channels = {"A": data.channels_a, "B": data.channels_b}
+    trained = {"method": config.method["name"], "batch": train.batch, "step": learner.step, "ema": train.ema}
     return Card(
         config.generator,
-        channels[source],
-        channels[target],
-        config.data.crop,
+        channels[direction[0]],
+        channels[direction[-1]],
+        data.crop,
         direction,
         config.inference,
-        {
-            **{"method": config.method["name"], "batch": config.train.batch, "step": step},
-            **{"ema": config.train.ema, "raw": raw},
-        },
-        bits=16 if config.data.scale == "auto" else int(config.data.scale.removesuffix("bit")),
+        {**trained, "raw": raw},
+        bits=16 if data.scale == "auto" else int(data.scale.removesuffix("bit")),
     )

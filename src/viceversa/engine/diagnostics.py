@@ -1,4 +1,4 @@
-"""The doctor: what goes wrong in a training, since when, and what to do about it.
+"""The doctor: what goes wrong in a training, since when, how one sees it, and the remedy in terms of our keys.
 
 It reads what a run keeps anyway, the samples and the log, so it costs next to nothing, and a finished run can be
 examined as well as a running one. What it finds now stands in `doctor.jsonl`, a line each; what is cured disappears.
@@ -7,112 +7,264 @@ examined as well as a running one. What it finds now stands in `doctor.jsonl`, a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, fields, replace
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from viceversa.config import Config, load_config
 from viceversa.data.grid import grid
-from viceversa.engine.findings import Case, Diagnosis, ImageSet, of_gradients, of_images, of_losses
-from viceversa.engine.run_dir import FindingLine, LossLine, read_lines
-from viceversa.engine.sample_history import Kind, read_samples, sample_steps
+from viceversa.engine.run_dir import FindingLine, LossLine, RunDir, read_lines
+from viceversa.engine.sample_history import Key, read_samples, sample_steps
 from viceversa.files import replacing
 
-NAME = "doctor.jsonl"
+DiagnosisSeverity: TypeAlias = Literal["note", "warning", "error"]
+ImageSet: TypeAlias = NDArray[np.floating[Any]]
+"""Float images (N, H, W, C) in [-1, 1]."""
+BLIND = {"lsgan": 0.25, "vanilla": math.log(2), "hinge": 1.0}
+"""The halved loss of a discriminator that cannot tell anything, by objective."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Something that is wrong: since which step, how one sees it, and the remedy in terms of our keys."""
+
+    finding: str
+    severity: DiagnosisSeverity
+    message: str
+    remedy: str
+    step: int = 0
+    since: int = 0
+    picture: str | None = None
+    """Input and output where it shows most, relative to the run."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Samples of one direction; `real` are images of the target domain, if known."""
+
+    inputs: ImageSet
+    outputs: ImageSet
+    real: ImageSet | None
+
+
 LINES = 5
 """Lines of the log that are averaged, so that one odd step is no finding."""
 
 
-class Doctor:
-    """Examines a run step by step, in order; remembers since when something has been wrong."""
-
-    def __init__(self, run: Path, config: Config) -> None:
-        self.run, self.config = run, config
-        self.found: dict[str, Diagnosis] = {}
-
-    def recall(self) -> None:
-        """Take over what stands in the run's file; whatever cannot be read there is forgotten."""
-        for line in read_lines(self.run / NAME, FindingLine):
-            finding = Diagnosis(**{f.name: line[f.name] for f in fields(Diagnosis) if f.name in line})
-            self.found[finding.finding] = finding
-
-    def examine(self, step: int, gradients: Mapping[str, float] | None = None) -> list[Diagnosis]:
-        """Return what is wrong at a step of which there are samples; what was so before keeps its `since`."""
-        known, self.found = self.found, {}
-        for finding in [*self._of_pictures(step), *of_losses(self._losses(step), self.config)]:
-            self._note(finding, known, step)
-        for finding in of_gradients(gradients or {}):
-            self._note(finding, known, step)
-        return list(self.found.values())
-
-    def write(self) -> None:
-        """Write what was found last into the run."""
-        with replacing(self.run / NAME) as temporary:
-            temporary.write_text("".join(json.dumps(asdict(f)) + "\n" for f in self.found.values()), "utf-8")
-
-    def _note(self, finding: Diagnosis, known: Mapping[str, Diagnosis], step: int) -> None:
-        before = known.get(finding.finding)
-        since = before.since if before and before.since <= step else step
-        self.found[finding.finding] = replace(finding, step=step, since=since)
-
-    def _of_pictures(self, step: int) -> Iterator[Diagnosis]:
-        for direction, case in cases(self.run / "samples", step).items():
-            for finding in of_images(case) if step else ():  # an untrained network is no patient
-                name = f"{finding.finding} {direction}"
-                yield replace(finding, finding=name, picture=self._picture(name, case))
-
-    def _picture(self, name: str, case: Case) -> str:
-        """Write inputs above outputs, and return where, relative to the run."""
-        shown = {"input": case.inputs, "translation": case.outputs}
-        path = self.run / "doctor" / f"{name.replace(' ', '-')}.png"
-        path.parent.mkdir(exist_ok=True)
-        with replacing(path) as temporary:
-            grid({label: [_eight_bits(p) for p in rows[:3]] for label, rows in shown.items()}).save(temporary, "PNG")
-        return str(path.relative_to(self.run))
-
-    def _losses(self, step: int) -> dict[str, float]:
-        lines = [line for line in read_lines(self.run / "log.jsonl", LossLine) if line["step"] <= step][-LINES:]
-        if len(lines) < LINES:
-            return {}
-        values = {name: [line["losses"].get(name) for line in lines] for name in lines[-1]["losses"]}
-        return {name: float(np.mean(found)) for name, found in values.items() if None not in found}
+def examine(
+    run: RunDir, config: Config, step: int, since: Mapping[str, int], gradients: Mapping[str, float] | None = None
+) -> list[Diagnosis]:
+    """Return what is wrong at a step of which there are samples; `since` says since when something has been so."""
+    found = [*_of_samples(run, step), *of_losses(_losses(run, step), config), *of_gradients(gradients or {})]
+    return [replace(f, step=step, since=min(since.get(f.finding, step), step)) for f in found]
 
 
 def diagnose(run: Path) -> list[Diagnosis]:
     """Examine all that a run has kept, from its first samples to its last; raise FileNotFoundError if it is no run."""
-    if not (run / "config.yaml").is_file():
+    folder, found = RunDir(run), list[Diagnosis]()
+    if not folder.config.is_file():
         raise FileNotFoundError(f"{run}: not a run, it has no config.yaml")
-    doctor = Doctor(run, load_config(run))
-    steps = sample_steps(run / "samples")
+    config, steps = load_config(run), sample_steps(folder.samples)
     if not steps:
         raise FileNotFoundError(f"{run}: there are no samples to look at yet")
-    return [doctor.examine(step) for step in steps][-1]
+    for step in steps:
+        found = examine(folder, config, step, {finding.finding: finding.since for finding in found})
+    return found
+
+
+def recall(run: RunDir) -> dict[str, int]:
+    """Return what is wrong according to the run's file, and since when; what cannot be read there is forgotten."""
+    return {line["finding"]: line["since"] for line in read_lines(run.doctor, FindingLine)}
+
+
+def write(run: RunDir, found: Iterable[Diagnosis]) -> None:
+    """Write into the run what is wrong now."""
+    with replacing(run.doctor) as temporary:
+        temporary.write_text("".join(json.dumps(asdict(finding)) + "\n" for finding in found), "utf-8")
+
+
+def _of_samples(run: RunDir, step: int) -> Iterator[Diagnosis]:
+    for direction, case in cases(run.samples, step).items():
+        for finding in of_images(case) if step else ():  # an untrained network is no patient
+            name = f"{finding.finding} {direction}"
+            path = run.path / "doctor" / f"{name.replace(' ', '-')}.png"
+            shown = {"input": _pixels(case.inputs[:3]), "translation": _pixels(case.outputs[:3])}
+            with replacing(path) as temporary:
+                grid(shown).save(temporary, "PNG")
+            yield replace(finding, finding=name, picture=str(path.relative_to(run.path)))
+
+
+def _pixels(images: ImageSet) -> list[NDArray[np.uint8]]:
+    return [np.rint((image + 1) * 127.5).astype(np.uint8) for image in images]
+
+
+def _losses(run: RunDir, step: int) -> dict[str, float]:
+    lines = [line for line in read_lines(run.log, LossLine) if line["step"] <= step][-LINES:]
+    if len(lines) < LINES:
+        return {}
+    values = {name: [line["losses"].get(name) for line in lines] for name in lines[-1]["losses"]}
+    return {name: float(np.mean(found)) for name, found in values.items() if None not in found}
 
 
 def cases(samples: Path, step: int) -> dict[str, Case]:
     """Return the samples of a step by direction."""
-    kept: dict[tuple[str, Kind], dict[int, ImageSet]] = {}
-    for key, image in read_samples(samples, step).items():
-        kept.setdefault((key.direction, key.kind), {})[key.row] = np.asarray(image, np.float32) / 127.5 - 1
-    found = {}
-    for direction in sorted({direction for direction, _ in kept}):
-        inputs, outputs = kept.get((direction, "input"), {}), kept.get((direction, "translation"), {})
+    images = {key: np.asarray(image, np.float32) / 127.5 - 1 for key, image in read_samples(samples, step).items()}
+    found: dict[str, Case] = {}
+    for direction in sorted({key.direction for key in images}):
         source, target = direction.split("to")
-        real = kept.get((direction, "truth")) or kept.get((f"{target}to{source}", "input"))
-        rows = sorted(inputs.keys() & outputs.keys())
+        rows = [key.row for key in images if key[::2] == (direction, "translation")]
+        rows = [row for row in rows if Key(direction, row, "input") in images]
+        truth = [image for key, image in images.items() if key[::2] == (direction, "truth")]
+        real = truth or [image for key, image in images.items() if key[::2] == (f"{target}to{source}", "input")]
         if rows:
-            before, after = (_stack([pictures[row] for row in rows]) for pictures in (inputs, outputs))
-            found[direction] = Case(before, after, _stack(list(real.values())) if real else None)
+            before, after = ([images[Key(direction, row, k)] for row in rows] for k in ("input", "translation"))
+            found[direction] = Case(_stack(before), _stack(after), _stack(real) if real else None)
     return found
 
 
-def _stack(pictures: list[ImageSet]) -> ImageSet:
-    """Return pictures as one array; of another size than the first there are none, unless somebody put them there."""
-    return np.stack([picture for picture in pictures if picture.shape == pictures[0].shape])
+def _stack(images: list[ImageSet]) -> ImageSet:
+    """Return images as one array; of another size than the first there are none, unless somebody put them there."""
+    return np.stack([image for image in images if image.shape == images[0].shape])
 
 
-def _eight_bits(picture: ImageSet) -> NDArray[np.uint8]:
-    return np.asarray(np.rint((picture + 1) * 127.5), np.uint8)
+def inverted(case: Case) -> str:
+    """Light became dark: the correlation of brightness is clearly negative."""
+    a, b = (images.mean(-1).reshape(len(images), -1) for images in (case.inputs, case.outputs))
+    a, b = a - a.mean(1, keepdims=True), b - b.mean(1, keepdims=True)
+    norms = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)  # 0 for flat images
+    found = float(np.where(norms > 1e-6, (a * b).sum(1) / np.maximum(norms, 1e-6), 0.0).mean())
+    return f"light and dark are exchanged (correlation {found:.2f})" if found < -0.3 else ""
+
+
+def copied(case: Case) -> str:
+    """Nothing happens: the translation is its input."""
+    alike = case.inputs.shape == case.outputs.shape and np.abs(case.outputs - case.inputs).mean() <= 0.01
+    return "translations equal their inputs" if alike else ""
+
+
+def collapsed(case: Case) -> str:
+    """All translations look the same."""
+    varied = diversity(case.inputs if case.real is None else case.real)
+    found = diversity(case.outputs)
+    if len(case.outputs) < 3 or found > 0.2 * varied:
+        return ""
+    return f"all translations look alike (a {varied / max(found, 1e-9):.0f}th of the variety there)"
+
+
+def tinted(case: Case) -> str:
+    """Translations have a colour cast that the target domain does not have."""
+    if case.real is None or case.real.shape[-1] != case.outputs.shape[-1]:
+        return ""
+    means = [images.mean((0, 1, 2)) for images in (case.outputs, case.real)]
+    found = (means[0] - means[0].mean()) - (means[1] - means[1].mean())
+    if np.abs(found).max() < 0.12:
+        return ""
+    channel = int(np.abs(found).argmax())
+    colour = ["red", "green", "blue"][channel] if len(found) == 3 else f"channel {channel}"
+    return f"translations have too {'much' if found[channel] > 0 else 'little'} {colour}"
+
+
+def striped(case: Case) -> str:
+    """A checkerboard or bar code lies over the translations."""
+    found = stripes(case.outputs) - max(stripes(images) for images in (case.inputs, case.real) if images is not None)
+    return f"a pattern of 2 or 4 pixels ({math.exp(found):.0f} times as strong as is usual)" if found >= 1.2 else ""
+
+
+def saturated(case: Case) -> str:
+    """Much of the translations is pure black, white or colour."""
+    sets = (case.outputs, case.inputs, case.real)
+    found, *usual = (float((np.abs(images) > 0.98).mean()) for images in sets if images is not None)
+    if found - max(usual) < 0.3:
+        return ""
+    return f"{found:.0%} of the values lie at the end of their range, {max(usual):.0%} of real ones"
+
+
+PROBES: dict[Callable[[Case], str], tuple[DiagnosisSeverity, str]] = {
+    inverted: ("error", "start again with another seed, method.identity=0.5 or method.content=5; CUT does not invert"),
+    copied: (
+        "warning",
+        "lower method.identity or method.cycle_x and cycle_y; with generator.mask=true, method.identity=0 or no mask",
+    ),
+    collapsed: (
+        "error",
+        "go back to an earlier checkpoint with a lower train.lr, or start again; raise method.cycle_x and cycle_y, "
+        "or method.nce",
+    ),
+    tinted: (
+        "warning",
+        "train longer; method.identity=0.5 keeps colours; see that both domains are lit alike: viceversa data check",
+    ),
+    striped: ("warning", "generator.upsample=resize, in a new run; training longer makes it weaker"),
+    saturated: ("warning", "lower train.lr; if inputs are saturated too: viceversa data check"),
+}
+
+
+def of_images(case: Case) -> Iterator[Diagnosis]:
+    """Yield what the samples of one direction tell."""
+    for probe, (severity, remedy) in PROBES.items():
+        if message := probe(case):
+            yield Diagnosis(probe.__name__, severity, message, remedy)
+
+
+def of_losses(losses: Mapping[str, float], config: Config) -> Iterator[Diagnosis]:
+    """Yield what the mean losses tell: discriminators too strong or blind, codes that say nothing."""
+    blind = BLIND.get(str(config.objective["name"]))
+    for name, value in losses.items():
+        group = name.removeprefix("gan_").removeprefix("kl_")
+        if blind and name.startswith("gan_D") and value < 0.06 * blind:
+            remedy = "discriminator.augment=[color, shift, cutout] for few pictures; a smaller width; objective.r1=1"
+            yield Diagnosis(f"strong {group}", "warning", f"it is hardly ever wrong (loss {value:.3f})", remedy)
+        elif blind and name.startswith("gan_D") and abs(value / blind - 1) < 0.002:
+            remedy = "a larger discriminator.width or more discriminator.layers; lower objective.r1"
+            yield Diagnosis(f"blind {group}", "warning", f"it cannot tell anything (loss {value:.3f})", remedy)
+        elif name.startswith("kl_") and value < 1e-4 * float(config.method.get("kl", 1)):
+            remedy = "a lower method.kl, a longer method.kl_warmup, or method.free_bits=0.1"
+            yield Diagnosis(f"empty codes {group}", "warning", "the codes say nothing about the picture", remedy)
+
+
+def of_gradients(rms: Mapping[str, float]) -> Iterator[Diagnosis]:
+    """Yield what the root mean square of each group's gradients tells."""
+    for group, value in rms.items():
+        if value < 1e-9:
+            remedy = "look at the losses of the group"
+            yield Diagnosis(f"no gradient {group}", "error", "its networks learn nothing", remedy)
+        elif value > 100:
+            remedy = "lower train.lr or objective.r1"
+            yield Diagnosis(f"huge gradient {group}", "warning", f"{value:.0f} in the mean", remedy)
+
+
+def diversity(images: ImageSet) -> float:
+    """Return the mean distance of any two images of a set, seen from afar (8 x 8 areas; smaller ones as they are)."""
+    height, width = (length // 8 * 8 for length in images.shape[1:3])
+    if height and width:
+        cut = images[:, :height, :width]
+        images = cut.reshape(len(cut), 8, height // 8, 8, width // 8, cut.shape[-1]).mean((2, 4))
+    small = images.reshape(len(images), -1)
+    distances = np.abs(small[:, None] - small[None]).mean(-1)
+    return float(distances.sum() / max(1, len(images) * (len(images) - 1)))
+
+
+def stripes(images: ImageSet) -> float:
+    """Return how much stronger than their neighbours the frequencies of strides 2 and 4 are (in nats).
+
+    Transposed convolutions leave a checkerboard or a bar code of periods 2 and 4 pixels (Odena et al., 2016): lines at
+    those frequencies in the spectrum, whatever the image shows. Natural images have about 0.
+    """
+    gray = images.mean(-1)
+    gray = gray - gray.mean((1, 2), keepdims=True)
+    window = np.hanning(gray.shape[1])[:, None] * np.hanning(gray.shape[2])
+    power = np.abs(np.fft.fft2(gray * window)) ** 2
+    worst = -np.inf
+    for axis in (1, 2):
+        rows = np.log(power.mean((0, 3 - axis)) + 1e-9)
+        size = len(rows)
+        for line in (size // 2, size // 4):
+            around = [rows[line + far] for far in (-5, -4, -3)]
+            around += [rows[line + far] for far in (3, 4, 5)] if line < size // 2 else []
+            worst = max(worst, rows[line] - float(np.mean(around)))
+    return float(worst)

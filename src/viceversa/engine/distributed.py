@@ -154,11 +154,6 @@ def average_gradients(gradients: list[Tensor], dist: DistInfo, *riders: Tensor) 
     return means[: len(riders)]
 
 
-def all_mean(values: Tensor, dist: DistInfo) -> Tensor:
-    """Return the mean of a tensor over the processes."""
-    return all_sum(values, dist) / dist.world_size if dist.world_size > 1 else values
-
-
 def all_sum(values: Tensor, dist: DistInfo) -> Tensor:
     """Return the sum of a tensor over the processes."""
     if dist.world_size == 1:

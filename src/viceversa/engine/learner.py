@@ -20,7 +20,7 @@ from viceversa.engine.distributed import DistInfo
 from viceversa.engine.ema import Ema
 from viceversa.engine.nan_guard import UpdateGuard
 from viceversa.engine.optimizers import make_optimizer
-from viceversa.engine.schedule import Plateau, rate
+from viceversa.engine.schedule import rate
 from viceversa.fast_cpu import accelerate, fixed_weights
 from viceversa.methods.base import Batch, Update
 from viceversa.nets.blocks import blocks, enable_checkpointing
@@ -70,7 +70,6 @@ class Learner:
         self.optimizers = {
             name: make_optimizer(self.train, parameters, self.device) for name, parameters in self.groups.items()
         }
-        self.plateau = Plateau(self.train, steps_per_epoch)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.train.precision == "fp16")
         self.update_guard = UpdateGuard(self.method, self.device)
 
@@ -92,8 +91,6 @@ class Learner:
         while update := self._advance(updates):
             self._carry_out(update, stop)
             losses |= {name: loss.detach() for name, loss in update.losses.items()}
-            if self.train.schedule == "plateau" and self._makes_translators(update.group):
-                self.plateau.watch(distributed.all_mean(update.total.detach(), self.dist).item())
         self.scaler.update()
         self.update_guard.end(self.step + 1, losses)
         self.ema.update(self.method.translators(), self.step)
@@ -139,8 +136,7 @@ class Learner:
         return any(net in nets for net in self.method.translators().values())
 
     def _set_rate(self) -> None:
-        factor = rate(self.train, self.step, self.steps_per_epoch) * self.plateau.factor
-        self.lr = self.train.lr * factor * self.slowdown
+        self.lr = self.train.lr * rate(self.train, self.step, self.steps_per_epoch) * self.slowdown
         for name, optimizer in self.optimizers.items():
             share = 1.0 if self._makes_translators(name) else self.train.discriminator_rate
             for group in optimizer.param_groups:

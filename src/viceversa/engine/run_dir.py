@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,9 +27,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from viceversa.config import Config, load_config
+from viceversa import methods
+from viceversa.config import Config, ConfigError, flat, load_config, may_change, to_tree, to_yaml
 from viceversa.engine.sample_history import sample_steps
-from viceversa.files import lock_run
+from viceversa.files import lock_run, replacing
 
 Step = Annotated[int, Field(ge=0, lt=10**12)]
 Positive = Annotated[float, Field(ge=0)]
@@ -54,6 +56,11 @@ class RunDir:
     def __str__(self) -> str:
         return str(self.path)
 
+    def keep(self, config: Config) -> None:
+        """Write the complete configuration."""
+        with replacing(self.config) as temporary:
+            temporary.write_text(to_yaml(config, methods.describe(config)), "utf-8")
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep others from training in the same folder while the block runs; raise ConfigError if it is taken."""
@@ -67,14 +74,47 @@ class RunDir:
                     self.path.rmdir()
 
 
-def checkpoint_files(folder: Path) -> list[Path]:
-    """Return the checkpoints in a folder, newest first."""
-    return sorted((p for p in folder.glob("step-*.pt") if re.fullmatch(r"step-\d+\.pt", p.name)), reverse=True)
+def checkpoint_files(folder: Path, part: str = "") -> list[Path]:
+    """Return the checkpoints in a folder, newest first; or the parts of them whose names have `part` (a pattern)."""
+    return sorted((p for p in folder.glob("step-*.pt") if re.fullmatch(rf"step-\d+{part}\.pt", p.name)), reverse=True)
 
 
 def checkpoint_step(path: Path) -> int:
     """Return the number of steps after which a checkpoint was written."""
-    return int(path.stem.removeprefix("step-"))
+    return int(path.name.removeprefix("step-").partition(".")[0])
+
+
+def refuse_changes(run: RunDir, config: Config) -> None:
+    """Raise ConfigError if a value differs from the run's that must not: see `MayChange` in the schema."""
+    if not run.config.exists():
+        return
+    earlier = methods.resolve(load_config(run.config))
+    before, now = flat(to_tree(earlier)), flat(to_tree(config))
+    changed = sorted(key for key in now if now[key] != before.get(key) and not may_change(key))
+    if changed:
+        differing = ", ".join(f"{key} {before.get(key)} -> {now[key]}" for key in changed)
+        words = " ".join(shlex.quote(f"{key}={'' if now[key] is None else now[key]}") for key in changed)
+        name = shlex.quote(str(run))
+        fork = f", or go on from there in a new one: viceversa train {name} {words} --fork NEW_RUN"
+        raise ConfigError(
+            f"{run}: was trained with other values ({differing}); choose another folder with run=FOLDER, "
+            f"or continue as it was: viceversa train {name}{fork if methods.same_networks(earlier, config) else ''}"
+        )
+
+
+def refuse_fork(run: RunDir, new: RunDir, config: Config) -> None:
+    """Raise ConfigError if a run cannot be gone on with in the folder `new`, unless that has begun already.
+
+    Networks cannot change.
+    """
+    if run.path.resolve() == new.path.resolve():
+        raise ConfigError(f"--fork {new}: is the run itself; name a new folder")
+    if new.config.exists():
+        return
+    if not run.config.exists():
+        raise ConfigError(f"{run}: no run that could be forked; the first word names one, or run=FOLDER does")
+    if not methods.same_networks(methods.resolve(load_config(run.config)), config):
+        raise ConfigError(f"{run}: is of other networks, and a fork keeps them; train anew: run=FOLDER")
 
 
 class LogLine(BaseModel):

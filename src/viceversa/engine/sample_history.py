@@ -49,10 +49,9 @@ def translate_samples(translators: Translators, samples: Sequence[TestSample]) -
     """Return inputs, ground truth, translations, masks and translations back, (H, W, C), as far as there are any."""
     images: dict[Key, NDArray[np.uint8]] = {}
     for direction, net in translators.items():
-        source, target = direction.split("to")
-        net_back = translators.get(cast(Direction, f"{target}to{source}"))
+        net_back = translators.get("BtoA" if direction == "AtoB" else "AtoB")
         for row, sample in enumerate(samples):
-            x, y = (sample.a, sample.b) if source == "A" else (sample.b, sample.a)
+            x, y = (sample.a, sample.b) if direction == "AtoB" else (sample.b, sample.a)
             if x is None:
                 continue
             batch = x[None].to(next(net.parameters()))
@@ -102,8 +101,9 @@ def contact_sheet(images: Mapping[Key, Image.Image]) -> Image.Image:
 
 def sample_steps(folder: Path) -> list[int]:
     """Return the steps of which there are samples, in ascending order."""
-    names = [path.name for path in folder.glob("step-*") if path.is_dir()]
-    return sorted(int(name[5:]) for name in names if re.fullmatch(r"step-\d{8,12}", name))
+    return sorted(
+        int(p.name[5:]) for p in folder.glob("step-*") if re.fullmatch(r"step-\d{8,12}", p.name) and p.is_dir()
+    )
 
 
 def read_samples(folder: Path, step: int) -> dict[Key, Image.Image]:
@@ -150,6 +150,7 @@ def _read(folder: Path) -> dict[Key, Image.Image]:
                     raise ValueError("too large")
                 found[Key(cast(Direction, name[1]), int(name[2]), cast(Kind, name[3]))] = on_paper(image)
         except Exception as error:  # on damaged files Pillow raises nearly anything
-            reason = str(error).partition("\n")[0] or type(error).__name__
-            log.warning("%s: cannot be read, left out (%s)", path, reason)
+            log.warning(
+                "%s: cannot be read, left out (%s)", path, str(error).partition("\n")[0] or type(error).__name__
+            )
     return found

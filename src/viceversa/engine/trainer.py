@@ -11,21 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from viceversa.config import Duration
+from viceversa.config import ConfigError, Duration
 from viceversa.data import TrainLoader
 from viceversa.data.test_images import TestImages
 from viceversa.devices import environment
 from viceversa.engine import distributed
-from viceversa.engine.checkpoint import TrainState, save_weights
-from viceversa.engine.checkpoint_files import Checkpoints, Choose
+from viceversa.engine.checkpoint import Checkpoints, Choose, TrainState, save_weights
 from viceversa.engine.interrupt import Interrupted, listening
 from viceversa.engine.learner import Learner
 from viceversa.engine.nan_guard import NanGuard
-from viceversa.engine.resume import keep_config, refuse_changes
-from viceversa.engine.run_dir import RunDir
+from viceversa.engine.run_dir import RunDir, refuse_changes
 from viceversa.engine.run_log import RunLog
 from viceversa.engine.sample_history import thin_out, translate_samples, write_samples
-from viceversa.files import sweep
+from viceversa.files import replacing, sweep
 from viceversa.methods.base import Batch
 from viceversa.seeds import seed_everything
 
@@ -53,12 +51,17 @@ class Trainer:
     """Trains in a run's folder: begins there, or goes on exactly where the last checkpoint stopped."""
 
     def __init__(
-        self, loader: TrainLoader, learner: Learner, choice: str = "", write_report: WriteReport | None = None
+        self,
+        loader: TrainLoader,
+        learner: Learner,
+        choice: str = "",
+        write_report: WriteReport | None = None,
+        origin: RunDir | None = None,
     ) -> None:
         config, dist = learner.config, learner.dist
         self.config, self.train, self.dist = config, config.train, dist
         self.loader, self.learner, self.choice = loader, learner, choice
-        self.run = RunDir(config.run)
+        self.run, self.origin = RunDir(config.run), origin
         self.steps_per_epoch = learner.steps_per_epoch
         self.total = config.train.length.steps(self.steps_per_epoch)
         self.log = RunLog(self.run, config, self.total, dist)
@@ -117,12 +120,12 @@ class Trainer:
     def _begin(self) -> None:
         """Load the newest checkpoint if there is one, keep the complete configuration, and say what begins."""
         refuse_changes(self.run, self.config)
-        continued = self._load()
+        continued = self._load(self.checkpoints) or (self.origin is not None and self._fork(self.origin))
         if not continued:
             self.learner.start()
         if self.dist.is_main:
             sweep(self.run.path)
-            keep_config(self.run, self.config)
+            self.run.keep(self.config)
         distributed.barrier(self.dist)  # what another process writes meanwhile must not be swept away
         step, note, machine = self.learner.step, self.loader.splits.note, environment(self.learner.device)
         self.log.begin(step, self.nan_guard.rollbacks)
@@ -133,6 +136,18 @@ class Trainer:
         if continued:
             done = f"has all its {step} steps; a longer train.length goes on" if step >= self.total else ""
             self.log.say(f"{self.run}: {done or f'continues after step {step} of {self.total}'}")
+
+    def _fork(self, origin: RunDir) -> bool:
+        """Begin where another run stands; its losses are the first part of the log."""
+        every = self.checkpoints.every
+        if not self._load(Checkpoints(origin.checkpoints, self.dist, keep=1, every=every), fork=True):
+            raise ConfigError(f"{origin}: no checkpoint to go on from")
+        if self.dist.is_main:
+            lines = origin.log.read_text("utf-8").splitlines() if origin.log.exists() else []
+            with replacing(self.run.log) as temporary:  # what went wrong there did not go wrong here
+                temporary.write_text("".join(f"{line}\n" for line in lines if '"event": ' not in line), "utf-8")
+        self._save()
+        return True
 
     def _end(self, how: str) -> None:
         if self.dist.is_main and how == "finished":
@@ -192,7 +207,7 @@ class Trainer:
         row, earlier = guard.row, guard.rollbacks
         if len(earlier) >= self.train.max_rollbacks:
             raise ValueError(guard.advice(self.run))
-        self._load(lambda steps: guard.choose(self.checkpoints.planned(steps)))
+        self._load(self.checkpoints, lambda steps: guard.choose(self.checkpoints.planned(steps)))
         step, after = self.learner.step, row[-1]["step"]
         guard.gone_back(step, row, earlier)
         self.learner.retries = len(guard.rollbacks)
@@ -203,11 +218,11 @@ class Trainer:
         slower = f", {self.learner.slowdown:g} x the learning rate" if self.learner.slowdown < 1 else ""
         self.log.say(f"step {after}: back to step {step}; another order of the data{slower}")
 
-    def _load(self, choose: Choose = lambda steps: steps) -> bool:
+    def _load(self, checkpoints: Checkpoints, choose: Choose = lambda steps: steps, *, fork: bool = False) -> bool:
         """Return to the newest checkpoint of those chosen, if there is one."""
-        found = self.checkpoints.restore(choose)
+        found = checkpoints.restore(choose)
         if found is not None:
-            self.state.restore(*found)
+            self.state.restore(*found, fork=fork)
             self.saved = self.learner.step
         return found is not None
 
@@ -247,15 +262,14 @@ class Trainer:
     def _diagnose(self) -> None:
         """Let the doctor look at samples and log, and say what is new."""
         if self.dist.is_main:
-            from viceversa.engine.diagnostics import Doctor  # here, as the first step need not wait for it
+            from viceversa.engine import diagnostics  # here, as the first step need not wait for it
 
-            doctor = Doctor(self.run.path, self.config)
-            doctor.recall()
-            known = set(doctor.found)
-            for finding in doctor.examine(self.learner.step, self.learner.gradients()):
+            known, step = diagnostics.recall(self.run), self.learner.step
+            found = diagnostics.examine(self.run, self.config, step, known, self.learner.gradients())
+            for finding in found:
                 if finding.finding not in known:
                     self.log.say(f"doctor: {finding.finding}: {finding.message}; {finding.remedy}")
-            doctor.write()
+            diagnostics.write(self.run, found)
 
     def _report(self) -> None:
         """Write the report. One that cannot be written is no reason to end a training."""

@@ -66,7 +66,7 @@ class Validation:
             and line["value"] is not None
         ]
         if all(value > other if self.best_by.higher_is_better else value < other for other in before):
-            save_best(self.run_dir.path, self.learner, direction, {self.best_by.name: value})
+            save_best(self.run_dir, self.learner, direction, {self.best_by.name: value})
 
 
 def _best_by(name: str, metrics: Sequence[Metric]) -> Metric:
