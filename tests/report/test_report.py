@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from viceversa import methods, report
 from viceversa.config import load_config, load_words, presets
 from viceversa.engine.run_dir import read_run
 from viceversa.report import samples
-from viceversa.report.commands import command, nearest_preset, shell
+from viceversa.report.commands import command, nearest_preset
 
 
 def text(run: Path) -> str:
@@ -48,7 +47,14 @@ def finding(name: str, severity: str, **more: Any) -> dict[str, Any]:
 
 def test_a_page_tells_what_was_trained_how_well_and_what_next_and_needs_nothing_else(run: Path) -> None:
     page = said(run)
-    for fact in ("domain A into domain B, and back", "unpaired", "400 of 400 steps", "abacus", "40 A, 50 B"):
+    for fact in (
+        "A CycleGAN model",
+        "domain A into domain B, and back",
+        "unpaired",
+        "400 of 400 steps",
+        "abacus",
+        "40 A, 50 B",
+    ):
         assert fact in page
     assert re.search(r"A → B : translations are closer to the ground truth than the untranslated inputs \(\d", page)
     assert f"viceversa translate {run} PICTURES OUT" in page
@@ -101,8 +107,6 @@ def test_a_run_may_have_any_name_and_is_text_not_markup(tmp_path: Path) -> None:
     html = text(run)
     assert "<script>alert(1)" not in html
     assert "d\ufffd \\ta\n&#39;q\ufffd&lt;script&gt;alert(1)&lt;/water-to-wine" in html
-    typed = subprocess.run(["bash", "-c", f"printf '%s\\0' {shell('report', str(run))}"], capture_output=True).stdout
-    assert typed == b"viceversa\0report\0" + os.fsencode(run) + b"\0"
 
 
 def test_findings_stand_there_with_remedy_and_image_the_worst_first(run: Path) -> None:
@@ -126,11 +130,14 @@ def test_scores_show_their_baselines_and_the_best_one(run: Path) -> None:
     page = said(run)
     assert page.count("not closer to the ground truth than") == 1, "three metrics, one sentence"
     assert "(17 dB against 18 dB)" in page
-    for fact in ("27 dB at step 200", "was best at step 200", "closer to the target domain", "± 0.002", "mean 0.5"):
+    for fact in ("27 dB at step 200", "closer to the target domain", "± 0.002", "mean 0.5"):
         assert fact in page
-    chart = next(chart for title, chart in charts(run).items() if title.startswith("PSNR"))
-    assert [series["label"] for series in chart["series"]] == ["AtoB", "AtoB, input", "AtoB without EMA"]
-    assert [series["dashed"] for series in chart["series"]] == [False, True, False]
+    chart, of_samples = (chart for title, chart in charts(run).items() if title.startswith("PSNR"))
+    assert [(series["label"], series["dashed"]) for series in chart["series"]] == [
+        ("AtoB", False),
+        ("AtoB, input", True),
+    ]
+    assert of_samples["steps"] == [0, 100, 200, 300, 400]
 
 
 def test_a_page_says_what_its_scores_rest_on(run: Path) -> None:
@@ -138,7 +145,7 @@ def test_a_page_says_what_its_scores_rest_on(run: Path) -> None:
         assert fact in said(run)
     failed = metric(100, None, name="kid[tiny]", protocol={"images": "few"})
     lines(run / "metrics.jsonl", [failed, metric(100, 20.0, protocol={"images": 1})])
-    for fact in ("once, at step 100 of 400", "a single image", "finite value: kid[tiny]", "Not scored: BtoA"):
+    for fact in ("once, at step 100 of 400", "a single image", "kid[tiny]"):
         assert fact in said(run)
     shutil.rmtree(run / "samples")
     (run / "metrics.jsonl").unlink()
@@ -150,6 +157,7 @@ def test_a_running_training_says_so_and_how_long_it_takes(tmp_path: Path) -> Non
     assert "data-live" in text(run)
     assert "200 of 400 steps, 20 s so far, about 20 s left" in said(run)
     assert f"viceversa train {run}" in said(run)
+    assert charts(run)["Speed"]["times"] == ["2 s", "5 s", "8 s", "10 s"]
     assert "data-live" not in text(make_run(tmp_path / "other")).split("<script")[0]
 
 
@@ -167,17 +175,13 @@ def test_charts_hold_the_logged_values_grouped_and_thinned(run: Path) -> None:
     assert chart["series"][0]["values"][0] == pytest.approx(0.6)  # the mean of 1 0 1 0 1
 
 
-def test_a_film_has_the_first_and_the_last_step_and_stays_within_the_budget(
-    run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_film_has_the_first_and_the_last_step(run: Path) -> None:
     for step in range(400, 12001, 400):
-        write_samples(run, step, 0.5)
+        write_samples(run, step, 0.5, rows=20)
     assert re.search(r'data-steps="0 [\d ]+ 12000"', text(run))
-    assert len(samples.read_frames(read_run(run))) == 24
-    monkeypatch.setattr(samples, "BUDGET", 20_000)
     frames = samples.read_frames(read_run(run))
-    assert sum(len(image.uri) for frame in frames for image in frame.translations.values()) < 20_000
-    assert (frames[0].step, frames[-1].step) == (0, 12000)
+    assert len(frames) == 24
+    assert len({key.row for key in frames[-1].images}) == 8
 
 
 def test_samples_are_shrunk_and_those_written_again_are_read_again(run: Path) -> None:

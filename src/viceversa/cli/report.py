@@ -74,7 +74,7 @@ def doctor(run: Run) -> None:
 
 def grid(
     run: Run,
-    out: Annotated[Path, option(metavar="FILE", help="Figure to write: .png, or .svg with the text as text.")],
+    out: Annotated[Path, option(metavar="FILE", help="Figure to write, a .png.")],
     rows: Annotated[int, option(metavar="N", min=1, help="Number of test images, evenly spread.", show=True)] = 6,
     pick: Annotated[Optional[str], option(metavar="N,N", help="These test images instead, counted from 1.")] = None,
     columns: Annotated[str, option(metavar="NAMES", help="Columns, in this order.", show=True)] = "input,AtoB",
@@ -90,7 +90,7 @@ def grid(
 
     \b
     viceversa grid runs/h2z --rows 4 --columns input,AtoB,cycle --out figure.png
-    viceversa grid runs/h2z --pick 3,7 --labels Horse,Zebra --out figure.svg
+    viceversa grid runs/h2z --pick 3,7 --labels Horse,Zebra --out figure.png
     """
     from viceversa.report import figure
 

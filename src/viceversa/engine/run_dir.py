@@ -22,9 +22,11 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from viceversa import methods
@@ -222,15 +224,25 @@ class RunRecord:
         """Images a second up to a step; a step that was done again counts as it was the last time."""
         return {e["step"]: e["images_per_second"] for e in self.events if e["event"] == "speed"}
 
-    @property
-    def seconds(self) -> float:
-        """How long the training took, without pauses between sessions; steps that were done twice count twice."""
-        taken, before = 0.0, 0
+    @cached_property
+    def clock(self) -> dict[int, float]:
+        """Seconds that the training had taken up to a step, without pauses; steps that were done twice count twice."""
+        taken, before, found = 0.0, 0, {0: 0.0}
         for event in self.events:
             if event["event"] == "speed" and event["images_per_second"] > 0:
                 taken += max(0, event["step"] - before) * self.images_per_step / event["images_per_second"]
+                found[event["step"]] = taken
             before = event["step"]
-        return taken
+        return dict(sorted(found.items()))
+
+    def seconds_at(self, step: int) -> float:
+        """Return how long the training had taken up to a step, interpolated."""
+        return float(np.interp(step, list(self.clock), list(self.clock.values())))
+
+    @property
+    def seconds(self) -> float:
+        """How long the training took in all."""
+        return max(self.clock.values())
 
 
 def read_run(run: Path) -> RunRecord:

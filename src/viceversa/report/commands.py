@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Sequence
 from functools import lru_cache
@@ -12,59 +11,30 @@ from typing import Any
 from viceversa import methods
 from viceversa.config import Config, ConfigError, flat, load_config, meanings, parse_override, presets, to_tree
 from viceversa.engine.run_dir import RunRecord
-from viceversa.report.scores import RunScore, best
+from viceversa.report.scores import RunScore
 
-SLOPE = 0.02  # of its whole change; a score that improved more in the last quarter has not levelled off
+WORSE = (
+    "the untranslated images score better than their translations. Look at the samples: if colours are inverted or the "
+    "background is destroyed, keep more of the input (a larger method.identity, generator.mask=true); if hardly "
+    "anything has changed yet, train longer."
+)
 
 
-def advice(record: RunRecord, histories: Sequence[Sequence[RunScore]]) -> list[tuple[str, str]]:
+def advice(record: RunRecord, scores: Sequence[RunScore]) -> list[tuple[str, str]]:
     """Return what to try, the most pressing first: a sentence, and the command to type or nothing."""
-    run, finished = str(record.run), record.ended == "finished"
-    found: list[tuple[str, str]] = []
-    if not finished:
+    run, found = str(record.run), list[tuple[str, str]]()
+    if record.ended != "finished":
         found.append(("The training is not complete. If it has stopped, continue it:", shell("train", run)))
-    worse = [history[-1].way for history in histories if history[-1].beats_input is False]
-    if worse:
-        found.append((_worse(" and ".join(dict.fromkeys(worse))), ""))
-    found += _earlier(histories)
-    if finished and any(map(_rising, histories)):
+    if worse := dict.fromkeys(score.way for score in scores if score.beats_input is False):
+        found.append((f"{' and '.join(worse)}: {WORSE}", ""))
+    if record.ended == "finished":
         length = record.config.train.length
-        longer = shell("train", run, f"train.length={2 * length.amount} {length.unit}")
-        found.append(("The scores were still improving at the end. Train longer:", longer))
-    if finished and not record.metrics:
-        found.append(("Measure it on all test images:", shell("evaluate", run)))
-    if finished:
+        if not record.metrics:
+            found.append(("Measure it on all test images:", shell("evaluate", run)))
         found.append(("Translate images of your own:", shell("translate", run, "PICTURES", "OUT")))
+        longer = shell("train", run, f"train.length={2 * length.amount} {length.unit}")
+        found.append(("If it was still getting better, train longer:", longer))
     return found
-
-
-def _worse(directions: str) -> str:
-    return (
-        f"{directions}: the untranslated images score better than their translations. Look at the samples: if colours "
-        "are inverted or the background is destroyed, keep more of the input (a larger method.identity, "
-        "generator.mask=true); if hardly anything has changed yet, train longer."
-    )
-
-
-def _earlier(histories: Sequence[Sequence[RunScore]]) -> list[tuple[str, str]]:
-    """Say when a score was clearly better before the end."""
-    found = []
-    for history in histories:
-        top, last = best(history), history[-1]
-        span = max(s.value for s in history) - min(s.value for s in history)
-        if abs(top.value - last.value) > max(0.1 * span, 2 * (last.spread or 0)):
-            then = f"was best at step {top.step:,} ({top.value:.4g}, now {last.value:.4g})."
-            found.append((f"{last.way}, {last.metric}: {then} A shorter training may do as well.", ""))
-    return found
-
-
-def _rising(history: Sequence[RunScore]) -> bool:
-    """Whether a score got better in the last quarter of the training, by a part of all it ever did."""
-    if len(history) < 4:
-        return False
-    before = [score for score in history if score.step <= 0.75 * history[-1].step][-1]
-    gained = abs(history[-1].value - before.value)
-    return history[-1].better_than(before) and gained > SLOPE * abs(history[-1].value - history[0].value)
 
 
 @lru_cache
@@ -99,16 +69,7 @@ def command(config: Config, run: str) -> str:
 
 def shell(*words: str) -> str:
     """Return a viceversa command that can be pasted into a shell."""
-    return " ".join(["viceversa", *map(_quoted, words)])
-
-
-def _quoted(word: str) -> str:
-    """Quote for the shell; bytes of a file's name that are not UTF-8 are spelled out: `$'caf\\xe9'`."""
-    if not re.search("[\udc80-\udcff]", word):
-        return shlex.quote(word)
-    raw = re.sub("[\ud800-\udc7f\udd00-\udfff]", "?", word).encode("utf-8", "surrogateescape")
-    letters = [chr(byte) if 32 <= byte < 127 and byte not in b"\\'" else f"\\x{byte:02x}" for byte in raw]
-    return f"$'{''.join(letters)}'"
+    return shlex.join(["viceversa", *words])
 
 
 def _word(key: str, value: object) -> str:

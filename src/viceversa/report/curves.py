@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from viceversa.engine.run_dir import Line, RunRecord
-from viceversa.report.samples import Frame
-from viceversa.report.scores import in_words
+from viceversa.report.scores import RunScore
 
 POINTS = 600  # of a curve on the page; more are averaged together
 
@@ -43,47 +42,26 @@ class Chart:
         self.series.append({"label": label, "values": rounded, "dashed": dashed})
 
 
-def charts(record: RunRecord, frames: Sequence[Frame]) -> list[Chart]:
-    """Return all that can be drawn: scores first, then losses, learning rate, speed."""
-    return [*_scores(record), *_closeness(frames), *_losses(record), *_rate_and_speed(record)]
-
-
-def _scores(record: RunRecord) -> list[Chart]:
+def score_charts(scores: Sequence[tuple[str, Sequence[RunScore]]]) -> list[Chart]:
+    """Return a chart for each metric, with a curve for each label and history; dashed are the baselines of each."""
     found = []
-    for metric in dict.fromkeys(line["metric"] for line in record.metrics):
-        lines = [line for line in record.metrics if line["metric"] == metric]
-        steps = sorted({line["step"] for line in lines})
-        if len(steps) < 2:
-            continue
-        words = in_words(metric)
+    for metric in dict.fromkeys(history[-1].metric for _, history in scores):
+        own = {label: history for label, history in scores if history[-1].metric == metric}
+        steps = sorted({score.step for history in own.values() for score in history})
+        words = next(iter(own.values()))[-1].words
         chart = Chart(f"{words.title} {words.arrow}".rstrip(), words.about, steps)
-        for direction, weights in dict.fromkeys((line["direction"], line.get("weights")) for line in lines):
-            own = [line for line in lines if (line["direction"], line.get("weights")) == (direction, weights)]
-            values = {line["step"]: line["value"] for line in own}
-            chart.add(f"{direction}{' without EMA' if weights == 'raw' else ''}", [values.get(step) for step in steps])
-            for name, value in (own[-1].get("baseline") or {}).items():
-                if weights != "raw" and isinstance(value, (int, float)):
-                    chart.add(f"{direction}, {name}", [value] * len(steps), dashed=True)
-        found.append(chart)
+        for label, history in own.items():
+            values = {score.step: score.value for score in history}
+            chart.add(label, [values.get(step) for step in steps])
+            for name, value in history[-1].baselines.items():
+                chart.add(f"{label}, {name}", [value] * len(steps), dashed=True)
+        if len(steps) > 1:
+            found.append(chart)
     return found
 
 
-def _closeness(frames: Sequence[Frame]) -> list[Chart]:
-    """PSNR of the samples, where the ground truth is known; costs nothing, as they are here anyway."""
-    if len(frames) < 2 or not frames[-1].psnr:
-        return []
-    chart = Chart(
-        "Samples: PSNR to the ground truth, dB ↑",
-        "Of the test images above. Dashed: the untranslated inputs.",
-        [frame.step for frame in frames],
-    )
-    for direction, (_, untranslated) in frames[-1].psnr.items():
-        chart.add(direction, [frame.psnr.get(direction, (None, None))[0] for frame in frames])
-        chart.add(f"{direction}, input", [untranslated] * len(frames), dashed=True)
-    return [chart]
-
-
-def _losses(record: RunRecord) -> list[Chart]:
+def log_charts(record: RunRecord) -> list[Chart]:
+    """Return what the log tells: losses by kind, learning rate, speed."""
     lines = thinned(record.losses)
     steps = [line["step"] for line in lines]
     found: dict[str, Chart] = {}
@@ -91,21 +69,16 @@ def _losses(record: RunRecord) -> list[Chart]:
         kind = name.partition("_")[0]
         title, about = LOSSES.get(kind, (kind, ""))
         found.setdefault(kind, Chart(title, about, steps)).add(name, [line["losses"].get(name) for line in lines])
-    return [found[kind] for kind in sorted(found, key=lambda kind: list(LOSSES).index(kind) if kind in LOSSES else 99)]
-
-
-def _rate_and_speed(record: RunRecord) -> list[Chart]:
-    rates = {line["step"]: line["lr"] for line in thinned(record.losses)}
-    every = max(1, -(-len(record.speeds) // POINTS))
-    speeds = dict(sorted(record.speeds.items())[::every])
-    found = []
-    if len(set(rates.values())) > 1:
-        found.append(Chart("Learning rate", "", list(rates)))
-        found[-1].add("lr", list(rates.values()))
+    kinds = sorted(found, key=lambda kind: list(LOSSES).index(kind) if kind in LOSSES else 99)
+    rates = [line["lr"] for line in lines]
+    speeds = dict(sorted(record.speeds.items())[:: max(1, -(-len(record.speeds) // POINTS))])
+    others = {"Learning rate": ("", steps, "lr", rates)} if len(set(rates)) > 1 else {}
     if len(speeds) > 1:
-        found.append(Chart("Speed", "Images of each domain per second.", list(speeds)))
-        found[-1].add("images/s", list(speeds.values()))
-    return found
+        others["Speed"] = "Images of each domain per second.", list(speeds), "images/s", list(speeds.values())
+    for title, (about, places, label, values) in others.items():
+        found[title] = Chart(title, about, places)
+        found[title].add(label, values)
+    return [found[kind] for kind in (*kinds, *others)]
 
 
 def thinned(lines: Sequence[Line]) -> list[Line]:

@@ -1,14 +1,11 @@
-"""Test images and what a run's generators make of them; and a figure for a paper, as PNG or as SVG."""
+"""Test images and what a run's generators make of them; and a figure for a paper, as PNG."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
-from xml.sax.saxutils import escape
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,15 +168,12 @@ def write(
     dpi: int = 300,
     font: Path | None = None,
 ) -> FigureLayout:
-    """Write labelled columns of uint8 images of one size; the suffix of `path` decides, .png or .svg."""
-    if path.suffix.lower() not in (".png", ".svg"):
-        raise ValueError(f"{path}: a figure is a .png or a .svg (LaTeX takes both, pdflatex the .png)")
+    """Write labelled columns of uint8 images of one size as PNG."""
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"{path}: a figure is a .png")
     layout = FigureLayout.fit(columns, width, dpi)
     with replacing(path) as temporary:
-        if path.suffix.lower() == ".svg":
-            temporary.write_text(_svg(columns, layout), "utf-8")
-        else:
-            _png(columns, layout, font).save(temporary, "PNG", dpi=(layout.dpi, layout.dpi), optimize=True)
+        _png(columns, layout, font).save(temporary, "PNG", dpi=(layout.dpi, layout.dpi), optimize=True)
     return layout
 
 
@@ -204,28 +198,3 @@ def _font(text: str, size: int, font: Path | None) -> ImageFont.FreeTypeFont | I
         return ImageFont.truetype(font or "DejaVuSans.ttf", size)
     except OSError:
         raise ValueError(f"{font or text}: no font to write it with; give one with --font FILE.ttf") from None
-
-
-def _svg(columns: Mapping[str, Sequence[Uint8Image]], layout: FigureLayout) -> str:
-    width, height = layout.size
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" '
-        f'width="{width / layout.dpi:.4f}in" height="{height / layout.dpi:.4f}in" '
-        f'viewBox="0 0 {width} {height}" font-family="Helvetica, Arial, sans-serif" font-size="{layout.text}" '
-        f'text-anchor="middle" fill="{INK}">'
-    ]
-    for number, (name, images) in enumerate(columns.items()):
-        left, top = layout.corner(number, 0)
-        parts.append(
-            f'<text x="{left + layout.cell[0] / 2}" y="{top - layout.header * 0.38:.1f}">{escape(name)}</text>'
-        )
-        for row, image in enumerate(images):
-            x, y = layout.corner(number, row)
-            file = io.BytesIO()
-            on_paper(viewable(image)).save(file, "PNG", optimize=True)
-            data = base64.b64encode(file.getvalue()).decode()
-            parts.append(
-                f'<image x="{x}" y="{y}" width="{layout.cell[0]}" height="{layout.cell[1]}" '
-                f'style="image-rendering:pixelated" href="data:image/png;base64,{data}"/>'
-            )
-    return "\n".join([*parts, "</svg>\n"])

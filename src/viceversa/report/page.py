@@ -14,7 +14,7 @@ from PIL import Image
 from viceversa import __version__
 from viceversa.engine.run_dir import Line, RunRecord
 from viceversa.report.commands import advice, command, differences, nearest_preset, shell
-from viceversa.report.curves import charts
+from viceversa.report.curves import log_charts, score_charts
 from viceversa.report.samples import EmbeddedImage, embed, films, read_frames, spread
 from viceversa.report.scores import best, cautions, histories, sample_histories, verdicts
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).parent / "templates"
 HEADLINES = 3  # test images of each direction at the top
 PAIRED = "The training images are paired: each comes with its translation."
+METHODS = {"cyclegan": "CycleGAN", "cyclegan-vae": "CycleGAN-VAE", "cut": "CUT"}  # others are called what they are
 KINDS_OF_DATA = {
     "unpaired": "The training images are unpaired: no image comes with its translation.",
     "aligned": PAIRED,
@@ -34,9 +35,11 @@ KINDS_OF_DATA = {
 def content(record: RunRecord) -> dict[str, Any]:
     """Return the values that report.html.j2 names."""
     frames = read_frames(record)
-    shown = films(record, frames)
-    scores = histories(record) or sample_histories(frames)
+    shown = films(frames)
+    every = histories(record) + sample_histories(frames)
+    scores = histories(record) or every
     latest = [history[-1] for history in scores]
+    charts = score_charts([(history[-1].direction, history) for history in every]) + log_charts(record)
     return {
         "name": "/".join(record.run.resolve().parts[-2:]),
         "record": record,
@@ -46,12 +49,15 @@ def content(record: RunRecord) -> dict[str, Any]:
         "headlines": {direction: spread(rows, HEADLINES) for direction, rows in shown.items()},
         "films": shown,
         "steps": [frame.step for frame in frames],
+        "time": lambda step: duration(record.seconds_at(step)) if record.speeds else "",
         "scores": [{"last": history[-1], "best": best(history)} for history in scores],
         "verdicts": verdicts(latest),
-        "cautions": cautions(record, latest, shown),
+        "cautions": cautions(record, latest),
         "findings": [{**line, "image": _picture(record.run, line)} for line in current(record.findings)],
-        "advice": advice(record, scores),
-        "charts": [asdict(chart) for chart in charts(record, frames)],
+        "advice": advice(record, latest),
+        "charts": [
+            {**asdict(chart), "times": [duration(record.seconds_at(step)) for step in chart.steps]} for chart in charts
+        ],
         "preset": nearest_preset(record.config)[0],
         "differences": differences(record.config),
         "environment": record.started.get("environment", {}),
@@ -64,14 +70,14 @@ def content(record: RunRecord) -> dict[str, Any]:
 
 def summary(record: RunRecord, directions: Sequence[str]) -> str:
     """Say in a sentence or two what was trained."""
-    data, method = record.config.data, record.config.method["name"]
+    data, method = record.config.data, str(record.config.method["name"])
     folders = {"A": data.a, "B": data.b}
     source, target = (directions[0] if directions else "AtoB").split("to")
     names = {d: f"domain {d}" + (f" ({Path(folder).name})" if folder else "") for d, folder in folders.items()}
     back = ", and back" if len(directions) > 1 else ""
     kind = str(record.started.get("data", "")).partition(":")[0]
     return (
-        f"A {method} model that translates images of {names[source]} into {names[target]}{back}. "
+        f"A {METHODS.get(method, method)} model that translates images of {names[source]} into {names[target]}{back}. "
         f"It was trained on crops of {data.crop} × {data.crop} pixels. {KINDS_OF_DATA.get(kind, '')}"
     ).rstrip()
 

@@ -23,7 +23,6 @@ from viceversa.engine.sample_history import Key, Kind, read_samples
 SIDE = 256  # pixels of an image's longer side on the page
 STEPS = 24  # frames of a film
 ROWS = 8  # test images of a direction
-BUDGET = 11_000_000  # characters of all translations together; mail servers refuse more than some 15 MB
 T = TypeVar("T")
 
 
@@ -38,12 +37,12 @@ class EmbeddedImage:
 
 @dataclass(frozen=True)
 class Frame:
-    """The translations of one step. `psnr`: to the ground truth, in dB, of the translations and of the untranslated
-    inputs; means over the test images, by direction."""
+    """The images of one step, of at most ROWS test images of each direction. `psnr`, by direction: to the ground truth,
+    in dB, of the translations and of the untranslated inputs, means over all test images; and their number."""
 
     step: int
-    translations: Mapping[Key, EmbeddedImage]
-    psnr: Mapping[Direction, tuple[float, float]]
+    images: Mapping[Key, EmbeddedImage]
+    psnr: Mapping[Direction, tuple[float, float, int]]
 
 
 @dataclass(frozen=True)
@@ -51,36 +50,27 @@ class Film:
     """One test image (`stills`: its input, and its ground truth, mask and translation back as far as there are any) and
     its translations from step to step."""
 
-    direction: Direction
     number: int
     stills: Mapping[Kind, EmbeddedImage]
     frames: list[tuple[int, EmbeddedImage]]
 
 
 def read_frames(record: RunRecord) -> list[Frame]:
-    """Return frames evenly spread over the training, the last one among them, as many as a page can carry."""
-    folder, count = record.run / "samples", STEPS
-    while True:
-        frames = [_frame(folder, step, _changed(folder, step)) for step in spread(record.sample_steps, count)]
-        frames = [frame for frame in frames if frame.translations]
-        if count <= 2 or sum(len(i.uri) for frame in frames for i in frame.translations.values()) <= BUDGET:
-            return frames
-        count //= 2
+    """Return frames evenly spread over the training, the last one among them."""
+    folder = record.run / "samples"
+    frames = [_frame(folder, step, _changed(folder, step)) for step in spread(record.sample_steps, STEPS)]
+    return [frame for frame in frames if any(key.kind == "translation" for key in frame.images)]
 
 
-def films(record: RunRecord, frames: Sequence[Frame]) -> dict[Direction, list[Film]]:
+def films(frames: Sequence[Frame]) -> dict[Direction, list[Film]]:
     """Return a film of each test image that was translated at the last step, by direction."""
     found: dict[Direction, list[Film]] = {}
-    if not frames:
-        return found
-    folder, last = record.run / "samples", frames[-1]
-    others = _stills(folder, last.step, _changed(folder, last.step))
-    for key in last.translations:
-        stills = {other.kind: image for other, image in others.items() if other[:2] == key[:2]}
-        if "input" in stills:
-            shown = [(frame.step, frame.translations[key]) for frame in frames if key in frame.translations]
-            found.setdefault(key.direction, []).append(Film(key.direction, key.row + 1, stills, shown))
-    return {direction: spread(rows, ROWS) for direction, rows in found.items()}
+    for key in frames[-1].images if frames else ():
+        stills = {other.kind: image for other, image in frames[-1].images.items() if other[:2] == key[:2]}
+        if key.kind == "translation" and "input" in stills:
+            shown = [(frame.step, frame.images[key]) for frame in frames if key in frame.images]
+            found.setdefault(key.direction, []).append(Film(key.row + 1, stills, shown))
+    return found
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:
@@ -108,22 +98,17 @@ def _changed(folder: Path, step: int) -> tuple[int, ...]:
 @lru_cache(maxsize=4 * STEPS)
 def _frame(folder: Path, step: int, _changed: tuple[int, ...]) -> Frame:
     images = read_samples(folder, step)
-    translations = {key: image for key, image in images.items() if key.kind == "translation"}
     pairs: dict[Direction, list[tuple[float, float]]] = {}
-    for key, fake in translations.items():
-        before, truth = images.get(key._replace(kind="input")), images.get(key._replace(kind="truth"))
-        if before and truth and before.size == truth.size == fake.size:
+    for key, fake in images.items():
+        before, truth = (images.get(Key(key.direction, key.row, kind)) for kind in ("input", "truth"))
+        if key.kind == "translation" and before and truth and before.size == truth.size == fake.size:
             pairs.setdefault(key.direction, []).append((_psnr(fake, truth), _psnr(before, truth)))
-    means = {direction: (float(x), float(y)) for direction, v in pairs.items() for x, y in [np.mean(v, axis=0)]}
-    return Frame(step, {key: embed(image) for key, image in translations.items()}, means)
+    psnr = {direction: (*np.mean(values, axis=0).tolist(), len(values)) for direction, values in pairs.items()}
+    rows = {way: spread(sorted({key.row for key in images if key.direction == way}), ROWS) for way in ("AtoB", "BtoA")}
+    return Frame(step, {key: embed(i) for key, i in images.items() if key.row in rows[key.direction]}, psnr)
 
 
 def _psnr(image: Image.Image, truth: Image.Image) -> float:
     from viceversa.metrics.paired import psnr  # here, as a training whose ground truth is unknown needs no metrics
 
     return psnr(np.asarray(image), np.asarray(truth))
-
-
-@lru_cache(maxsize=2)
-def _stills(folder: Path, step: int, _changed: tuple[int, ...]) -> dict[Key, EmbeddedImage]:
-    return {key: embed(image) for key, image in read_samples(folder, step).items() if key.kind != "translation"}

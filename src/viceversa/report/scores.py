@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from viceversa.engine.run_dir import Line, RunRecord
+from viceversa.engine.run_dir import RunRecord
 from viceversa.report.samples import Frame
 
 
@@ -45,9 +45,9 @@ METRICS = {
 
 def in_words(metric: str) -> MetricWords:
     """Return a metric in words; `kid[inception]` is KID, by the features of that extractor."""
-    name, _, extractor = metric.partition("[")
+    name, _, of = metric.partition("[")
     known = METRICS.get(name, MetricWords(metric))
-    return replace(known, title=f"{known.title} [{extractor}") if extractor and name in METRICS else known
+    return replace(known, title=f"{known.title} [{of}") if of and name in METRICS else known
 
 
 @dataclass(frozen=True)
@@ -88,28 +88,26 @@ class RunScore:
         but = "" if self.beats_input else "not "
         return f"translations are {but}{self.words.verdict} than the untranslated inputs ({own} against {untranslated})"
 
-    def better_than(self, other: RunScore) -> bool:
-        """Whether it is better than another of the same metric."""
-        return self.words.better_than(self.value, other.value)
-
 
 def histories(record: RunRecord) -> list[list[RunScore]]:
     """Return the scores of a run by step, of the EMA weights if there are any: a list for each direction and metric."""
     found: dict[tuple[str, str], dict[int, RunScore]] = {}
     averaged = [line for line in record.metrics if line.get("weights") != "raw"]
     for line in (line for line in averaged or record.metrics if line["value"] is not None):
-        score = _score(line)
-        found.setdefault((score.direction, score.metric), {})[score.step] = score
+        baselines = {k: v for k, v in (line.get("baseline") or {}).items() if isinstance(v, (int, float))}
+        direction, metric, value, step = (line[name] for name in ("direction", "metric", "value", "step"))
+        score = RunScore(direction, metric, value, step, line.get("spread"), baselines, line.get("protocol") or {})
+        found.setdefault((direction, metric), {})[step] = score
     return [[scores[step] for step in sorted(scores)] for scores in found.values()]
 
 
 def sample_histories(frames: Sequence[Frame]) -> list[list[RunScore]]:
-    """Return the PSNR of the samples to the ground truth, for runs that nobody has evaluated."""
+    """Return the PSNR of the samples to the ground truth, where it is known; it costs nothing, as they are here."""
     found: dict[str, list[RunScore]] = {}
     for frame in frames:
-        for direction, (value, untranslated) in frame.psnr.items():
-            protocol = {"samples": sum(key.direction == direction for key in frame.translations)}
-            score = RunScore(direction, "psnr", value, frame.step, None, {"input": untranslated}, protocol)
+        for direction, (value, untranslated, count) in frame.psnr.items():
+            protocol = {"samples": count}
+            score = RunScore(direction, "psnr[samples]", value, frame.step, None, {"input": untranslated}, protocol)
             found.setdefault(direction, []).append(score)
     return list(found.values())
 
@@ -118,7 +116,7 @@ def best(history: Sequence[RunScore]) -> RunScore:
     """Return the best score of a history, the later of equals; the last if it is unknown which way is better."""
     found = history[-1]
     for score in reversed(history):
-        found = score if score.better_than(found) else found
+        found = score if score.words.better_than(score.value, found.value) else found
     return found
 
 
@@ -131,8 +129,8 @@ def verdicts(scores: Sequence[RunScore]) -> list[tuple[str, str]]:
     return [(way, words) for (way, _), words in said.items()]
 
 
-def cautions(record: RunRecord, scores: Sequence[RunScore], directions: Iterable[str]) -> list[str]:
-    """Return what a reader should know about the scores: how old they are, what is missing, what rests on little."""
+def cautions(record: RunRecord, scores: Sequence[RunScore]) -> list[str]:
+    """Return what a reader should know about the scores: how old they are, and whether they rest on little."""
     found = []
     steps = sorted({line["step"] for line in record.metrics})
     if steps:
@@ -145,16 +143,6 @@ def cautions(record: RunRecord, scores: Sequence[RunScore], directions: Iterable
     if fewest < FEW:
         only = "a single image" if fewest == 1 else f"only {fewest} images"
         found.append(f"Some scores are measured on {only}: small differences mean nothing.")
-    failed = {line["metric"] for line in record.metrics if line["value"] is None} - {score.metric for score in scores}
-    if failed:
-        found.append(f"Without a finite value: {', '.join(sorted(failed))}.")
-    missing = sorted(set(directions) - {score.direction for score in scores}) if scores else []
-    if missing:
-        found.append(f"Not scored: {', '.join(missing)}.")
+    if failed := {line["metric"] for line in record.metrics if line["value"] is None}:
+        found.append(f"Without a finite value at times: {', '.join(sorted(failed))}.")
     return found
-
-
-def _score(line: Line) -> RunScore:
-    baselines = {k: v for k, v in (line.get("baseline") or {}).items() if isinstance(v, (int, float))}
-    value, spread, protocol = line["value"], line.get("spread"), line.get("protocol") or {}
-    return RunScore(line["direction"], line["metric"], value, line["step"], spread, baselines, protocol)

@@ -11,7 +11,8 @@ for (const range of all(".slider input"))
 // The films: a range shows one of the pictures that lie on each other; the master moves all.
 function show(range, index) {
   range.value = index;
-  const step = grouped(Number(range.dataset.steps.split(" ")[range.value]));
+  const time = range.dataset.times.split("|")[range.value];
+  const step = grouped(Number(range.dataset.steps.split(" ")[range.value])) + (time && ", " + time);
   all(".screen img", range.parentElement).forEach((image, i) => image.classList.toggle("on", i === Number(range.value)));
   range.parentElement.querySelector("output").textContent = "step " + step;
   range.setAttribute("aria-valuetext", "step " + step);
@@ -24,7 +25,7 @@ if (master) {
     master.value = index;
     for (const range of films) show(range, Math.round((index / Math.max(1, master.max)) * range.max));
     const longest = films.reduce((a, b) => (Number(a.max) >= Number(b.max) ? a : b));
-    master.closest(".master").querySelector("output").textContent = "step " + grouped(Number(longest.dataset.steps.split(" ")[index]));
+    master.closest(".master").querySelector("output").textContent = longest.parentElement.querySelector("output").textContent;
   };
   master.addEventListener("input", () => all_to(master.value));
   let timer = 0;
@@ -77,7 +78,7 @@ function draw() {
       cursor: { focus: { prox: 24 }, points: { size: 7 } },
       scales: { x: { time: false } },
       axes: [{ ...axis, values: (_, ticks) => ticks.map(grouped) }, { ...axis, values: (_, ticks) => ticks.map(short), size: 62 }],
-      series: [{ label: "step", value: (_, value) => (value == null ? "–" : grouped(value)) }, ...series],
+      series: [{ label: "step", value: (_, value, __, i) => (value == null ? "–" : grouped(value) + (chart.times ? ", " + chart.times[i] : "")) }, ...series],
     };
     return new uPlot(options, [chart.steps, ...chart.series.map((s) => s.values)], place);
   });
