@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,8 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from PIL import Image
-from safetensors.numpy import load_file
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 import viceversa as package
 from support import Command, environment
@@ -249,6 +251,12 @@ def test_train_leaves_a_run_and_continues_it(command: Command, lab: Path) -> Non
     assert [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()] == [4]
     told = command("info", "run").stdout
     assert all(fact in told for fact in ("cyclegan", "step 4", "patches of 34 x 34 px"))
+    spoilt = lab / "spoilt" / "weights" / "AtoB.safetensors"
+    shutil.copytree(run, lab / "spoilt")
+    with safe_open(spoilt, "numpy") as file:
+        card = file.metadata()
+    save_file({name: value * np.nan for name, value in load_file(spoilt).items()}, spoilt, card)
+    assert "is not finite" in refused(command("info", "spoilt"), 1)
     assert "BtoA" in command("info", "run/weights/BtoA.safetensors").stdout.splitlines()[0]
     before = load_file(run / "weights" / "AtoB.safetensors")
     assert command(*TRAIN).returncode == 0

@@ -9,7 +9,7 @@ from torch import nn
 
 from viceversa import methods
 from viceversa.config import Config, load_config, to_yaml
-from viceversa.engine.run_dir import checkpoint_files
+from viceversa.engine.run_dir import checkpoint_files, checkpoint_step
 from viceversa.nets import Discriminator
 from viceversa.nets.patchgan import output_size, receptive_field
 from viceversa.nets.projected import ProjectedDiscriminator
@@ -37,16 +37,15 @@ def _run(path: Path) -> dict[str, str]:
     config = methods.resolve(load_config(path))
     with torch.device("meta"):
         method = methods.build(config)
+    for file in sorted(path.glob("weights/*.safetensors")):
+        load_generator(file)  # which refuses what is spoilt
     checkpoints = checkpoint_files(path / "checkpoints")
-    newest = f"step {int(checkpoints[0].stem.removeprefix('step-'))}" if checkpoints else "none yet"
-    if config.train.length.unit == "steps":
-        newest += f" of {config.train.length.amount}"
     facts = {
         "method": _spec(config.method),
         "data": config.data.root or f"{config.data.a} and {config.data.b}",
         "crop": f"{config.data.crop} px",
         "length": str(config.train.length),
-        "checkpoint": newest,
+        "checkpoint": f"step {checkpoint_step(checkpoints[0])}" if checkpoints else "none yet",
         "generator": _spec(config.generator),
         "discriminator": _spec(config.discriminator),
     }

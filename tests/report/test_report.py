@@ -157,7 +157,7 @@ def test_a_running_training_says_so_and_how_long_it_takes(tmp_path: Path) -> Non
     assert "data-live" in text(run)
     assert "200 of 400 steps, 20 s so far, about 20 s left" in said(run)
     assert f"viceversa train {run}" in said(run)
-    assert charts(run)["Speed"]["times"] == ["2 s", "5 s", "8 s", "10 s"]
+    assert charts(run)["Speed"]["times"] == ["5 s", "10 s", "15 s", "20 s"]
     assert "data-live" not in text(make_run(tmp_path / "other")).split("<script")[0]
 
 
