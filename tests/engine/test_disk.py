@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -171,40 +171,6 @@ def test_on_a_full_disk_older_checkpoints_make_room(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(writing, "_write", cramped)
     kept.save(4, *states(4))
     assert [checkpoint_step(path) for path in checkpoint_files(tmp_path)] == [4, 3]
-
-
-def test_a_disk_that_is_nearly_full_is_told_of_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    kept = Checkpoints(tmp_path, DistInfo(), keep=3, every=1)
-    kept.save(1, *states(1))
-    assert not caplog.messages
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000))
-    for step in (2, 3):
-        kept.save(step, *states(step))
-    assert len(caplog.messages) == 1
-    assert "train.keep=1" in caplog.text
-
-
-@pytest.fixture
-def unwritable(tmp_path: Path) -> Iterator[Path]:
-    """A folder in which nothing can be made, not even by root."""
-    if os.geteuid() == 0:
-        yield Path("/proc/self")
-        return
-    folder = tmp_path / "locked"
-    folder.mkdir(mode=0o500)
-    yield folder
-    folder.chmod(0o700)
-
-
-def test_a_folder_that_cannot_be_written_is_refused_before_any_work(
-    tiny: Any, unwritable: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Learner, "train_step", lambda *_: pytest.fail("it began to train"))
-    with pytest.raises(OSError, match="run") as failure:
-        engine.train(tiny("pix2pix", f"run={unwritable / 'run'}"))
-    assert failure.value.filename
 
 
 def test_the_first_checkpoint_is_written_before_the_first_step(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,6 @@ from trees import assert_continues_exactly, each_step, fail, final_state
 
 from viceversa import engine, methods, seeds
 from viceversa.config import Config
-from viceversa.engine.interrupt import Interrupted
 from viceversa.engine.learner import Learner
 from viceversa.engine.nan_guard import UpdateGuard
 from viceversa.engine.run_dir import checkpoint_files
@@ -183,13 +182,6 @@ def test_a_run_killed_around_a_rollback_continues_exactly(faulty: Any, lazy: boo
     die = {"before": lambda learner, number: number == killed and fail(KeyboardInterrupt())}
     assert_continues_exactly(calm, broken, KeyboardInterrupt, **die)
     assert len(log(calm, "went back")) == 2
-
-
-@pytest.mark.parametrize("asked", [4, 5, 6, 7, 8])
-def test_a_run_stopped_among_faults_continues_exactly(faulty: Any, lazy: bool, asked: int) -> None:
-    options = {"at": (4, 5, 6), "what": "data"}
-    calm, stopped = (faulty("train.max_skips=3", run=name, **options) for name in ("calm", "stopped"))
-    assert_continues_exactly(calm, stopped, Interrupted, before=lambda learner, number: number == asked)
 
 
 def test_weights_that_are_not_finite_are_never_saved(tiny: Any) -> None:

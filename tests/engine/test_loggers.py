@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from viceversa import engine
-from viceversa.config import ConfigError, load_config
-from viceversa.engine.loggers import LOGGERS, Loggers, Start
-from viceversa.engine.run_dir import RunDir, checkpoint_files
+from viceversa.engine.loggers import LOGGERS
+from viceversa.engine.run_dir import checkpoint_files
 
 Points = dict[str, list[tuple[int, float]]]
 ON = ["train.evaluate_every=4 steps", "train.metrics=cycle", "train.sample_every=4 steps"]
@@ -156,19 +155,6 @@ def test_a_logger_that_fails_does_not_end_the_training(
     assert in_tensorboard(Path(config.run))[0] == expected(config.run)
 
 
-def test_what_was_undone_is_logged_anew(tiny: Any) -> None:
-    """As when a run goes back to an earlier checkpoint by itself."""
-    loggers = Loggers(RunDir(tiny("cyclegan").run), tiny("cyclegan"), ["tensorboard"])
-    loggers.open(Start(0))
-    for step, lr in ((2, 1.0), (4, 2.0)):
-        loggers.log(step, {"lr": lr})
-    loggers.open(Start(2, 4))
-    for step, lr in ((4, 3.0), (6, 4.0)):
-        loggers.log(step, {"lr": lr, "nothing": None})
-    loggers.close()
-    assert in_tensorboard(Path(tiny("cyclegan").run))[0] == {"lr": [(2, 1.0), (4, 3.0), (6, 4.0)]}
-
-
 @pytest.mark.parametrize(
     ("name", "package", "extra"),
     [("tensorboard", "torch.utils.tensorboard", "log"), ("wandb", "wandb", "wandb"), ("mlflow", "mlflow", "mlflow")],
@@ -179,10 +165,3 @@ def test_a_missing_package_names_the_extra(
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(ValueError, match=rf'pip install "viceversa\[{extra}\]"'):
         engine.train(tiny("cyclegan", f"train.log_to={name}"))
-
-
-def test_names_are_checked() -> None:
-    assert load_config(None, ["train.log_to=tensorboard,wandb"]).train.log_to == ("tensorboard", "wandb")
-    assert load_config(None, ["train.metrics=kid[inception],fid"]).train.metrics == ("kid[inception]", "fid")
-    with pytest.raises(ConfigError, match=r"train\.log_to"):
-        load_config(None, ["train.log_to=visdom"])

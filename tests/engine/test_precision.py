@@ -58,11 +58,6 @@ def test_no_compiler_is_one_line(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> 
         Learner(tiny("cyclegan", "train.compile=true"), 1)
 
 
-def test_it_excludes_checkpointing(tiny: Any) -> None:
-    with pytest.raises(ConfigError, match="exclude each other"):
-        tiny("cyclegan", "train.compile=true", "train.checkpointing=true")
-
-
 AUTO = ["train.precision=auto", "train.channels_last=auto"]
 
 
@@ -94,7 +89,3 @@ def test_a_run_keeps_its_precision(tiny: Any, monkeypatch: pytest.MonkeyPatch) -
     config = tiny("cyclegan", *AUTO, *length, "train.length=2 steps")
     engine.train(config)
     assert load_config(config.run).train.precision == "bf16"
-
-
-def test_what_is_named_is_taken() -> None:
-    assert devices.choose_precision(load_config("cyclegan"), CPU) == (load_config("cyclegan"), "")

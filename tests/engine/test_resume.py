@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import errno
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -17,16 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trees import assert_continues_exactly, assert_equal_runs, each_step, final_state
+from trees import assert_continues_exactly, assert_equal_runs, final_state
 
 from viceversa import engine
-from viceversa.config import Config, ConfigError, to_yaml
+from viceversa.config import Config, to_yaml
 from viceversa.data import ImageError, TrainLoader
-from viceversa.engine import checkpoint as writing
 from viceversa.engine import trainer
 from viceversa.engine.checkpoint import Checkpoints
 from viceversa.engine.distributed import DistInfo
-from viceversa.engine.interrupt import SIGNALS, Interrupted, listening
+from viceversa.engine.interrupt import SIGNALS, Interrupted
 from viceversa.engine.learner import Learner
 from viceversa.engine.run_dir import checkpoint_files
 from viceversa.engine.validation import Validation
@@ -93,13 +90,6 @@ def test_a_finished_run_stays_as_it_is_and_can_be_made_longer(tiny: Any) -> None
     assert final_state(config.run)["step"] == 9
 
 
-@pytest.mark.parametrize("change", ["train.lr=1e-3", "method.identity=0.1", "seed=1", "train.batch=2"])
-def test_another_configuration_in_the_same_folder_is_refused(tiny: Any, change: str) -> None:
-    engine.train(tiny("cyclegan"))
-    with pytest.raises(ConfigError, match=change.split("=")[0]):
-        engine.train(tiny("cyclegan", change))
-
-
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(tiny: Any, caplog: pytest.LogCaptureFixture) -> None:
     calm, damaged = tiny("pix2pix", run="calm"), tiny("pix2pix", run="damaged")
     engine.train(calm)
@@ -127,22 +117,6 @@ def test_a_damaged_checkpoint_does_not_pass_for_the_newest(tmp_path: Path) -> No
     assert sorted(os.listdir(tmp_path)) == ["step-00000005.pt", "step-00000007.pt"]
 
 
-def test_a_damaged_checkpoint_is_what_a_full_disk_costs_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    saved = Checkpoints(tmp_path, DistInfo(), keep=3, every=5)
-    for step in (5, 10):
-        saved.save(step, {"step": step}, {})
-    (tmp_path / "step-00000010.pt").write_bytes(b"")
-    saved.restore()
-
-    def full(path: Path, state: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-
-    monkeypatch.setattr(writing, "_write", full)
-    with pytest.raises(OSError, match="No space left"):
-        saved.save(12, {"step": 12}, {})
-    assert saved.restore() == ({"step": 5}, {})
-
-
 def test_when_no_checkpoint_can_be_read_the_run_is_not_started_anew(tiny: Any) -> None:
     config = tiny("pix2pix")
     engine.train(config)
@@ -150,13 +124,6 @@ def test_when_no_checkpoint_can_be_read_the_run_is_not_started_anew(tiny: Any) -
         path.write_bytes(b"")
     with pytest.raises(ValueError, match="no checkpoint can be read"):
         engine.train(config)
-
-
-def test_only_the_newest_checkpoints_are_kept(tiny: Any) -> None:
-    config = tiny("pix2pix", "train.keep=2")
-    engine.train(config)
-    names = [path.name for path in checkpoint_files(Path(config.run) / "checkpoints")]
-    assert names == ["step-00000008.pt", "step-00000006.pt"]
 
 
 def start(config: Config, folder: Path) -> subprocess.Popen[bytes]:
@@ -199,32 +166,6 @@ def test_ten_kills_at_random_moments_change_nothing(tiny: Any, tmp_path: Path) -
     process = start(killed, tmp_path)
     assert process.wait() == 0
     assert_equal_runs(calm.run, killed.run)
-
-
-def test_a_fine_tuned_run_continues_when_what_it_started_from_is_gone(tiny: Any) -> None:
-    source = tiny("cyclegan", "train.length=2 steps", "train.decay=0 steps", run="source")
-    engine.train(source)
-    weights = Path(source.run) / "weights" / "AtoB.safetensors"
-    options = [f"init.AtoB={weights}", "train.schedule=constant", "train.decay=0 steps"]
-    tuned = tiny("cyclegan", *options, "train.length=2 steps", run="tuned")
-    engine.train(tuned)
-    weights.unlink()
-    engine.train(tiny("cyclegan", *options, "train.length=4 steps", run="tuned"))
-    assert final_state(tuned.run)["step"] == 4
-
-
-def test_signals_to_a_whole_job_do_not_take_the_workers(tiny: Any) -> None:
-    """SLURM sends its signal to every process of a job; one reader that died of it would end the training unsaved."""
-
-    def signalled(learner: Learner, number: int) -> None:
-        for worker in multiprocessing.active_children() if number == 2 else ():
-            for signum in SIGNALS:
-                os.kill(worker.pid or 0, signum)
-
-    config = tiny("pix2pix", "data.workers=2", "train.length=12 steps")
-    with each_step(before=signalled):
-        engine.train(config)
-    assert final_state(config.run)["step"] == 12
 
 
 @pytest.mark.parametrize("signum", SIGNALS, ids=lambda s: s.name)
@@ -283,30 +224,3 @@ def test_whatever_ends_a_training_it_is_saved_first(tiny: Any, part: str, monkey
     engine.train(broken)
     if part != "scores":  # they were not logged
         assert_equal_runs(calm.run, broken.run)
-
-
-@pytest.mark.parametrize("output", ["pipe", "terminal", "full"])
-def test_a_training_outlives_its_output(tiny: Any, tmp_path: Path, output: str) -> None:
-    config = tiny("pix2pix", "train.log_every=1 step", "train.length=30 steps", run=output)
-    (tmp_path / "run.yaml").write_text(to_yaml(config), "utf-8")
-    command = [sys.executable, "-m", "viceversa", "train", str(tmp_path / "run.yaml")]
-    reader, writer = os.openpty() if output == "terminal" else os.pipe()
-    with open(os.devnull if output != "full" else "/dev/full", "w") as full:
-        target = full if output == "full" else writer
-        process = subprocess.Popen(command, stdout=target, stderr=target, stdin=subprocess.DEVNULL)
-    os.close(writer)
-    if output != "full":
-        os.read(reader, 1)
-    os.close(reader)
-    process.wait(400)
-    assert final_state(config.run)["step"] == 30
-
-
-def test_an_ignored_signal_stays_ignored() -> None:
-    """As nohup arranges for SIGHUP, and a shell for Ctrl-C and programs in the background."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with listening(lambda: pytest.fail("it was heard")):
-            os.kill(os.getpid(), signal.SIGHUP)
-    finally:
-        signal.signal(signal.SIGHUP, before)

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from viceversa import engine
-from viceversa.data.grid import grid
 from viceversa.engine.sample_history import Key, read_samples, sample_steps, thin_out, write_samples
 
 
@@ -99,9 +98,3 @@ def test_a_training_keeps_its_samples_and_writes_lost_ones_again_bit_for_bit(tin
 
 def files(*kinds: str) -> set[str]:
     return {f"{direction}-{row}-{kind}.png" for direction in ("AtoB", "BtoA") for row in (0, 1) for kind in kinds}
-
-
-def test_a_grid_enlarges_by_whole_pixels_and_shows_what_is_transparent_as_white() -> None:
-    pixels = np.asarray(grid({"a": [np.full((64, 64, 3), 10, np.uint8)], " ": [], "b": [None]}))
-    assert (pixels == 10).all(axis=2).sum() == 128 * 128
-    assert (np.asarray(grid({"": [np.zeros((128, 128, 4), np.uint8)]})) == 255).all()

@@ -11,7 +11,6 @@ import errno
 import logging
 import operator
 import shlex
-import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -138,7 +137,6 @@ class Checkpoints:
 
     def __init__(self, folder: Path, dist: DistInfo, *, keep: int, every: int) -> None:
         self.folder, self.dist, self.keep, self.every = folder, dist, keep, every
-        self.warned = False
         self.spoilt: set[int] = set()
         """Steps of checkpoints that cannot be read. They must not pass for the newest when others are deleted."""
 
@@ -162,9 +160,6 @@ class Checkpoints:
             log.warning("%s: the disk is full; older checkpoints make room", path)
             self._prune(step, keep=0)
             _write(path, state)
-        if not self.warned and shutil.disk_usage(self.folder).free < 2 * path.stat().st_size:
-            self.warned = True
-            log.warning("%s: the disk has no room for two more checkpoints; train.keep=1 keeps less", self.folder)
         self.spoilt.discard(step)
         self._prune(step, self.keep)
 
