@@ -24,7 +24,7 @@ def test_two_processes_do_not_train_in_one_folder(tiny: Any, monkeypatch: pytest
     config = tiny("pix2pix")
     with (
         RunDir(config.run).locked(),
-        pytest.raises(ConfigError, match=r"another process is training in it \(process \d+ on "),
+        pytest.raises(ConfigError, match="another process is training in it"),
     ):
         engine.train(config)
     engine.train(config)
