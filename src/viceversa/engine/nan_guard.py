@@ -11,8 +11,7 @@ from __future__ import annotations
 import shlex
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from pydantic import TypeAdapter
@@ -53,17 +52,13 @@ class GuardState(TypedDict):
     rollbacks: list[Rollback]
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What came to light about the step after which `step` were done."""
 
     step: int
-    stop: bool
-    """A process, any of them, was asked to stop."""
-    updates: list[str]
-    """Groups whose update was skipped, on all processes."""
-    losses: list[str]
-    """Losses of this process that were not finite."""
+    stop: bool  # a process, any of them, was asked to stop
+    updates: list[str]  # groups whose update was skipped, on all processes
+    losses: list[str]  # losses of this process that were not finite
 
 
 class UpdateGuard:
@@ -117,8 +112,8 @@ class UpdateGuard:
         if self.lazy or fault:
             for before, buffer in zip(self._before, self._buffers, strict=True):
                 buffer.copy_(torch.where(fault, before, buffer))
-        wrong = [~loss.isfinite().all() for loss in losses.values()]
-        vector = torch.stack([self._stop, *faults, *wrong]).to("cpu", non_blocking=self.lazy)
+        spoilt = [~loss.isfinite().all() for loss in losses.values()]
+        vector = torch.stack([self._stop, *faults, *spoilt]).to("cpu", non_blocking=self.lazy)
         event = torch.cuda.Event() if self.lazy and self.device.type == "cuda" else None  # type: ignore[no-untyped-call]
         if event:
             event.record()
@@ -129,9 +124,8 @@ class UpdateGuard:
                 event.synchronize()
             stop, *flags = vector.tolist()
             skipped = [group for group, flag in zip(groups, flags, strict=False) if flag]
-            return Verdict(
-                step, stop, skipped, [n for n, flag in zip(names, flags[len(groups) :], strict=True) if flag]
-            )
+            wrong = [name for name, flag in zip(names, flags[len(groups) :], strict=True) if flag]
+            return Verdict(step, stop, skipped, wrong)
 
         self._pending.append(verdict)
 

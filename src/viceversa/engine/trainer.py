@@ -241,8 +241,8 @@ class Trainer:
             self.log.loggers.image(step, folder / "latest.png")
 
     def _validation(self) -> list[Callback]:
-        """Measure every so often, if that is asked for. Raises what `Validation` does."""
-        if not self.train.evaluate_every.amount:
+        """Measure every so often, in the first process, if that is asked for. Raises what `Validation` does."""
+        if not (self.train.evaluate_every.amount and self.dist.is_main):
             return []
         from viceversa.engine.validation import Validation
 

@@ -14,9 +14,7 @@ from viceversa.data.datasets import DatasetSplits
 from viceversa.data.image_data import ImageData, from_tensor, with_channels
 from viceversa.data.test_images import TestImages
 from viceversa.devices import layout_of
-from viceversa.engine import distributed
 from viceversa.engine.checkpoint import save_best
-from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
 from viceversa.engine.run_dir import MetricLine, RunDir, read_lines
 from viceversa.methods.base import Translators
@@ -41,11 +39,11 @@ class Validation:
         test_images = TestImages(splits, config)
         metrics = make_metrics(config.train.metrics, seed=config.seed, device=learner.device)
         self.best_by = _best_by(config.train.best_by, metrics)
-        self.evaluation = Evaluation(test_images, metrics, learner.dist, learner.device)
+        self.evaluation = Evaluation(test_images, metrics, learner.device)
         self.protocol = {"by": "training", "ema": config.train.ema, **describe(test_images)}
 
     def run(self) -> list[ScoreLine]:
-        """Return the scores as lines of metrics.jsonl (on rank 0), and keep the weights that are better than ever."""
+        """Return the scores as lines of metrics.jsonl, and keep the weights that are better than ever."""
         weights = "ema" if self.learner.train.ema else "raw"
         found: list[ScoreLine] = []
         for direction, scores in self.evaluation.scores(self.learner.ema.translators()).items():
@@ -81,7 +79,7 @@ def _best_by(name: str, metrics: Sequence[Metric]) -> Metric:
 
 
 class Evaluation:
-    """Scores translators on the test images. With several processes each measures its share of them.
+    """Scores translators on the test images.
 
     Neither the random numbers of a training nor its networks are touched. What does not depend on the translators (the
     real images, the baselines) is measured in the first round and remembered. Raises ConfigError for metrics that the
@@ -92,10 +90,9 @@ class Evaluation:
         self,
         test_images: TestImages,
         metrics: Sequence[Metric],
-        dist: DistInfo = DistInfo(),
         device: torch.device = torch.device("cpu"),
     ) -> None:
-        self.test_images, self.metrics, self.dist, self.device = test_images, metrics, dist, device
+        self.test_images, self.metrics, self.device = test_images, metrics, device
         self.references = {metric.reference for metric in metrics}
         compared = ", ".join(metric.name for metric in metrics if metric.reference == "truth")
         if compared and not test_images.paired:
@@ -112,7 +109,7 @@ class Evaluation:
         self.means: dict[Direction, RGBImage | None] = {}
 
     def scores(self, translators: Translators) -> dict[Direction, list[ScoreLine]]:
-        """Return the scores of every direction; on other ranks than the first, empty lists."""
+        """Return the scores of every direction."""
         found = {}
         for direction, net in translators.items():
             source, target = direction.split("to")
@@ -120,7 +117,7 @@ class Evaluation:
                 self._begin(direction, source, target)
             back = translators.get(f"{target}to{source}")  # type: ignore[call-overload]
             self._update(direction, source + target, net, back if "input" in self.references else None)
-            found[direction] = compute(self.collections[direction], self.dist)
+            found[direction] = self.collections[direction].compute()
         return found
 
     def _begin(self, direction: Direction, source: str, target: str) -> None:
@@ -153,31 +150,21 @@ class Evaluation:
                 collection.update("cycle", numbers, [to_rgb(x) for x in translate(back, fakes, self.device)], originals)
 
     def _mean(self, domain: str) -> RGBImage | None:
-        """Return the mean of all true answers; summed as integers, so that shares add up exactly."""
-        size = self.test_images.data.crop
-        total, count = torch.zeros(size, size, 3, dtype=torch.int64), torch.zeros(1, dtype=torch.int64)
+        """Return the mean of all true answers."""
+        total, count = np.zeros((), np.int64), 0
         for _, (images,) in self._batches(domain):
-            total += torch.from_numpy(np.sum([to_rgb(image) for image in images], axis=0, dtype=np.int64))
+            total = total + np.sum([to_rgb(image) for image in images], axis=0, dtype=np.int64)
             count += len(images)
-        total, count = (distributed.all_sum(x.to(self.device), self.dist).cpu() for x in (total, count))
-        return (total / count).round().to(torch.uint8).numpy() if count else None
+        return np.rint(total / count).astype(np.uint8) if count else None
 
     def _batches(self, domains: str) -> Iterator[tuple[list[int], list[list[Tensor]]]]:
-        """Yield the numbers of this process's images of a domain, or pairs of two, and the images by domain."""
-        share = range(self.dist.rank, self.test_images.count(domains[0]), self.dist.world_size)
-        for start in range(0, len(share), BATCH):
-            read = {number: self.test_images.read(domains, number) for number in share[start : start + BATCH]}
+        """Yield the numbers of the images of a domain, or pairs of two, and the images by domain."""
+        every = range(self.test_images.count(domains[0]))
+        for start in range(0, len(every), BATCH):
+            read = {number: self.test_images.read(domains, number) for number in every[start : start + BATCH]}
             found = {number: images for number, images in read.items() if images is not None}
             if found:
                 yield list(found), [list(images) for images in zip(*found.values(), strict=True)]
-
-
-def compute(collection: MetricCollection, dist: DistInfo) -> list[ScoreLine]:
-    """Return the scores of what all processes have measured; on other ranks than the first, an empty list."""
-    whole = MetricCollection(collection.metrics)
-    for statistics in distributed.all_gather(collection.statistics, dist):
-        whole.merge(statistics)
-    return whole.compute() if dist.is_main else []
 
 
 def translate(net: nn.Module, images: Sequence[Tensor], device: torch.device) -> list[Tensor]:
