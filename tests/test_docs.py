@@ -18,7 +18,7 @@ from typer.main import get_command
 
 from test_imports import LEVELS
 from viceversa import methods
-from viceversa.cli import app
+from viceversa.cli import program
 from viceversa.config import COMPONENTS, Config, ConfigError, load_config, presets
 from viceversa.registry import options
 
@@ -111,7 +111,7 @@ def check(source: str, *overrides: str) -> None:
 def test_commands_are_understood(page: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("viceversa.files.require", lambda path, kind: path)  # what they name is not there
     monkeypatch.setattr("viceversa.hub.local_copy", lambda path: path)
-    command: Any = get_command(app)
+    command: Any = get_command(program())
     rest = words[2:] if words[0] == "--import" else list(words)
     if rest == ["--version"]:
         return
@@ -171,7 +171,7 @@ def programs(page: str) -> list[str]:
 
 @pytest.mark.parametrize(("page", "span"), in_pages(programs))
 def test_commands_in_the_text_exist(page: str, span: str) -> None:
-    command: Any = get_command(app)
+    command: Any = get_command(program())
     for word in span.split()[1:]:
         if not hasattr(command, "commands"):
             break

@@ -129,13 +129,13 @@ def test_import_viceversa_is_light() -> None:
 def test_help_of_every_command_is_light() -> None:
     from typer.main import get_command
 
-    from viceversa.cli import app
+    from viceversa.cli import program
 
     def every(command: object, words: list[str]) -> list[list[str]]:
         below = getattr(command, "commands", {})
         return [[*words, "--help"], *(line for name, sub in below.items() for line in every(sub, [*words, name]))]
 
-    commands = every(get_command(app), [])
+    commands = every(get_command(program()), [])
     assert ["train", "--help"] in commands
     assert ["data", "check", "--help"] in commands
     assert loaded("", [["--help"], ["--version"]]) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,15 @@ def test_the_meter_gives_means_and_survives_a_checkpoint() -> None:
     assert other.means(DistInfo()) == {"a": None}
 
 
+@pytest.fixture
+def heard_ctrl_c() -> Iterator[None]:
+    """Ctrl-C is heard, also where the tests themselves run in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard_ctrl_c")
 def test_the_second_request_to_stop_leaves_at_once() -> None:
     heard: list[object] = []
     with listening(lambda: heard.append("noted")) as request:

@@ -14,7 +14,7 @@ from viceversa.methods import METHODS
 
 ENOUGH = 450  # modules beside torch's own; some 390 are imported, and torch's compiler alone would be 870
 OURS = 62
-"""Files of ours; what a plain training does not use is imported where it is used."""
+"""Files of ours, the command line's among them; what a plain training does not use is imported where it is used."""
 NEEDLESS = [
     *("torch._dynamo", "torch._inductor", "sympy", "torchvision", "torchmetrics", "tensorboard", "wandb", "mlflow"),
     *("pandas", "pyarrow", "fsspec", "matplotlib", "scipy", "cv2", "onnx", "jinja2"),
@@ -23,7 +23,7 @@ PROBE = """
 import json, sys
 import torch
 bare = set(sys.modules)
-from viceversa import engine, load_config
+from viceversa.cli import main
 from viceversa.engine.learner import Learner
 
 class Stepped(Exception):
@@ -36,8 +36,9 @@ def once(self, *batch, step=Learner.train_step, **options):
 Learner.train_step = once
 needless, *files = sys.argv[1:]
 for path in files:
+    sys.argv = ["viceversa", "train", path]
     try:
-        engine.train(load_config(path))
+        main()
     except Stepped:
         ours = sum(name.startswith("viceversa.") for name in sys.modules)
         print(json.dumps([len(set(sys.modules) - bare), ours, [n for n in json.loads(needless) if n in sys.modules]]))

@@ -11,20 +11,36 @@ import io
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, Optional, TextIO
 
 import typer
 
-from viceversa.cli import config, data, evaluate, export, report, train, translate
 from viceversa.cli.options import LAYOUT, option
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]  # click's, which typer does not hand on
 INTERRUPTED = 130
 """Exit status after Ctrl-C: 128 and SIGINT's number."""
 
-app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=LAYOUT)
+COMMANDS = {  # in the order of the help text
+    "train": "train.train",
+    "translate": "translate.translate",
+    "evaluate": "evaluate.evaluate",
+    "demo": "train.demo",
+    "export": "export.export",
+    "distill": "export.distill",
+    "push": "export.push",
+    "import": "translate.import_weights",
+    "report": "report.report",
+    "doctor": "report.doctor",
+    "compare": "report.compare",
+    "grid": "report.grid",
+    "info": "config.info",
+    "config": "config.show_config",
+    "presets": "config.presets",
+    "data": "data.app",
+}
 
 
 def main() -> None:
@@ -32,10 +48,22 @@ def main() -> None:
     sys.path.append("")  # as `python -m` does: generator.name=my_lab:Mine may lie beside the user's data
     outlive_readers()
     with one_line():
-        status = app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0
+        words = sys.argv[1:] or ["--help"]
+        status = program(words)(words, standalone_mode=False) or 0
         if status == INTERRUPTED:  # so typer answers Ctrl-C, without a word
             raise KeyboardInterrupt
         sys.exit(status)
+
+
+def program(words: Sequence[str] = ()) -> typer.Typer:
+    """Return the command that the words name, or all; the modules of others are not imported."""
+    app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False, context_settings=LAYOUT)
+    app.callback()(options)
+    for name in next(([word] for word in words if word in COMMANDS), list(COMMANDS)):
+        module, function = COMMANDS[name].split(".")
+        command = getattr(importlib.import_module(f"viceversa.cli.{module}"), function)
+        app.add_typer(command, name=name) if isinstance(command, typer.Typer) else app.command(name)(command)
+    return app
 
 
 def _version(wanted: bool) -> None:
@@ -54,7 +82,6 @@ def _import(modules: list[str]) -> None:
             raise typer.BadParameter(f"{module}: cannot be imported ({error})") from None
 
 
-@app.callback()
 def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
     modules: Annotated[
@@ -70,24 +97,6 @@ def options(
     Use it:       viceversa translate runs/cyclegan-horse2zebra photos out
     """
     _import(modules or [])
-
-
-app.command()(train.train)
-app.command()(translate.translate)
-app.command()(evaluate.evaluate)
-app.command()(train.demo)
-app.command()(export.export)
-app.command()(export.distill)
-app.command()(export.push)
-app.command("import")(translate.import_weights)
-app.command()(report.report)
-app.command()(report.doctor)
-app.command()(report.compare)
-app.command()(report.grid)
-app.command()(config.info)
-app.command("config")(config.show_config)
-app.command()(config.presets)
-app.add_typer(data.app, name="data")
 
 
 @contextmanager

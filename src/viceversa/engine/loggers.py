@@ -6,22 +6,15 @@ what a logger has of steps that are done again is not logged twice.
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from PIL import Image
 
-from viceversa.config import Config, flat, to_tree
 from viceversa.engine.run_dir import RunDir
-from viceversa.files import replacing
-
-log = logging.getLogger("viceversa")
 
 
 class Start(NamedTuple):
@@ -126,59 +119,3 @@ class MLflow:
 LOGGERS: dict[str, type[Logger]] = {"tensorboard": TensorBoard, "wandb": WandB, "mlflow": MLflow}
 EXTRAS = {"tensorboard": "log", "wandb": "wandb", "mlflow": "mlflow"}
 """What to install for each."""
-
-
-class Loggers:
-    """The loggers of a run. One that fails (a server that is down) is dropped with a warning: the training goes on."""
-
-    def __init__(self, run: RunDir, config: Config, names: Sequence[str]) -> None:
-        self.run, self.names, self.config = run, names, flat(to_tree(config))
-        self.open_ones: dict[str, Logger] = {}
-
-    def open(self, start: Start) -> None:
-        """Begin, or begin again. Raises ValueError if a package is missing."""
-        self.close()
-        if not self.names:
-            return
-        ids = json.loads(self.run.loggers.read_text("utf-8")) if self.run.loggers.exists() else {}
-        for name in self.names:
-            try:
-                self.open_ones[name] = LOGGERS[name](self.run, self.config, start, ids.get(name, ""))
-                ids[name] = self.open_ones[name].id
-            except ModuleNotFoundError:
-                from viceversa.metrics.base import MissingExtra
-
-                raise MissingExtra(name, EXTRAS[name]) from None
-            except Exception as error:
-                _warn(name, error)
-        with replacing(self.run.loggers) as temporary:
-            temporary.write_text(json.dumps(ids) + "\n", "utf-8")
-
-    def log(self, step: int, values: Mapping[str, float | None]) -> None:
-        """Show the values that there are."""
-        finite = {name: value for name, value in values.items() if value is not None}
-        self._each(lambda logger: logger.log(step, finite))
-
-    def image(self, step: int, path: Path) -> None:
-        """Show a contact sheet of the samples, a PNG file."""
-        if self.open_ones:
-            with Image.open(path) as image:
-                sheet = image.convert("RGB")
-            self._each(lambda logger: logger.image(step, sheet))
-
-    def close(self) -> None:
-        """Close all."""
-        self._each(lambda logger: logger.close())
-        self.open_ones = {}
-
-    def _each(self, action: Callable[[Logger], None]) -> None:
-        for name, logger in list(self.open_ones.items()):
-            try:
-                action(logger)
-            except Exception as error:
-                _warn(name, error)
-                del self.open_ones[name]
-
-
-def _warn(name: str, error: Exception) -> None:
-    log.warning("%s: no longer logged to (%s)", name, " ".join(str(error).split()) or type(error).__name__)
