@@ -13,7 +13,7 @@ from viceversa import engine, report
 from viceversa.config import Config, load_config, to_yaml
 from viceversa.data import water2wine
 from viceversa.data.image_io import read_image
-from viceversa.engine.diagnostics import diagnose, examine, of_gradients, of_losses, recall, write
+from viceversa.engine.diagnostics import diagnose, examine, of_losses, recall, write
 from viceversa.engine.run_dir import RunDir
 from viceversa.engine.sample_history import Key, write_samples
 
@@ -99,11 +99,6 @@ def test_since_when_and_that_a_cure_is_noticed(scenes: Any, tmp_path: Path) -> N
 )
 def test_losses_tell(words: list[str], losses: dict[str, float], found: list[str]) -> None:
     assert [finding.finding for finding in of_losses(losses, load_config(words[0], words[1:]))] == found
-
-
-def test_gradients_tell() -> None:
-    found = of_gradients({"G": 1e-3, "D": 0.0, "F": 1e3})
-    assert [finding.finding for finding in found] == ["no gradient D", "huge gradient F"]
 
 
 def test_a_training_is_examined_as_it_goes(tiny: Any, capfd: pytest.CaptureFixture[str]) -> None:

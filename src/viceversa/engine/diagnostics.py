@@ -56,11 +56,9 @@ LINES = 5
 """Lines of the log that are averaged, so that one odd step is no finding."""
 
 
-def examine(
-    run: RunDir, config: Config, step: int, since: Mapping[str, int], gradients: Mapping[str, float] | None = None
-) -> list[Diagnosis]:
+def examine(run: RunDir, config: Config, step: int, since: Mapping[str, int]) -> list[Diagnosis]:
     """Return what is wrong at a step of which there are samples; `since` says since when something has been so."""
-    found = [*_of_samples(run, step), *of_losses(_losses(run, step), config), *of_gradients(gradients or {})]
+    found = [*_of_samples(run, step), *of_losses(_losses(run, step), config)]
     return [replace(f, step=step, since=min(since.get(f.finding, step), step)) for f in found]
 
 
@@ -225,17 +223,6 @@ def of_losses(losses: Mapping[str, float], config: Config) -> Iterator[Diagnosis
         elif name.startswith("kl_") and value < 1e-4 * float(config.method.get("kl", 1)):
             remedy = "a lower method.kl, a longer method.kl_warmup, or method.free_bits=0.1"
             yield Diagnosis(f"empty codes {group}", "warning", "the codes say nothing about the picture", remedy)
-
-
-def of_gradients(rms: Mapping[str, float]) -> Iterator[Diagnosis]:
-    """Yield what the root mean square of each group's gradients tells."""
-    for group, value in rms.items():
-        if value < 1e-9:
-            remedy = "look at the losses of the group"
-            yield Diagnosis(f"no gradient {group}", "error", "its networks learn nothing", remedy)
-        elif value > 100:
-            remedy = "lower train.lr or objective.r1"
-            yield Diagnosis(f"huge gradient {group}", "warning", f"{value:.0f} in the mean", remedy)
 
 
 def diversity(images: ImageSet) -> float:

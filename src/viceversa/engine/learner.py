@@ -151,15 +151,6 @@ class Learner:
             for domain, images in batch.items()
         }
 
-    def gradients(self) -> dict[str, float]:
-        """Return the root mean square of each group's latest gradients, as Adam remembers them; of others, nothing."""
-        found = {}
-        for name, optimizer in self.optimizers.items():
-            squares = [state["exp_avg_sq"].mean() for state in optimizer.state.values() if "exp_avg_sq" in state]
-            if squares:
-                found[name] = torch.stack(squares).mean().sqrt().item()
-        return found
-
     def finite(self) -> bool:
         """Return whether all weights, their averages and the optimisers' moments are finite numbers."""
         moments = [m for optimizer in self.optimizers.values() for s in optimizer.state.values() for m in s.values()]

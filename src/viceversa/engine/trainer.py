@@ -264,8 +264,8 @@ class Trainer:
         if self.dist.is_main:
             from viceversa.engine import diagnostics  # here, as the first step need not wait for it
 
-            known, step = diagnostics.recall(self.run), self.learner.step
-            found = diagnostics.examine(self.run, self.config, step, known, self.learner.gradients())
+            known = diagnostics.recall(self.run)
+            found = diagnostics.examine(self.run, self.config, self.learner.step, known)
             for finding in found:
                 if finding.finding not in known:
                     self.log.say(f"doctor: {finding.finding}: {finding.message}; {finding.remedy}")
