@@ -348,7 +348,7 @@ def test_states(trainer: Trainer, saved: Quiet, changes: list[Any]) -> None:
     state = edited(saved.state, changes)
     with pytest.MonkeyPatch.context() as patch, refused_by(ValueError):
         patch.setattr(trainer.checkpoints, "restore", lambda choose: (state.get("shared"), state.get("own")))
-        trainer._load()
+        trainer._load(trainer.checkpoints)
         trainer.learner.gradients()
         trainer.log.begin(trainer.learner.step, trainer.nan_guard.rollbacks)
 
