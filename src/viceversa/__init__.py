@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,11 +37,11 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
 
 
-def train(config: Config, fork: Path | None = None) -> Path:
+def train(config: Config, fork: Path | None = None, fixed: Collection[str] = ()) -> Path:
     """Train as configured, keep the run's report up to date, and return its folder; see `viceversa.engine.train`."""
     from viceversa import engine
 
-    return engine.train(config, fork, _write_report)
+    return engine.train(config, fork, _write_report, fixed)
 
 
 def _write_report(run: Path) -> None:

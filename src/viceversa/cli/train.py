@@ -34,14 +34,16 @@ def train(
     viceversa train data.a=photos data.b=drawings run=runs/sketch
     viceversa train runs/sketch train.lr=1e-4 --fork runs/sketch-slower
     """
-    from viceversa.config import load_words
+    from viceversa.config import flat, load_words, parse_override
 
-    config = load_words(words(source, overrides))
+    typed = words(source, overrides)
+    config = load_words(typed)
     _refuse_early(config, fork)
     import viceversa
 
+    fixed = {key for word in typed if "=" in word for key in flat(parse_override(word))}
     with saved_when_interrupted(str(fork or config.run)):
-        run = viceversa.train(config, fork)
+        run = viceversa.train(config, fork, fixed)
     typer.echo(f"{run}: trained; try: viceversa translate {shlex.quote(str(run))} PICTURES OUT")
 
 

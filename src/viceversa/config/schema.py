@@ -37,6 +37,16 @@ class Duration:
         return f"{self.amount} {self.unit if self.amount != 1 else self.unit[:-1]}"
 
 
+TIMES = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+def as_time(text: str | None) -> str | None:
+    """Return `10 minutes` as it is; raise ValueError for what is no time."""
+    if text is not None and not re.fullmatch(rf"(?!0)[0-9]{{1,6}} ({'|'.join(TIMES)})s?", text):
+        raise ValueError(f'{text!r} is no time; write "10 minutes" or "1 hour"')
+    return text
+
+
 def as_component(value: object) -> object:
     """Let `generator: unet` stand for `generator: {name: unet}`."""
     return {"name": value} if isinstance(value, str) else value
@@ -157,6 +167,9 @@ class DataConfig(Section):
 class TrainConfig(Section):
     """How long, how fast and how exactly to train."""
 
+    budget: Annotated[str | None, AfterValidator(as_time)] = None
+    """Time to train for, such as 10 minutes, 1 hour or 8 hours: size, width, batch and length are chosen when the run
+    begins, by a few measured steps, unless they are given as words; the run keeps them as plain values."""
     length: MayChange[Span] = Duration(200, "epochs")
     """Length of the training. An epoch is one pass over the larger domain."""
     decay: MayChange[Span] = Duration(100, "epochs")
@@ -215,6 +228,12 @@ class TrainConfig(Section):
     """Consecutive steps skipped for a loss or gradient that is not finite, before the run goes back to a checkpoint."""
     max_rollbacks: MayChange[Natural] = 3
     """Times the run may go back to its last checkpoint, with other random numbers, before it gives up."""
+
+    @property
+    def budget_seconds(self) -> int:
+        """The time to train for; 0 if none is given."""
+        amount, unit = (self.budget or "0 seconds").split()
+        return int(amount) * TIMES[unit.removesuffix("s")]
 
     def decay_start(self, steps_per_epoch: int) -> int:
         """Return the step, counted from 0, at which the last part of the training begins."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,13 +54,13 @@ class Trainer:
         self,
         loader: TrainLoader,
         learner: Learner,
-        choice: str = "",
+        notes: Sequence[str] = (),
         write_report: WriteReport | None = None,
         origin: RunDir | None = None,
     ) -> None:
         config, dist = learner.config, learner.dist
         self.config, self.train, self.dist = config, config.train, dist
-        self.loader, self.learner, self.choice = loader, learner, choice
+        self.loader, self.learner, self.notes = loader, learner, notes
         self.run, self.origin = RunDir(config.run), origin
         self.steps_per_epoch = learner.steps_per_epoch
         self.total = config.train.length.steps(self.steps_per_epoch)
@@ -131,7 +131,7 @@ class Trainer:
         self.log.begin(step, self.nan_guard.rollbacks)
         facts = {"total": self.total, "processes": self.dist.world_size, "environment": machine}
         self.log.event("continued" if continued else "started", step, data=note, **facts)
-        for line in filter(None, (note, self.choice)):
+        for line in filter(None, (note, *self.notes)):
             self.log.say(line)
         if continued:
             done = f"has all its {step} steps; a longer train.length goes on" if step >= self.total else ""

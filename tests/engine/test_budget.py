@@ -1,0 +1,131 @@
+"""A training that fits into a given time: what is chosen, kept and refused. The clock and the steps are made up."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trees import assert_equal_runs, each_step, fail
+
+from viceversa import engine, methods
+from viceversa.config import Config, ConfigError, load_config
+from viceversa.data import water2wine
+from viceversa.engine import budget
+
+HOUR = 3600.0
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images that allow 128 px, not 256."""
+    root = tmp_path_factory.mktemp("large")
+    water2wine.make(root, size=160, count=2, test=1)
+    return root
+
+
+def cost(scale: float) -> Callable[[Config], float]:
+    """A machine on which a step takes time for its pixels, channels and images."""
+    return lambda c: scale * (c.data.crop / 64) ** 2 * (c.generator.get("width", 32) / 32) ** 2 * c.train.batch**0.5
+
+
+def chosen(large: Path, scale: float, seconds: float = HOUR, *fixed: str, preset: str = "cyclegan") -> Config:
+    config = methods.resolve(load_config(preset, [f"data.root={large}", *fixed]))
+    clock: Iterator[int] = count()
+    keys = [word.partition("=")[0] for word in fixed]
+    return budget.choose(config, seconds, keys, cost(scale), lambda: float(next(clock)))[0]
+
+
+def what(config: Config) -> tuple[int, int, int]:
+    return config.data.crop, config.generator["width"], config.train.batch
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"),
+    [(10.0, (64, 32, 1)), (0.6, (96, 32, 1)), (0.25, (128, 32, 1)), (0.03, (128, 64, 1)), (0.004, (128, 64, 2))],
+)
+def test_more_time_buys_size_then_width_then_batch(large: Path, scale: float, expected: tuple[int, int, int]) -> None:
+    config = chosen(large, scale)
+    assert what(config) == expected
+    assert config.data.load == round(286 / 256 * config.data.crop)
+    taken = config.train.length.amount * cost(scale)(config)
+    assert 0.95 * HOUR < taken < HOUR
+    assert config.train.decay.amount == pytest.approx(config.train.length.amount / 2, abs=1), "as in the preset"
+    assert config.train.sample_every.amount == config.train.length.amount // 20
+    assert config.train.budget is None
+
+
+def test_what_was_given_is_never_changed(large: Path) -> None:
+    config = chosen(large, 0.004, HOUR, "data.crop=200", "data.load=200", "train.batch=3", "train.save_every=7 steps")
+    assert (*what(config), config.data.load, str(config.train.save_every)) == (200, 64, 3, 200, "7 steps")
+    assert what(chosen(large, 0.2, HOUR, "generator.width=48")) == (96, 48, 1)
+
+
+def test_a_network_of_one_size_keeps_it(large: Path) -> None:
+    deep = "generator={name: unet, depth: 7}"
+    config = methods.resolve(load_config("cyclegan", [f"data.root={large}", deep]))
+    assert {candidate.data.crop for candidate in budget.candidates(config, [])} == {128}
+    with pytest.raises(ConfigError, match="no size suits"):
+        chosen(large, 1.0, HOUR, "generator={name: unet, depth: 9}")
+
+
+@pytest.fixture
+def planned(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
+    """Runs whose steps take, it is said, four seconds: a minute has room for some dozen."""
+    monkeypatch.setattr(budget, "RUNGS", ((32, 4),))
+    monkeypatch.setattr(budget, "step_seconds", lambda config, device: 4.0)
+
+    def make(run: str) -> Config:
+        return with_budget(tiny("cyclegan", run=run))
+
+    return make
+
+
+def with_budget(config: Config) -> Config:
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, budget="1 minute"))
+
+
+FIXED = ["train.save_every", "train.sample_every"]
+
+
+def test_the_run_is_an_ordinary_one_and_is_continued_without_measuring(
+    planned: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm, killed = planned("calm"), planned("killed")
+    engine.train(calm, fixed=FIXED)
+    kept = load_config(calm.run)
+    assert kept.train.budget is None
+    assert 10 < kept.train.length.amount < 15
+    rates = [json.loads(line)["lr"] for line in (Path(calm.run) / "log.jsonl").read_text().splitlines()]
+    assert rates[-1] < 0.25 * rates[0]
+    with (
+        each_step(after=lambda learner, number: number == 5 and fail(RuntimeError("killed"))),
+        pytest.raises(RuntimeError),
+    ):
+        engine.train(killed, fixed=FIXED)
+    monkeypatch.setattr(budget, "step_seconds", lambda config, device: pytest.fail("it measured again"))
+    engine.train(killed, fixed=FIXED)
+    assert_equal_runs(calm.run, killed.run)
+
+
+def test_steps_are_measured(tiny: Any) -> None:
+    import torch
+
+    assert 0 < budget.step_seconds(methods.resolve(tiny("cyclegan")), torch.device("cpu")) < 60
+
+
+@pytest.mark.parametrize("word", ["train.budget=10", "train.budget=0 hours", "train.budget=ten minutes"])
+def test_what_is_no_time_is_refused(word: str) -> None:
+    with pytest.raises(ConfigError, match="10 minutes"):
+        load_config(None, [word])
+
+
+def test_a_length_and_a_budget_exclude_each_other_and_a_fork_has_none(tiny: Any, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"train\.length exclude"):
+        load_config(None, ["train.budget=1 hour", "train.length=9 steps"])
+    with pytest.raises(ConfigError, match="plans new runs"):
+        engine.train(with_budget(tiny("cyclegan")), tmp_path / "new")
