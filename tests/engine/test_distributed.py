@@ -75,7 +75,7 @@ def test_two_processes_continue_exactly(tiny: Any) -> None:
     assert (runs[0] / "log.jsonl").read_text().splitlines()[-1] == (runs[1] / "log.jsonl").read_text().splitlines()[-1]
 
 
-def test_an_error_in_one_process_ends_all_with_its_message(tiny: Any) -> None:
+def test_an_error_in_one_process_ends_all(tiny: Any) -> None:
     broken = """
 import os
 from viceversa.data import TrainLoader
@@ -90,7 +90,7 @@ TrainLoader.batches = breaking
     done = launch(tiny("pix2pix"), preload=broken)
     assert done.returncode == 1
     assert "viceversa: 99 of 14 pictures cannot be read" in done.stderr
-    assert "viceversa: process 1: 99 of 14 pictures cannot be read" in done.stderr
+    assert "viceversa: another process has ended" in done.stderr
 
 
 KILL = """

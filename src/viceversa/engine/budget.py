@@ -72,6 +72,7 @@ def choose(
             more = f"; {described(candidate)} would allow {steps:,}, and needs {needed:,}"
             break
         best, ratio = (candidate, cost), steps / needed
+        more = f"; {needed:,} would be advised" if steps < needed else ""
     if best is None:
         raise ConfigError("train.budget: no size suits these networks; set data.crop, or train.length instead")
     candidate, cost = best

@@ -45,59 +45,45 @@ class DistInfo:
 
 
 class OtherFailed(ValueError):
-    """Training ended because another process did; the message says why, if that process could tell."""
-
-
-class _Silence(RuntimeError):
-    """A message between processes could not be delivered."""
+    """Training ended because another process did, which has told why if it could."""
 
 
 @contextmanager
 def process_group(dist: DistInfo, device: torch.device) -> Iterator[None]:
     """Be a member of the process group while the block runs; a single process needs none.
 
-    An error on one process ends the others, too: their next message fails, they look up what it told, and raise
-    OtherFailed with that. Nobody waits for one that is gone.
+    When one process ends with an error, the next message of the others fails, and they raise OtherFailed.
     """
     if dist.world_size == 1:
         yield
         return
-    meeting, word = _stores(dist)
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    torch_dist.init_process_group(
-        backend, store=PrefixStore("group", meeting), rank=dist.rank, world_size=dist.world_size
-    )
+    backend, store = "nccl" if device.type == "cuda" else "gloo", PrefixStore("group", _meeting(dist))
+    torch_dist.init_process_group(backend, store=store, rank=dist.rank, world_size=dist.world_size)
     try:
         yield
-    except _Silence:
-        raise OtherFailed(_heard(word)) from None
-    except Exception as error:
-        word.set(FAILURE, f"process {dist.rank}: {error or type(error).__name__}")
-        raise
     finally:
         torch_dist.destroy_process_group()
 
 
-def _stores(dist: DistInfo) -> tuple[Store, Store]:
-    """Return where the processes find each other, and where one that fails leaves word.
+def _meeting(dist: DistInfo) -> Store:
+    """Return the store where the processes find each other.
 
     torchrun's own store outlives a restart, and so do the addresses in it: whoever reads one before it is written anew
     looks for a process that is gone. So the first process opens another, which ends with it, and says where.
     """
     store, *_ = next(rendezvous("env://"))
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-        return store, store
+        return store
     host, deadline = os.environ["MASTER_ADDR"], time.monotonic() + ARRIVAL
     if dist.is_main:
         own = TCPStore(host, 0, is_master=True, wait_for_workers=False)
         store.set("port", str(own.port))
-        return own, PrefixStore(str(own.port), store)
+        return own
     while True:
-        port = int(store.get("port"))
         try:
-            own = TCPStore(host, port, timeout=timedelta(seconds=5))
+            own = TCPStore(host, int(store.get("port")), timeout=timedelta(seconds=5))
             own.set_timeout(timedelta(seconds=ARRIVAL))
-            return own, PrefixStore(str(port), store)
+            return own
         except RuntimeError:  # that of a first process that is gone
             if time.monotonic() > deadline:
                 raise
@@ -106,18 +92,6 @@ def _stores(dist: DistInfo) -> tuple[Store, Store]:
 
 ARRIVAL = 600.0
 """Seconds to wait for the first process."""
-FAILURE = "failure"
-PATIENCE = timedelta(seconds=3)
-"""How long to wait for a failed process's word, which may be slower than the end of its connections."""
-
-
-def _heard(store: Any) -> str:
-    """Return what the process that failed first has told, if it could."""
-    try:
-        store.wait([FAILURE], PATIENCE)
-        return str(store.get(FAILURE), "utf-8", "replace")
-    except RuntimeError:
-        return "another process has ended without a word; the run goes on from its last checkpoint"
 
 
 @contextmanager
@@ -125,7 +99,7 @@ def _talking() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # of gloo or nccl: connection reset, closed by peer, timed out
-        raise _Silence from error
+        raise OtherFailed("another process has ended; the run goes on from its last checkpoint") from error
 
 
 def broadcast(net: nn.Module, dist: DistInfo) -> None:
