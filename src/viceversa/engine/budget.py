@@ -68,11 +68,11 @@ def choose(
         steps = int((seconds - (clock() - start) - PAUSE * pauses) / cost)
         size, width = candidate.data.crop, candidate.generator.get("width", 32)
         needed = ENOUGH * size * max(1, width // 32)
-        if best and steps < needed:
-            more = f"; {described(candidate)} would allow {steps:,}, and needs {needed:,}"
+        if steps >= needed or not best:
+            best, ratio = (candidate, cost), steps / needed
+        if steps < needed:
+            more = f" ({described(candidate)} should have {needed:,} steps, and would have {steps:,})"
             break
-        best, ratio = (candidate, cost), steps / needed
-        more = f"; {needed:,} would be advised" if steps < needed else ""
     if best is None:
         raise ConfigError("train.budget: no size suits these networks; set data.crop, or train.length instead")
     candidate, cost = best

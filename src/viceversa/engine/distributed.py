@@ -71,7 +71,7 @@ def _meeting(dist: DistInfo) -> Store:
     torchrun's own store outlives a restart, and so do the addresses in it: whoever reads one before it is written anew
     looks for a process that is gone. So the first process opens another, which ends with it, and says where.
     """
-    store, *_ = next(rendezvous("env://"))
+    store: Store = next(rendezvous("env://"))[0]
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         return store
     host, deadline = os.environ["MASTER_ADDR"], time.monotonic() + ARRIVAL
