@@ -81,7 +81,6 @@ def grid(
     labels: Annotated[Optional[str], option(metavar="TEXTS", help="Labels of the columns.")] = None,
     width: Annotated[float, option(metavar="INCHES", min=0.5, help="Width in print.", show=True)] = 6.9,
     dpi: Annotated[int, option(metavar="N", min=30, help="Pixels per inch, at least.", show=True)] = 300,
-    font: Annotated[Optional[Path], option(metavar="FILE", help="TrueType font of the labels.")] = None,
 ) -> None:
     """Make a figure for a paper.
 
@@ -97,5 +96,5 @@ def grid(
     names = [name.strip() for name in columns.split(",")]
     found = figure.columns_of(run, names, rows, figure.numbers(pick) if pick else [])
     shown = figure.labelled(found, labels.split(",") if labels else [])
-    layout = figure.write(out, shown, width=width, dpi=dpi, font=font)
-    typer.echo(f"{out}: {layout.size[0]} x {layout.size[1]} pixels, {width:g} inches wide at {layout.dpi:.0f} dpi")
+    drawn = figure.write(out, shown, width=width, dpi=dpi)
+    typer.echo(f"{out}: {drawn.width} x {drawn.height} pixels, {width:g} inches wide at {drawn.width / width:.0f} dpi")

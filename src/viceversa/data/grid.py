@@ -13,14 +13,14 @@ INK, PAPER = (40, 40, 40), (255, 255, 255)
 Columns: TypeAlias = Mapping[str, Sequence[NDArray[np.uint8] | None]]
 
 
-def grid(columns: Columns, *, gap: int = 4) -> Image.Image:
+def grid(columns: Columns, *, gap: int = 4, side: int = 128) -> Image.Image:
     """Return an image with one labelled column for each entry, and one row for each of its images.
 
-    Images are uint8 (H, W, C). Small ones are enlarged by whole pixels; None leaves its place empty. A blank label
-    (" ") of a column without images is a wider gap between groups.
+    Images are uint8 (H, W, C). Small ones are enlarged to `side`, by whole pixels; None leaves its place empty. A blank
+    label (" ") of a column without images is a wider gap between groups.
     """
     sides = [max(pixels.shape[:2]) for column in columns.values() for pixels in column if pixels is not None]
-    side = max([128, *sides])
+    side = max([side, *sides])
     text = max(11, side // 11)
     header = int(text * 1.8) if any(columns) else 0
     widths = [side + gap if name.strip() else 4 * gap for name in columns]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from torch import Tensor
 
 from viceversa.config import Config, Direction, load_config
 from viceversa.data import find_splits
-from viceversa.data.grid import on_paper, viewable
+from viceversa.data.grid import grid
 from viceversa.data.image_data import from_tensor
 from viceversa.data.image_io import to_image_data
 from viceversa.data.test_images import TestImages
@@ -30,10 +30,6 @@ LABELS = {
     **{"input": "input", "AtoB": "A to B", "BtoA": "B to A", "cycle": "there and back"},
     **{"mask": "mask", "truth": "ground truth"},
 }
-POINT = 1 / 72  # inches
-GAP, HEADER = 2 * POINT, 14 * POINT  # between images; above them, for the labels
-TEXT = 8 * POINT  # as captions are in most papers
-INK = "#111"
 
 
 def load_pairs(config: Config, limit: int | None) -> dict[Direction, list[Pair]]:
@@ -130,71 +126,19 @@ def numbers(text: str) -> list[int]:
         raise ValueError(f"{text}: pick test images by number, such as 3,7") from None
 
 
-@dataclass(frozen=True)
-class FigureLayout:
-    """Pixels of a figure: every image is enlarged by the whole number `scale`, so that no pixel is lost."""
-
-    scale: int
-    cell: tuple[int, int]
-    gap: int
-    header: int
-    text: int
-    size: tuple[int, int]
-    dpi: float
-
-    @classmethod
-    def fit(cls, columns: Mapping[str, Sequence[Uint8Image]], width: float, dpi: int) -> FigureLayout:
-        """Return the layout of a figure that is printed `width` inches wide with at least `dpi` pixels an inch."""
-        across, down = len(columns), max(map(len, columns.values()))
-        high, wide = next(iter(columns.values()))[0].shape[:2]
-        room = (width - (across - 1) * GAP) / across  # inches of an image
-        scale = max(1, -(-round(room * dpi) // wide))
-        own = scale * wide / room  # pixels an inch that it comes to
-        gap, header = round(GAP * own), round(HEADER * own)
-        cell = (wide * scale, high * scale)
-        size = (across * (cell[0] + gap) - gap, header + down * (cell[1] + gap) - gap)
-        return cls(scale, cell, gap, header, round(TEXT * own), size, own)
-
-    def corner(self, column: int, row: int) -> tuple[int, int]:
-        """Return the upper left corner of an image."""
-        return column * (self.cell[0] + self.gap), self.header + row * (self.cell[1] + self.gap)
-
-
 def write(
-    path: Path,
-    columns: Mapping[str, Sequence[Uint8Image]],
-    *,
-    width: float = 6.9,
-    dpi: int = 300,
-    font: Path | None = None,
-) -> FigureLayout:
-    """Write labelled columns of uint8 images of one size as PNG."""
+    path: Path, columns: Mapping[str, Sequence[Uint8Image]], *, width: float = 6.9, dpi: int = 300
+) -> Image.Image:
+    """Write labelled columns of uint8 images as a PNG that is `width` inches wide in print, at `dpi` pixels or more.
+
+    Images are enlarged by whole pixels, so that none is lost.
+    """
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path}: a figure is a .png")
-    layout = FigureLayout.fit(columns, width, dpi)
+    longest = max(max(image.shape[:2]) for images in columns.values() for image in images)
+    side = longest * math.ceil(width * dpi / len(columns) / longest)
+    figure = grid(columns, gap=max(1, side // 64), side=side)
+    own = figure.width / width
     with replacing(path) as temporary:
-        _png(columns, layout, font).save(temporary, "PNG", dpi=(layout.dpi, layout.dpi), optimize=True)
-    return layout
-
-
-def _png(columns: Mapping[str, Sequence[Uint8Image]], layout: FigureLayout, font: Path | None) -> Image.Image:
-    canvas = Image.new("RGB", layout.size, "white")
-    draw, face = ImageDraw.Draw(canvas), _font("".join(columns), layout.text, font)
-    for number, (name, images) in enumerate(columns.items()):
-        left, top = layout.corner(number, 0)
-        middle = (left + layout.cell[0] / 2, top - layout.header * 0.38)
-        draw.text(middle, name, INK, face, anchor="ms")
-        for row, image in enumerate(images):
-            tile = on_paper(viewable(image)).resize(layout.cell, Image.Resampling.NEAREST)
-            canvas.paste(tile, layout.corner(number, row))
-    return canvas
-
-
-def _font(text: str, size: int, font: Path | None) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Return the font asked for, or Pillow's own, which knows English letters only: for others the system's DejaVu."""
-    if font is None and text.isascii():
-        return ImageFont.load_default(size)
-    try:
-        return ImageFont.truetype(font or "DejaVuSans.ttf", size)
-    except OSError:
-        raise ValueError(f"{font or text}: no font to write it with; give one with --font FILE.ttf") from None
+        figure.save(temporary, "PNG", dpi=(own, own), optimize=True)
+    return figure
