@@ -10,22 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from trees import assert_equal_runs, each_step, fail
 
 from viceversa import engine, methods
 from viceversa.config import Config, ConfigError, load_config
-from viceversa.data import water2wine
+from viceversa.data import find_splits
 from viceversa.engine import budget
 
 HOUR = 3600.0
-
-
-@pytest.fixture(scope="module")
-def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images that allow 128 px, not 256."""
-    root = tmp_path_factory.mktemp("large")
-    water2wine.make(root, size=160, count=2, test=1)
-    return root
 
 
 def cost(scale: float) -> Callable[[Config], float]:
@@ -33,11 +26,12 @@ def cost(scale: float) -> Callable[[Config], float]:
     return lambda c: scale * (c.data.crop / 64) ** 2 * (c.generator.get("width", 32) / 32) ** 2 * c.train.batch**0.5
 
 
-def chosen(large: Path, scale: float, seconds: float = HOUR, *fixed: str, preset: str = "cyclegan") -> Config:
-    config = methods.resolve(load_config(preset, [f"data.root={large}", *fixed]))
+def chosen(scale: float, seconds: float = HOUR, *fixed: str, preset: str = "cyclegan") -> Config:
+    config = methods.resolve(load_config(preset, ["data.root=photos", *fixed]))
     clock: Iterator[int] = count()
     keys = [word.partition("=")[0] for word in fixed]
-    return budget.choose(config, seconds, keys, cost(scale), lambda: float(next(clock)))[0]
+    found = budget.candidates(config, keys, largest=160)
+    return budget.choose(found, seconds, keys, cost(scale), lambda: float(next(clock)))[0]
 
 
 def what(config: Config) -> tuple[int, int, int]:
@@ -48,8 +42,8 @@ def what(config: Config) -> tuple[int, int, int]:
     ("scale", "expected"),
     [(10.0, (64, 32, 1)), (0.6, (96, 32, 1)), (0.25, (128, 32, 1)), (0.03, (128, 64, 1)), (0.004, (128, 64, 2))],
 )
-def test_more_time_buys_size_then_width_then_batch(large: Path, scale: float, expected: tuple[int, int, int]) -> None:
-    config = chosen(large, scale)
+def test_more_time_buys_size_then_width_then_batch(scale: float, expected: tuple[int, int, int]) -> None:
+    config = chosen(scale)
     assert what(config) == expected
     assert config.data.load == round(286 / 256 * config.data.crop)
     taken = config.train.length.amount * cost(scale)(config)
@@ -59,25 +53,25 @@ def test_more_time_buys_size_then_width_then_batch(large: Path, scale: float, ex
     assert config.train.budget is None
 
 
-def test_what_was_given_is_never_changed(large: Path) -> None:
-    config = chosen(large, 0.004, HOUR, "data.crop=200", "data.load=200", "train.batch=3", "train.save_every=7 steps")
+def test_what_was_given_is_never_changed() -> None:
+    config = chosen(0.004, HOUR, "data.crop=200", "data.load=200", "train.batch=3", "train.save_every=7 steps")
     assert (*what(config), config.data.load, str(config.train.save_every)) == (200, 64, 3, 200, "7 steps")
-    assert what(chosen(large, 0.2, HOUR, "generator.width=48")) == (96, 48, 1)
+    assert what(chosen(0.2, HOUR, "generator.width=48")) == (96, 48, 1)
 
 
-def test_a_network_of_one_size_keeps_it(large: Path) -> None:
+def test_a_network_of_one_size_keeps_it() -> None:
     deep = "generator={name: unet, depth: 7}"
-    config = methods.resolve(load_config("cyclegan", [f"data.root={large}", deep]))
-    assert {candidate.data.crop for candidate in budget.candidates(config, [])} == {128}
+    config = methods.resolve(load_config("cyclegan", ["data.root=photos", deep]))
+    assert {candidate.data.crop for candidate in budget.candidates(config, [], 160)} == {128}
     with pytest.raises(ConfigError, match="no size suits"):
-        chosen(large, 1.0, HOUR, "generator={name: unet, depth: 9}")
+        chosen(1.0, HOUR, "generator={name: unet, depth: 9}")
 
 
 @pytest.fixture
 def planned(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Config]:
     """Runs whose steps take, it is said, four seconds: a minute has room for some dozen."""
     monkeypatch.setattr(budget, "RUNGS", ((32, 4),))
-    monkeypatch.setattr(budget, "step_seconds", lambda config, device: 4.0)
+    monkeypatch.setattr(budget, "step_seconds", lambda *_: 4.0)
 
     def make(run: str) -> Config:
         return with_budget(tiny("cyclegan", run=run))
@@ -107,15 +101,16 @@ def test_the_run_is_an_ordinary_one_and_is_continued_without_measuring(
         pytest.raises(RuntimeError),
     ):
         engine.train(killed, fixed=FIXED)
-    monkeypatch.setattr(budget, "step_seconds", lambda config, device: pytest.fail("it measured again"))
+    monkeypatch.setattr(budget, "step_seconds", lambda *_: pytest.fail("it measured again"))
     engine.train(killed, fixed=FIXED)
     assert_equal_runs(calm.run, killed.run)
 
 
 def test_steps_are_measured(tiny: Any) -> None:
-    import torch
-
-    assert 0 < budget.step_seconds(methods.resolve(tiny("cyclegan")), torch.device("cpu")) < 60
+    config = methods.resolve(tiny("cyclegan"))
+    splits = find_splits(config.data)
+    assert budget.short_side(splits.train) == 32
+    assert 0 < budget.step_seconds(config, splits, torch.device("cpu")) < 60
 
 
 @pytest.mark.parametrize("word", ["train.budget=10", "train.budget=0 hours", "train.budget=ten minutes"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import closing
 from dataclasses import replace
 from itertools import islice
@@ -19,7 +19,7 @@ import torch
 
 from viceversa import methods
 from viceversa.config import Config, ConfigError, flat, load_config, merge, to_tree, validate
-from viceversa.data import ImageError, open_loader
+from viceversa.data import DatasetSplits, ImageError, Split, TrainLoader, find_splits
 from viceversa.data.datasets import open_each
 from viceversa.devices import choose_precision
 from viceversa.engine.learner import Learner
@@ -50,11 +50,13 @@ def plan(config: Config, run: RunDir, fixed: Collection[str], device: torch.devi
         kept = flat(to_tree(methods.resolve(load_config(run.config))))
         values = {key: kept[key] for key in (*CHOSEN, *LENGTHS) if key in kept and key not in fixed}
         return changed(bare, values), f"train.budget: {run} keeps what was chosen when it began"
-    return choose(bare, config.train.budget_seconds, fixed, lambda candidate: step_seconds(candidate, device))
+    splits = find_splits(config.data)
+    found = candidates(bare, fixed, short_side(splits.train))
+    return choose(found, config.train.budget_seconds, fixed, lambda candidate: step_seconds(candidate, splits, device))
 
 
 def choose(
-    config: Config,
+    candidates: Sequence[Config],
     seconds: float,
     fixed: Collection[str],
     measure: Callable[[Config], float],
@@ -63,7 +65,7 @@ def choose(
     """Climb the rungs as long as the time is enough for a size; then take as many steps as fit into what is left."""
     start, best, more = clock(), None, ""
     pauses = min(20, max(2, round(seconds / 60)))  # samples and checkpoints: one a minute, few of them in all
-    for candidate in candidates(config, fixed):
+    for candidate in candidates:
         cost = measure(candidate)
         steps = int((seconds - (clock() - start) - PAUSE * pauses) / cost)
         size, width = candidate.data.crop, candidate.generator.get("width", 32)
@@ -80,7 +82,7 @@ def choose(
         candidate = changed(candidate, {"train.batch": 2 * candidate.train.batch})
         cost, ratio = measure(candidate), ratio / 2
     steps = max(1, int((seconds - (clock() - start) - PAUSE * pauses) / cost))
-    length, decay = config.train.length, config.train.decay
+    length, decay = candidate.train.length, candidate.train.decay
     share = decay.amount / length.amount if decay.unit == length.unit else 0.5
     every = f"{max(1, steps // pauses)} steps"
     values = {"train.length": f"{steps} steps", "train.decay": f"{round(share * steps)} steps"}
@@ -89,10 +91,9 @@ def choose(
     return config, f"train.budget: {described(config)}, {steps:,} steps of {cost:.2g} s{more}"
 
 
-def candidates(config: Config, fixed: Collection[str]) -> list[Config]:
-    """Return the configurations that may be chosen, from the fastest on: not larger than the images, and buildable."""
+def candidates(config: Config, fixed: Collection[str], largest: int) -> list[Config]:
+    """Return what may be chosen, from the fastest on: what can be built, and no size above `largest` but the first."""
     found: dict[tuple[object, ...], Config] = {}
-    largest = short_side(config)
     for size, width in RUNGS:
         size = config.data.crop if "data.crop" in fixed else size
         values: dict[str, Any] = {"data.crop": size, "data.load": round(size * config.data.load / config.data.crop)}
@@ -107,17 +108,16 @@ def candidates(config: Config, fixed: Collection[str]) -> list[Config]:
     return list(found.values())
 
 
-def short_side(config: Config) -> int:
+def short_side(train: Split) -> int:
     """Return the shortest side of the first training images, of those that can be read."""
-    train = open_loader(config).splits.train
     images = [image for samples in (train.a, train.b) for image in open_each(samples[:3])]
     return min((min(i.pixels.shape[:2]) for i in images if not isinstance(i, ImageError)), default=0)
 
 
-def step_seconds(config: Config, device: torch.device) -> float:
+def step_seconds(config: Config, splits: DatasetSplits, device: torch.device) -> float:
     """Return how long a step takes here, with reading its images: the mean of a few, on a device as busy as now."""
     config, _ = choose_precision(config, device)
-    loader = open_loader(replace(config, data=replace(config.data, workers=0)))
+    loader = TrainLoader(splits, replace(config, data=replace(config.data, workers=0)))
     learner = Learner(config, loader.steps_per_epoch(), device=device)
     reading, computing = list[float](), list[float]()
     with closing(loader.batches(0)) as batches:
