@@ -12,11 +12,12 @@ import pytest
 import torch
 from torch import nn
 
-from viceversa import engine, train
+from viceversa import engine, methods, train
 from viceversa.config import TrainConfig
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.ema import Ema
 from viceversa.engine.interrupt import listening
+from viceversa.engine.learner import Learner
 from viceversa.engine.optimizers import make_optimizer, remembers_what_it_must
 from viceversa.engine.run_log import Meter, rewind
 from viceversa.engine.schedule import rate
