@@ -36,7 +36,7 @@ def load_config(source: str | Path | None = None, overrides: Iterable[str] = ())
     changes: dict[str, Any] = {}
     for word in overrides:
         changes = merge(changes, parse_override(word))
-    if {"train.budget", "train.length"} <= flat(changes).keys():
+    if isinstance(changes.get("train"), Mapping) and {"budget", "length"} <= changes["train"].keys():
         raise ConfigError("train.budget and train.length exclude each other: omit one of them")
     tree = {} if source is None else _read_source(str(source))
     config = validate(merge(merge(to_tree(Config()), tree), changes))
