@@ -126,6 +126,8 @@ class StandardisedWeights(nn.Module):
     def project(self) -> None:
         """Bring the filters to zero mean and their norm."""
         weight = self.conv[0].weight
+        if weight.is_meta:  # there is nothing to compute, and it would import torch's compiler
+            return
         weight -= weight.mean((1, 2, 3), keepdim=True)
         weight *= 1.7 / (weight.square().sum((1, 2, 3), keepdim=True).sqrt() + 1e-8)
 
