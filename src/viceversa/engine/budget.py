@@ -31,7 +31,7 @@ ENOUGH = 25
 """Steps for each pixel of the side at width 32, twice as many at width 64, that a training must have room for. In our
 trials of 64 px, pictures became worth looking at between 1,000 and 1,600 steps; larger ones need more of them."""
 PLENTY = 8
-"""From so many times enough steps on, a step takes two images, and twice as many again four."""
+"""From so many times enough steps on, a step takes twice as many images, up to four."""
 WARM, MEASURED = 2, 5  # steps
 PAUSE = 1.5
 """Seconds that samples, checkpoint and report take beside their few translations."""
