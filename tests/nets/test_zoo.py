@@ -18,7 +18,7 @@ from viceversa.nets.patchgan import PatchGAN
 from viceversa.nets.resnet import ResNetGenerator
 
 SIDE = 32
-SMALL = {"width": 8, "depth": 4, "blocks": 2, "latent": 8, "size": SIDE}
+SMALL = {"width": 8, "depth": 4, "blocks": 2, "latent": 8, "size": SIDE, "side": SIDE, "features": "lite0"}
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 EVERY = [*GENERATORS.items(), *DISCRIMINATORS.items()]
 every_network = pytest.mark.parametrize("cls", [c for _, c in EVERY], ids=[n for n, _ in EVERY])

@@ -35,8 +35,8 @@ HALVING = 24, 40, 80, 192  # the output channels of the stages of EfficientNet t
 class FrozenFeatures:
     """The maps of a network that has learned ImageNet, of strides 4, 8, 16 and 32, scaled to about unit mean square.
 
-    Gradients pass through to the pictures. They are computed in float32 (or float64) also under autocast: backward
-    through depthwise convolutions bfloat16 gains nothing.
+    Gradients pass through to the pictures. Under autocast to bfloat16 the products are in it and the rest in float32:
+    backward through depthwise convolutions it gains nothing.
     """
 
     name: str = "lite1"
@@ -45,12 +45,14 @@ class FrozenFeatures:
 
     def __call__(self, x: Tensor) -> list[Tensor]:
         """(B, C, H, W) in [-1, 1] to the four maps, (B, channels, size / stride, size / stride)."""
-        with torch.autocast(x.device.type, enabled=False):
+        device = x.device.type
+        low_precision = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
+        with torch.autocast(device, enabled=False):
             x = as_rgb(x if x.dtype == torch.float64 else x.float())
             if x.shape[2:] != (self.size, self.size):
                 shrinks = min(x.shape[2:]) > self.size
                 x = interpolate(x, (self.size, self.size), mode="bilinear", align_corners=False, antialias=shrinks)
-            net = load_features(self.name, x.device, x.dtype)
+            net = load_features(self.name, x.device, x.dtype, low_precision)
             return [found / scale for found, scale in zip(net.maps(x), net.scales, strict=True)]
 
     @property
@@ -93,14 +95,21 @@ def as_rgb(x: Tensor) -> Tensor:
 
 
 @cache
-def load_features(name: str, device: torch.device, dtype: torch.dtype) -> LiteNet | TimmNet:
+def load_features(
+    name: str, device: torch.device, dtype: torch.dtype, low_precision: bool = False
+) -> LiteNet | TimmNet:
     """Return a network in evaluation mode, without gradients of its own, in the layout that is fastest.
 
-    Raises ConfigError, with what to install, where it cannot be had.
+    `low_precision` has EfficientNet's products in bfloat16. Raises ConfigError, with what to install, where the network
+    cannot be had.
     """
     with torch.device("cpu"), torch.random.fork_rng(devices=[]):  # first weights, soon replaced, are drawn by chance
         net = TimmNet(name.removeprefix("timm:")) if name.startswith("timm:") else load_lite(lite_file(name))
-    return net.requires_grad_(False).eval().to(device, dtype).to(memory_format=torch.channels_last)
+    net.requires_grad_(False).eval().to(device, dtype)
+    for layer in net.modules() if low_precision else ():
+        if isinstance(layer, FoldedConv) and layer.conv.kernel_size == (1, 1):
+            layer.to(torch.bfloat16)
+    return net.to(memory_format=torch.channels_last)
 
 
 def lite_file(name: str) -> Path:
@@ -201,16 +210,15 @@ class FoldedConv(nn.Module):
         super().__init__()
         self.conv, self.active = conv, active
         missing = conv.kernel_size[0] - conv.stride[0]
-        self.pads = [missing // 2, missing - missing // 2] * 2 if missing > 0 else []
+        self.pads = [missing // 2, missing - missing // 2] * 2 if missing % 2 else []
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, out, H / stride, W / stride)."""
+        weight, bias = self.conv.weight, self.conv.bias
         if self.conv.kernel_size == (1, 1):  # a product of rows of pixels, which in channels_last lie ready
-            y = linear(x.permute(0, 2, 3, 1), self.conv.weight[:, :, 0, 0], self.conv.bias).permute(0, 3, 1, 2)
-        elif self.pads and self.pads[0] != self.pads[1]:
-            y = self.conv(pad(x, self.pads))
-        else:
-            y = self.conv._conv_forward(x, self.conv.weight, self.conv.bias)
+            rows = linear(x.permute(0, 2, 3, 1).to(weight.dtype), weight[:, :, 0, 0], bias)
+            return (relu6(rows) if self.active else rows).permute(0, 3, 1, 2).to(x.dtype)
+        y = self.conv(pad(x, self.pads) if self.pads else x)
         return relu6(y) if self.active else y
 
 

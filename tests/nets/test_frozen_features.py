@@ -22,9 +22,9 @@ def photo(side: int = 64) -> Tensor:
 
 @pytest.mark.parametrize("name", ["lite0", "lite1"])
 def test_the_folded_network_is_the_published_one(name: str) -> None:
-    published: Any = EfficientNet.from_name(f"efficientnet-{name}", image_size=128)
+    published: Any = EfficientNet.from_name(f"efficientnet-{name}", image_size=64)
     published.load_state_dict(torch.load(lite_file(name), weights_only=True))
-    x = photo(128)
+    x = photo(64)
     with torch.no_grad():
         torch.testing.assert_close(load_lite(lite_file(name)).eval()(x), published.eval()(x), rtol=1e-4, atol=1e-4)
 
@@ -56,6 +56,15 @@ def test_gradients_reach_the_picture_and_no_weight() -> None:
     assert not any(p.requires_grad for p in net.parameters())
 
 
+def test_under_autocast_they_are_nearly_the_same() -> None:
+    wanted = FrozenFeatures("lite1")(photo())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = FrozenFeatures("lite1")(photo())
+    for one, other in zip(found, wanted, strict=True):
+        assert one.dtype == torch.float32
+        assert 0 < (one - other).norm() / other.norm() < 0.05
+
+
 def test_to_load_them_takes_no_random_numbers() -> None:
     load_features.cache_clear()
     torch.manual_seed(0)
@@ -79,6 +88,7 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
             FrozenFeatures(name)(photo())
 
 
+@pytest.mark.slow  # it imports timm
 def test_any_network_of_timms_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     timm = pytest.importorskip("timm")
     create = timm.create_model
