@@ -155,28 +155,20 @@ def test_nonsense_durations(text: str) -> None:
         ("trian.lr=1", "trian: no such key; did you mean train?"),
         ("lr=1", "lr: no such key; did you mean train.lr?"),
         ("train.bath=1", "train.bath: no such key; did you mean batch?"),
-        ("init.gian=1", "init.gian: no such key; did you mean gain?"),
         ("generator.bloks=6", "generator.bloks: resnet has no such option; did you mean blocks?"),
-        ("method.cyle_x=6", "method.cyle_x: cyclegan has no such option; did you mean cycle_x?"),
         ("generator=resent", "generator.name: there is no generator 'resent'; did you mean resnet?"),
-        ("method=cylcegan", "method.name: there is no method 'cylcegan'; did you mean cyclegan?"),
         ("train.batch=0", "train.batch: should be greater than or equal to 1, not 0"),
         ("train.batch=two", "train.batch: should be a valid integer, not 'two'"),
         ("train.lr=.nan", "train.lr: should be a finite number, not nan"),
         ("train.optimizer=adm", "train.optimizer: should be 'adam', 'sgd' or 'ngd', not 'adm'"),
-        ("train=5", "train: a section of keys, not 5"),
         ("generator=5", "generator: a name, or a section of options, not 5"),
         ("generator.name=", "generator.name: should be a name, not None"),
         ("generator.blocks=many", "generator.blocks: should be a valid integer, not 'many'"),
-        ("method.identity=.nan", "method.identity: should be a finite number, not nan"),
-        ("generator.norm=bach", "generator.norm: should be 'instance'"),
         ("train.betas=[0.5, 1.5]", "train.betas.1: should be less than 1, not 1.5"),
         ('train.save_every="0 steps"', 'train.save_every: must be at least "1 step"'),
         ("crop", "crop: expected key=value"),
-        ("=3", "=3: expected key=value"),
         ("train..lr=3", "train..lr=3: expected key=value"),
         ("train.length=3 weeks", "train.length: '3 weeks' is not a duration"),
-        ("generator.width=0", "generator.width: should be greater than or equal to 1, not 0"),
         ("data.a=photos", "data.a and data.b go together"),
     ],
 )
@@ -205,17 +197,6 @@ def test_a_mistaken_source_is_named(tmp_path) -> None:
 )
 def test_impossible_combinations_are_refused(words: list[str], message: str) -> None:
     assert fails(*words).startswith(message)
-
-
-def test_possible_neighbours_of_the_impossible_are_not_refused() -> None:
-    for words in (
-        ["data.load=128", "data.crop=128"],
-        ["data.load=100", "data.crop=128", "data.resize=none"],
-        ['train.length="9 steps"', 'train.decay="9 steps"'],
-        ["generator=unet", "generator.width=2", "generator.depth=6", "data.load=128", "data.crop=64"],
-        ["data.channels_a=1", "method.identity=0"],
-    ):
-        methods.check(methods.resolve(load_config(None, words)))
 
 
 def test_a_method_of_pairs_refuses_unpaired_data() -> None:
@@ -252,11 +233,3 @@ def test_the_written_configuration_is_whole_commented_and_equal(name: str, tmp_p
 def test_any_text_survives_writing(text: str) -> None:
     config = validate({"run": text, "data": {"root": text}})
     assert validate(parse_yaml(to_yaml(config), "x")) == config
-
-
-@settings(max_examples=20, deadline=None)
-@given(st.floats(1e-300, 1e300), st.lists(st.floats(0, 0.999), min_size=2, max_size=2))
-def test_any_number_survives_writing(lr: float, betas: list[float]) -> None:
-    config = validate({"train": {"lr": lr, "betas": betas}})
-    assert validate(parse_yaml(to_yaml(config), "x")) == config
-    assert config.train.betas == tuple(betas)
