@@ -22,14 +22,14 @@ BESIDES = frozenset({"@eaDir", "#recycle", "#snapshot", "@Recycle", "__MACOSX", 
 DIGITS = re.compile("([0-9]+)")
 
 
-def list_images(folder: Path) -> list[Path]:
+def list_images(folder: Path, suffixes: frozenset[str] = EXTENSIONS) -> list[Path]:
     """Return the pictures in a folder and its subfolders in natural order (2.png, 10.png), without hidden ones."""
-    return [folder / name for name in list_files(folder)]
+    return [folder / name for name in list_files(folder, suffixes)]
 
 
-def list_files(folder: Path) -> list[str]:
+def list_files(folder: Path, suffixes: frozenset[str] = EXTENSIONS) -> list[str]:
     """Return the same as paths within the folder, with forward slashes; none if there is no such folder."""
-    return list(_walk(folder, "", set())) if folder.is_dir() else []
+    return list(_walk(folder, "", set(), suffixes)) if folder.is_dir() else []
 
 
 def is_hidden(name: str) -> bool:
@@ -37,7 +37,7 @@ def is_hidden(name: str) -> bool:
     return name.startswith(".") or name in BESIDES
 
 
-def _walk(folder: Path | str, inside: str, seen: set[str]) -> Iterator[str]:
+def _walk(folder: Path | str, inside: str, seen: set[str], suffixes: frozenset[str]) -> Iterator[str]:
     real = os.path.realpath(folder)
     if real in seen:  # class folders may be links, and a link to a parent must not send us round in circles
         return
@@ -51,8 +51,8 @@ def _walk(folder: Path | str, inside: str, seen: set[str]) -> Iterator[str]:
     for entry in sorted(visible, key=lambda entry: natural_key(entry.name)):
         try:
             if entry.is_dir():
-                yield from _walk(entry.path, f"{inside}{entry.name}/", seen)
-            elif os.path.splitext(entry.name)[1].lower() in EXTENSIONS and entry.is_file():
+                yield from _walk(entry.path, f"{inside}{entry.name}/", seen, suffixes)
+            elif os.path.splitext(entry.name)[1].lower() in suffixes and entry.is_file():
                 yield inside + entry.name
         except OSError:  # a link that leads to itself
             log.warning("skipped: %s: a link that leads nowhere", entry.path)

@@ -230,10 +230,10 @@ def test_an_image_becomes_the_same_whatever_is_beside_it(weights: Path, dozen: P
 
 
 def test_a_full_disk_leaves_nothing_half(weights: Path, dozen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, *rest: object) -> None:
+    def full(path: Path, *rest: object, **more: bytes) -> None:
         if path.stem >= "06":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        write_image(path, *rest)  # type: ignore[arg-type]
+        write_image(path, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(stages, "write_image", full)
     with pytest.raises(OSError, match="No space left on device"):

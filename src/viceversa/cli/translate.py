@@ -1,6 +1,7 @@
 """`viceversa translate` and `viceversa import`."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal, Optional
 
@@ -45,7 +46,7 @@ def translate(
     """Translate images with a trained model.
 
     INPUT is an image, a folder with its subfolders, or a glob; give one or more. OUTPUT is a folder, or a file for one
-    image.
+    image. A dash is standard input or output.
     Outputs that exist are left as they are, so the same command again continues. Every image keeps its size. A network
     changes little in images much larger than those it was trained on: resize them with --size.
     Variational generators can also draw variations (--samples) and interpolate between images (--interpolate).
@@ -59,6 +60,7 @@ def translate(
     viceversa translate runs/h2z photos out --backend auto
     """
     from viceversa.translate import TranslateOptions, translate_images
+    from viceversa.translate.files import piped
 
     options = TranslateOptions(
         direction=direction,
@@ -82,14 +84,18 @@ def translate(
         device=device,
         overwrite=overwrite,
     )
-    result = translate_images(model, inputs, output, options, track)
+    with piped(inputs, output, format) as (files, target):
+        if target != output:
+            options = replace(options, format=None)
+        result = translate_images(model, files, target, options, track)
+    to_stdout = str(output) == "-"
     for file, reason in result.failed.items():
-        typer.echo(f"viceversa: {file}: {reason}", err=True)
+        typer.echo(f"viceversa: {file.stem if inputs == ['-'] else file}: {reason}", err=True)
     failed = f", {len(result.failed)} failed" if result.failed else ""
     several = f" as {result.files} files" if result.files > len(result.written) else ""
-    typer.echo(f"{output}: {len(result.written)} translated {result.direction}{several}{failed}")
+    typer.echo(f"{output}: {len(result.written)} translated {result.direction}{several}{failed}", err=to_stdout)
     if result.backend:
-        typer.echo(result.backend)
+        typer.echo(result.backend, err=to_stdout)
     if result.skipped:
         typer.echo(f"{len(result.skipped)} skipped, as they exist; --overwrite replaces them")
     sys.exit(bool(result.failed))

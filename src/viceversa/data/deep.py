@@ -6,11 +6,14 @@ and floats become float32 in [0, 1].
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from viceversa.data.image_data import ImageData, ImageError, Pixels, turned
 
@@ -57,7 +60,14 @@ def read_tiff(file: BinaryIO) -> ImageData:
     return turned(image, orientation)
 
 
-def write(path: Path, suffix: str, pixels: Pixels, alpha: NDArray[np.uint8] | None) -> None:
+def write(
+    path: Path,
+    suffix: str,
+    pixels: Pixels,
+    alpha: NDArray[np.uint8] | None,
+    exif: bytes = b"",
+    icc_profile: bytes = b"",
+) -> None:
     """Write pixels of any number of channels to `path`; `suffix` is that of the final file.
 
     Floats in [0, 1] become 16 bits, except in .npy. Raises ImageError if the format cannot hold them.
@@ -76,7 +86,11 @@ def write(path: Path, suffix: str, pixels: Pixels, alpha: NDArray[np.uint8] | No
     if suffix == ".png" and channels in (1, 3):
         from imagecodecs import png_encode
 
-        path.write_bytes(png_encode(np.ascontiguousarray(values)))
+        content = png_encode(np.ascontiguousarray(values))
+        end = 33  # of the signature and the header, after which a profile and EXIF data may stand
+        profile = _chunk(b"iCCP", b"ICC\0\0" + zlib.compress(icc_profile)) if icc_profile else b""
+        more = _chunk(b"eXIf", exif.removeprefix(b"Exif\0\0")) if exif else b""
+        path.write_bytes(content[:end] + profile + more + content[end:])
         return
     if suffix not in (".tif", ".tiff"):
         raise ImageError(f"{channels} channels do not fit into {suffix}; name a .tiff or .npy file")
@@ -85,7 +99,25 @@ def write(path: Path, suffix: str, pixels: Pixels, alpha: NDArray[np.uint8] | No
 
     from tifffile import imwrite
 
-    imwrite(path, values, photometric=colour, planarconfig="contig", compression="zlib", extrasamples=extra)
+    tags = Image.Exif()
+    tags.load(exif)
+    texts = [(tag, "s", 0, value, True) for tag, value in tags.items() if isinstance(value, str)]
+    imwrite(
+        path,
+        values,
+        photometric=colour,
+        planarconfig="contig",
+        compression="zlib",
+        extrasamples=extra,
+        iccprofile=icc_profile or None,
+        extratags=texts,
+        metadata=None,
+    )
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    """Return a chunk of a PNG file."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def _image(values: NDArray[Any], alpha: NDArray[Any] | None) -> ImageData:

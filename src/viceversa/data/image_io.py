@@ -185,12 +185,21 @@ def _reason(head: bytes, error: Exception) -> str:
     return f"damaged ({' '.join(str(error).split()) or type(error).__name__})"
 
 
-def write_image(path: Path | str, pixels: Pixels, alpha: NDArray[np.uint8] | None = None, gray: bool = False) -> None:
+def write_image(
+    path: Path | str,
+    pixels: Pixels,
+    alpha: NDArray[np.uint8] | None = None,
+    gray: bool = False,
+    *,
+    exif: bytes = b"",
+    profile: bytes = b"",
+) -> None:
     """Write (H, W, C) in the format of the suffix, with `alpha` (H, W) if the format can hold it.
 
     `gray` writes one channel. Floats in [0, 1] are written with 16 bits where format and installed packages can, else
-    with 8; in .npy as they are. The file appears at once and whole, in folders made as needed. Raises ImageError for an
-    unknown suffix, and for channels that do not fit into the format.
+    with 8; in .npy as they are. EXIF data and the pixels' colour profile go with it where the format holds them. The
+    file appears at once and whole, in folders made as needed. Raises ImageError for an unknown suffix, and for channels
+    that do not fit into the format.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -204,20 +213,24 @@ def write_image(path: Path | str, pixels: Pixels, alpha: NDArray[np.uint8] | Non
         pixels = luminance(pixels)
     with replacing(path, durable=False) as partial:
         try:
-            _write(partial, suffix, pixels, alpha)
+            _write(partial, suffix, pixels, alpha, {"exif": exif, "icc_profile": profile})
         except ImageError as error:
             raise ImageError(f"{path}: {error}") from None
 
 
-def _write(path: Path, suffix: str, pixels: Pixels, alpha: NDArray[np.uint8] | None) -> None:
+def _write(
+    path: Path, suffix: str, pixels: Pixels, alpha: NDArray[np.uint8] | None, metadata: dict[str, bytes]
+) -> None:
     format_of, channels = FORMATS.get(suffix), pixels.shape[2]
+    metadata = {name: value for name, value in metadata.items() if value}
     is_deep = pixels.dtype != np.uint8
     if is_deep and channels == 1 and alpha is None and format_of in DEEP_GRAY:
-        Image.fromarray(np.rint(pixels[:, :, 0].clip(0, 1) * 65535).astype(np.uint16)).save(path, format=format_of)
+        image = Image.fromarray(np.rint(pixels[:, :, 0].clip(0, 1) * 65535).astype(np.uint16))
+        image.save(path, format=format_of, **metadata)
     elif format_of is None or channels not in (1, 3) or (is_deep and format_of in ("PNG", "TIFF")):
-        deep.write(path, suffix, pixels, alpha)
+        deep.write(path, suffix, pixels, alpha, **metadata)
     else:
         image = pil_image(eight_bits(pixels))
         if alpha is not None:
             image.putalpha(pil_image(alpha))
-        image.save(path, format=format_of, quality=95)  # quality: of JPEG, WebP and AVIF
+        image.save(path, format=format_of, quality=95, **metadata)  # quality: of JPEG, WebP and AVIF

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from viceversa.paths import EXTENSIONS, list_images
+
+HEIC = frozenset({".heic", ".heif"})
+"""Suffixes of images that are read, but not written."""
+VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
+READABLE, WRITABLE = EXTENSIONS | HEIC | VIDEOS, EXTENSIONS | VIDEOS
 
 
 def plan(inputs: Sequence[str], output: Path, format: str | None = None) -> list[tuple[Path, Path]]:
@@ -15,10 +24,10 @@ def plan(inputs: Sequence[str], output: Path, format: str | None = None) -> list
 
     A single file goes to `output` when that has an image's suffix, else into the folder `output`. Outputs keep their
     input's place below the folder, or below the part of a glob before its first wildcard, and their input's suffix
-    unless `format` names another. Raises FileNotFoundError
-    when there is nothing to translate, and ValueError, with the remedy, for an output that cannot be.
+    (JPEG's for HEIC) unless `format` names another. Raises FileNotFoundError when there is nothing to translate, and
+    ValueError, with the remedy, for an output that cannot be.
     """
-    names_a_file = output.suffix.lower() in EXTENSIONS and not output.is_dir()
+    names_a_file = output.suffix.lower() in WRITABLE and not output.is_dir()
     pairs: list[tuple[Path, Path]] = []
     for name in inputs:
         path = Path(name)
@@ -27,24 +36,65 @@ def plan(inputs: Sequence[str], output: Path, format: str | None = None) -> list
             continue
         refuse(path.resolve() == output.resolve(), f"{output}: is the input itself; give another folder")
         root = path if path.is_dir() else _before_wildcards(path)
-        files = _without(list_images(path) if path.is_dir() else _matches(path, root), output, root)
+        files = _without(list_images(path, READABLE) if path.is_dir() else _matches(path, root), output, root)
         if not files:
             raise FileNotFoundError(f"{name}: {_nothing(path)}")
         refuse(names_a_file, f"{output}: is the name of one image, not of {len(files)}; give a folder")
         pairs += [(file, output / file.relative_to(root)) for file in files]
     several = len(pairs) > 1 and names_a_file
     refuse(several, f"{output}: is the name of one image, not of {len(pairs)}; give a folder")
+    pairs = [(file, target.with_suffix(".jpg") if target.suffix.lower() in HEIC else target) for file, target in pairs]
     if format is not None:
-        known = ", ".join(sorted(suffix[1:] for suffix in EXTENSIONS))
-        refuse(f".{format}" not in EXTENSIONS, f"--format {format}: cannot be written; use one of {known}")
+        known = ", ".join(sorted(suffix[1:] for suffix in WRITABLE))
+        refuse(f".{format}" not in WRITABLE, f"--format {format}: cannot be written; use one of {known}")
         refuse(names_a_file, f"{output}: names the format already; omit --format")
         pairs = [(file, target.with_suffix(f".{format}")) for file, target in pairs]
     for file, target in pairs:
-        refuse(file.suffix.lower() not in EXTENSIONS, f"{file}: not an image, by its suffix")
-        refuse(target.suffix.lower() not in EXTENSIONS, f"{target}: not an image's suffix; name a .png file")
+        refuse(file.suffix.lower() not in READABLE, f"{file}: not an image, by its suffix")
+        refuse(target.suffix.lower() not in WRITABLE, f"{target}: not an image's suffix; name a .png file")
         refuse(file.resolve() == target.resolve(), f"{target}: is the input itself; give another folder or name")
     check_writable(output.parent if names_a_file else output)
     return pairs
+
+
+@contextmanager
+def piped(inputs: Sequence[str], output: Path, format: str | None) -> Iterator[tuple[Sequence[str], Path]]:
+    """Give files in the place of `-`: of standard input, and of standard output, which gets the file in the end.
+
+    Raises ValueError, with the remedy, if standard input is not the only input of standard output, or is empty.
+    """
+    if "-" not in (*inputs, str(output)):
+        yield inputs, output
+        return
+    refuse(len(inputs) > 1, "-: is one image, and goes with no other")
+    with TemporaryDirectory(prefix="viceversa-") as folder:
+        source, suffix = Path(inputs[0]), f".{format}" if format else ""
+        if inputs[0] == "-":
+            content = sys.stdin.buffer.read()
+            refuse(not content, "-: standard input is empty")
+            source = Path(folder) / f"standard input{_suffix_of(content)}"
+            source.write_bytes(content)
+        if str(output) != "-":
+            yield [str(source)], output
+            return
+        target = Path(folder) / f"out{suffix or (source.suffix if source.suffix.lower() in WRITABLE else '.jpg')}"
+        yield [str(source)], target
+        if target.exists():
+            sys.stdout.buffer.write(target.read_bytes())
+            sys.stdout.buffer.flush()
+
+
+def _suffix_of(content: bytes) -> str:
+    """Return the usual suffix of what Pillow takes a file for; .png for what it does not, so that this is said."""
+    from PIL import Image
+
+    if content[4:8] == b"ftyp" and content[8:11] in (b"hei", b"hev", b"mif", b"msf"):
+        return ".heic"
+    try:
+        with Image.open(BytesIO(content)) as image:
+            return {"JPEG": ".jpg", "MPO": ".jpg", "JPEG2000": ".jp2"}.get(image.format, f".{image.format.lower()}")
+    except Exception:
+        return ".npy" if content.startswith(b"\x93NUMPY") else ".png"
 
 
 def masks_for(pairs: Sequence[tuple[Path, Path]], masks: Path, output: Path) -> dict[Path, Path]:
@@ -72,7 +122,7 @@ def _before_wildcards(pattern: Path) -> Path:
 
 def _matches(pattern: Path, root: Path) -> list[Path]:
     found = glob.glob(os.path.join(glob.escape(str(root)), pattern.relative_to(root)), recursive=True)
-    return [path for path in map(Path, sorted(found)) if path.suffix.lower() in EXTENSIONS and path.is_file()]
+    return [path for path in map(Path, sorted(found)) if path.suffix.lower() in READABLE and path.is_file()]
 
 
 def _without(files: list[Path], output: Path, root: Path) -> list[Path]:

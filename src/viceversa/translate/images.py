@@ -25,6 +25,7 @@ from viceversa.translate import TranslateOptions, TranslateResult
 from viceversa.translate.blend import blend, read_mask
 from viceversa.translate.files import refuse
 from viceversa.translate.pipeline import pipeline
+from viceversa.translate.source import in_profile, read_metadata, read_source
 from viceversa.translator import PreparedImage, Translator
 
 Job: TypeAlias = tuple[Path, Path]  # from, to
@@ -80,7 +81,7 @@ def _translated(
     def read(job: Job) -> PreparedImage:
         if options.mask and job[0] not in masks:
             raise ImageError(f"there is no mask of its name in {options.mask}")
-        return translator.prepare(resize_short_side(read_image(job[0]), options.size))
+        return translator.prepare(resize_short_side(read_source(job[0]), options.size))
 
     def batch_size(image: PreparedImage) -> int:
         if draws_random_numbers(translator.net) or not options.one_output:
@@ -150,8 +151,10 @@ def _write(options: TranslateOptions, masks: Mapping[Path, Path], job: Job, imag
         for path, result in zip(options.outputs(output), results, strict=True)
         if options.overwrite or not path.exists()
     ]
+    metadata = read_metadata(file)
     for path, image in todo:
-        write_image(path, image.pixels, image.alpha, image.gray)
+        image, profile = in_profile(image, metadata, path)
+        write_image(path, image.pixels, image.alpha, image.gray, exif=metadata.exif, profile=profile)
     return len(todo)
 
 
@@ -206,7 +209,7 @@ def _first_images(files: Sequence[Path], count: int, options: TranslateOptions) 
         if len(found) == count:
             break
         try:
-            found.append(resize_short_side(read_image(file), options.size))
+            found.append(resize_short_side(read_source(file), options.size))
         except ImageError:
             continue
     return found

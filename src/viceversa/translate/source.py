@@ -1,0 +1,110 @@
+"""What `translate` reads of a file besides pixels: its metadata, and whether it holds several images; and HEIC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms
+from PIL.ImageFile import ImageFile
+
+from viceversa.data.image_data import ImageData, ImageError, changes_colour, pil_image
+from viceversa.data.image_io import FORMATS, from_pil, open_pil, read_image
+from viceversa.translate.files import HEIC
+
+ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
+"""Formats whose further images are an animation."""
+KEPT = {270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, 0x8769, 0x8825}
+"""Tags of EXIF that still hold: description, camera, resolution, date, rights, details, place; no orientation."""
+PROFILED = ("AVIF", "JPEG", "PNG", "TIFF", "WEBP")
+PAGES = ("TIFF",)
+"""Formats whose further images are pages."""
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What is kept of a file besides its pixels; empty if there is none."""
+
+    exif: bytes = b""
+    """Without the orientation, as the pixels are turned."""
+    profile: bytes = b""
+    converted: bool = False
+    """Whether the pixels, when they were read, were converted from the profile to sRGB."""
+
+
+def read_source(path: Path) -> ImageData:
+    """Read an image, also in HEIC; ImageError as of `read_image`, and for several pages."""
+    if path.suffix.lower() not in HEIC:
+        refuse_pages(path)
+        return read_image(path)
+    if find_spec("pillow_heif") is None:
+        raise ImageError(f'{path}: HEIC needs pillow-heif; pip install "viceversa[heic]", or convert it to PNG or JPEG')
+    try:
+        with _opened(path) as image:
+            return from_pil(image)
+    except Exception as error:  # on damaged files Pillow raises nearly anything
+        raise ImageError(f"{path}: damaged, or not HEIC ({error})") from None
+
+
+def refuse_pages(path: Path) -> None:
+    """Raise ImageError for a file of several images, of which one would be written."""
+    count, kind = count_images(path)
+    if count > 1 and kind in PAGES:
+        raise ImageError(f"{path}: holds {count} pages, of which only one would be written; split it")
+
+
+def count_images(path: Path) -> tuple[int, str]:
+    """Return how many images a file holds, and its format; (1, "") if that cannot be told."""
+    try:
+        with _opened(path) as image:
+            return int(getattr(image, "n_frames", 1)), image.format or ""
+    except Exception:  # as above; whoever reads the image will say why
+        return 1, ""
+
+
+def read_metadata(path: Path) -> Metadata:
+    """Return what a file says of its image; nothing if that cannot be told."""
+    try:
+        with _opened(path) as image:
+            exif = image.getexif()
+            for tag in set(exif) - KEPT:
+                del exif[tag]
+            deep = image.mode.startswith("I") or any("16" in str(tile.args) for tile in image.tile)
+            profile = image.info.get("icc_profile") or b""
+            return Metadata(exif.tobytes() if len(exif) else b"", profile, not deep and changes_colour(image))
+    except Exception:  # metadata are often broken, and no reason to refuse an image
+        return Metadata()
+
+
+def in_profile(image: ImageData, metadata: Metadata, path: Path) -> tuple[ImageData, bytes]:
+    """Return a translation in the profile of its input, and that; as it is and b"" if it or its file cannot have it."""
+    if FORMATS.get(path.suffix.lower()) not in PROFILED:
+        return image, b""
+    try:
+        source = ImageCms.getOpenProfile(BytesIO(metadata.profile))
+        if source.profile.xcolor_space.strip() != {1: "GRAY", 3: "RGB"}.get(image.pixels.shape[2]):
+            return image, b""
+        if not metadata.converted:
+            return image, metadata.profile
+        converted = ImageCms.profileToProfile(pil_image(image.pixels), ImageCms.createProfile("sRGB"), source)
+        return replace(image, pixels=np.asarray(converted).reshape(image.pixels.shape)), metadata.profile
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # there is none, or it is broken
+        return image, b""
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[ImageFile]:
+    if path.suffix.lower() in HEIC:
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+        with Image.open(path, formats=("HEIF",)) as image:
+            yield image
+    else:
+        with open_pil(path, path.name) as image:
+            yield image

@@ -1,0 +1,146 @@
+"""Images of every mode, depth, size and format: as they came, or one reason each."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from generators import SMALL, go, noise, weights_of
+from PIL import Image, ImageCms
+
+from viceversa.data.image_io import read_image, write_image
+
+SIZES = [(1, 1), (1, 40), (33, 2), (24, 31), (64, 64)]
+MODES = {
+    "1": ("png", "tif", "bmp"), "L": ("png", "jpg", "webp"), "LA": ("png",), "P": ("png", "gif", "bmp"),
+    "RGB": ("png", "jpg", "webp", "tif", "bmp", "tga", "ppm", "jp2", "avif"), "RGBA": ("png", "webp", "tif", "avif"),
+    "CMYK": ("jpg", "tif"), "I;16": ("png", "tif"), "F": ("tif",), "YCbCr": ("jpg",),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return weights_of(tmp_path_factory.mktemp("weights") / "AtoB.safetensors", SMALL)
+
+
+def save(path: Path, mode: str, size: tuple[int, int]) -> None:
+    height, width = size
+    if mode == "I;16":
+        image = Image.fromarray(noise(height, width).astype(np.uint16) * 257)
+    elif mode == "F":
+        image = Image.fromarray(noise(height, width).astype(np.float32) / 255)
+    else:
+        image = Image.fromarray(noise(height, width, 4)).convert("RGB" if mode == "P" else mode.replace("LA", "RGBA"))
+        image = image.convert(mode)
+    image.save(path)
+
+
+def test_every_mode_and_size_comes_back(weights: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, (mode, suffixes) in enumerate(MODES.items()):
+        for place, suffix in enumerate(suffixes):
+            for size in {SIZES[(number + place) % 5], SIZES[(number + place + 2) % 5]}:
+                save(folder / f"{mode.replace(';', '')}-{size[0]}x{size[1]}.{suffix}", mode, size)
+    for size in SIZES[1:]:
+        write_image(folder / f"deep-{size[0]}.png", noise(*size, 3) / np.float32(255))
+        write_image(folder / f"deep-{size[0]}.tif", noise(*size, 3) / np.float32(255), noise(*size))
+    sources = sorted(folder.iterdir())
+    assert len(sources) >= 60
+    result = go(weights, folder)
+    assert result.failed == {}
+    for source in sources:
+        before, after = read_image(source), read_image(tmp_path / "out" / source.name)
+        assert before.pixels.shape[:2] == after.pixels.shape[:2], source
+        assert (before.pixels.dtype == np.uint8) == (after.pixels.dtype == np.uint8), source
+        assert (before.alpha is None) == (after.alpha is None), source
+        if before.alpha is not None and source.suffix != ".avif":
+            assert (before.alpha == after.alpha).all(), source
+
+
+def display_p3() -> bytes:
+    """A profile that is not sRGB; Pillow makes no other with three channels, so its name is changed and its green."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[:] = profile.replace(b"s\0R\0G\0B", b"w\0i\0d\0e").replace(b"sRGB", b"wide")
+    place = profile.index(b"gXYZ", profile.index(b"gXYZ") - 1)
+    offset = int.from_bytes(profile[place + 4 : place + 8], "big")
+    profile[offset + 8 : offset + 12] = (int.from_bytes(profile[offset + 8 : offset + 12], "big") + 3000).to_bytes(
+        4, "big"
+    )
+    return bytes(profile)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "tif", "avif"])
+def test_metadata_are_kept(weights: Path, tmp_path: Path, suffix: str) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "Maker", 6  # turned clockwise
+    profile = display_p3()
+    source = tmp_path / f"x.{suffix}"
+    Image.fromarray(noise(24, 32, 3)).save(source, exif=exif, icc_profile=profile)
+    (written,) = go(weights, source).written
+    with Image.open(written) as image:
+        assert image.size == (24, 32)
+        assert (image.getexif().get(0x010F), image.getexif().get(0x0112, 1)) == ("Maker", 1)
+        assert image.info["icc_profile"] == profile
+    plain = go(weights, source, "plain", format="bmp").written[0]
+    if suffix in ("png", "tif"):  # without losses
+        with Image.open(written) as image:
+            inside = np.asarray(image).min(2) > 0  # what the profile cannot hold is cut to 0
+        error = np.abs(read_image(plain).pixels.astype(int) - read_image(written).pixels)[inside]
+        assert error.max() <= 3, "the same colours"
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_metadata_of_deep_images_are_kept(weights: Path, tmp_path: Path, suffix: str) -> None:
+    exif, profile = Image.Exif(), display_p3()
+    exif[0x010F] = "Maker"
+    values = noise(24, 32, 3) / np.float32(255)
+    write_image(tmp_path / f"x.{suffix}", values, exif=exif.tobytes(), profile=profile)
+    (written,) = go(weights, tmp_path / f"x.{suffix}").written
+    assert read_image(written).depth == 16
+    with Image.open(written) as image:
+        assert image.getexif().get(0x010F) == "Maker"
+        assert image.info["icc_profile"] == profile
+
+
+def test_heic_becomes_jpeg(weights: Path, tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    (tmp_path / "in").mkdir()
+    Image.fromarray(noise(30, 44, 3)).save(tmp_path / "in" / "x.heic")
+    (tmp_path / "in" / "y.heic").write_bytes((tmp_path / "in" / "x.heic").read_bytes()[:300])
+    result = go(weights, tmp_path / "in")
+    assert [path.name for path in result.written] == ["x.jpg"]
+    assert read_image(result.written[0]).pixels.shape == (30, 44, 3)
+    assert [file.name for file in result.failed] == ["y.heic"]
+
+
+def test_pages_are_not_lost_silently(weights: Path, tmp_path: Path) -> None:
+    pages = [Image.fromarray(noise(20, 24, 3, seed=n)) for n in range(3)]
+    pages[0].save(tmp_path / "x.tif", save_all=True, append_images=pages[1:])
+    assert "3 pages" in go(weights, tmp_path / "x.tif").failed[tmp_path / "x.tif"]
+
+
+def test_a_pipe(weights: Path) -> None:
+    content = io.BytesIO()
+    Image.fromarray(noise(20, 24, 3)).save(content, "PNG")
+    command = [sys.executable, "-m", "viceversa", "translate", str(weights), "-", "-", "--device", "cpu"]
+    done = subprocess.run([*command, "--format", "webp"], input=content.getvalue(), capture_output=True, check=True)
+    with Image.open(io.BytesIO(done.stdout)) as image:
+        assert (image.format, image.size) == ("WEBP", (24, 20))
+    broken = subprocess.run(command, input=b"no image", capture_output=True, check=False)
+    assert (broken.returncode, broken.stdout) == (1, b"")
+    assert b"standard input" in broken.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_large_photos(weights: Path, tmp_path: Path, suffix: str) -> None:
+    Image.fromarray(np.kron(noise(300, 400, 3), np.ones((10, 10, 1), np.uint8))).save(tmp_path / f"x.{suffix}")
+    (whole,) = go(weights, tmp_path / f"x.{suffix}", "whole").written
+    (bands,) = go(weights, tmp_path / f"x.{suffix}", "bands", memory=10**8).written
+    assert np.abs(read_image(whole).pixels.astype(int) - read_image(bands).pixels).max() <= 2
