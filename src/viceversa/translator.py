@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from viceversa.backends import EXPORTED, TrainedGenerator, load_exported, open_backend
+from viceversa.backends.bands import Bands, frozen
 from viceversa.config import Direction
 from viceversa.data.image_data import (
     ImageData,
@@ -34,6 +36,7 @@ from viceversa.nets import GENERATORS, Generator, VariationalGenerator
 from viceversa.nets.weights import Card, load_generator
 from viceversa.paths import weights_file
 
+log = logging.getLogger("viceversa")
 SMALLEST = 32  # pixels of a side that the networks see, so that they have something to halve and to mirror
 
 
@@ -65,6 +68,7 @@ class Translator:
         self.card = card
         self.device = torch.device(device)
         self.memory = memory
+        self.backend_name = backend
         self.backend = open_backend(backend, TrainedGenerator(self.net, card, self.device, examples, memory))
 
     @classmethod
@@ -99,6 +103,25 @@ class Translator:
         """
         inputs = [self.prepare(image).x for image in examples]
         return Translator(self.net, self.card, self.device, name, inputs, self.memory)
+
+    def with_statistics(self, images: Sequence[ImageData]) -> Translator:
+        """Return a translator that normalises by what these images have together, not by each image's own statistics.
+
+        So the frames of a clip are not each brought to the same contrast, which makes it flicker. It is the same
+        translator where nothing is normalised so. Raises ImageError unless all images have one size.
+        """
+        inputs = [self.prepare(image).x for image in images]
+        if len({x.shape for x in inputs}) > 1:
+            raise ImageError("images of several sizes have no statistics in common; omit --clip-statistics")
+        try:
+            statistics = Bands(self.net).statistics(torch.cat(inputs).to(self.device))
+        except ValueError as error:
+            log.warning("each frame has its own statistics: %s", error)
+            return self
+        if not statistics:
+            return self
+        net = frozen(self.net, statistics)
+        return Translator(net, self.card, self.device, self.backend_name, inputs, self.memory)
 
     def __call__(self, image: Shown) -> Image.Image:
         """Return the translation of a PIL image, a uint8 array (H, W) or (H, W, 1, 3 or 4), or an `ImageData`."""

@@ -141,6 +141,6 @@ def test_a_pipe(weights: Path) -> None:
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
 def test_large_photos(weights: Path, tmp_path: Path, suffix: str) -> None:
     Image.fromarray(np.kron(noise(300, 400, 3), np.ones((10, 10, 1), np.uint8))).save(tmp_path / f"x.{suffix}")
-    (whole,) = go(weights, tmp_path / f"x.{suffix}", "whole").written
-    (bands,) = go(weights, tmp_path / f"x.{suffix}", "bands", memory=10**8).written
+    (whole,) = go(weights, tmp_path / f"x.{suffix}", "whole", format="png").written
+    (bands,) = go(weights, tmp_path / f"x.{suffix}", "bands", format="png", memory=10**8).written
     assert np.abs(read_image(whole).pixels.astype(int) - read_image(bands).pixels).max() <= 2

@@ -22,6 +22,13 @@ def translate(
     feather: Annotated[int, option(metavar="N", min=0, help="Soft edge inside the mask, pixels.", show=True)] = 8,
     match_color: Annotated[bool, option("--match-color", help="Keep the colours; change only brightness.")] = False,
     format: Annotated[Optional[str], option(metavar="SUFFIX", help="Write png, jpg, webp, tiff etc.")] = None,
+    clip_statistics: Annotated[
+        Optional[bool],
+        option(help="Normalise all frames alike, against flicker (default: in videos; ask for it in folders)."),
+    ] = None,
+    smooth: Annotated[
+        float, option(metavar="0..1", min=0, max=1, help="Blend frames where a clip stands still.")
+    ] = 0.0,
     manifest: Annotated[Optional[Path], option(metavar="FILE.jsonl", help="Add a line for each image to FILE.")] = None,
     save_mask: Annotated[bool, option("--save-mask", help="Also write where it painted, as NAME.mask.png.")] = False,
     samples: Annotated[Optional[int], option(metavar="K", min=1, help="K variations: NAME.1.png etc.")] = None,
@@ -57,6 +64,7 @@ def translate(
     viceversa translate runs/h2z/weights/AtoB.safetensors horse.jpg zebra.png
     viceversa translate runs/vae face.png out --samples 4
     viceversa translate runs/h2z photos out --mask horses --strength 0.8
+    viceversa translate runs/h2z clip.mp4 zebras.mp4
     viceversa translate runs/h2z photos out --backend auto
     """
     from viceversa.translate import TranslateOptions, translate_images
@@ -75,6 +83,8 @@ def translate(
         feather=feather,
         match_color=match_color,
         format=format,
+        clip_statistics=clip_statistics,
+        smooth=smooth,
         manifest=manifest,
         save_mask=save_mask,
         backend=backend,
@@ -94,6 +104,8 @@ def translate(
     failed = f", {len(result.failed)} failed" if result.failed else ""
     several = f" as {result.files} files" if result.files > len(result.written) else ""
     typer.echo(f"{output}: {len(result.written)} translated {result.direction}{several}{failed}", err=to_stdout)
+    for line in result.flicker:
+        typer.echo(line, err=to_stdout)
     if result.backend:
         typer.echo(result.backend, err=to_stdout)
     if result.skipped:

@@ -48,6 +48,10 @@ class TranslateOptions:
     """Take only the brightness of the translation, and the colours of the input."""
     format: str | None = None
     """Suffix of the outputs, such as `png`; None: that of the input."""
+    clip_statistics: bool | None = None
+    """Normalise all frames of a clip by the same statistics; None: in videos and animations, not in folders."""
+    smooth: float = 0.0
+    """From 0 to 1: how much of the frame before is blended in where the clip stands still."""
     manifest: Path | None = None
     """Add a JSON line for each image to this file: what became of it."""
     save_mask: bool = False
@@ -90,6 +94,8 @@ class TranslateResult:
     """Inputs that could not be translated, and why."""
     backend: str = ""
     """Which backend computed, and how exact it is; empty for eager, asked for."""
+    flicker: list[str] = field(default_factory=list)
+    """A line for each clip: how much it flickers."""
 
 
 def translate_images(

@@ -23,9 +23,11 @@ from viceversa.files import Track
 from viceversa.paths import list_images
 from viceversa.translate import TranslateOptions, TranslateResult
 from viceversa.translate.blend import blend, read_mask
+from viceversa.translate.clips import is_video
 from viceversa.translate.files import refuse
 from viceversa.translate.pipeline import pipeline
-from viceversa.translate.source import in_profile, read_metadata, read_source
+from viceversa.translate.source import ANIMATED, count_images, in_profile, read_metadata, read_source
+from viceversa.translate.video import translate_clip
 from viceversa.translator import PreparedImage, Translator
 
 Job: TypeAlias = tuple[Path, Path]  # from, to
@@ -61,10 +63,20 @@ def translate_all(
             result.skipped.append(job[1])
     if todo:
         translator, result.backend = choose_backend(translator, options, [file for file, _ in pairs])
-        with fixed_weights(), closing(_translated(todo, translator, masks, options)) as done:
-            found = dict(track(done, len(todo)))
-        for number, (file, output) in enumerate(todo):  # in their order, not in that of being done
-            files = found[number]
+        clips = [job for job in todo if is_clip(job[0])]
+        images = [job for job in todo if job not in clips]
+        found = dict[Job, int | ImageError]()
+        if images:
+            still = translator
+            if options.clip_statistics:
+                still = translator.with_statistics(_first_images(_spread([file for file, _ in images], 8), 8, options))
+            with fixed_weights(), closing(_translated(images, still, masks, options)) as done:
+                found |= {images[number]: files for number, files in track(done, len(images))}
+        for job in clips:
+            with fixed_weights():
+                found[job] = _clip(job, translator, masks, options, result, track)
+        for file, output in todo:  # in their order, not in that of being done
+            files = found[file, output]
             if isinstance(files, ImageError):
                 result.failed[file] = str(files).removeprefix(f"{file}: ")
             else:
@@ -98,6 +110,37 @@ def _translated(
             if options.manifest:
                 _record(options.manifest, jobs[number], options, files)
             yield number, files
+
+
+def _clip(
+    job: Job,
+    translator: Translator,
+    masks: Mapping[Path, Path],
+    options: TranslateOptions,
+    result: TranslateResult,
+    track: Track,
+) -> int | ImageError:
+    """Translate a video or an animation; return how many files were written, or what is wrong with it."""
+    files: int | ImageError = 1
+    prepare = partial(resize_short_side, size=options.size)
+    finish = partial(_finished, options, masks.get(job[0]))
+    try:
+        if not options.one_output:
+            raise ImageError(f"{job[0]}: moves; --samples, --interpolate and --save-mask are for images")
+        result.flicker.append(translate_clip(translator, *job, options, prepare, finish, track))
+    except ImageError as error:
+        files = error
+    if options.manifest:
+        _record(options.manifest, job, options, files)
+    return files
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a file is a video or an animation."""
+    if is_video(path):
+        return True
+    count, kind = count_images(path)
+    return count > 1 and kind in ANIMATED
 
 
 def _record(manifest: Path, job: Job, options: TranslateOptions, files: int | ImageError) -> None:
@@ -140,12 +183,8 @@ def _write(options: TranslateOptions, masks: Mapping[Path, Path], job: Job, imag
     """
     file, output = job
     original, *results = images
-    weight: Pixels | float = options.strength
-    if file in masks:
-        weight = weight * read_mask(masks[file], original.pixels.shape[:2], options.feather)
-    if options.mask or options.match_color or options.strength < 1:
-        made = len(results) - options.save_mask  # the last one is where it painted
-        results[:made] = [blend(original, result, weight, options.match_color) for result in results[:made]]
+    made = len(results) - options.save_mask  # the last one is where it painted
+    results[:made] = [_finished(options, masks.get(file), original, result) for result in results[:made]]
     todo = [
         (path, in_16_bits(result))
         for path, result in zip(options.outputs(output), results, strict=True)
@@ -156,6 +195,16 @@ def _write(options: TranslateOptions, masks: Mapping[Path, Path], job: Job, imag
         image, profile = in_profile(image, metadata, path)
         write_image(path, image.pixels, image.alpha, image.gray, exif=metadata.exif, profile=profile)
     return len(todo)
+
+
+def _finished(options: TranslateOptions, mask: Path | None, original: ImageData, result: ImageData) -> ImageData:
+    """Return a translation with what the options keep of the original."""
+    if mask is None and options.strength == 1 and not options.match_color:
+        return result
+    weight: Pixels | float = options.strength
+    if mask is not None:
+        weight = weight * read_mask(mask, original.pixels.shape[:2], options.feather)
+    return blend(original, result, weight, options.match_color)
 
 
 def resize_short_side(image: ImageData, size: int | None) -> ImageData:
@@ -190,7 +239,7 @@ def choose_backend(translator: Translator, options: TranslateOptions, files: Seq
     if name == "eager":
         return translator, "" if options.backend == "eager" else "backend eager: bf16 is not faster here"
     examples = list_images(options.calibrate) if options.calibrate else list(files)
-    spread = examples[:: max(1, len(examples) // CALIBRATION_IMAGES)] if name == "int8" else []
+    spread = _spread(examples, CALIBRATION_IMAGES) if name == "int8" else []
     calibration = [_middle(image, translator.card.size) for image in _first_images(spread, CALIBRATION_IMAGES, options)]
     other = translator.with_backend(name, calibration)
     shown = _first_images(files, 2, options)
@@ -200,6 +249,11 @@ def choose_backend(translator: Translator, options: TranslateOptions, files: Seq
         # what is not finite is left to eager: OpenVINO turns NaN into numbers
         name, other = f"eager, as {name} is not exact enough", translator
     return other, f"backend {name}: {decibels:.1f} dB to eager on the first {len(inputs)} images"
+
+
+def _spread(files: Sequence[Path], count: int) -> Sequence[Path]:
+    """Return about so many files, from all over the list."""
+    return files[:: max(1, len(files) // count)]
 
 
 def _first_images(files: Sequence[Path], count: int, options: TranslateOptions) -> list[ImageData]:
