@@ -3,7 +3,7 @@
 >>> import viceversa
 >>> config = viceversa.load_config("cyclegan", ["data.root=datasets/horse2zebra", "run=runs/h2z"])
 >>> viceversa.train(config)
->>> viceversa.Translator.load("runs/h2z")(image)
+>>> viceversa.load("runs/h2z")(image)
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from viceversa.config import Config, load_config
     from viceversa.interop import load_network
-    from viceversa.translator import Translator
+    from viceversa.translator import Translator, load
 
 __version__ = "0.1.0"
-__all__ = ["Config", "Translator", "__version__", "load_config", "load_network", "train"]
+__all__ = ["Config", "Translator", "__version__", "load", "load_config", "load_network", "train"]
 
 HOMES = {
     "Config": "config",
     "load_config": "config",
     "load_network": "interop",
     "Translator": "translator",
+    "load": "translator",
 }
 
 

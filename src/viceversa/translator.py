@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -14,7 +17,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from viceversa.backends import EXPORTED, TrainedGenerator, load_exported, open_backend
+from viceversa.backends import (
+    EXPORTED,
+    ExportedGenerator,
+    TrainedGenerator,
+    draws_random_numbers,
+    load_exported,
+    open_backend,
+)
 from viceversa.backends.bands import Bands, frozen
 from viceversa.config import Direction
 from viceversa.data.image_data import (
@@ -30,13 +40,15 @@ from viceversa.data.image_data import (
     with_channels,
     with_depth,
 )
-from viceversa.data.image_io import Shown, to_image_data
+from viceversa.data.kinds import Kind, Picture, like, to_image_data
 from viceversa.devices import layout_of
 from viceversa.nets import GENERATORS, Generator, VariationalGenerator
 from viceversa.nets.weights import Card, load_generator
 from viceversa.paths import weights_file
 
 log = logging.getLogger("viceversa")
+BATCH = 16
+"""Images that are computed at once, at most."""
 SMALLEST = 32  # pixels of a side that the networks see, so that they have something to halve and to mirror
 
 
@@ -51,8 +63,8 @@ class PreparedImage:
 class Translator:
     """Translates images of any size with one trained generator; the same image always becomes the same image.
 
-    >>> translate = Translator.load("runs/cyclegan-horse2zebra")
-    >>> translate(Image.open("horse.jpg")).save("zebra.png")
+    >>> to_zebra = viceversa.load("runs/cyclegan-horse2zebra")  # doctest: +SKIP
+    >>> to_zebra(Image.open("horse.jpg")).save("zebra.png")  # doctest: +SKIP
     """
 
     def __init__(
@@ -68,7 +80,10 @@ class Translator:
         self.card = card
         self.device = torch.device(device)
         self.memory = memory
-        self.backend_name = backend
+        self.backend_name, self.examples = backend, examples
+        shares_state = backend in ("openvino", "int8") or isinstance(net, ExportedGenerator)
+        self._draws = draws_random_numbers(net)
+        self._lock = threading.Lock() if self._draws or shares_state else nullcontext()
         self.backend = open_backend(backend, TrainedGenerator(self.net, card, self.device, examples, memory))
 
     @classmethod
@@ -123,9 +138,43 @@ class Translator:
         net = frozen(self.net, statistics)
         return Translator(net, self.card, self.device, self.backend_name, inputs, self.memory)
 
-    def __call__(self, image: Shown) -> Image.Image:
-        """Return the translation of a PIL image, a uint8 array (H, W) or (H, W, 1, 3 or 4), or an `ImageData`."""
-        return to_pil(self.translate(to_image_data(image)))
+    def to(self, device: torch.device | str) -> Translator:
+        """Return the same translator on another device."""
+        return Translator(copy.deepcopy(self.net), self.card, device, self.backend_name, self.examples, self.memory)
+
+    @overload
+    def __call__(self, image: list[Kind]) -> list[Kind]: ...
+    @overload
+    def __call__(self, image: Kind) -> Kind: ...
+    def __call__(self, image: Any) -> Any:
+        """Return the translation of an image, or of each image of a list, as the kind of thing that it was.
+
+        PIL images become PIL images. Arrays (H, W) or (H, W, C), and tensors (C, H, W) or a batch (B, C, H, W), hold
+        uint8, uint16 or floats in [0, 1], and so do their translations. Images of one size are computed in batches.
+        Threads may share a translator. Raises ValueError for what is not an image, ImageError as `translate` does.
+
+        >>> to_zebra(Image.new("RGB", (40, 30))).size
+        (40, 30)
+        >>> to_zebra(np.zeros((30, 40, 3), np.float32)).dtype
+        dtype('float32')
+        >>> [x.shape for x in to_zebra([torch.zeros(3, 64, 64), torch.zeros(3, 32, 48)])]
+        [torch.Size([3, 64, 64]), torch.Size([3, 32, 48])]
+        """
+        if isinstance(image, torch.Tensor) and image.ndim == 4:
+            return torch.stack(self(list(image)))
+        images = image if isinstance(image, list) else [image]
+        prepared = [self.prepare(to_image_data(one)) for one in images]
+        results = dict[int, Any]()
+        for shape in dict.fromkeys(one.x.shape for one in prepared):
+            alike = [number for number, one in enumerate(prepared) if one.x.shape == shape]
+            size = 1 if self._draws else BATCH
+            for batch in (alike[first : first + size] for first in range(0, len(alike), size)):
+                for number, result in zip(batch, self.translate_batch([prepared[n] for n in batch]), strict=True):
+                    if isinstance(result, ImageError):
+                        raise result
+                    results[number] = like(result, images[number])
+        made = [results[number] for number in range(len(images))]
+        return made if isinstance(image, list) else made[0]
 
     def translate(self, image: ImageData) -> ImageData:
         """Return the translation of a decoded image, as deep as it is; what is transparent stays so.
@@ -166,7 +215,7 @@ class Translator:
             result = self.backend(self._to_input(pixels).to(self.device))
             return self._to_pixels(result, pixels)
 
-    def samples(self, image: Shown, count: int, seed: int = 0) -> list[Image.Image]:
+    def samples(self, image: Picture, count: int, seed: int = 0) -> list[Image.Image]:
         """Return different translations of an image, by a variational generator; see `sample`."""
         return [to_pil(one) for one in self.sample(to_image_data(image), count, seed)]
 
@@ -187,7 +236,7 @@ class Translator:
                 results.append(self._to_image(drawn, prepared.image))
         return results
 
-    def interpolate(self, one: Shown, other: Shown, count: int = 8) -> list[Image.Image]:
+    def interpolate(self, one: Picture, other: Picture, count: int = 8) -> list[Image.Image]:
         """Return translations in equal steps from one image to another, by a variational generator; see `walk`."""
         return [to_pil(step) for step in self.walk(to_image_data(one), to_image_data(other), count)]
 
@@ -233,8 +282,9 @@ class Translator:
     def _repeatable(self) -> Iterator[None]:
         """Fix the random numbers, so that dropout, where the checkpoint asks for it, is the same for every call."""
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.inference_mode(), torch.random.fork_rng(devices):
-            torch.manual_seed(0)
+        with torch.inference_mode(), self._lock, torch.random.fork_rng(devices, enabled=self._draws):
+            if self._draws:
+                torch.manual_seed(0)
             yield
 
     def _to_input(self, pixels: Pixels) -> Tensor:
@@ -272,3 +322,6 @@ def margins(length: int, multiple: int) -> tuple[int, int]:
     missing = max(SMALLEST, length) - length
     missing += -(length + missing) % multiple
     return missing // 2, missing - missing // 2
+
+
+load = Translator.load  # viceversa.load

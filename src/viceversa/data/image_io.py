@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +52,6 @@ OTHERS = {
     b"ftyphei": "a picture in HEIC, which is not read; convert it to PNG or JPEG",
 }
 """By its first bytes (after the length in files like MP4's), what a file is that is taken for a picture."""
-
-Shown: TypeAlias = Image.Image | NDArray[np.uint8] | ImageData
 
 
 def read_image(path: Path | str) -> ImageData:
@@ -128,13 +126,6 @@ def _orientation(image: Image.Image, in_header: bool = False) -> int:
         return int((Image.Image.getexif(image) if in_header else image.getexif()).get(ORIENTATION, 1))
     except Exception:  # metadata are often broken, and no reason to refuse an image
         return 1
-
-
-def to_image_data(image: Shown) -> ImageData:
-    """Return what can be translated as a decoded image; ValueError for arrays that are no images."""
-    if isinstance(image, ImageData):
-        return image
-    return from_pil(image if isinstance(image, Image.Image) else pil_image(image))
 
 
 def from_pil(image: Image.Image) -> ImageData:

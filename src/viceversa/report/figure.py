@@ -16,7 +16,7 @@ from viceversa.config import Config, Direction, load_config
 from viceversa.data import find_splits
 from viceversa.data.grid import grid
 from viceversa.data.image_data import from_tensor
-from viceversa.data.image_io import to_image_data
+from viceversa.data.kinds import to_image_data
 from viceversa.data.test_images import TestImages
 from viceversa.files import replacing
 from viceversa.paths import weights_file

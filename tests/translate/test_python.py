@@ -1,0 +1,116 @@
+"""A translator as a function in a program: any kind of image, lists, devices, threads."""
+
+from __future__ import annotations
+
+import doctest
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from generators import SMALL, make, noise, same, weights_of
+from PIL import Image
+
+import viceversa
+from viceversa import translator as module
+from viceversa.nets.layers import set_inference
+from viceversa.translator import Translator
+
+
+@pytest.fixture(scope="module")
+def to_zebra(tmp_path_factory: pytest.TempPathFactory) -> Translator:
+    return viceversa.load(weights_of(tmp_path_factory.mktemp("weights") / "x.safetensors", SMALL))
+
+
+PIXELS = noise(40, 33, 3)
+KINDS: dict[str, Any] = {
+    "uint8": PIXELS,
+    "uint16": PIXELS.astype(np.uint16) * 257,
+    "float32": PIXELS / np.float32(255),
+    "float64": PIXELS / 255,
+    "tensor": torch.from_numpy(PIXELS / np.float32(255)).permute(2, 0, 1),
+    "half tensor": torch.from_numpy(PIXELS / np.float32(255)).permute(2, 0, 1).half(),
+    "byte tensor": torch.from_numpy(PIXELS).permute(2, 0, 1),
+    "PIL": Image.fromarray(PIXELS),
+    "alpha": np.dstack([PIXELS / np.float32(255), np.ones((40, 33), np.float32)]),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_goes_in_comes_out(kind: str) -> None:
+    given = KINDS[kind]
+    made = same()(given)
+    assert type(made) is type(given)
+    if isinstance(given, Image.Image):
+        given, made = np.asarray(given), np.asarray(made)
+    assert (made.dtype, made.shape) == (given.dtype, given.shape)
+    assert abs(made.astype(float) - given if isinstance(given, np.ndarray) else made.float() - given).max() <= (
+        1e-6 if kind.startswith("float") or kind in ("tensor", "alpha") else 1
+    )
+
+
+def test_kinds_are_translated_alike(to_zebra: Translator) -> None:
+    exact = to_zebra(KINDS["float32"])
+    assert np.abs(to_zebra(KINDS["tensor"]).permute(1, 2, 0).numpy() - exact).max() < 1e-6
+    assert np.abs(np.asarray(to_zebra(KINDS["PIL"])) / 255 - exact).max() < 0.6 / 255
+    assert np.abs(to_zebra(KINDS["uint16"]) / 65535 - exact).max() < 1e-4
+    gray = to_zebra(PIXELS[:, :, 0])
+    assert gray.shape == (40, 33, 3)
+    assert Translator(*make(channels=(1, 1)))(PIXELS[:, :, 0]).shape == (40, 33)
+
+
+@pytest.mark.parametrize("wrong", [PIXELS.astype(int), PIXELS / 1.0, PIXELS[None], torch.zeros(33), noise(4, 4, 2)])
+def test_what_is_no_image_is_refused(to_zebra: Translator, wrong: Any) -> None:
+    with pytest.raises(ValueError, match=r"uint8|0 to 1|channels"):
+        to_zebra(wrong)
+
+
+def test_lists_are_batches(to_zebra: Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = [noise(40, 33, 3, seed=0), Image.fromarray(noise(64, 64, 3)), noise(40, 33, 3, seed=1)]
+    alone = [to_zebra(image) for image in images]
+    sizes = list[int]()
+    backend = to_zebra.backend
+    monkeypatch.setattr(to_zebra, "backend", lambda x: sizes.append(len(x)) or backend(x))
+    together = to_zebra(images)
+    assert [type(x) for x in together] == [type(x) for x in images]
+    for one, other in zip(alone, together, strict=True):
+        assert np.abs(np.asarray(one).astype(int) - np.asarray(other)).max() <= 1
+    assert sizes == [2, 1]
+    assert to_zebra([]) == []
+    assert to_zebra(torch.rand(3, 3, 32, 48)).shape == (3, 3, 32, 48)
+
+
+def test_another_device(to_zebra: Translator) -> None:
+    moved = to_zebra.to("cpu")
+    assert moved.device.type == "cpu"
+    assert (moved(PIXELS) == to_zebra(PIXELS)).all()
+    assert next(moved.net.parameters()).data_ptr() != next(to_zebra.net.parameters()).data_ptr()
+
+
+def test_threads_share_a_translator(to_zebra: Translator) -> None:
+    net, card = make({"name": "unet", "width": 4, "depth": 6, "dropout": 0.5}, inference="original")
+    set_inference(net, "original")
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    for translate in (to_zebra, Translator(net, card)):
+        images = [noise(40 + n % 3, 64, 3, seed=n) for n in range(16)]
+        alone = [translate(image) for image in images]
+        with ThreadPoolExecutor(8) as threads:
+            together = list(threads.map(translate, images))
+        assert all((one == other).all() for one, other in zip(alone, together, strict=True))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_examples_in_the_docstring(to_zebra: Translator) -> None:
+    result = doctest.testmod(module, extraglobs={"to_zebra": to_zebra})
+    assert result.failed == 0
+    assert result.attempted >= 3
+
+
+def test_the_package_imports_no_torch() -> None:
+    code = "import sys, viceversa; print('torch' in sys.modules, 'PIL' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
