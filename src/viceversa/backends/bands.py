@@ -27,8 +27,8 @@ from viceversa.nets import Generator
 
 READ, CHEAP = 1000, 1500
 """Multiplications in the time that a number from a file takes; one that costs more than CHEAP is worth keeping."""
-BAND = 2**29
-"""Bytes of memory for a band, at most: larger ones are no faster."""
+BAND = 2**28
+"""Bytes of memory for a band, at most: larger ones are slower, as they leave the cache."""
 
 Moments: TypeAlias = tuple[Tensor, Tensor]
 """Mean and variance of a map's pixels, each (C)."""
