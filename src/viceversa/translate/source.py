@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageCms
 from PIL.ImageFile import ImageFile
 
-from viceversa.data.image_data import ImageData, ImageError, changes_colour, pil_image
+from viceversa.data.image_data import ImageData, ImageError, pil_image
 from viceversa.data.image_io import FORMATS, from_pil, open_pil, read_image
 from viceversa.translate.files import HEIC
 
@@ -33,8 +33,8 @@ class Metadata:
     exif: bytes = b""
     """Without the orientation, as the pixels are turned."""
     profile: bytes = b""
-    converted: bool = False
-    """Whether the pixels, when they were read, were converted from the profile to sRGB."""
+    deep: bool = False
+    """Whether the pixels have more than 8 bits; others were converted from the profile to sRGB when they were read."""
 
 
 def read_source(path: Path) -> ImageData:
@@ -76,7 +76,7 @@ def read_metadata(path: Path) -> Metadata:
                 del exif[tag]
             deep = image.mode.startswith("I") or any("16" in str(tile.args) for tile in image.tile)
             profile = image.info.get("icc_profile") or b""
-            return Metadata(exif.tobytes() if len(exif) else b"", profile, not deep and changes_colour(image))
+            return Metadata(exif.tobytes() if len(exif) else b"", profile, deep)
     except Exception:  # metadata are often broken, and no reason to refuse an image
         return Metadata()
 
@@ -89,7 +89,7 @@ def in_profile(image: ImageData, metadata: Metadata, path: Path) -> tuple[ImageD
         source = ImageCms.getOpenProfile(BytesIO(metadata.profile))
         if source.profile.xcolor_space.strip() != {1: "GRAY", 3: "RGB"}.get(image.pixels.shape[2]):
             return image, b""
-        if not metadata.converted:
+        if metadata.deep or "sRGB" in ImageCms.getProfileDescription(source):
             return image, metadata.profile
         converted = ImageCms.profileToProfile(pil_image(image.pixels), ImageCms.createProfile("sRGB"), source)
         return replace(image, pixels=np.asarray(converted).reshape(image.pixels.shape)), metadata.profile
