@@ -408,15 +408,10 @@ def shards() -> dict[str, bytes]:
     loose = {"image": [pixels, pixels], "domain": ["A", "B"], "name": ["a", "b"], "split": ["train", "train"]}
     pairs = {"a": [pixels, pixels], "b": [{"bytes": pixels, "path": "b.png"}] * 2}
 
-    def arrow(file: Any) -> None:
-        with pa.ipc.new_stream(file, (table := pa.table(loose)).schema) as stream:
-            stream.write_table(table)
-
     def parquet(rows: Any) -> bytes:
         return encoded(lambda file: pyarrow.parquet.write_table(pa.table(rows), file))
 
-    found = {"loose.parquet": parquet(loose), "pairs.parquet": parquet(pairs)}
-    return {**found, "loose.arrow": encoded(arrow)}
+    return {"loose.parquet": parquet(loose), "pairs.parquet": parquet(pairs)}
 
 
 SHARDS = shards()

@@ -15,7 +15,6 @@ from typing import IO, Any, TypeAlias
 
 from viceversa.files import replacing_folder
 
-SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 LARGEST, RATIO, ENTRIES = 200 * 10**9, 200, 500_000  # bytes, bytes for a byte packed (images hardly shrink), files
 NOT_THE_ARCHIVE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
 
@@ -25,11 +24,6 @@ Member: TypeAlias = tuple[str, int, bool, "Callable[[], IO[bytes]] | None"]
 
 class ArchiveError(ValueError):
     """An archive that will not be unpacked; the message is one line that names it and what is wrong."""
-
-
-def is_archive(name: str) -> bool:
-    """Whether a file's name ends as those of archives do that we can unpack."""
-    return name.lower().endswith(SUFFIXES)
 
 
 def unpack(archive: Path, folder: Path, largest: int = LARGEST) -> None:

@@ -149,14 +149,10 @@ def _store(
         sound = [image for image in read if not isinstance(image, ImageError)]
         stored = iter(sized(sound, data) if sound else ())
         for domain, sample, image in zip(domains.lower(), samples, read, strict=True):
-            record = str(image) if isinstance(image, ImageError) else _append(file, next(stored))
+            record: Record | str = str(image)
+            if not isinstance(image, ImageError):
+                pixels = next(stored)
+                record = (file.tell(), *pixels.shape, str(pixels.dtype))
+                file.write(np.ascontiguousarray(pixels).tobytes())
             said[domain].append((sample.name, record))
     return said
-
-
-def _append(file: BinaryIO, pixels: Pixels) -> Record:
-    """Append (H, W, C) to the file of pixels, and return its record."""
-    height, width, channels = pixels.shape
-    record = (file.tell(), height, width, channels, str(pixels.dtype))
-    file.write(np.ascontiguousarray(pixels).tobytes())
-    return record

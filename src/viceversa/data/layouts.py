@@ -19,7 +19,6 @@ Places: TypeAlias = tuple[Path, Path]  # of domains A and B: folders, or single 
 DOMAINS = (("A", "B"), ("a", "b"), ("X", "Y"), ("x", "y"))
 TRAIN = ("train{}", "train_{}", "train/{}", "{}")
 REST = ("test", "val")
-TABLES = (".parquet", ".arrow")
 
 
 def find_splits(data: DataConfig) -> DatasetSplits:
@@ -97,7 +96,7 @@ def _open_manifest(data: DataConfig) -> Found | None:
 
 def _open_shards(data: DataConfig) -> Found | None:
     for folder in (Path(data.root), Path(data.root, "data")) if data.root else ():
-        files = sorted(path for path in folder.iterdir() if path.suffix in TABLES) if folder.is_dir() else []
+        files = sorted(path for path in folder.iterdir() if path.suffix == ".parquet") if folder.is_dir() else []
         if files:
             from viceversa.data.tables import read_shards
 
@@ -191,7 +190,7 @@ def _images(place: Path) -> tuple[FileSample, ...]:
 LAYOUTS: dict[str, tuple[str, Callable[[DataConfig], Found | None]]] = {
     "cache": ("cache.json and pixels.bin, as `viceversa data cache` writes them", _open_cache),
     "manifest": ("manifest.csv in the folder; or data.root=FILE.csv, or data.manifest=FILE.csv", _open_manifest),
-    "shards": ("*.parquet or *.arrow files in the folder, or in data/ below it", _open_shards),
+    "shards": ("*.parquet files in the folder, or in data/ below it", _open_shards),
     "unpaired": ("trainA/ trainB/, train/A/ train/B/, A/ B/, or any data.a and data.b", _open_unpaired),
     "paired": ("the same, with files of the same names on both sides", _open_paired),
     "aligned": ("train/, or the folder itself, with A at the left and B at the right of each file", _open_aligned),

@@ -13,12 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from viceversa.config import ConfigError
-from viceversa.data.archives import is_archive, safe_path, unpack
+from viceversa.data.archives import safe_path, unpack
 from viceversa.data.download import FetchError, download, one_line
 from viceversa.files import cache_folder, locked, replacing_folder
 from viceversa.paths import EXTENSIONS
 
-SUFFIXES = EXTENSIONS | {".csv", ".parquet", ".arrow"}  # what a layout may be made of
+SUFFIXES = EXTENSIONS | {".csv", ".parquet"}  # what a layout may be made of
 
 log = logging.getLogger("viceversa")
 
@@ -35,39 +35,25 @@ def local_folder(url: str) -> Path:
         if not folder.is_dir():
             cache_folder(store=True)
             log.warning("%s: fetching it into %s, where it stays until you delete it", url, folder)
-            if is_archive(urlsplit(url).path):
-                _fetch_archive(url, folder)
+            if urlsplit(url).scheme in ("http", "https"):
+                archive = folder.with_name(f"{folder.name}.archive")
+                download([url], archive)
+                unpack(archive, folder)
+                archive.unlink()
             else:
                 _fetch_files(url, folder)
     return folder
 
 
-def _fetch_archive(url: str, folder: Path) -> None:
-    archive = folder.with_name(f"{folder.name}.archive")
-    if _over_http(url):
-        download([url], archive)
-    else:
-        system, path = _system(url)
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            system.get_file(path, str(archive))
-        except Exception as error:  # each file system has its own kinds
-            raise FetchError(f"{url}: cannot be read ({one_line(error)})") from None
-    unpack(archive, folder)
-    archive.unlink()
-
-
 def _fetch_files(url: str, folder: Path) -> None:
     """Fetch a folder's images and lists, all or none."""
-    if _over_http(url):
-        raise ConfigError(f"{url}: over HTTP a data set is an archive: .zip, .tar.gz, ...")
     system, root = _system(url)
     with replacing_folder(folder) as half:
         try:
             names = {path: safe_path(path[len(root) :].lstrip("/")) for path in system.find(root)}
             wanted = {path: str(half / name) for path, name in names.items() if _is_wanted(name)}
             system.get([*wanted], [*wanted.values()])
-        except Exception as error:
+        except Exception as error:  # each file system has its own kinds
             raise FetchError(f"{url}: cannot be read ({type(error).__name__}: {one_line(error)})") from None
         if not wanted:
             raise FetchError(f"{url}: no images there")
@@ -76,10 +62,6 @@ def _fetch_files(url: str, folder: Path) -> None:
 def _is_wanted(name: Path) -> bool:
     """Whether a data set may be made of such a file."""
     return name.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in name.parts)
-
-
-def _over_http(url: str) -> bool:
-    return urlsplit(url).scheme in ("http", "https")
 
 
 def _system(url: str) -> tuple[Any, str]:

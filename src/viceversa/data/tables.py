@@ -1,7 +1,7 @@
-"""Data sets that a table lists: manifest.csv names files; Parquet and Arrow files hold the images themselves.
+"""Data sets that a table lists: manifest.csv names files; Parquet files hold the images themselves.
 
 A row is a pair (columns a and b), or one image: of domain A or B (only a or only b; in Parquet also `image` and
-`domain`). Column `split` says train, test or val. Parquet and Arrow are read through Hugging Face `datasets` (extra
+`domain`). Column `split` says train, test or val. Parquet is read through Hugging Face `datasets` (extra
 `data`), from memory-mapped files: every row can be had at any time, so the order of training is as with folders.
 """
 
@@ -116,7 +116,7 @@ class ShardSample:
 
 
 def read_shards(files: list[Path]) -> Found:
-    """Return the samples in Parquet or Arrow files of one folder; their names may begin with the split.
+    """Return the samples in Parquet files of one folder; their names may begin with the split.
 
     Raises ConfigError if they cannot be read, or have other columns, or if `datasets` is not installed.
     """
@@ -134,13 +134,7 @@ def _table(files: list[Path]) -> Table:
         raise ConfigError(f'{files[0]}: shards need datasets; pip install "viceversa[data]"') from None
     datasets.disable_progress_bars()
     try:
-        tables = [datasets.Dataset.from_file(str(file)) for file in files if file.suffix == ".arrow"]
-        for table in tables:
-            table.data.validate(full=True)  # an offset that points elsewhere would be read from there
-        parquet = [str(file) for file in files if file.suffix == ".parquet"]
-        if parquet:
-            tables.append(datasets.Dataset.from_parquet(parquet, cache_dir=str(cache_folder(store=True) / "shards")))
-        return datasets.concatenate_datasets(tables)
+        return datasets.Dataset.from_parquet(list(map(str, files)), cache_dir=str(cache_folder(store=True) / "shards"))
     except Exception as error:  # pyarrow, datasets and what they stand on raise nearly anything on damaged files
         reason = " ".join(str(error.__cause__ or error).split())
         raise ConfigError(f"{files[0].parent}: shards that cannot be read ({reason})") from None
