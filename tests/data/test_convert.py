@@ -146,15 +146,6 @@ def test_nothing_is_written_where_something_is_and_nothing_half(pairs: Path, tmp
         with pytest.raises(FileExistsError, match="lies within"):
             convert(as_data(pairs), place, "aligned", overwrite=True)
 
-    def killed(jobs: Any, total: int) -> Any:
-        yield jobs[0]
-        yield jobs[1]
-        assert list(tmp_path.glob(".out.*/trainA/0.png"))
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        convert(as_data(pairs), tmp_path / "out", "trainA", overwrite=True, track=killed)
-    assert os.listdir(tmp_path / "out") == ["mine.txt"]
     convert(as_data(pairs), tmp_path / "out", "aligned", overwrite=True)
     assert sorted(os.listdir(tmp_path / "out")) == ["test", "train"]
     assert sorted(os.listdir(tmp_path)) == ["in", "out"]

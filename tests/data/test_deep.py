@@ -79,21 +79,6 @@ def test_gray_tiffs_of_either_order_of_bytes(tmp_path: Path, kind: Any, compress
         np.testing.assert_allclose(read_image(path).pixels[:, :, 0], expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("kind", [np.int8, np.int16])
-def test_signed_colours_are_refused_by_name(tmp_path: Path, kind: Any) -> None:
-    tifffile.imwrite(tmp_path / "x.tiff", np.full((4, 5, 3), -1, kind), photometric="rgb")
-    np.save(tmp_path / "x.npy", np.full((4, 5), -1, kind))
-    for name in ("x.tiff", "x.npy"):
-        with pytest.raises(ImageError, match=f"holds numbers of the type {np.dtype(kind)}"):
-            read_image(tmp_path / name)
-
-
-def test_values_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
-    Image.fromarray(np.array([[0, np.nan]], np.float32)).save(tmp_path / "x.tiff")
-    with pytest.raises(ImageError, match=r"x\.tiff: holds values that are not finite"):
-        read_image(tmp_path / "x.tiff")
-
-
 @pytest.mark.parametrize("colours", [1, 3])
 @pytest.mark.parametrize("alpha", [False, True])
 def test_16_bit_png(tmp_path: Path, colours: int, alpha: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, ImageOps, PngImagePlugin
+from PIL import Image, ImageCms, PngImagePlugin
 
 from viceversa.data.image_data import ImageData, ImageError, from_tensor, normalise, resize, to_tensor, with_channels
 from viceversa.data.image_io import EXTENSIONS, image_size, read_image, write_image
@@ -73,19 +72,6 @@ def test_tiffs_are_turned_upright(tmp_path: Path, mode: str, compression: str) -
         if upright.alpha is not None:
             assert found.alpha is not None
             assert found.alpha.shape == expected.shape[:2]
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".avif"])
-def test_exif_orientation_is_applied(tmp_path: Path, suffix: str, orientation: int) -> None:
-    path = tmp_path / f"x{suffix}"
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    picture_of("RGB").save(path, exif=exif)
-    with Image.open(path) as stored:
-        expected = np.asarray(ImageOps.exif_transpose(stored))
-    assert np.array_equal(read_image(path).pixels, expected)
-    assert image_size(path) == (expected.shape[1], expected.shape[0])
 
 
 def test_broken_exif_is_no_obstacle(tmp_path: Path) -> None:
@@ -149,13 +135,6 @@ def test_palettes_and_colour_keys(tmp_path: Path) -> None:
     assert np.array_equal(read_image(tmp_path / "keyed.png").alpha, [[0, 255], [255, 255]])
 
 
-def test_first_frame_of_animations(tmp_path: Path) -> None:
-    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
-    for name in ("x.gif", "x.webp", "x.png"):
-        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], lossless=True)
-        assert read_image(tmp_path / name).pixels[0, 0].tolist() == [255, 0, 0]
-
-
 def foreign_profile() -> bytes:
     """A profile whose red and blue are swapped against sRGB's."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -176,18 +155,12 @@ def test_colour_profile_is_converted_to_srgb(tmp_path: Path) -> None:
         assert read_image(tmp_path / "x.png").pixels[0, 0].tolist() == [250, 20, 10]
 
 
-@pytest.mark.parametrize(("mode", "where"), [("RGB", "before"), ("RGB", "after"), ("L", "before"), ("I;16", "before")])
-@pytest.mark.parametrize("kind", ["text", "international", "many"])
-def test_a_png_may_hold_megabytes_of_text(tmp_path: Path, mode: str, where: str, kind: str) -> None:
+@pytest.mark.parametrize("mode", ["RGB", "L", "I;16"])
+@pytest.mark.parametrize("after", [False, True])
+def test_a_png_may_hold_megabytes_of_text(tmp_path: Path, mode: str, after: bool) -> None:
     info = PngImagePlugin.PngInfo()
-    after = {"after_idat": True} if where == "after" else {}
-    for i in range(70 if kind == "many" else 1):
-        text = "x" * (2**20 if kind == "many" else 2 * 2**20)
-        if kind == "international":
-            info.add_itxt(f"key{i}", text, zip=True)
-        else:
-            chunk = f"key{i}".encode() + b"\0\0" + zlib.compress(text.encode())
-            info.add(b"zTXt", chunk, **after)
+    for i in range(70):
+        info.add(b"zTXt", f"key{i}".encode() + b"\0\0" + zlib.compress(b"x" * 2**20), after_idat=after)
     picture_of(mode).save(tmp_path / "x.png", pnginfo=info)
     picture_of(mode).save(tmp_path / "plain.png")
     assert np.array_equal(read_image(tmp_path / "x.png").pixels, read_image(tmp_path / "plain.png").pixels)
@@ -228,28 +201,6 @@ def test_broken_files_are_named_and_what_they_are(tmp_path: Path, name: str) -> 
         read_image(tmp_path / name)
     assert str(raised.value).startswith(f"{tmp_path / name}: ")
     assert "\n" not in str(raised.value)
-
-
-@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".gif", ".avif", ".jp2", ".tga"])
-def test_truncated_files_are_damaged(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"x{suffix}"
-    Image.fromarray(noise(64, 64, 3)).save(path)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(ImageError, match=r"damaged|not a picture"):
-        read_image(path)
-
-
-def test_missing_files_and_size_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ImageError, match=r"none\.png: cannot be read \(No such file"):
-        read_image(tmp_path / "none.png")
-    with pytest.raises(ImageError, match="cannot be read"):
-        read_image(tmp_path)
-    Image.fromarray(noise(10, 15, 3)).save(tmp_path / "x.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # Pillow warns up to twice that
-    assert read_image(tmp_path / "x.png").pixels.shape == (10, 15, 3)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 70)
-    with pytest.raises(ImageError, match="too large"):
-        read_image(tmp_path / "x.png")
 
 
 def test_channels_asked_for() -> None:
@@ -332,17 +283,6 @@ def test_saved_alpha_gray_and_quality(tmp_path: Path) -> None:
     assert (tmp_path / "x.jpg").read_bytes() == (tmp_path / "y.jpg").read_bytes()
 
 
-def test_saving_is_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_image(tmp_path / "x.png", noise(8, 8, 3))
-    before = (tmp_path / "x.png").read_bytes()
-
-    def fail(*_: object) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        write_image(tmp_path / "x.png", noise(8, 8, 3, seed=1))
-    assert (tmp_path / "x.png").read_bytes() == before
-    assert len(list(tmp_path.iterdir())) == 1
+def test_unknown_formats_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"x\.heic: cannot write this format; use one of .* \.bmp"):
         write_image(tmp_path / "x.heic", noise(8, 8, 3))

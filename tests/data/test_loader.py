@@ -235,18 +235,6 @@ def test_too_many_broken_files_stop_the_training(root: Path, workers: int) -> No
         take(loader_of(root), 1)
 
 
-def test_one_in_a_hundred_is_tolerated(tmp_path: Path) -> None:
-    make(tmp_path / "trainA", 150)
-    make(tmp_path / "trainB", 60)
-    break_some(tmp_path / "trainA", 3, 77)
-    source = loader_of(tmp_path, batch=30)
-    take(source, 5)
-    assert len(source.broken) == source.tolerated == 2
-    break_some(tmp_path / "trainA", 5)
-    with pytest.raises(ImageError, match="3 of 210"):
-        take(loader_of(tmp_path, batch=30), 5)
-
-
 def test_a_pair_with_a_broken_half_is_left_out_as_a_whole(tmp_path: Path) -> None:
     for folder in ("A", "B"):
         make(tmp_path / folder, 4)
