@@ -32,6 +32,7 @@ from PIL import Image, ImageDraw
 from reference import REFERENCES
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, max_pool2d, normalize, relu
+from viceversa.metrics.features import EfficientNetLite
 
 from viceversa import engine, methods
 from viceversa.config import Config, Direction, Duration, load_config
@@ -41,7 +42,6 @@ from viceversa.data.test_images import TestImages
 from viceversa.devices import choose_precision
 from viceversa.engine.learner import Learner
 from viceversa.metrics.distribution import kid
-from viceversa.metrics.features import EfficientNetLite
 from viceversa.nets.layers import init_weights
 from viceversa.paths import directions as run_directions
 from viceversa.translator import Translator
@@ -55,6 +55,10 @@ ORIGINAL = ["generator.width=32", "generator.blocks=6", "discriminator.width=48"
 VARIANTS: dict[str, list[str]] = {
     "original": ["cyclegan", *SMALL, *ORIGINAL],
     "cyclegan, resize": ["cyclegan", *SMALL, *ORIGINAL, "generator.upsample=resize", "train.precision=auto"],
+    "style": ["style", *SMALL],
+    "style, both": ["style", *SMALL, "method.direction=both"],
+    "object": ["object", *SMALL],
+    "pairs": ["pairs"],
     "original pix2pix": ["pix2pix", "data.load=143", "data.crop=128", "generator.depth=7"],
 }
 PER_DATA = {

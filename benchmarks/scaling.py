@@ -30,7 +30,7 @@ def main() -> None:
     """Take steps on noise, and print medians."""
     torch.set_num_threads(1)
     words = ["train.precision=fp32", "train.channels_last=true", *sys.argv[1:]]
-    config = methods.complete(load_config("modern", words))
+    config = methods.resolve(load_config("object", words))
     dist, cpu = DistInfo.from_env(), torch.device("cpu")
     spent = [0.0, 0.0]
 

@@ -49,8 +49,8 @@ def test_later_sources_win(tmp_path) -> None:
 
 
 def test_words_name_a_preset_a_file_a_run_or_nothing(tmp_path, monkeypatch) -> None:
-    assert load_words([]) == load_config("modern")
-    assert load_words(["seed=3"]) == load_config("modern", ["seed=3"])
+    assert load_words([]) == load_config("style")
+    assert load_words(["seed=3"]) == load_config("style", ["seed=3"])
     assert load_words(["pix2pix", "seed=3"]) == load_config("pix2pix", ["seed=3"])
     monkeypatch.chdir(tmp_path)
     for name in ("seed=4", "runs/seed=4", "run"):
@@ -63,14 +63,14 @@ def test_words_name_a_preset_a_file_a_run_or_nothing(tmp_path, monkeypatch) -> N
 
 def test_the_run_is_named_after_preset_and_data(tmp_path) -> None:
     assert load_words(["cyclegan", "data.root=x/horse2zebra/"]).run == "runs/cyclegan-horse2zebra"
-    assert load_words(["data.a=x/photos", "data.b=drawings"]).run == "runs/modern-photos-drawings"
+    assert load_words(["data.a=x/photos", "data.b=drawings"]).run == "runs/style-photos-drawings"
     assert load_words(["data.root=x", "run=here"]).run == "here"
     assert default_run(Config(), "n").run == ""
     for name in ("photos", "drawings"):
         (tmp_path / f"train{name}").mkdir()
         (tmp_path / name).symlink_to(tmp_path / f"train{name}")
     words = [f"data.a={tmp_path / 'photos'}", f"data.b={tmp_path / 'drawings'}"]
-    assert load_words(words).run == "runs/modern-photos-drawings", "as the links are called"
+    assert load_words(words).run == "runs/style-photos-drawings", "as the links are called"
 
 
 def test_what_may_change_is_marked_on_the_key() -> None:

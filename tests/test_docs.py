@@ -138,7 +138,7 @@ def overrides(page: str) -> list[str]:
 @pytest.mark.parametrize(("page", "text"), in_pages(overrides))
 def test_overrides_in_the_text_fit_a_preset(page: str, text: str) -> None:
     refused = []
-    for preset in ("cyclegan", "pix2pix", "cut", "cyclegan-vae", "onesided", "distillation"):
+    for preset in ("cyclegan", "pix2pix", "cut", "cyclegan-vae", "style", "pairs", "distillation"):
         try:
             return check(preset, *text.split())
         except ConfigError as error:

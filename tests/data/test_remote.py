@@ -123,7 +123,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     [("https://host/sets/h2z.zip?download=1", "h2z"), ("s3://bucket/h2z/", "h2z"), ("hf://x/me/h2z.tar.gz", "h2z")],
 )
 def test_addresses_name_runs(root: str, name: str) -> None:
-    assert load_words([f"data.root={root}"]).run == f"runs/modern-{name}"
+    assert load_words([f"data.root={root}"]).run == f"runs/style-{name}"
 
 
 @pytest.mark.parametrize("path", ["a", "/nowhere/a", "C:\\a", "./s3:a", "c://a"])

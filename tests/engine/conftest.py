@@ -38,10 +38,11 @@ def tiny(worlds: Path, tmp_path: Path) -> MakeConfig:
     def make(method: str, *overrides: str, run: str = "run") -> Config:
         pairs = [f"data.a={worlds / 'testA'}", f"data.b={worlds / 'testB'}", "data.layout=paired"]
         data = pairs if METHODS[method].needs_pairs else [f"data.root={worlds}"]
-        generator = load_config(method).generator["name"]
+        preset = {"onesided": "style"}.get(method, method)
+        generator = load_config(preset).generator["name"]
         small = [*SMALL[generator], *SMALL.get(method, [])]
         sizes = [*small, "discriminator.width=4", "discriminator.layers=2", "data.load=36", "data.crop=32"]
         fast = ["train.device=cpu", "data.workers=0", "train.report=false", "train.samples=1", f"run={tmp_path / run}"]
-        return load_config(method, [*data, *sizes, *fast, *LENGTH, *overrides])
+        return load_config(preset, [*data, *sizes, *fast, *LENGTH, *overrides])
 
     return make

@@ -95,6 +95,14 @@ def test_discriminators_may_learn_at_a_rate_of_their_own(tiny: Any) -> None:
     assert rates == {"G": 2e-4, "D": 1e-4}
 
 
+def test_the_rate_rises_at_first(tiny: Any) -> None:
+    learner, rates = Learner(methods.resolve(tiny("pix2pix", "train.warm_up=2", "train.decay=0 steps")), 6), []
+    for _ in range(3):
+        learner.train_step({domain: torch.rand(1, 3, 32, 32) for domain in "AB"})
+        rates.append(learner.lr)
+    assert rates == pytest.approx([1e-4, 2e-4, 2e-4])
+
+
 def test_weights_are_standardised_after_every_update(tiny: Any) -> None:
     learner = Learner(methods.resolve(tiny("cyclegan", "generator.norm=standardised", "generator.upsample=resize")), 6)
     for _ in range(2):

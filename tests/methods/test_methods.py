@@ -25,7 +25,8 @@ SIZES = {
 
 def build(name: str, *overrides: str) -> Any:
     torch.manual_seed(0)
-    return methods.build(methods.resolve(load_config(name, [*SMALL, *SIZES[name], *overrides])))
+    preset = {"onesided": "style"}.get(name, name)
+    return methods.build(methods.resolve(load_config(preset, [*SMALL, *SIZES[name], *overrides])))
 
 
 def updates(method: Method, batch: Batch) -> dict[str, Update]:
@@ -67,6 +68,23 @@ def test_pools_feed_the_discriminators(name: str, loss: str, size: int, batch: B
         scores.add(round(updates(method, batch)["D"].losses[loss].item(), 9))
         batch = {domain: images.flip(-1) for domain, images in batch.items()}
     assert len(scores) > 2 if size else len(scores) == 2
+
+
+def test_pix2pix_can_compare_frozen_features(batch: Batch) -> None:
+    with pytest.raises(ConfigError, match="projected"):
+        build("pix2pix", "method.feature=1")
+
+    def losses(*overrides: str) -> Any:
+        judged = ["discriminator={name: projected, side: 32}", "generator.norm=instance", "generator.dropout=0"]
+        sizes = ["generator.width=4", "generator.depth=5", "data.load=32", "data.crop=32"]
+        torch.manual_seed(0)
+        config = load_config("pix2pix", [*sizes, *judged, *overrides])
+        return updates(methods.build(methods.resolve(config)), batch)["G"].losses
+
+    one, other = losses("method.feature=1"), losses("method.feature=5")
+    assert one["feature"] > 0
+    assert other["feature"].item() == pytest.approx(5 * one["feature"].item())
+    assert "feature" not in losses()
 
 
 def test_cyclegan_weighs_each_cycle_and_its_identity(batch: Batch) -> None:

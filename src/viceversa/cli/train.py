@@ -24,7 +24,7 @@ def train(
 ) -> None:
     """Train, or continue a training.
 
-    Starts from a preset (modern if none is named), a YAML file or a run's folder, with the values that KEY=VALUE
+    Starts from a preset (style if none is named), a YAML file or a run's folder, with the values that KEY=VALUE
     changes. The same command again continues where the training stopped. Ctrl-C saves and stops.
     `viceversa config` lists all keys.
 

@@ -22,7 +22,7 @@ __all__ = ["COMPONENTS", "AugmentConfig", "Config", "ConfigError", "DataConfig",
 __all__ += ["TrainConfig", "default_run", "explain", "flat", "import_class", "load_config", "load_words", "may_change"]
 __all__ += ["meanings", "parse_override", "parse_yaml", "presets", "suggest", "to_tree", "to_yaml", "validate"]
 
-DEFAULT_PRESET = "modern"
+DEFAULT_PRESET = "style"
 PRESETS = Path(__file__).parents[1] / "presets"
 
 

@@ -180,6 +180,8 @@ class TrainConfig(Section):
     """adam as in the papers; plain sgd for parity tests; ngd, normalised gradient descent, for method.contrast=ence."""
     lr: Annotated[float, Field(gt=0)] = 2e-4
     """Learning rate."""
+    warm_up: Natural = 0
+    """Steps over which the learning rate rises to its full height."""
     discriminator_rate: Annotated[float, Field(gt=0)] = 1.0
     """Learning rate of the discriminators, as a share of lr (two time scales)."""
     betas: Annotated[tuple[Share, Share], PlainSerializer(list)] = (0.5, 0.999)

@@ -136,7 +136,8 @@ class Learner:
         return any(net in nets for net in self.method.translators().values())
 
     def _set_rate(self) -> None:
-        self.lr = self.train.lr * rate(self.train, self.step, self.steps_per_epoch) * self.slowdown
+        rising = min(1.0, (self.step + 1) / max(1, self.train.warm_up))
+        self.lr = self.train.lr * rising * rate(self.train, self.step, self.steps_per_epoch) * self.slowdown
         for name, optimizer in self.optimizers.items():
             share = 1.0 if self._makes_translators(name) else self.train.discriminator_rate
             for group in optimizer.param_groups:

@@ -16,7 +16,6 @@ from .blocks import ResidualBlock, Upsample, channels_of, make_down, make_stem, 
 from .layers import ConvNorm, InstanceNorm, Padding
 
 SKIPPED = 8  # features of the input that the head sees beside it
-CALM = 0.3  # of a head that sees the input: at full rate, its 7x7 filters would move whole pictures with every update
 OPEN = 2.0  # sigmoid(2) = 0.88: a mask that starts shut stays shut where the whole picture must change
 
 
@@ -87,12 +86,13 @@ class ResNetGenerator(Generator):
 
     @torch.no_grad()
     def adjust_first_weights(self) -> None:
-        """Begin near a copy of the input, where the head sees it."""
+        """Begin near a copy of the input, where the head sees it: the rest of the head is kept small."""
         if self.skip is None:
             return
         first = self.head.in_channels - SKIPPED - self.skip.in_channels
+        self.head.weight *= 0.3
         for channel in range(min(self.skip.in_channels, self.head.out_channels - self.mask)):
-            self.head.weight[channel, first + channel, 3, 3] = 1.2 / CALM  # tanh(1.2 x) is about x
+            self.head.weight[channel, first + channel, 3, 3] = 1.2  # tanh(1.2 x) is about x
 
     def attention(self, x: Tensor) -> Tensor | None:
         """Return the mask, (B, 1, H, W) in [0, 1], or None without one."""
@@ -101,10 +101,7 @@ class ResNetGenerator(Generator):
     def paint(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the new picture and where it goes (Mejjati et al., 2018; Tang et al., 2019)."""
         h = self.ups(h)
-        if self.skip is None:
-            raw = self.head(h)
-        else:
-            raw = CALM * self.head(torch.cat([h, x.to(h.dtype), relu(self.skip(x)).to(h.dtype)], 1))
+        raw = self.head(h if self.skip is None else torch.cat([h, x.to(h.dtype), relu(self.skip(x)).to(h.dtype)], 1))
         if not self.mask:
             return torch.tanh(self.output_norm(raw)), None
         content, mask = raw[:, :-1], raw[:, -1:]
