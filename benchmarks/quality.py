@@ -32,7 +32,6 @@ from PIL import Image, ImageDraw
 from reference import REFERENCES
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, max_pool2d, normalize, relu
-from viceversa.metrics.features import EfficientNetLite
 
 from viceversa import engine, methods
 from viceversa.config import Config, Direction, Duration, load_config
@@ -41,7 +40,7 @@ from viceversa.data.image_data import from_tensor
 from viceversa.data.test_images import TestImages
 from viceversa.devices import choose_precision
 from viceversa.engine.learner import Learner
-from viceversa.metrics.distribution import kid
+from viceversa.metrics.distribution import EfficientNetLite, kid
 from viceversa.nets.layers import init_weights
 from viceversa.paths import directions as run_directions
 from viceversa.translator import Translator
