@@ -33,7 +33,6 @@ import viceversa
 from viceversa.backends import BACKENDS
 from viceversa.data import water2wine
 from viceversa.data.image_io import read_image
-from viceversa.fast_cpu import fixed_weights
 from viceversa.translate import TranslateOptions, translate_images
 from viceversa.translator import Translator
 
@@ -188,11 +187,10 @@ def main() -> None:
     run = trained(args.out, args.steps)
     files = jpegs(args.out, max(40, args.pictures), args.size)
     translator = Translator.load(run)
-    with fixed_weights():
-        if args.only != "files":
-            backends(translator, files, args.size, args.rounds, clock)
-        if args.only != "backends":
-            end_to_end(run, translator, list(islice(files, args.pictures)), args.size, args.rounds, clock)
+    if args.only != "files":
+        backends(translator, files, args.size, args.rounds, clock)
+    if args.only != "backends":
+        end_to_end(run, translator, list(islice(files, args.pictures)), args.size, args.rounds, clock)
 
 
 if __name__ == "__main__":

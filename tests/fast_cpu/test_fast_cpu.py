@@ -12,10 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, spectral_norm
 
-from viceversa.fast_cpu import accelerate, convolutions, fixed_weights
-from viceversa.fast_cpu.convolutions import ProductConv2d, ProductConvTranspose2d, StackedConv2d, WinogradConv2d
+from viceversa.config import TrainConfig
+from viceversa.engine.ema import Ema
+from viceversa.engine.optimizers import make_optimizer
+from viceversa.fast_cpu import accelerate, layers, winograd
+from viceversa.fast_cpu.convolutions import Direct
+from viceversa.fast_cpu.layers import best_form
+from viceversa.fast_cpu.products import Product
+from viceversa.fast_cpu.stacked import StackedImage, StackedResults
+from viceversa.fast_cpu.winograd import Winograd
 from viceversa.nets import Discriminator, Generator
-from viceversa.nets.layers import BlurDown, BlurUp
+from viceversa.nets.layers import BlurDown, BlurUp, InstanceNorm
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 NAMES = ["contiguous", "channels_last"]
@@ -27,33 +34,43 @@ def with_another_filter(blur: BlurUp) -> BlurUp:
     return blur
 
 
-LAYERS: dict[str, tuple[type[nn.Module] | None, Callable[[], nn.Module]]] = {
-    "3x3": (WinogradConv2d, lambda: nn.Conv2d(5, 7, 3, padding=1)),
-    "3x3, reflect": (WinogradConv2d, lambda: nn.Conv2d(5, 7, 3, padding=1, padding_mode="reflect", bias=False)),
-    "3x3, replicate": (WinogradConv2d, lambda: nn.Conv2d(5, 7, 3, padding=1, padding_mode="replicate")),
-    "few in": (StackedConv2d, lambda: nn.Conv2d(3, 9, 7, padding=3, padding_mode="reflect")),
-    "few out": (StackedConv2d, lambda: nn.Conv2d(9, 3, 7, padding=3, padding_mode="reflect", bias=False)),
-    "a discriminator's head": (StackedConv2d, lambda: nn.Conv2d(9, 1, 4, padding=1)),
-    "halving": (ProductConv2d, lambda: nn.Conv2d(3, 5, 4, 2, 1)),
-    "doubling": (ProductConvTranspose2d, lambda: nn.ConvTranspose2d(3, 5, 4, 2, 1, bias=False)),
-    "blurred down": (convolutions.FastBlurDown, lambda: BlurDown(5)),
-    "blurred up": (convolutions.FastBlurUp, lambda: BlurUp(5)),
-    "blurred up otherwise": (convolutions.FastBlurUp, lambda: with_another_filter(BlurUp(5))),
-    "many, 7x7": (None, lambda: nn.Conv2d(9, 9, 7, padding=3)),
-    "1x1": (None, lambda: nn.Conv2d(9, 1, 1)),
-    "grouped": (None, lambda: nn.Conv2d(4, 4, 3, padding=1, groups=2)),
-    "dilated": (None, lambda: nn.Conv2d(4, 4, 3, padding=1, dilation=2)),
-    "strided": (None, lambda: nn.Conv2d(4, 4, 3, padding=1, stride=2)),
-    "oblong": (None, lambda: nn.Conv2d(4, 4, (3, 5), padding=1)),
-    "circular": (None, lambda: nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular")),
-    "by name": (None, lambda: nn.Conv2d(4, 4, 3, padding="same")),
+LAYERS: dict[str, tuple[type, Callable[[], nn.Module]]] = {
+    "3x3": (Winograd, lambda: nn.Conv2d(5, 7, 3, padding=1)),
+    "3x3, reflect": (Winograd, lambda: nn.Conv2d(5, 7, 3, padding=1, padding_mode="reflect", bias=False)),
+    "3x3, replicate": (Winograd, lambda: nn.Conv2d(5, 7, 3, padding=1, padding_mode="replicate")),
+    "few in": (StackedImage, lambda: nn.Conv2d(3, 9, 7, padding=3, padding_mode="reflect")),
+    "few out": (StackedResults, lambda: nn.Conv2d(9, 3, 7, padding=3, padding_mode="reflect", bias=False)),
+    "a discriminator's head": (StackedResults, lambda: nn.Conv2d(9, 1, 4, padding=1)),
+    "halving": (Product, lambda: nn.Conv2d(3, 5, 4, 2, 1)),
+    "doubling": (Product, lambda: nn.ConvTranspose2d(3, 5, 4, 2, 1, bias=False)),
+    "4x4": (Product, lambda: nn.Conv2d(9, 10, 4, padding=1)),
+    "strided": (Direct, lambda: nn.Conv2d(4, 4, 3, padding=1, stride=2)),
+    "strided, transposed": (Direct, lambda: nn.ConvTranspose2d(4, 5, 3, 2, 1, output_padding=1)),
+    "many, 7x7": (Direct, lambda: nn.Conv2d(9, 9, 7, padding=3, padding_mode="reflect")),
+    "1x1": (Direct, lambda: nn.Conv2d(9, 1, 1)),
 }
-FAST = [name for name, (form, _) in LAYERS.items() if form]
+OTHERS: dict[str, Callable[[], nn.Module]] = {
+    "grouped": lambda: nn.Conv2d(4, 4, 3, padding=1, groups=2),
+    "dilated": lambda: nn.Conv2d(4, 4, 3, padding=1, dilation=2),
+    "oblong": lambda: nn.Conv2d(4, 4, (3, 5), padding=1),
+    "circular": lambda: nn.Conv2d(4, 4, 3, padding=1, padding_mode="circular"),
+    "by name": lambda: nn.Conv2d(4, 4, 3, padding="same"),
+}
+NORMS_AND_BLURS: dict[str, Callable[[], nn.Module]] = {
+    "blurred down": lambda: BlurDown(5),
+    "blurred up": lambda: BlurUp(5),
+    "blurred up otherwise": lambda: with_another_filter(BlurUp(5)),
+    "normalised": lambda: InstanceNorm(5),
+    "normalised, scaled": lambda: InstanceNorm(5, affine=True),
+}
+MAKE = {name: make for name, (_, make) in LAYERS.items()} | OTHERS | NORMS_AND_BLURS
 
 
 @pytest.fixture(autouse=True)
-def _few_channels_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convolutions, "WINOGRAD_CHANNELS", 1)
+def _small_layers_are_large_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers, "WINOGRAD_CHANNELS", 1)
+    monkeypatch.setattr(layers, "WINOGRAD_PIXELS", 1)
+    monkeypatch.setattr(layers, "WIDE_FILTER", 1)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -74,7 +91,7 @@ class Wrapped(Generator):
 def make(name: str) -> tuple[nn.Module, nn.Module]:
     """A layer in its fast form, and torch's with the same weights in float64."""
     torch.manual_seed(0)
-    net = Wrapped(LAYERS[name][1]())
+    net = Wrapped(MAKE[name]())
     plain = copy.deepcopy(net.layer).double()
     accelerate(net)
     return net.layer, plain
@@ -89,16 +106,30 @@ def channels_of(layer: nn.Module) -> int:
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_the_rule(name: str) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_rule(name: str, dtype: torch.dtype) -> None:
     ours, plain = make(name)
-    assert type(ours) is (LAYERS[name][0] or type(plain))
+    x = noise(1, channels_of(plain), 8, 8).to(dtype).contiguous(memory_format=torch.channels_last)
+    wanted = LAYERS[name][0]
+    if wanted in (Direct, Winograd) and dtype == (torch.float32 if wanted is Direct else torch.bfloat16):
+        wanted = type(None) if wanted is Direct else Direct
+    assert type(best_form(ours, x)) is wanted
+    assert best_form(ours, x.half()) is best_form(ours, x.to("meta")) is None
     assert list(ours.state_dict()) == list(plain.state_dict())
     for twin in (copy.deepcopy(ours), pickle.loads(pickle.dumps(ours))):
         assert type(twin) is type(ours)
 
 
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_layers_stay(name: str) -> None:
+    ours, plain = make(name)
+    assert type(ours) is type(plain)
+
+
 @pytest.mark.parametrize("size", [(8, 12), (6, 10), (7, 8)], ids=["tiles of 4", "tiles of 2", "odd"])
-@pytest.mark.parametrize(("name", "few_pixels"), [*((name, 1000) for name in FAST), ("halving", 1), ("doubling", 1)])
+@pytest.mark.parametrize(
+    ("name", "few_pixels"), [*((name, 1000) for name in [*LAYERS, *NORMS_AND_BLURS]), ("halving", 1), ("doubling", 1)]
+)
 @pytest.mark.parametrize("incoming", LAYOUTS, ids=NAMES)
 @pytest.mark.parametrize("layout", LAYOUTS, ids=NAMES)
 @pytest.mark.parametrize("dtype", LIMIT)
@@ -106,16 +137,16 @@ def test_results_and_gradients_are_those_of_torchs_layer(
     dtype: torch.dtype, layout: torch.memory_format, incoming: torch.memory_format, name: str, few_pixels: int,
     size: tuple[int, int], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(convolutions, "FEW_PIXELS", few_pixels)
+    monkeypatch.setattr(layers, "FEW_PIXELS", few_pixels)
     ours, plain = make(name)
     own_dtype = torch.float64 if dtype == torch.float64 else torch.float32
     ours = ours.to(own_dtype, memory_format=layout)
-    values = noise(2, channels_of(plain), *size).float().double()
+    values = noise(2, channels_of(plain), *size).bfloat16().double()
     x = values.clone().requires_grad_()
     y = plain(x)
     slope = noise(*y.shape, seed=1).to(dtype)
     wanted = gradients(plain, y, x, slope.double())
-    x = values.to(own_dtype).contiguous(memory_format=layout).requires_grad_()
+    x = values.to(dtype if "normalised" in name else own_dtype).contiguous(memory_format=layout).requires_grad_()
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         y = ours(x)
     assert y.dtype == dtype
@@ -124,7 +155,7 @@ def test_results_and_gradients_are_those_of_torchs_layer(
         assert (a.double() - b).norm() < LIMIT[dtype] * b.norm()
 
 
-@pytest.mark.parametrize("name", ["3x3", "3x3, reflect", "few out", "a discriminator's head"])
+@pytest.mark.parametrize("name", [*LAYERS, "normalised", "normalised, scaled"])
 @pytest.mark.parametrize("square", [False, True], ids=["linear", "not linear"])
 def test_gradients_can_be_differentiated(name: str, square: bool) -> None:
     """As a gradient penalty does; of a linear layer the gradient's own incoming gradient asks for none."""
@@ -133,8 +164,10 @@ def test_gradients_can_be_differentiated(name: str, square: bool) -> None:
     for layer in (ours.double(), plain):
         x = noise(2, channels_of(plain), 8, 8).requires_grad_()
         y = layer(x)
-        (slope,) = torch.autograd.grad((y.square() if square else y).sum(), x, create_graph=True)
-        found.append(torch.autograd.grad(slope.square().sum(), layer.weight)[0])
+        (slope,) = torch.autograd.grad((y * (y if square else noise(*y.shape, seed=1))).sum(), x, create_graph=True)
+        inputs = [x, *layer.parameters()]  # of a linear layer neither x nor the bias matters, and torch leaves them out
+        second = torch.autograd.grad(slope.square().sum(), inputs, allow_unused=True)
+        found.append([torch.zeros_like(a) if b is None else b for a, b in zip(inputs, second, strict=True)])
     torch.testing.assert_close(*found)
 
 
@@ -145,7 +178,7 @@ def test_a_spectral_norm_takes_one_power_iteration_a_pass(
     name: str, normalise: Callable[[nn.Module], nn.Module], when: str
 ) -> None:
     torch.manual_seed(0)
-    plain, net = LAYERS[name][1](), Wrapped(LAYERS[name][1]())
+    plain, net = MAKE[name](), Wrapped(MAKE[name]())
     net.layer.load_state_dict(plain.state_dict())
     if when == "after":
         accelerate(net)
@@ -154,62 +187,114 @@ def test_a_spectral_norm_takes_one_power_iteration_a_pass(
         normalise(layer)
     accelerate(net)
     x = noise(1, channels_of(plain), 8, 8).float()
-    with fixed_weights():
-        for _ in range(3):
-            torch.testing.assert_close(net(x), plain(x))
+    for _ in range(3):
+        torch.testing.assert_close(net(x), plain(x))
     for key, value in plain.state_dict().items():
         torch.testing.assert_close(net.layer.state_dict()[key], value)
 
 
-def test_discriminators_keep_their_strides() -> None:
+def test_narrow_products_are_for_generators(monkeypatch: pytest.MonkeyPatch) -> None:
     class Judge(Discriminator):
         def __init__(self) -> None:
             super().__init__()
             self.layer = nn.Conv2d(3, 5, 4, 2, 1)
 
+    monkeypatch.setattr(layers, "WIDE_FILTER", 1000)
     net = Judge()
     accelerate(net)
-    assert type(net.layer) is nn.Conv2d
+    assert best_form(net.layer, torch.zeros(1, 3, 8, 8)) is None
+    assert best_form(make("halving")[0], torch.zeros(1, 3, 8, 8)) == Product()
 
 
-def test_where_winograd_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tiles_divide_the_image() -> None:
     ours, _ = make("3x3")
-    assert isinstance(ours, WinogradConv2d)
-    assert ours.tile(torch.zeros(1, 5, 8, 8)) == 4
-    assert ours.tile(torch.zeros(1, 5, 8, 6)) == 2
-    assert ours.tile(torch.zeros(1, 5, 8, 7)) is None
-    assert ours.tile(torch.zeros(1, 5, 8, 8, dtype=torch.float16)) is None
-    assert ours.tile(torch.zeros(1, 5, 8, 8, device="meta")) is None
-    rule = convolutions.winograd_pays.__wrapped__
-    for matrix_units in (True, False):
-        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda units=matrix_units: units)
-        monkeypatch.setattr(convolutions, "winograd_pays", rule)
-        assert ours.tile(torch.zeros(1, 5, 8, 8, dtype=torch.bfloat16)) == (None if matrix_units else 2)
-    for low_precision, tile in ((False, None), (True, 2)):
-        accelerate(ours, low_precision=low_precision)
-        with torch.no_grad():  # without gradients to gain, only if it may round more
-            assert ours.tile(torch.zeros(1, 5, 8, 8, dtype=torch.bfloat16)) == tile
+    sizes = {(8, 8): Winograd(4), (8, 6): Winograd(2), (8, 7): None}
+    assert {size: best_form(ours, torch.zeros(1, 5, *size)) for size in sizes} == sizes
 
 
-def test_weights_are_prepared_once_while_they_are_fixed() -> None:
-    ours, plain = make("3x3")
-    ours.double()
-    x = noise(1, 5, 8, 8).requires_grad_()
-    with fixed_weights():
-        y = ours(x) + ours(2 * x)
-    found, wanted = (gradients(net, z, x, y.detach()) for net, z in ((ours, y), (plain, plain(x) + plain(2 * x))))
-    for a, b in zip(found, wanted, strict=True):
-        torch.testing.assert_close(a, b)
-    with torch.no_grad(), fixed_weights():
-        first = ours(x)
-        ours.weight.mul_(2)  # against the promise
-        assert torch.equal(ours(x), first)
-    torch.testing.assert_close(ours(x) - ours.bias.view(-1, 1, 1), 2 * (plain(x) - plain.bias.view(-1, 1, 1)))
+class Change:
+    """Ways by which a weight changes, each of a network of one layer."""
+
+    @staticmethod
+    def adam(net: Wrapped) -> None:
+        optimise(net, "adam")
+
+    @staticmethod
+    def sgd(net: Wrapped) -> None:
+        optimise(net, "sgd")
+
+    @staticmethod
+    def ngd(net: Wrapped) -> None:
+        optimise(net, "ngd")
+
+    @staticmethod
+    def load(net: Wrapped) -> None:
+        net.load_state_dict({key: value + 1 for key, value in net.state_dict().items()})
+
+    @staticmethod
+    def in_place(net: Wrapped) -> None:
+        with torch.no_grad():
+            net.layer.weight[0] += 1
+
+    @staticmethod
+    def other_numbers(net: Wrapped) -> None:
+        net.layer.weight.data = net.layer.weight.data + 1
+
+    @staticmethod
+    def other_layout(net: Wrapped) -> None:
+        net.to(memory_format=torch.channels_last)
+
+    @staticmethod
+    def average(net: Wrapped) -> None:
+        ema = Ema({"AtoB": net}, 0.9, "running")
+        other = copy.deepcopy(net)
+        with torch.no_grad():
+            other.layer.weight += 1
+        ema.copies["AtoB"] = net.requires_grad_(False)
+        ema.update({"AtoB": other}, 5)
+        net.requires_grad_(True)
+
+
+def optimise(net: nn.Module, name: str) -> None:
+    optimizer = make_optimizer(TrainConfig(optimizer=name, lr=0.1), list(net.parameters()), torch.device("cpu"))
+    for parameter in net.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimizer.step()
+
+
+@pytest.mark.parametrize("change", [name for name in vars(Change) if not name.startswith("_")])
+@pytest.mark.parametrize("translate_first", [False, True])
+@pytest.mark.parametrize("name", ["3x3", "few out", "halving", "strided"])
+def test_changed_weights_are_prepared_anew(name: str, translate_first: bool, change: str) -> None:
+    ours, _ = make(name)
+    net = Wrapped(ours)
+    x = noise(1, channels_of(ours), 8, 8).bfloat16() if name == "strided" else noise(1, channels_of(ours), 8, 8).float()
+    with torch.inference_mode(translate_first):
+        ours(x)
+    getattr(Change, change)(net)
+    plain = MAKE[name]()
+    plain.load_state_dict(ours.state_dict())
+    limit = LIMIT[x.dtype]
+    x, wanted = x.requires_grad_(), x.detach().double().requires_grad_()
+    y, z = ours(x), plain.double()(wanted)
+    for a, b in zip(gradients(ours, y, x, y.detach()), gradients(plain, z, wanted, y.detach().double()), strict=True):
+        assert (a.double() - b).norm() < 2 * limit * b.norm()
+
+
+def test_weights_are_prepared_once_between_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, _ = make("3x3")
+    x = noise(1, 5, 8, 8).float()
+    made = []
+    plain = winograd.from_filter
+    monkeypatch.setattr(winograd, "from_filter", lambda *args: made.append(1) or plain(*args))
+    for _ in range(3):
+        ours(x.requires_grad_()).sum().backward()
+    assert len(made) == 1
 
 
 def test_a_layer_that_is_gone_leaves_no_prepared_weights_to_another() -> None:
     x = noise(1, 5, 8, 8)
-    with fixed_weights(), torch.no_grad():
+    with torch.no_grad():
         for seed in range(50):
             torch.manual_seed(seed)
             layer = nn.Conv2d(5, 7, 3, padding=1).double()
@@ -230,9 +315,7 @@ def test_large_batches_go_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     ours, plain = make("3x3")
     ours.double()
     x = noise(3, 5, 8, 8).requires_grad_()
-    assert ours.together(x, 4) >= 3
-    monkeypatch.setattr(convolutions, "ROOM", 2 * 4 * 36 * 7 * 8)
-    assert ours.together(x, 4) == 2
+    monkeypatch.setattr(winograd, "ROOM", 2 * 4 * 36 * 7 * 8)
     for a, b in zip(*(gradients(net, net(x), x, noise(3, 7, 8, 8, seed=1)) for net in (ours, plain)), strict=True):
         torch.testing.assert_close(a, b)
 
@@ -266,6 +349,6 @@ def test_only_the_image_is_kept_for_the_gradients() -> None:
     ours, _ = make("3x3")
     x = torch.rand(1, 5, 8, 8).requires_grad_()
     kept: list[Tensor] = []
-    with fixed_weights(), torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
         ours(x)
     assert [tuple(t.shape) for t in kept] == [(1, 5, 8, 8), (7, 5, 3, 3), (36, 5, 7)]

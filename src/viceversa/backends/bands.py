@@ -22,7 +22,6 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from viceversa.backends.windows import Window, needs_statistics, trace, window_of
-from viceversa.fast_cpu import fixed_weights
 from viceversa.nets import Generator
 
 READ, CHEAP = 1000, 1500
@@ -93,7 +92,7 @@ class Bands:
         """Translate (B, C, H, W) in about `memory` bytes, besides x and the result."""
         results = []
         for image in torch.split(x, 1):
-            with fixed_weights(), TemporaryDirectory(prefix="viceversa-") as folder:
+            with TemporaryDirectory(prefix="viceversa-") as folder:
                 maps = self._gathered(image, Path(folder), memory)
                 results.append(x.new_empty(maps.shapes[self.result]))
                 for rows, values in self._go(self.result, maps, set(), memory):
@@ -103,7 +102,7 @@ class Bands:
     @torch.inference_mode()
     def statistics(self, frames: Tensor, memory: float = BAND) -> dict[str, Moments]:
         """Return the mean and variance that frames (B, C, H, W) have together, by the name of the normalisation."""
-        with fixed_weights(), TemporaryDirectory(prefix="viceversa-") as folder:
+        with TemporaryDirectory(prefix="viceversa-") as folder:
             maps = self._gathered(frames, Path(folder), memory)
         return {str(node.target): moments for node, moments in maps.moments.items()}
 

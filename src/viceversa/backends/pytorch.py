@@ -45,7 +45,7 @@ def eager(trained: TrainedGenerator) -> Backend:
 def bf16(trained: TrainedGenerator) -> Backend:
     """All weights and values in bfloat16, channels last: for CPUs with AMX or AVX-512 bf16, and for GPUs."""
     net = copy.deepcopy(trained.net).to(torch.bfloat16).to(memory_format=torch.channels_last)
-    accelerate(net, low_precision=True)
+    accelerate(net)
     return lambda x: net(x.to(torch.bfloat16, memory_format=torch.channels_last)).float()
 
 

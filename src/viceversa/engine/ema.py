@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from viceversa.config import Inference
 from viceversa.methods.base import Translators
@@ -44,10 +44,6 @@ class Ema(nn.Module):
         decay = min(self.decay, (1 + step) / (10 + step)) if self.decay else 0.0
         for direction, net in translators.items():
             mine, theirs = self.copies[direction], net
-            torch._foreach_lerp_(_data(mine.parameters()), _data(theirs.parameters()), 1 - decay)
+            torch._foreach_lerp_(list(mine.parameters()), list(theirs.parameters()), 1 - decay)
             for ours, buffer in zip(mine.buffers(), theirs.buffers(), strict=True):
                 ours.copy_(buffer)
-
-
-def _data(tensors: object) -> list[Tensor]:
-    return [tensor.data for tensor in tensors]  # type: ignore[attr-defined]

@@ -21,7 +21,7 @@ from viceversa.engine.ema import Ema
 from viceversa.engine.nan_guard import UpdateGuard
 from viceversa.engine.optimizers import make_optimizer
 from viceversa.engine.schedule import rate
-from viceversa.fast_cpu import accelerate, fixed_weights
+from viceversa.fast_cpu import accelerate, keep_memory
 from viceversa.methods.base import Batch, Update
 from viceversa.nets.blocks import blocks, enable_checkpointing
 from viceversa.nets.layers import standardise
@@ -52,6 +52,7 @@ class Learner:
         self.step, self.lr = 0, config.train.lr
         self.retries = 0
         """How often the run had to go back to a checkpoint; another seed and a lower rate follow from it."""
+        keep_memory()
         seed_everything(config.seed, rank=0, step=0)
         self.method = methods.build(config)
         self.method.to(self.device, torch.float64 if self.train.precision == "fp64" else torch.float32)
@@ -100,7 +101,7 @@ class Learner:
     def _advance(self, updates: Iterator[Update]) -> Update | None:
         """Run the method up to its next update, in the configured precision."""
         dtype = AUTOCAST.get(self.train.precision)
-        with fixed_weights(), torch.autocast(self.device.type, dtype, enabled=dtype is not None):
+        with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
             return next(updates, None)
 
     def _carry_out(self, update: Update, stop: bool = False) -> None:

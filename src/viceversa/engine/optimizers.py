@@ -28,7 +28,24 @@ def eager(rule: Rule) -> Rule:
 
 @eager
 class Adam(torch.optim.Adam):
-    """Adam (Kingma and Ba, 2015)."""
+    """Adam (Kingma and Ba, 2015), whatever the memory layout of weights and gradients.
+
+    torch's fused kernel for the CPU (2.14.1) copies what is not contiguous, and goes wrong where a gradient lies
+    otherwise than its weight. So it gets all of them as they lie, as plain rows of numbers. Nor does it count its
+    changes of the weights, by which others tell that what they made of a weight is old.
+    """
+
+    def _init_group(self, group: dict[str, Any], *lists: Any) -> bool:
+        complex_numbers: bool = super()._init_group(group, *lists)  # type: ignore[no-untyped-call]  # fills them
+        if group["fused"]:
+            weights, gradients, *moments = lists[:4]
+            torch.autograd.graph.increment_version(weights)
+            for i, weight in enumerate(weights):
+                if gradients[i].stride() != weight.stride():
+                    gradients[i] = torch.empty_like(weight).copy_(gradients[i])
+                for tensors in (weights, gradients, *moments):
+                    tensors[i] = tensors[i].as_strided((weight.numel(),), (1,))
+        return complex_numbers
 
 
 @eager

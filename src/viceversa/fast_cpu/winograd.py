@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from math import isqrt, prod
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 
-from viceversa.nets.layers import Padding
+from viceversa.fast_cpu.convolutions import Conv, Gradients, surround, surround_gradient
+
+ROOM = 2**24
+"""Bytes; beyond 2**25 the C library fetches fresh memory for every tensor, page by page."""
 
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -44,55 +46,47 @@ A: dict[int, Matrix] = {  # A^T, to the results
 }
 
 
-class Winograd(torch.autograd.Function):
-    """Convolve x (N, C, H, W), with edges one pixel wide, with a 3x3 filter (K, C, 3, 3) into (N, K, H, W).
+@dataclass(frozen=True)
+class Winograd:
+    """A 3x3 convolution, edges one pixel wide, by tiles of m x m; H and W must be multiples of m.
 
-    The result is laid out channels_last. `places` is what `from_filter` makes of the filter, in the type of x; H and W
-    must be multiples of its m. Given `direct`, too, the filter in the type of x, x is convolved with that, and only the
-    gradients go by the places. Where gradients are to be differentiated again, they are those of torch's convolution.
+    Results are laid out channels_last. Of a batch so many images are convolved in one go that their tiles stay within
+    `ROOM`.
     """
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        x: Tensor,
-        filter: Tensor,
-        bias: Tensor | None,
-        places: Tensor,
-        direct: Tensor | None,
-        edges: Padding,
-    ) -> Tensor:
-        """Return the convolution; of what is computed only x is kept, which others keep, too."""
-        ctx.save_for_backward(x, filter, places)
-        ctx.edges = edges
-        padded = surround(x, edges)
-        shift = None if bias is None else bias.to(x.dtype)
-        if direct is not None:
-            return torch.conv2d(padded, direct, shift)
-        y = to_results(product("results", from_values(padded, side(places)), places), padded.shape)
-        return y if shift is None else y.add_(shift.view(-1, 1, 1))
+    m: int
 
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of `x`, of the filter and of the bias."""
-        x, filter, places = ctx.saved_tensors
-        needs_x, needs_filter, needs_bias, *_ = ctx.needs_input_grad
-        dx = dfilter = None
-        if torch.is_grad_enabled():  # create_graph=True
-            y = torch.conv2d(surround(x, ctx.edges), filter.to(x.dtype))
-            wanted = [tensor for tensor, needed in ((x, needs_x), (filter, needs_filter)) if needed]
-            found = list(torch.autograd.grad(y, wanted, gradient, create_graph=True)) if wanted else []
-            dx, dfilter = found.pop(0) if needs_x else None, found.pop() if needs_filter else None
-        else:
-            padded, results = surround(x, ctx.edges), from_gradient(gradient, side(places))
-            if needs_x:
-                dpadded = to_values_gradient(product("values", results, places.transpose(1, 2)), padded.shape)
-                dx = surround_gradient(dpadded, x, ctx.edges)
-            if needs_filter:
-                dplaces = product("filter", results.transpose(1, 2), from_values(padded, side(places)))
-                dfilter = to_filter_gradient(dplaces).to(filter.dtype)
-        dbias = gradient.sum((0, 2, 3), dtype=filter.dtype) if needs_bias else None
-        return dx, dfilter, dbias, None, None, None
+    def prepare(self, layer: Conv, dtype: torch.dtype) -> Tensor:
+        """Return the filter's values at the places of a tile, (places, C, K)."""
+        return from_filter(layer.weight, self.m).to(dtype)
+
+    def results(self, layer: Conv, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Return the convolution of x."""
+        found = []
+        for part in torch.split(x, self._together(layer, x)):
+            padded = surround(layer, part)
+            y = to_results(product("results", from_values(padded, self.m), weight), padded.shape)
+            found.append(y if bias is None else y.add_(bias.view(-1, 1, 1)))
+        return torch.cat(found) if len(found) > 1 else found[0]
+
+    def gradients(self, layer: Conv, dy: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, bool]) -> Gradients:
+        """Return the gradients of x and of the weight."""
+        dxs, dweights, count = [], [], self._together(layer, x)
+        for part, dpart in zip(torch.split(x, count), torch.split(dy, count), strict=True):
+            padded, results = surround(layer, part), from_gradient(dpart, self.m)
+            if wanted[0]:
+                dpadded = to_values_gradient(product("values", results, weight.transpose(1, 2)), padded.shape)
+                dxs.append(surround_gradient(layer, dpadded, part))
+            if wanted[1]:
+                dplaces = product("filter", results.transpose(1, 2), from_values(padded, self.m))
+                dweights.append(to_filter_gradient(dplaces))
+        dx = torch.cat(dxs) if len(dxs) > 1 else next(iter(dxs), None)
+        return dx, sum(dweights[1:], start=dweights[0]) if dweights else None
+
+    def _together(self, layer: Conv, x: Tensor) -> int:
+        tiles = x.shape[2] * x.shape[3] // self.m**2
+        size = tiles * (self.m + 2) ** 2 * max(layer.in_channels, layer.out_channels) * x.itemsize
+        return max(1, ROOM // size)
 
 
 def product(name: str, a: Tensor, b: Tensor) -> Tensor:
@@ -212,20 +206,6 @@ def spread(matrix: Matrix, parts: Sequence[Tensor] | Tensor, result: Tensor, dim
         for factor, part in zip(row, parts, strict=True):
             if factor:
                 step.add_(part, alpha=factor)
-
-
-def surround(x: Tensor, edges: Padding) -> Tensor:
-    """Return (B, C, H, W) with a pixel more on every side."""
-    return pad(x, [1, 1, 1, 1], mode="constant" if edges == "zeros" else edges)
-
-
-def surround_gradient(gradient: Tensor, x: Tensor, edges: Padding) -> Tensor:
-    """Return the gradient of x, given that of `surround(x)`."""
-    if edges == "zeros":
-        return gradient[..., 1:-1, 1:-1]
-    back = torch.ops.aten.reflection_pad2d_backward if edges == "reflect" else torch.ops.aten.replication_pad2d_backward
-    dx: Tensor = back(gradient, x, [1, 1, 1, 1])
-    return dx
 
 
 class _Memory(threading.local):

@@ -18,7 +18,6 @@ from viceversa.data.image_data import ImageData, ImageError, Pixels, in_16_bits,
 from viceversa.data.image_io import read_image, write_image
 from viceversa.devices import multiplies_bf16, pick_device
 from viceversa.engine.distributed import DistInfo
-from viceversa.fast_cpu import fixed_weights
 from viceversa.files import Track
 from viceversa.paths import list_images
 from viceversa.translate import TranslateOptions, TranslateResult
@@ -70,11 +69,10 @@ def translate_all(
             still = translator
             if options.clip_statistics:
                 still = translator.with_statistics(_first_images(_spread([file for file, _ in images], 8), 8, options))
-            with fixed_weights(), closing(_translated(images, still, masks, options)) as done:
+            with closing(_translated(images, still, masks, options)) as done:
                 found |= {images[number]: files for number, files in track(done, len(images))}
         for job in clips:
-            with fixed_weights():
-                found[job] = _clip(job, translator, masks, options, result, track)
+            found[job] = _clip(job, translator, masks, options, result, track)
         for file, output in todo:  # in their order, not in that of being done
             files = found[file, output]
             if isinstance(files, ImageError):

@@ -1,0 +1,125 @@
+"""Layers that compute what torch's own do, in the form that a CPU computes fastest; here stands which form when."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from viceversa.fast_cpu.convolutions import Conv, Convolve, Direct, Form
+from viceversa.fast_cpu.products import Product, output_size
+from viceversa.fast_cpu.stacked import StackedImage, StackedResults
+from viceversa.fast_cpu.winograd import Winograd
+from viceversa.nets.layers import BlurDown, BlurUp, on_cpu
+
+WINOGRAD_CHANNELS, WINOGRAD_PIXELS = 128, 1024
+"""At least, on both sides and in a batch: with fewer, the algorithm's additions cost more than they save."""
+FEW_CHANNELS = 8
+"""With so few on one side, rows are stacked."""
+FEW_PIXELS = 64
+"""So many pixels of a batch, in the smaller map, are one product with the whole filter; four times as many in bf16."""
+WIDE_FILTER = 2**17
+"""Numbers in a discriminator's filter, at least, for a product to pay."""
+
+
+class FastConv2d(nn.Conv2d):
+    """A square convolution in the form that is fastest for these images."""
+
+    in_generator = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, K, H', W')."""
+        form = best_form(self, x)
+        return super().forward(x) if form is None else convolve(self, form, x)
+
+
+class FastConvTranspose2d(nn.ConvTranspose2d):
+    """A square transposed convolution in the form that is fastest for these images."""
+
+    in_generator = False
+
+    def forward(self, x: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(B, C, H, W) to (B, K, H', W')."""
+        form = best_form(self, x) if output_size is None else None
+        return super().forward(x, output_size) if form is None else convolve(self, form, x)
+
+
+def convolve(layer: Conv, form: Form, x: Tensor) -> Tensor:
+    """Return the convolution of x in the type that autocast asks for."""
+    x = x.to(compute_type(x))
+    with torch.autocast(x.device.type, enabled=False):  # it would reflect edges in float32, and cast twice
+        y: Tensor = Convolve.apply(x, layer.weight, layer.bias, layer, form)
+    return y
+
+
+def best_form(layer: FastConv2d | FastConvTranspose2d, x: Tensor) -> Form | None:
+    """Return in which form to convolve x, or None for torch's own way."""
+    if not on_cpu(x) or "weight" not in layer._parameters:  # but computed at each access, by a spectral norm
+        return None
+    dtype, side, stride = compute_type(x), layer.kernel_size[0], layer.stride[0]
+    fewest = min(layer.in_channels, layer.out_channels)
+    if dtype not in (torch.bfloat16, torch.float32, torch.float64):
+        return None
+    if isinstance(layer, FastConv2d) and stride == 1 and side > 1 and layer.padding[0]:
+        if side == 3 and fewest >= WINOGRAD_CHANNELS and dtype != torch.bfloat16:
+            return winograd(x)
+        if layer.out_channels == 1 or (side >= 7 and layer.out_channels <= FEW_CHANNELS):
+            return StackedResults()
+        if side >= 7 and layer.in_channels <= FEW_CHANNELS and x.is_contiguous(memory_format=torch.channels_last):
+            return StackedImage()
+    if side == 4 and few_pixels(layer, x, dtype):
+        return Product()
+    return Direct() if dtype == torch.bfloat16 else None
+
+
+def few_pixels(layer: FastConv2d | FastConvTranspose2d, x: Tensor, dtype: torch.dtype) -> bool:
+    """Whether the filter of a 4x4 convolution is large beside the smaller of its maps."""
+    wide = layer.weight.numel() >= WIDE_FILTER
+    plain = layer.padding_mode == "zeros" and layer.output_padding == (0, 0)
+    height, width = x.shape[2:] if isinstance(layer, nn.ConvTranspose2d) else output_size(layer, x)
+    most = 4 * FEW_PIXELS if dtype == torch.bfloat16 and wide else FEW_PIXELS
+    return plain and (wide or (layer.in_generator and layer.stride[0] == 2)) and len(x) * height * width <= most
+
+
+def winograd(x: Tensor) -> Winograd | None:
+    """Return Winograd's form with the largest tiles that divide these images, or None if they are too few pixels."""
+    if len(x) * x.shape[2] * x.shape[3] < WINOGRAD_PIXELS:
+        return None
+    return next((Winograd(m) for m in (4, 2) if not x.shape[2] % m and not x.shape[3] % m), None)
+
+
+def compute_type(x: Tensor) -> torch.dtype:
+    """Return the type in which a convolution of `x` computes: autocast's, where it is on."""
+    if torch.is_autocast_enabled(x.device.type) and x.dtype == torch.float32:
+        return torch.get_autocast_dtype(x.device.type)
+    return x.dtype
+
+
+class FastBlurDown(BlurDown):
+    """Blurs in the filter's own type: in bfloat16 the CPU takes four times as long for the gradient."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2))."""
+        if not on_cpu(x):
+            return super().forward(x)
+        dtype = compute_type(x)
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.to(dtype).to(self.filter.dtype)).to(dtype)
+
+
+class FastBlurUp(BlurUp):
+    """With channels last, torch's own interpolation is faster, and the same unless a file brought another filter."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, 2H, 2W)."""
+        if not on_cpu(x) or x.is_contiguous() or not torch.equal(self.filter, bilinear(self.filter)):
+            return super().forward(x)
+        x = x.to(compute_type(x))
+        with torch.autocast(x.device.type, enabled=False):  # which takes it for a matter of float32
+            return interpolate(x, scale_factor=2.0, mode="bilinear")
+
+
+def bilinear(like: Tensor) -> Tensor:
+    """Return the filter of bilinear interpolation for as many channels."""
+    row = like.new_tensor([0.25, 0.75, 0.75, 0.25])
+    return torch.outer(row, row).expand_as(like)
