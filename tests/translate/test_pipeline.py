@@ -55,7 +55,7 @@ def test_batches_are_of_one_kind_and_leave_nothing_behind() -> None:
     assert one.run(range(3)) == {0: 1, 1: 1, 2: 1}
     assert one.batches == [[0], [1], [2]]
     assert set(several.run(range(33), size=4)) == set(several.written) == set(range(33))
-    assert several.batches[:3] == [[0, 2], [1, 3, 5, 7], [4, 6, 8, 10]]
+    assert several.batches[:3] == [[0], [1, 3, 5, 7], [2, 4, 6, 8]]
 
 
 @pytest.mark.parametrize("size", [1, 4])
@@ -78,10 +78,12 @@ def test_any_other_error_ends_the_work(step: str, error: type[BaseException]) ->
 
 @pytest.mark.parametrize("slow", ["compute", "write"])
 def test_what_waits_in_memory_is_bounded(slow: str) -> None:
-    recorder = Recorder(slow=slow)
+    recorder, large = Recorder(slow=slow), Recorder(slow=slow)
     recorder.run(range(30))
     assert recorder.most_ahead <= AHEAD + 1
     assert recorder.most_behind <= 2 * WRITERS + 1
+    large.run(range(9), size=0)
+    assert (large.most_ahead, large.most_behind <= 2) == (1, True)
 
 
 def test_reading_and_writing_go_on_meanwhile() -> None:

@@ -34,6 +34,8 @@ Images: TypeAlias = Sequence[ImageData]
 BATCH_PIXELS = {"cpu": 2**14, "cuda": 2**20, "mps": 2**20}
 """Of all images of a batch together, unless the user says how many: a CPU is busy with one of 128 px."""
 LARGEST_BATCH = 16
+LARGE = 2**24
+"""Pixels from which on an image is alone in memory."""
 EXACT = 45.0
 """PSNR to eager, in decibels, from which on nobody sees a difference."""
 CALIBRATION_IMAGES = 16
@@ -94,11 +96,12 @@ def _translated(
         return translator.prepare(resize_short_side(read_source(job[0]), options.size))
 
     def batch_size(image: PreparedImage) -> int:
-        if draws_random_numbers(translator.net) or not options.one_output:
-            return 1
         _, _, height, width = image.x.shape
+        if height * width > LARGE:
+            return 0
         room = BATCH_PIXELS.get(translator.device.type, 0) // (height * width)
-        return options.batch or max(1, min(LARGEST_BATCH, room))
+        alone = draws_random_numbers(translator.net) or not options.one_output
+        return 1 if alone else options.batch or max(1, min(LARGEST_BATCH, room))
 
     end = read_image(options.interpolate) if options.interpolate else None
     compute, write = partial(_compute, translator, options, end), partial(_write, options, masks)

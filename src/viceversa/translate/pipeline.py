@@ -37,16 +37,16 @@ def pipeline(
 
     An ImageError of any of the three concerns one image, and is yielded in place of its number of files. Any other
     error ends the work: what was computed is still written, the rest is not begun. A batch holds images of the same
-    `batch_key`, and at most the `batch_size` of its first one.
+    `batch_key`, and at most the `batch_size` of its first one; 0 is for one so large that no other waits beside it.
     """
     with ThreadPoolExecutor(WRITERS) as writers, ThreadPoolExecutor(1) as reader:
         coming = enumerate(jobs)
         ahead: deque[tuple[int, Future[Read]]] = deque()
         behind: dict[Future[int], int] = {}
-        size = 1
+        size = 0
         try:
             while True:
-                for number, job in islice(coming, max(0, max(AHEAD, 2 * size) - len(ahead))):
+                for number, job in islice(coming, max(0, (max(AHEAD, 2 * size) if size else 1) - len(ahead))):
                     ahead.append((number, reader.submit(read, job)))
                 if not ahead:
                     break
@@ -57,7 +57,7 @@ def pipeline(
                     if isinstance(result, ImageError):
                         yield number, result
                         continue
-                    yield from _written(behind, below=2 * WRITERS)
+                    yield from _written(behind, below=2 * WRITERS if size else 1)
                     behind[writers.submit(write, jobs[number], result)] = number
             yield from _written(behind, below=1)
         finally:
@@ -72,7 +72,7 @@ def _next_batch(
     broken: list[tuple[int, ImageError]] = []
     others: list[tuple[int, Future[Read]]] = []
     key, size = None, 1
-    while ahead and len(batch) < size:
+    while ahead and len(batch) < max(1, size):
         number, future = ahead.popleft()
         try:
             image = future.result()
