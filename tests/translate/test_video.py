@@ -193,6 +193,8 @@ def test_animations(weights: Path, tmp_path: Path, suffix: str) -> None:
         assert [round(f.time * 1000) for f in container.decode(video=0)] == [0, 40, 120, 160]
     still = go(weights, tmp_path / f"in.{suffix}", "out.jpg")
     assert "moves" in still.failed[tmp_path / f"in.{suffix}"]
+    (tmp_path / "masks").mkdir()
+    assert "mask" in go(weights, tmp_path / f"in.{suffix}", f"no.{suffix}", mask=tmp_path / "masks").failed.popitem()[1]
 
 
 def test_a_folder_of_frames_has_statistics_in_common_if_asked(weights: Path, tmp_path: Path) -> None:

@@ -126,6 +126,8 @@ def _clip(
     prepare = partial(resize_short_side, size=options.size)
     finish = partial(_finished, options, masks.get(job[0]))
     try:
+        if options.mask and job[0] not in masks:
+            raise ImageError(f"there is no mask of its name in {options.mask}")
         if not options.one_output:
             raise ImageError(f"{job[0]}: moves; --samples, --interpolate and --save-mask are for images")
         result.flicker.append(translate_clip(translator, *job, options, prepare, finish, track))
