@@ -48,12 +48,26 @@ def bars(picture: np.ndarray) -> np.ndarray:
     return np.clip(picture.astype(int) + pattern, 0, 255).astype(np.uint8)
 
 
+def repainted(pictures: list[np.ndarray]) -> list[np.ndarray]:
+    """The same mean colour everywhere."""
+    mean = pictures[0].mean((0, 1))
+    return [np.clip(p - p.mean((0, 1)) + mean, 0, 255).astype(np.uint8) for p in pictures]
+
+
+def grained(picture: np.ndarray) -> np.ndarray:
+    grain = np.random.default_rng(0).normal(0, 40, picture.shape[:2])[:, :, None]
+    return np.clip(picture + grain, 0, 255).astype(np.uint8)
+
+
 ILL = {
     "inverted": lambda a, b: [255 - p for p in a],
     "copied": lambda a, b: a,
     "collapsed": lambda a, b: [b[0]] * len(b),
     "tinted": lambda a, b: [(p * np.array([1, 0.5, 1])).astype(np.uint8) for p in b],
     "striped": lambda a, b: [bars(p) for p in b],
+    "one_palette": lambda a, b: repainted(b),
+    "ignored": lambda a, b: [*b[1:], b[0]],
+    "textured": lambda a, b: [grained(p) for p in b],
     "saturated": lambda a, b: [np.where(p > 127, 255, 0).astype(np.uint8) for p in b],
 }
 

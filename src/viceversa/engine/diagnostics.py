@@ -182,6 +182,32 @@ def saturated(case: Case) -> str:
     return f"{found:.0%} of the values lie at the end of their range, {max(usual):.0%} of real ones"
 
 
+def one_palette(case: Case) -> str:
+    """All translations have the same colours, though neither the inputs nor the target domain do."""
+    found, *usual = (palettes(images) for images in (case.outputs, case.inputs, case.real) if images is not None)
+    if len(case.outputs) < 3 or case.real is None or found > 0.3 * min(usual):
+        return ""
+    return f"all translations have one palette (a {min(usual) / max(found, 1e-9):.0f}th of the variety there)"
+
+
+def ignored(case: Case) -> str:
+    """What a translation shows does not follow from its input: its outlines resemble those of others as much."""
+    if len(case.outputs) < 4 or case.inputs.shape[:3] != case.outputs.shape[:3]:
+        return ""
+    likeness = outlines(case.outputs) @ outlines(case.inputs).T
+    own, others = np.diag(likeness), likeness[~np.eye(len(likeness), dtype=bool)].reshape(len(likeness), -1)
+    found = int((own > others.max(1)).sum())
+    if found > len(own) // 3 or own.mean() > others.mean() + 0.1:
+        return ""
+    return f"translations do not follow their inputs ({found} of {len(own)} resemble their own most)"
+
+
+def textured(case: Case) -> str:
+    """Fine texture lies over everything, more than in the inputs and in the target domain."""
+    found, *usual = (fineness(images) for images in (case.outputs, case.inputs, case.real) if images is not None)
+    return f"texture everywhere ({found / max(usual):.1f} times as much as is usual)" if found > 2 * max(usual) else ""
+
+
 PROBES: dict[Callable[[Case], str], tuple[DiagnosisSeverity, str]] = {
     inverted: ("error", "start again with another seed, method.identity=0.5 or method.content=5; CUT does not invert"),
     copied: (
@@ -197,6 +223,9 @@ PROBES: dict[Callable[[Case], str], tuple[DiagnosisSeverity, str]] = {
         "warning",
         "train longer; method.identity=0.5 keeps colours; see that both domains are lit alike: viceversa data check",
     ),
+    one_palette: ("warning", "generator.skip=true; method.color=1 or method.identity=0.5"),
+    ignored: ("warning", "raise method.content, method.keep, method.nce or cycle_x and cycle_y; generator.skip=true"),
+    textured: ("warning", "a lower discriminator.width or pixels, train.discriminator_rate=0.5; train longer"),
     striped: ("warning", "generator.upsample=resize, in a new run; training longer makes it weaker"),
     saturated: ("warning", "lower train.lr; if inputs are saturated too: viceversa data check"),
 }
@@ -223,6 +252,34 @@ def of_losses(losses: Mapping[str, float], config: Config) -> Iterator[Diagnosis
         elif name.startswith("kl_") and value < 1e-4 * float(config.method.get("kl", 1)):
             remedy = "a lower method.kl, a longer method.kl_warmup, or method.free_bits=0.1"
             yield Diagnosis(f"empty codes {group}", "warning", "the codes say nothing about the picture", remedy)
+
+
+def palettes(images: ImageSet) -> float:
+    """Return the mean distance of the mean colours of any two images of a set."""
+    means = images.mean((1, 2))
+    distances = np.abs(means[:, None] - means[None]).mean(-1)
+    return float(distances.sum() / max(1, len(images) * (len(images) - 1)))
+
+
+def outlines(images: ImageSet) -> ImageSet:
+    """Return where the edges of each image are, (N, areas) of mean 0 and length 1, seen from afar."""
+    gray = images.mean(-1)
+    edges = np.sqrt(np.abs(np.diff(gray, axis=1))[:, :, 1:] + np.abs(np.diff(gray, axis=2))[:, 1:])
+    step = max(1, min(edges.shape[1:]) // 16)
+    height, width = (length // step for length in edges.shape[1:])
+    cut = edges[:, : height * step, : width * step]
+    flat = cut.reshape(len(cut), height, step, width, step).mean((2, 4)).reshape(len(cut), -1)
+    flat = flat - flat.mean(1, keepdims=True)
+    found: ImageSet = flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    return found
+
+
+def fineness(images: ImageSet) -> float:
+    """Return how much pixels differ from the mean of their neighbours, in the mean."""
+    gray = images.mean(-1)
+    inner = gray[:, 1:-1, 1:-1]
+    around = (gray[:, 2:, 1:-1] + gray[:, :-2, 1:-1] + gray[:, 1:-1, 2:] + gray[:, 1:-1, :-2]) / 4
+    return float(np.abs(inner - around).mean())
 
 
 def diversity(images: ImageSet) -> float:
