@@ -150,6 +150,12 @@ def test_cheap_mistakes_are_one_line_and_do_not_wait_for_torch(viceversa: Comman
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
+def test_evaluating_in_several_processes_is_refused(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert refused(command("evaluate", "run"), 2).startswith("invalid value: evaluating is the work of one process")
+    assert not Path("run", "metrics.jsonl").exists()
+
+
 # --- what is a mistake, and what is a bug
 
 

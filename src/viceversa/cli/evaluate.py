@@ -1,6 +1,7 @@
 """`viceversa evaluate`."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -36,6 +37,8 @@ def evaluate(
     """
     if (model is None) == (images is None) or (images is None) != (against is None):
         raise typer.BadParameter("name a run or a weights file, or two folders with --images and --against")
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise typer.BadParameter("evaluating is the work of one process; start it without torchrun")
     from viceversa.evaluate import evaluate_folders, evaluate_model
 
     names = [name for name in metrics.split(",") if name]
