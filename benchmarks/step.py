@@ -1,5 +1,7 @@
-"""What does a training step cost? Ours in turn with a plain one, as the first implementations take it, in float32.
+r"""What does a training step cost? Ours in turn with a plain one, as the first implementations take it, in float32.
 
+    python benchmarks/step.py --preset cyclegan --size 64 --precision bf16 --channels-last generator.width=32 \
+        generator.blocks=6
     python benchmarks/step.py --preset cyclegan --size 128 --precision bf16 --channels-last
     python benchmarks/step.py --preset pix2pix --size 128 generator.depth=7 --threads 2
 
