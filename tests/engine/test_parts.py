@@ -18,9 +18,8 @@ from viceversa.engine.distributed import DistInfo
 from viceversa.engine.ema import Ema
 from viceversa.engine.interrupt import listening
 from viceversa.engine.learner import Learner
-from viceversa.engine.optimizers import make_optimizer, remembers_what_it_must
+from viceversa.engine.optimizers import make_optimizer, rate, remembers_what_it_must
 from viceversa.engine.run_log import Meter, rewind
-from viceversa.engine.schedule import rate
 from viceversa.nets import ResNetGenerator
 
 

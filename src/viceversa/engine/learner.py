@@ -19,8 +19,7 @@ from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.ema import Ema
 from viceversa.engine.nan_guard import UpdateGuard
-from viceversa.engine.optimizers import make_optimizer
-from viceversa.engine.schedule import rate
+from viceversa.engine.optimizers import make_optimizer, rate
 from viceversa.fast_cpu import accelerate, keep_memory
 from viceversa.methods.base import Batch, Update
 from viceversa.nets.blocks import blocks, enable_checkpointing
