@@ -13,12 +13,12 @@ from torch import fx, nn
 from torch.nn import functional
 
 from viceversa.nets import Generator
-from viceversa.nets.layers import BatchNorm, BlurDown, BlurUp, InstanceNorm
+from viceversa.nets.layers import BatchNorm, BlurDown, BlurUp, InstanceNorm, StandardisedWeights
 
 POINTWISE = {
     functional.relu, functional.leaky_relu, functional.elu, torch.relu, torch.tanh, torch.sigmoid,
     operator.add, operator.mul, operator.sub, operator.truediv, nn.Identity, nn.Dropout, nn.ReLU, nn.LeakyReLU, nn.ELU,
-    nn.Tanh, nn.Sigmoid, nn.BatchNorm2d, BatchNorm,
+    nn.Tanh, nn.Sigmoid, nn.BatchNorm2d, BatchNorm, StandardisedWeights,
 }  # fmt: skip
 """Functions and layers that compute each pixel from that pixel alone."""
 DIM = {torch.cat: 1, torch.split: 2}
@@ -70,9 +70,20 @@ def trace(net: Generator) -> fx.Graph:
         raise ValueError("an exported file cannot be taken apart")
     with _tracing:
         try:
-            return _Tracer().trace(net)
+            return _in_one_type(_Tracer().trace(net))
         except Exception as error:  # whatever a network does with what is no tensor
             raise ValueError(f"its layers cannot be told apart ({error})") from None
+
+
+def _in_one_type(graph: fx.Graph) -> fx.Graph:
+    """Leave out conversions to the type of another map: all are float32."""
+    for node in reversed(list(graph.nodes)):
+        if node.op == "call_method" and node.target == "to":
+            node.replace_all_uses_with(node.all_input_nodes[0])
+            graph.erase_node(node)
+        elif node.target is getattr and not node.users:
+            graph.erase_node(node)
+    return graph
 
 
 class _Tracer(fx.Tracer):
