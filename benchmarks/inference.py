@@ -5,6 +5,7 @@ is what their test.py does: Pillow and torchvision's transforms, one picture aft
 pictures saved as PNG. Times are CPU time of the process, on one thread unless told, taken in turn.
 
     python benchmarks/inference.py OUT                     # draws pictures, trains a ResNet-9 for 300 steps, measures
+    python benchmarks/inference.py OUT --only untrained    # ResNet-9 and U-Net-256 with random weights
     python benchmarks/inference.py OUT --pictures 500 --wall --threads 2 --only backends
 
 What is drawn, trained and converted stays in OUT, so the same command again only measures.
@@ -13,12 +14,14 @@ What is drawn, trained and converted stays in OUT, so the same command again onl
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import os
 import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from unittest import mock
@@ -30,13 +33,23 @@ from torch import Tensor, nn
 from torchvision import transforms
 
 import viceversa
-from viceversa.backends import BACKENDS
+from viceversa.backends import BACKENDS, Backend, TrainedGenerator, open_backend
+from viceversa.backends.onnx import onnx_file
+from viceversa.backends.openvino import compiled
 from viceversa.data import water2wine
 from viceversa.data.image_io import read_image
+from viceversa.nets import GENERATORS
+from viceversa.nets.layers import set_inference
+from viceversa.nets.weights import Card
+from viceversa.registry import create
 from viceversa.translate import TranslateOptions, translate_images
 from viceversa.translator import Translator
 
 SHORT = ["data.load=140", "data.crop=128", "train.precision=bf16", "train.channels_last=true"]
+NETS = {
+    "ResNet-9": {"name": "resnet"},
+    "U-Net-256": {"name": "unet", "depth": 8, "norm": "batch", "dropout": 0.0},
+}
 NET = ["generator.name=resnet", "generator.norm=instance", "generator.dropout=0", "method.l1=100"]
 
 
@@ -140,6 +153,27 @@ def backends(translator: Translator, files: list[Path], size: int, rounds: int, 
     in_turn(contenders, rounds, clock)
 
 
+@torch.inference_mode()
+def untrained(rounds: int, clock: Callable[[], float]) -> None:
+    """Compare the published networks' times at 256 px; of random weights exactness says nothing."""
+    for title, spec in NETS.items():
+        torch.manual_seed(0)
+        net = create(GENERATORS, "generator", spec, 3, 3, size=256).requires_grad_(False)
+        set_inference(net, "image")
+        card = Card(spec, 3, 3, 256, "AtoB", "image", {})
+        trained = TrainedGenerator(net, card, torch.device("cpu"))
+        x = torch.rand(1, 3, 256, 256) * 2 - 1
+        contenders: dict[str, Backend] = {
+            "plain float32": copy.deepcopy(net),
+            "openvino, float32": compiled(onnx_file(trained), exact=True),
+        }
+        contenders |= {name: open_backend(name, trained) for name in ("onnx", "openvino", "bf16", "eager")}
+        for run in contenders.values():
+            run(x)  # which compiles
+        print(f"{title}, 256 px:")
+        in_turn({each: partial(run, x) for each, run in contenders.items()}, rounds, clock)
+
+
 def end_to_end(
     run: Path, translator: Translator, files: list[Path], size: int, rounds: int, clock: Callable[[], float]
 ) -> None:
@@ -179,11 +213,14 @@ def main() -> None:
     for name, value in (("size", 256), ("pictures", 500), ("rounds", 5), ("threads", 1), ("steps", 300)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--wall", action="store_true", help="wall-clock time, on a machine that does nothing else")
-    parser.add_argument("--only", choices=["backends", "files"])
+    parser.add_argument("--only", choices=["backends", "files", "untrained"])
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     clock = time.perf_counter if args.wall else time.process_time
     os.environ.setdefault("VICEVERSA_CACHE", str(args.out / "cache"))
+    if args.only == "untrained":
+        untrained(args.rounds, clock)
+        return
     run = trained(args.out, args.steps)
     files = jpegs(args.out, max(40, args.pictures), args.size)
     translator = Translator.load(run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +42,9 @@ def test_an_onnx_file_translates_like_the_run_which_stays_as_it_is(run: Path, tm
     photo.convert("RGB").save(tmp_path / "photo.png")
     result = translate_images(out, str(tmp_path / "photo.png"), tmp_path / "out", TranslateOptions(backend="auto"))
     assert read_image(result.written[0]).pixels.shape == (45, 70, 3)
-    with pytest.raises(ValueError, match="use eager"):
-        Translator.load(out, backend="bf16")
+    for options in ({"backend": "bf16"}, {"memory": 2**30}):
+        with pytest.raises(ValueError, match="an exported file is run whole"):
+            Translator.load(out, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
@@ -75,6 +77,11 @@ def test_smaller_numbers_make_smaller_files(
 def test_openvino_and_safetensors(run: Path, tmp_path: Path) -> None:
     (done,) = export_model(run, tmp_path / "a.xml")
     assert done.proof.largest <= 1e-4, "in float32, though the CPU may have bfloat16"
+    photos = [np.full((40, 40, 3), 10 * n, np.uint8) for n in range(8)]
+    translate = Translator.load(done.path)
+    alone = [translate.pixels(photo) for photo in photos]
+    with ThreadPoolExecutor(8) as threads:
+        assert np.array_equal(list(threads.map(translate.pixels, photos)), alone), "from several threads as from one"
     weights, card = run / "weights" / "BtoA.safetensors", read_card(run / "weights" / "BtoA.safetensors")
     folder = run.parent / "data" / "testB"
     (done,) = export_model(weights, tmp_path / "b.safetensors", ExportOptions(images=folder, precision="fp16"))
@@ -104,6 +111,7 @@ def test_a_proof_that_fails_leaves_no_file(run: Path, tmp_path: Path, monkeypatc
         ("a.onnx", ["--best"]),
         ("there.onnx", []),
         ("run/a.onnx", []),
+        ("run/student", []),
     ],
 )
 def test_cheap_mistakes_are_one_line_and_need_no_torch(
@@ -113,8 +121,11 @@ def test_cheap_mistakes_are_one_line_and_need_no_torch(
     for name in ("run/config.yaml", "run/weights/AtoB.safetensors", "there.onnx"):
         (tmp_path / name).touch()
     code = "import sys; sys.modules['torch'] = None; from viceversa.cli import main; main()"
-    result = viceversa("export", "run", out, *words, cwd=tmp_path, python=("-c", code))
-    assert (result.returncode, len(result.stderr.splitlines())) == (1, 1), result.stderr
+    command = ("export", "run", out, *words) if out != "run/student" else ("distill", "run", out)
+    result = viceversa(*command, cwd=tmp_path, python=("-c", code))
+    assert (result.returncode, len(result.stderr.splitlines())) == (2 if command[0] == "distill" else 1, 1), (
+        result.stderr
+    )
 
 
 def test_a_file_of_others_is_refused(tmp_path: Path) -> None:

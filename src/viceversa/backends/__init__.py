@@ -48,8 +48,11 @@ def open_backend(name: str, trained: TrainedGenerator) -> Backend:
     """Return a generator run by one of `BACKENDS`; raise ValueError, with the remedy, if that is not possible here."""
     if name not in BACKENDS:
         raise ValueError(f"backend {name} is not known; use one of {', '.join(BACKENDS)}")
-    if name != "eager" and isinstance(trained.net, ExportedGenerator):
-        raise ValueError(f"backend {name}: an exported file is run by the library of its format; use eager")
+    if isinstance(trained.net, ExportedGenerator):
+        if name != "eager" or trained.memory is not None:
+            what = f"backend {name}" if name != "eager" else "--memory"
+            raise ValueError(f"{what}: an exported file is run whole by the library of its format; omit it")
+        return trained.net
     if name != "eager" and draws_random_numbers(trained.net):
         raise ValueError(f"backend {name}: this generator draws random numbers (inference=original); use eager")
     if name not in pytorch.ANY_DEVICE and trained.device.type != "cpu":

@@ -198,10 +198,15 @@ def quantise_onnx(source: Path, target: Path, examples: Sequence[Tensor]) -> Non
     from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, quantize_static
 
     class Examples(CalibrationDataReader):  # type: ignore[misc]
-        """Hands out the examples, one by one."""
+        """Hands out the examples one by one: what the network makes of all of them would fill the memory."""
 
-        def __init__(self) -> None:
-            self.left = iter(examples)
+        left: Iterator[Tensor]
+
+        def __len__(self) -> int:
+            return len(examples)
+
+        def set_range(self, start_index: int, end_index: int) -> None:
+            self.left = iter(examples[start_index:end_index])
 
         def get_next(self) -> dict[str, Any] | None:
             x = next(self.left, None)
@@ -219,7 +224,7 @@ def quantise_onnx(source: Path, target: Path, examples: Sequence[Tensor]) -> Non
             nodes_to_exclude=[convolutions[0], convolutions[-1]],
             per_channel=True,
             calibrate_method=CalibrationMethod.Percentile,
-            extra_options={"CalibPercentile": 100 * (1 - LEFT_OUT)},
+            extra_options={"CalibPercentile": 100 * (1 - LEFT_OUT), "CalibStridedMinMax": 1},
         )
     quantised = onnx.load(target)
     onnx.helper.set_model_props(quantised, {entry.key: entry.value for entry in model.metadata_props})

@@ -93,6 +93,7 @@ def compiled(path: Path, exact: bool = False) -> Backend:
             if shape:
                 form.reshape(list(shape))
             forms[shape] = core.compile_model(form, "CPU", options)
-        return torch.from_numpy(forms[shape](x.contiguous().numpy())[0].copy())
+        # a request of its own, as other threads may compute at the same time
+        return torch.from_numpy(forms[shape].infer_new_request(x.contiguous().numpy())[0].copy())
 
     return run

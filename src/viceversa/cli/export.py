@@ -85,6 +85,12 @@ def distill(
     viceversa distill runs/h2z runs/h2z-small --width 16
     viceversa distill runs/h2z runs/h2z-tiny --width 8 --blocks 4 "train.length=20 epochs"
     """
+    from viceversa.paths import weights_file
+
+    if out.resolve().is_relative_to(run.resolve()):
+        raise typer.BadParameter(f"{out}: lies in the run, which stays as it is; name another folder")
+    weights_file(run, direction, best=best)  # or say what is missing
+
     from viceversa.export.distill import DistillOptions, distill
 
     options = DistillOptions(width, blocks, direction, best, overrides or [])

@@ -6,6 +6,7 @@ Mistakes that can be found without the model are reported before torch is import
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["ExportOptions", "Exported", "export_model"]
 
 Format: TypeAlias = Literal["onnx", "openvino", "safetensors", "web"]
+ONNX = ("onnx", "onnxscript", "onnxruntime")
+PACKAGES: dict[Format, tuple[str, ...]] = {
+    "onnx": ONNX,
+    "web": ONNX,
+    "openvino": (*ONNX, "openvino"),
+    "safetensors": (),
+}
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "safetensors": ".safetensors", "web": ""}
 
 
@@ -90,6 +98,10 @@ def _check(model: Path, out: Path, options: ExportOptions) -> Format:
         raise ValueError("the page normalises by itself; omit --with-io")
     if form != "web" and options.ort_web:
         raise ValueError("--ort-web goes with --to web")
+    for package in PACKAGES.get(form, ()):
+        if find_spec(package) is None:
+            extra = "openvino" if form == "openvino" else "onnx"
+            raise ValueError(f'--to {form}: {package} is not installed; pip install "viceversa[{extra}]"')
     if options.images and not options.images.is_dir():
         raise ValueError(f"{options.images}: there is no such folder of images")
     if not options.images and model.is_file():

@@ -14,22 +14,14 @@ from viceversa.backends import draws_random_numbers, load_exported
 from viceversa.backends.exported import metadata
 from viceversa.backends.onnx import quantise_onnx, to_levels, write_onnx
 from viceversa.backends.openvino import write_openvino
-from viceversa.backends.pytorch import require
 from viceversa.export import Exported, ExportOptions, Format
 from viceversa.export.proof import failure, images_of, prove
 from viceversa.nets import Generator
 from viceversa.nets.weights import Card, load_generator, save_generator
 
-PACKAGES = {
-    "onnx": ("onnx", "onnxscript", "onnxruntime"),
-    "openvino": ("onnx", "onnxscript", "onnxruntime", "openvino"),
-}
-
 
 def export_file(form: Format, weights: Path, out: Path, model: Path, options: ExportOptions) -> Exported:
     """Write one generator to `out`, prove it, and return the proof; raise ValueError, with the remedy, if it fails."""
-    if form != "safetensors":
-        require(f"{form} export", form, *PACKAGES[form])
     net, card = load_generator(weights)
     if draws_random_numbers(net):
         raise ValueError(f"{weights}: draws random numbers (inference=original), which no file can repeat")

@@ -4,10 +4,11 @@ let runtime = null;
 
 async function start() {
   const adapter = await navigator.gpu?.requestAdapter().catch(() => null);
-  const ort = await import(adapter ? "./ort/ort.webgpu.min.mjs" : "./ort/ort.wasm.min.mjs");
+  const graphics = adapter && !(adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter); // which the processor plays
+  const ort = await import(graphics ? "./ort/ort.webgpu.min.mjs" : "./ort/ort.wasm.min.mjs");
   ort.env.wasm.wasmPaths = new URL("ort/", location.href).href;
   ort.env.logLevel = "error";
-  return { ort, provider: adapter ? "webgpu" : "wasm" };
+  return { ort, provider: graphics ? "webgpu" : "wasm" };
 }
 
 async function open(file) {
