@@ -28,7 +28,7 @@ from viceversa.paths import list_images
 LARGEST_ERROR = 1e-4
 """Of a float32 file, in outputs from -1 to 1; what is rounded to uint8 may fall on the neighbouring level."""
 LEAST_PSNR = {"fp32": 60.0, "fp16": 45.0, "int8": 30.0}
-PROVED, CALIBRATED = 8, 32
+PROVED, CALIBRATED = 8, 16
 """Images that the file is compared on, and that 8-bit ranges are seen on."""
 ROUNDS = 5
 
@@ -64,7 +64,7 @@ def images_of(model: Path, card: Card, folder: Path | None) -> tuple[list[Tensor
     if there are none.
     """
     if folder is not None:
-        read = [with_channels(read_image(path), card.in_channels) for path in _spread(list_images(folder), 64)]
+        read = [with_channels(read_image(path), card.in_channels) for path in _spread(list_images(folder), 2 * CALIBRATED)]
         found = [to_tensor(resize(pixels, (card.size, card.size)))[None] for pixels in read]
         proved, calibrated = found[::2][:PROVED], (found[1::2] or found)[:CALIBRATED]
     else:

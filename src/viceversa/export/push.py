@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 from viceversa import __version__
@@ -68,6 +67,7 @@ def model_card(run: Path, repository: str, licence: str | None) -> str:
     record, ways = read_run(run), directions(run)
     card = read_card(run / "weights" / f"{ways[0]}.safetensors")
     config = without_places(record.config)
+    options = ", ".join(f"{key} {value}" for key, value in card.generator.items() if key != "name")
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         undefined=StrictUndefined,
@@ -85,7 +85,7 @@ def model_card(run: Path, repository: str, licence: str | None) -> str:
         directions=ways,
         channels=card.in_channels,
         data=record.started.get("data") or config.data.root or f"{config.data.a} and {config.data.b}",
-        generator=_one_line(card.generator.items()),
+        generator=f"{card.generator['name']} ({options})",
         crop=config.data.crop,
         steps=card.trained.get("step", record.step),
         images_per_step=record.images_per_step,
@@ -93,7 +93,3 @@ def model_card(run: Path, repository: str, licence: str | None) -> str:
         scores=[best(history) for history in histories(record)],
         cautions=[line["message"] for line in record.findings if line["severity"] != "note"][:5],
     )
-
-
-def _one_line(options: Iterable[tuple[str, object]]) -> str:
-    return ", ".join(str(value) if key == "name" else f"{key} {value}" for key, value in options)
