@@ -64,7 +64,8 @@ def images_of(model: Path, card: Card, folder: Path | None) -> tuple[list[Tensor
     if there are none.
     """
     if folder is not None:
-        read = [with_channels(read_image(path), card.in_channels) for path in _spread(list_images(folder), 2 * CALIBRATED)]
+        files = _spread(list_images(folder), 2 * CALIBRATED)
+        read = [with_channels(read_image(path), card.in_channels) for path in files]
         found = [to_tensor(resize(pixels, (card.size, card.size)))[None] for pixels in read]
         proved, calibrated = found[::2][:PROVED], (found[1::2] or found)[:CALIBRATED]
     else:
