@@ -123,11 +123,11 @@ def test_sliders_move_by_key_and_by_pointer_and_films_alone_and_together(
     tab.locator(".film > input").nth(1).focus()
     tab.keyboard.press("Home")
     assert on() == [4, 0, 4, 4, 4, 4]
-    assert tab.locator(".film output").nth(1).inner_text() == "step 0"
+    assert tab.locator(".film output").nth(1).inner_text() == "step 0, 0 s"
     tab.locator("#master").focus()
     tab.keyboard.press("ArrowLeft")
     assert on() == [3] * 6
-    assert tab.locator(".master output").inner_text() == "step 300"
+    assert tab.locator(".master output").inner_text().startswith("step 300")
     visit.close()
 
 

@@ -222,14 +222,14 @@ class RunRecord:
     @property
     def speeds(self) -> dict[int, float]:
         """Images a second up to a step; a step that was done again counts as it was the last time."""
-        return {e["step"]: e["images_per_second"] for e in self.events if e["event"] == "speed"}
+        return {e["step"]: e["images_per_second"] for e in self.events if e.get("images_per_second", 0) > 0}
 
     @cached_property
     def clock(self) -> dict[int, float]:
         """Seconds that the training had taken up to a step, without pauses; steps that were done twice count twice."""
         taken, before, found = 0.0, 0, {0: 0.0}
         for event in self.events:
-            if event["event"] == "speed" and event["images_per_second"] > 0:
+            if event.get("images_per_second", 0) > 0:
                 taken += max(0, event["step"] - before) * self.images_per_step / event["images_per_second"]
                 found[event["step"]] = taken
             before = event["step"]
