@@ -150,11 +150,6 @@ class MetricCollection:
         """Forget what was measured of some images."""
         self.statistics = {place: rows for place, rows in self.statistics.items() if place[1] not in candidates}
 
-    def merge(self, statistics: Statistics) -> None:
-        """Take over what was measured elsewhere."""
-        for place, rows in statistics.items():
-            self.statistics.setdefault(place, {}).update(rows)
-
     def compute(self) -> list[ScoreLine]:
         """Return what every metric says that has seen what it needs, in their order.
 
