@@ -18,7 +18,6 @@ from trees import assert_continues_exactly, each_step, fail, final_state
 from viceversa import engine, methods, seeds
 from viceversa.config import Config
 from viceversa.engine.learner import Learner
-from viceversa.engine.nan_guard import UpdateGuard
 from viceversa.engine.run_dir import checkpoint_files
 from viceversa.methods.base import Method, Networks, Update
 from viceversa.methods.pool import ImagePool
@@ -79,21 +78,9 @@ def assert_finite(run: str) -> None:
     assert all(value.isfinite().all() for value in state["own"]["pools"].values())
 
 
-@pytest.fixture(params=[False, True], ids=["at once", "a step late"])
-def lazy(request: Any, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """A GPU's way of reading verdicts, on the CPU."""
-    init = UpdateGuard.__init__
-
-    def lazily(self: UpdateGuard, method: Any, device: Any) -> None:
-        init(self, method, device, lazy=request.param)
-
-    monkeypatch.setattr(UpdateGuard, "__init__", lazily)
-    return bool(request.param)
-
-
 @pytest.mark.parametrize("what", ["data", "loss", "gradient"])
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_a_step_that_is_not_finite_is_skipped(faulty: Any, lazy: bool, precision: str, what: str) -> None:
+def test_a_step_that_is_not_finite_is_skipped(faulty: Any, precision: str, what: str) -> None:
     config = faulty(f"train.precision={precision}", at=(3, 5, 6), what=what)
     engine.train(config)
     assert final_state(config.run)["step"] == 8
@@ -111,7 +98,7 @@ def test_a_step_that_is_not_finite_is_skipped(faulty: Any, lazy: bool, precision
     assert Path(picture).is_file()
 
 
-def test_a_skipped_update_changes_nothing(faulty: Any, lazy: bool) -> None:
+def test_a_skipped_update_changes_nothing(faulty: Any) -> None:
     learner = Learner(methods.resolve(faulty(at=(2,), what="data")), 6)
     batch = {world: torch.rand(1, 3, 32, 32) for world in "AB"}
     learner.train_step(batch)
@@ -125,7 +112,7 @@ def test_a_skipped_update_changes_nothing(faulty: Any, lazy: bool) -> None:
     assert any(not torch.equal(value, before[name]) for name, value in learner.method.state_dict().items())
 
 
-def test_the_scalers_own_search_is_no_fault(faulty: Any, lazy: bool) -> None:
+def test_the_scalers_own_search_is_no_fault(faulty: Any) -> None:
     """fp16 begins with a scale that overflows; only when the scale is down to 1 is the gradient itself to blame."""
     config = faulty("train.precision=fp16", "train.length=24 steps", at=tuple(range(1, 22)), what="gradient")
     engine.train(config)
@@ -133,7 +120,7 @@ def test_the_scalers_own_search_is_no_fault(faulty: Any, lazy: bool) -> None:
     assert [fault["step"] for fault in line["skipped"]] == [17, 18, 19, 20, 21]
 
 
-def test_after_several_in_a_row_the_run_goes_back(faulty: Any, lazy: bool) -> None:
+def test_after_several_in_a_row_the_run_goes_back(faulty: Any) -> None:
     config = faulty("train.max_skips=3", "train.save_every=4 steps", at=(6, 7, 8), what="loss")
     engine.train(config)
     state = final_state(config.run)
@@ -157,14 +144,14 @@ def test_a_checkpoint_that_twice_led_to_the_same_end_is_passed_over(faulty: Any)
     assert [line["to"] for line in log(config, "went back")] == [6, 4]
 
 
-def test_the_second_time_the_rate_is_halved(faulty: Any, lazy: bool) -> None:
+def test_the_second_time_the_rate_is_halved(faulty: Any) -> None:
     config = faulty("train.max_skips=2", "train.schedule=constant", at=(3, 4), what="loss", cured=2)
     engine.train(config)
     assert len(log(config, "went back")) == 2
     assert [line["lr"] for line in log(config, "losses")] == [1e-4, 1e-4, 1e-4]
 
 
-def test_it_gives_up_with_advice(faulty: Any, lazy: bool) -> None:
+def test_it_gives_up_with_advice(faulty: Any) -> None:
     config = faulty("train.max_skips=2", "train.max_rollbacks=1", at=(5, 6), what="data", cured=9)
     with pytest.raises(ValueError, match=r"step 6: l1.* is not a finite number \(pictures: .*trainA") as failure:
         engine.train(config)
@@ -176,7 +163,7 @@ def test_it_gives_up_with_advice(faulty: Any, lazy: bool) -> None:
 
 
 @pytest.mark.parametrize("killed", range(5, 12))
-def test_a_run_killed_around_a_rollback_continues_exactly(faulty: Any, lazy: bool, killed: int) -> None:
+def test_a_run_killed_around_a_rollback_continues_exactly(faulty: Any, killed: int) -> None:
     words, options = ["train.max_skips=3", "train.save_every=4 steps"], {"at": (5, 6, 7), "what": "data", "cured": 2}
     calm, broken = (faulty(*words, run=name, **options) for name in ("calm", "broken"))
     die = {"before": lambda learner, number: number == killed and fail(KeyboardInterrupt())}

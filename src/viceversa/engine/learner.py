@@ -71,7 +71,7 @@ class Learner:
             name: make_optimizer(self.train, parameters, self.device) for name, parameters in self.groups.items()
         }
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.train.precision == "fp16")
-        self.update_guard = UpdateGuard(self.method, self.device)
+        self.update_guard = UpdateGuard(self.method)
 
     def start(self) -> None:
         """Begin a new run: take the weights that `init` names, if it names any."""

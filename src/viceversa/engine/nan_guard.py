@@ -2,14 +2,13 @@
 
 One NaN among the gradients would spoil every weight for good. So every update is judged on the device, by its loss and
 the norm of its gradients, after they were averaged over the processes: all judge the same numbers, so all agree. An
-update that is not finite is skipped, on a GPU by the optimiser's own kernel (`found_inf` of fused Adam), without the
-processor waiting for the device; the verdicts are read one step later, when they are there anyway.
+update that is not finite is skipped, on a GPU by the optimiser's own kernel (`found_inf` of fused Adam), so that the
+processor waits for the device once a step only, for the verdict.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -62,27 +61,19 @@ class Verdict(NamedTuple):
 
 
 class UpdateGuard:
-    """Judges every update of a step, and undoes what the forward passes of skipped ones left in the buffers.
+    """Judges every update of a step, and undoes what the forward passes of skipped ones left in the buffers."""
 
-    `lazy` reads verdicts a step late, so that a GPU never waits; else, as on the CPU, they are known at once.
-    """
+    verdict: Verdict
+    """That of the last step."""
 
-    def __init__(self, method: nn.Module, device: torch.device, *, lazy: bool | None = None) -> None:
-        self.device = device
-        self.lazy = device.type == "cuda" if lazy is None else lazy
+    def __init__(self, method: nn.Module) -> None:
         pools = {id(m.images) for m in method.modules() if isinstance(m, ImagePool)}  # they keep finite images only
         self._buffers = [b for b in method.buffers() if id(b) not in pools]
-        self._before = [torch.empty_like(b) for b in self._buffers]
-        self._none = torch.zeros((), dtype=torch.bool, device=device)
-        self._pending: deque[Callable[[], Verdict]] = deque()  # verdicts on their way from the device
-        self.begin()
 
     def begin(self) -> None:
         """Before a step: remember what its forward passes will change, such as batch norm's statistics."""
-        for before, buffer in zip(self._before, self._buffers, strict=True):
-            before.copy_(buffer)
+        self._before = [buffer.clone() for buffer in self._buffers]
         self._faults: dict[str, Tensor] = {}
-        self._stop = self._none
 
     def judge(self, group: str, loss: Tensor, gradients: list[Tensor], scale: Tensor, asked: Tensor) -> Tensor:
         """Return, on the device, whether loss and gradients are finite: if not, the update must not be carried out.
@@ -98,45 +89,22 @@ class UpdateGuard:
 
     def carry_out(self, optimizer: torch.optim.Optimizer, finite: Tensor) -> None:
         """Take the optimiser's step if loss and gradients are finite."""
-        if self.lazy and optimizer.defaults.get("fused"):
+        if finite.is_cuda and optimizer.defaults.get("fused"):
             optimizer.found_inf = (~finite).float()  # type: ignore[attr-defined]
             optimizer.step()
             del optimizer.found_inf  # type: ignore[attr-defined]
-        elif finite:  # here a GPU would be waited for
+        elif finite:
             optimizer.step()
 
     def end(self, step: int, losses: dict[str, Tensor]) -> None:
-        """After step number `step` (counted from 1): restore buffers if an update was skipped; send the verdict."""
-        faults = list(self._faults.values())
-        fault = torch.stack([self._none, *faults]).any()
-        if self.lazy or fault:
-            for before, buffer in zip(self._before, self._buffers, strict=True):
-                buffer.copy_(torch.where(fault, before, buffer))
+        """After step number `step` (counted from 1): read the verdict; restore buffers if an update was skipped."""
         spoilt = [~loss.isfinite().all() for loss in losses.values()]
-        vector = torch.stack([self._stop, *faults, *spoilt]).to("cpu", non_blocking=self.lazy)
-        event = torch.cuda.Event() if self.lazy and self.device.type == "cuda" else None  # type: ignore[no-untyped-call]
-        if event:
-            event.record()
-        groups, names = list(self._faults), list(losses)
-
-        def verdict() -> Verdict:
-            if event:
-                event.synchronize()
-            stop, *flags = vector.tolist()
-            skipped = [group for group, flag in zip(groups, flags, strict=False) if flag]
-            wrong = [name for name, flag in zip(names, flags[len(groups) :], strict=True) if flag]
-            return Verdict(step, stop, skipped, wrong)
-
-        self._pending.append(verdict)
-
-    def read(self, *, wait: bool) -> list[Verdict]:
-        """Return the verdicts that are there; `wait` for those of all steps."""
-        late = 1 if self.lazy and not wait else 0
-        return [self._pending.popleft()() for _ in range(len(self._pending) - late)]
-
-    def forget(self) -> None:
-        """Drop the verdicts that were not read: their steps are undone."""
-        self._pending.clear()
+        stop, *flags = torch.stack([self._stop, *self._faults.values(), *spoilt]).tolist()
+        skipped = [group for group, flag in zip(self._faults, flags, strict=False) if flag]
+        wrong = [name for name, flag in zip(losses, flags[len(self._faults) :], strict=True) if flag]
+        for before, buffer in zip(self._before, self._buffers, strict=True) if skipped else ():
+            buffer.copy_(before)
+        self.verdict = Verdict(step, stop, skipped, wrong)
 
 
 class NanGuard:
@@ -155,22 +123,17 @@ class NanGuard:
         self.row: list[Fault] = []
         self.rollbacks: list[Rollback] = []
 
-    def after_step(self, names: Names, *, wait: bool) -> bool:
-        """Note what was skipped, and return whether the run may go on; else it has to go back.
-
-        `wait` for the verdicts of all steps, else that of the last may still be on its way.
-        """
-        for verdict in self.update_guard.read(wait=wait):
-            self.stop = self.stop or verdict.stop
-            if not verdict.updates:
-                self.row = []
-                continue
-            fault = self._fault(verdict, names(verdict.step - 1))
-            self.row.append(fault)
-            self.tell(fault)
-            if len(self.row) == self.train.max_skips:
-                return False  # what came after will be undone
-        return True
+    def after_step(self, names: Names) -> bool:
+        """Note what the last step skipped, and return whether the run may go on; else it has to go back."""
+        verdict = self.update_guard.verdict
+        self.stop = self.stop or verdict.stop
+        if not verdict.updates:
+            self.row = []
+            return True
+        fault = self._fault(verdict, names(verdict.step - 1))
+        self.row.append(fault)
+        self.tell(fault)
+        return len(self.row) < self.train.max_skips
 
     def before_saving(self, finite: bool, step: int) -> bool:
         """Return whether what all processes would save is finite; else the run has to go back."""
@@ -196,7 +159,6 @@ class NanGuard:
         """Go on from saved values; raise pydantic's ValidationError if they are none."""
         state = TypeAdapter(GuardState).validate_python(state, strict=True)
         self.row, self.rollbacks = list(state["row"]), list(state["rollbacks"])
-        self.update_guard.forget()
 
     def advice(self, run: Any) -> str:
         """Say why the run gives up, and what may help."""

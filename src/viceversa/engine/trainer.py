@@ -100,7 +100,7 @@ class Trainer:
 
                         # What is due now; whoever is asked to stop saves, whether or not that is due.
                         due = self._due()
-                        sound = self.nan_guard.after_step(self._names, wait=bool(due))
+                        sound = self.nan_guard.after_step(self._names)
                         stop = self.nan_guard.stop or (interrupt.signum and alone)
                         if stop and self.save not in due:
                             due.append(self.save)
@@ -197,9 +197,8 @@ class Trainer:
             raise
 
     def _may_save(self) -> bool:
-        """Return whether all that would be saved is finite; waits for the verdicts of all steps."""
-        learner, guard = self.learner, self.nan_guard
-        return guard.after_step(self._names, wait=True) and guard.before_saving(learner.finite(), learner.step)
+        """Return whether all that would be saved is finite, in all processes."""
+        return self.nan_guard.before_saving(self.learner.finite(), self.learner.step)
 
     def _go_back(self) -> None:
         """Return to the last checkpoint and take another way from there. Raises ValueError if that was tried enough."""
