@@ -81,7 +81,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "horse2zebra-cyclegan": {
         **{"train.precision": "fp16", "train.length": "10 epochs", "train.batch": 1, "data.flip": False},
     },
-    "face2anime-lite": {"data.crop": 128, "discriminator.map_size": 16, "method.pool": 50},
+    "face2anime-lite": {"data.crop": 128, "discriminator.layers": 3, "discriminator.tail": False, "method.pool": 50},
 }
 
 

@@ -75,7 +75,7 @@ def translate_test_set(out: Path, direction: str) -> tuple[list[Pixels], list[Pi
     inputs, results, truths = [], [], []
     for path in list_images(out / "data" / f"test{source}"):
         inputs.append(read_image(path).pixels)
-        results.append(translator.pixels(inputs[-1]))
+        results.append(translator(inputs[-1]))
         truths.append(read_image(out / "data" / f"test{target}" / path.name).pixels)
         write_image(out / "translated" / direction / path.name, results[-1])
     return inputs, results, truths

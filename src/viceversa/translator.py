@@ -14,7 +14,6 @@ from typing import Any, overload
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from viceversa.backends import (
@@ -35,7 +34,6 @@ from viceversa.data.image_data import (
     from_tensor,
     off_white,
     resize,
-    to_pil,
     to_tensor,
     with_channels,
     with_depth,
@@ -209,23 +207,13 @@ class Translator:
                 translations.append(error)
         return translations
 
-    def pixels(self, pixels: Pixels) -> Pixels:
-        """Return pixels (H, W, out) for pixels (H, W, in), as deep as they are: uint8, or float32 in [0, 1]."""
-        with self._repeatable():
-            result = self.backend(self._to_input(pixels).to(self.device))
-            return self._to_pixels(result, pixels)
-
-    def samples(self, image: Picture, count: int, seed: int = 0) -> list[Image.Image]:
-        """Return different translations of an image, by a variational generator; see `sample`."""
-        return [to_pil(one) for one in self.sample(to_image_data(image), count, seed)]
-
-    def sample(self, image: ImageData, count: int, seed: int = 0) -> list[ImageData]:
+    def samples(self, image: Kind, count: int, seed: int = 0) -> list[Kind]:
         """Return translations of an image with codes drawn from the distribution that it is encoded to.
 
         Number n follows from the image, `seed` and n: a larger `count` only adds to a smaller one. Raises ValueError
         if the generator is not variational.
         """
-        net, prepared = self._variational(), self.prepare(image)
+        net, prepared = self._variational(), self.prepare(to_image_data(image))
         with self._repeatable():
             mean, logvar = net.encode(prepared.x.to(self.device))
         results = []
@@ -233,14 +221,10 @@ class Translator:
             own = np.random.SeedSequence((seed, number)).generate_state(1)[0]
             with self._repeatable():
                 drawn = net.decode(net.sample(mean, logvar, torch.Generator().manual_seed(int(own))))
-                results.append(self._to_image(drawn, prepared.image))
+                results.append(like(self._to_image(drawn, prepared.image), image))
         return results
 
-    def interpolate(self, one: Picture, other: Picture, count: int = 8) -> list[Image.Image]:
-        """Return translations in equal steps from one image to another, by a variational generator; see `walk`."""
-        return [to_pil(step) for step in self.walk(to_image_data(one), to_image_data(other), count)]
-
-    def walk(self, one: ImageData, other: ImageData, count: int = 8) -> list[ImageData]:
+    def interpolate(self, one: Kind, other: Picture, count: int = 8) -> list[Kind]:
         """Go in equal steps from the code of one image to that of another; the ends are their translations.
 
         Codes are the means of their distributions. `other` is resized to the size of `one`, and what is transparent is
@@ -249,13 +233,13 @@ class Translator:
         if count < 2:
             raise ValueError(f"interpolation has two ends, so it cannot have {count} images; ask for 2 or more")
         net = self._variational()
-        one, other = (with_depth(image, self.card.bits) for image in (one, other))
-        start = with_channels(one, self.card.in_channels)
-        end = resize(with_channels(other, self.card.in_channels), start.shape[:2])
+        first, last = (with_depth(to_image_data(image), self.card.bits) for image in (one, other))
+        start = with_channels(first, self.card.in_channels)
+        end = resize(with_channels(last, self.card.in_channels), start.shape[:2])
         with self._repeatable():
-            first, last = (net.encode(self._to_input(pixels).to(self.device))[0] for pixels in (start, end))
-            steps = [net.decode(torch.lerp(first, last, n / (count - 1))) for n in range(count)]
-            return [self._to_image(step, ImageData(start, depth=one.depth)) for step in steps]
+            a, b = (net.encode(self._to_input(pixels).to(self.device))[0] for pixels in (start, end))
+            steps = [net.decode(torch.lerp(a, b, n / (count - 1))) for n in range(count)]
+            return [like(self._to_image(step, ImageData(start, depth=first.depth)), one) for step in steps]
 
     @property
     def has_mask(self) -> bool:

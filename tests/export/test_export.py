@@ -53,9 +53,9 @@ def test_whoever_runs_a_file_with_io_need_not_normalise(run: Path, tmp_path: Pat
     photo = np.random.default_rng(0).integers(0, 256, (2, 40, 64, 3), np.uint8)
     (result,) = onnxruntime.InferenceSession(done.path).run(None, {"x": photo})
     assert (result.dtype, result.shape) == (np.uint8, photo.shape)
-    exact = Translator.load(run).pixels(photo[1])
+    exact = Translator.load(run)(photo[1])
     assert abs(result[1].astype(int) - exact.astype(int)).max() <= 1
-    assert abs(Translator.load(done.path).pixels(photo[1]).astype(int) - exact.astype(int)).max() <= 1
+    assert abs(Translator.load(done.path)(photo[1]).astype(int) - exact.astype(int)).max() <= 1
 
 
 @pytest.mark.slow

@@ -21,6 +21,7 @@ def test_parameter_counts_and_maps_are_the_originals() -> None:
         2_768_705,
     ]
     assert [output_size(PatchGAN(3, width=1), size) for size in (256, 128)] == [30, 14]
+    assert output_size(PatchGAN(3, width=1, tail=False), 128) == 16  # source 003
     fields = [receptive_field(PatchGAN(3, width=1, layers=layers)) for layers in (1, 2, 3, 4, 5)]
     assert fields == [16, 34, 70, 142, 286]
     assert receptive_field(PixelGAN(3, width=1)) == 1
@@ -41,17 +42,6 @@ def test_field_and_map_are_those_of_the_network(layers: int, tail: bool, antiali
     assert x.grad is not None
     seen = x.grad[0, 0].abs().sum(0).nonzero()
     assert int(seen.max() - seen.min()) + 1 == receptive_field(net)
-
-
-def test_map_size_finds_the_stack() -> None:
-    net = PatchGAN(3, width=2, map_size=16, size=128)  # source 003
-    assert [m.stride for m in net.modules() if isinstance(m, nn.Conv2d)] == [(2, 2)] * 3 + [(1, 1)]
-    for size, wanted in [(256, 30), (256, 62), (128, 14), (128, 16), (128, 8)]:
-        assert output_size(PatchGAN(3, width=1, map_size=wanted, size=size), size) == wanted
-    with pytest.raises(ValueError, match=r"cannot be had from 128 px; use one of .*14, 16"):
-        PatchGAN(3, map_size=15, size=128)
-    with pytest.raises(ValueError, match="map_size=16 depends on the image size"):
-        PatchGAN(3, map_size=16)
 
 
 def test_spectral_norm_bounds_every_layer_and_its_weights_can_be_drawn() -> None:

@@ -124,7 +124,7 @@ def test_twelve_bits_are_read_and_written_as_twelve(tmp_path: Path) -> None:
     ramp = np.linspace(0, 4095, 40 * 33, dtype=np.float32).reshape(40, 33, 1)
     write_image(tmp_path / "x.png", ramp / 65535)
     (written,) = go(tmp_path / "G.safetensors", tmp_path / "x.png").written
-    expected = Translator(net, card).pixels(np.rint(ramp) / np.float32(4095)) * 4095
+    expected = Translator(net, card)(np.rint(ramp) / np.float32(4095)) * 4095
     assert np.abs(read_image(written).pixels * 65535 - expected).max() <= 1
     write_image(tmp_path / "y.png", ramp / 4095)
     assert "more than 12 bits" in go(tmp_path / "G.safetensors", tmp_path / "y.png").failed[tmp_path / "y.png"]
@@ -169,7 +169,7 @@ def test_samples_of_a_folder(vae: Path, photos: Path) -> None:
     result = go(vae, photos / "deep", samples=2, seed=5)
     out = photos / "out"
     assert (len(result.written), names(out)) == (2, ["a.1.png", "a.2.png", "er/c.1.png", "er/c.2.png"])
-    sample = Translator.load(vae).sample(read_image(photos / "deep" / "a.png"), 2, seed=5)[1]
+    sample = Translator.load(vae).samples(read_image(photos / "deep" / "a.png"), 2, seed=5)[1]
     assert (read_image(out / "a.2.png").pixels == sample.pixels).all()
     (out / "a.1.png").write_text("mine")
     assert len(go(vae, photos / "deep", samples=3, seed=5).written) == 2, "the third ones were missing"

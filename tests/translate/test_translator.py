@@ -42,16 +42,16 @@ def equal(a: Image.Image | np.ndarray, b: Image.Image | np.ndarray, within: int 
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (3, 500), (67, 45), (64, 64)])
 def test_every_size_is_kept(translator: Translator, size: tuple[int, int]) -> None:
     pixels = noise(*size, 3)
-    assert translator.pixels(pixels).shape == pixels.shape
-    assert (same().pixels(pixels) == pixels).all(), "what was added around is cut off in the right place"
+    assert translator(pixels).shape == pixels.shape
+    assert (same()(pixels) == pixels).all(), "what was added around is cut off in the right place"
 
 
 def test_a_network_of_one_size_gets_it() -> None:
     translator = same(size=16)
-    assert translator.pixels(noise(50, 20, 3)).shape == (50, 20, 3)
+    assert translator(noise(50, 20, 3)).shape == (50, 20, 3)
     assert [tuple(x.shape[2:]) for x in translator.net.seen] == [(16, 16)]
     pixels = noise(16, 16, 3)
-    assert (translator.pixels(pixels) == pixels).all()
+    assert (translator(pixels) == pixels).all()
 
 
 # --- transparency
@@ -69,7 +69,7 @@ def test_alpha_is_kept_and_seen_on_white(translator: Translator) -> None:
     assert result.mode == "RGBA"
     assert (np.asarray(result)[:, :, 3] == rgba[:, :, 3]).all()
     solid = translator.translate(ImageData(rgba[:, :, :3], np.full((20, 30), 255, np.uint8)))
-    assert (solid.pixels == translator.pixels(rgba[:, :, :3])).all()
+    assert (solid.pixels == translator(rgba[:, :, :3])).all()
     assert (with_channels(ImageData(rgba[:, :, :3], np.zeros((20, 30), np.uint8)), 3) == 255).all()
 
 
@@ -82,7 +82,7 @@ def test_alpha_through_networks_of_four_channels() -> None:
     assert Translator(*make(channels=(3, 4))).translate(image).alpha is not None
     sees_alpha = Translator(*make(channels=(4, 3))).translate(image)
     assert (sees_alpha.alpha == rgba[:, :, 3]).all()
-    assert (sees_alpha.pixels == Translator(*make(channels=(4, 3))).pixels(rgba)).all(), "no white was to be removed"
+    assert (sees_alpha.pixels == Translator(*make(channels=(4, 3)))(rgba)[:, :, :3]).all(), "no white was to be removed"
 
 
 # --- modes and depths
@@ -105,7 +105,7 @@ def test_a_deep_image_stays_deep() -> None:
     restored = off_white(with_channels(ImageData(values, alpha), 3), alpha)
     assert np.abs(restored - values)[alpha > 60].max() < 1e-3
     translator = coded()[1]
-    deep = [*translator.sample(ImageData(values), 2), *translator.walk(ImageData(values), ImageData(values), 2)]
+    deep = [*translator.samples(ImageData(values), 2), *translator.interpolate(ImageData(values), ImageData(values), 2)]
     assert all(one.pixels.dtype == np.float32 for one in deep)
 
 
@@ -130,12 +130,12 @@ def test_translation_is_deterministic_and_leaves_the_random_numbers_alone() -> N
     translator, pixels = Translator(net, card), noise(33, 40, 3)
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    first = translator.pixels(pixels)
+    first = translator(pixels)
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
-    assert (translator.pixels(pixels) == first).all()
+    assert (translator(pixels) == first).all()
     set_inference(net, "image")
-    assert (translator.pixels(pixels) != first).any(), "dropout was on"
+    assert (translator(pixels) != first).any(), "dropout was on"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal, TypeAlias
@@ -31,20 +30,16 @@ class PatchGAN(Discriminator):
         antialias: Blur before halving, as CUT does.
         tail: End in two 4x4 convolutions of stride 1, as the originals do; without, in one of 3x3, and the map is
             2**layers times smaller than the image.
-        map_size: Side of the map of logits for training crops; finds the layers and tail that give it, instead of
-            those named above.
         augment: Alterations of all pictures it judges, for small data sets: color, shift, cutout.
     """
 
     def __init__(
         self, in_channels: int, *, width: Count = 64, layers: Count = 3,
         norm: Norm | Literal["spectral"] = "instance", antialias: bool = False, tail: bool = True,
-        map_size: int | None = None, augment: tuple[Alteration, ...] = (), size: int | None = None,
+        augment: tuple[Alteration, ...] = (),
     ) -> None:  # fmt: skip
         super().__init__()
         self.augment = Augment(augment)
-        if map_size is not None:
-            layers, tail = find_stack(map_size, size, antialias)
         widths = [in_channels] + [width * min(2**i, 8) for i in range(layers + tail)]
         stack = []
         for i, (a, b) in enumerate(pairwise(widths)):
@@ -63,25 +58,6 @@ class PatchGAN(Discriminator):
         """(B, C, H, W) to logits (B, 1, h, w); `output_size` tells h and w."""
         logits: Tensor = self.head(self.layers(self.augment(x)))
         return logits
-
-
-def find_stack(map_size: int, size: int | None, antialias: bool) -> tuple[int, bool]:
-    """Return the layers and tail of the PatchGAN whose map has `map_size` pixels for images of `size` pixels.
-
-    Raises ValueError, with the sizes that exist, if there is none.
-    """
-    if size is None:
-        raise ValueError(f"map_size={map_size} depends on the image size, which was not given; use layers and tail")
-    found: dict[int, tuple[int, bool]] = {}
-    for tail in (True, False):
-        for layers in range(1, size.bit_length()):
-            net = PatchGAN(1, width=1, layers=layers, antialias=antialias, tail=tail)
-            with contextlib.suppress(ValueError):  # too many layers for an image of this size
-                found.setdefault(output_size(net, size), (layers, tail))
-    if map_size not in found:
-        sizes = ", ".join(str(n) for n in sorted(found))
-        raise ValueError(f"map_size={map_size} cannot be had from {size} px; use one of {sizes}")
-    return found[map_size]
 
 
 class PixelGAN(Discriminator):

@@ -13,25 +13,10 @@ from torch.nn.functional import leaky_relu, relu
 from viceversa.config.schema import Count
 
 from .base import Generator, Probability
-from .blocks import Block, Upsample, make_upsample
+from .blocks import Stage, Upsample, make_upsample
 from .layers import NORMS, Norm
 
 UNetDepth: TypeAlias = Annotated[int, Field(ge=2)]
-
-
-class Level(Block):
-    """One halving on the way down, or one doubling on the way up: convolution, normalisation, dropout."""
-
-    def __init__(self, conv: nn.Module, norm: nn.Module, dropout: float = 0.0) -> None:
-        super().__init__()
-        self.conv = conv
-        self.norm = norm
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the level's result, not yet activated."""
-        out: Tensor = self.dropout(self.norm(self.conv(x)))
-        return out
 
 
 class UNetGenerator(Generator):
@@ -64,14 +49,14 @@ class UNetGenerator(Generator):
         for i, channels in enumerate(widths):
             conv = nn.Conv2d(widths[i - 1] if i else in_channels, channels, 4, stride=2, padding=1, bias=bias)
             normed = 0 < i < depth - 1  # neither the pixels nor the single innermost value are normalised
-            self.downs.append(Level(conv, NORMS[norm if normed else "none"](channels)))
+            self.downs.append(Stage(conv, NORMS[norm if normed else "none"](channels), active=nn.Identity()))
 
         self.ups = nn.ModuleList()
         for i in reversed(range(1, depth)):
             joined = widths[i] if i == depth - 1 else 2 * widths[i]
             conv_up = _doubling(upsample, joined, widths[i - 1], bias)
             widest = i < depth - 1 and widths[i] == widths[i - 1]
-            self.ups.append(Level(conv_up, NORMS[norm](widths[i - 1]), dropout if widest else 0.0))
+            self.ups.append(Stage(conv_up, NORMS[norm](widths[i - 1]), active=nn.Dropout(dropout if widest else 0.0)))
         self.head = _doubling(upsample, 2 * width, out_channels, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -89,10 +74,10 @@ class UNetGenerator(Generator):
         """Yield the input and the convolutions on the way down before their norm."""
         yield "input", x
         for number, down in enumerate(self.downs, 1):
-            assert isinstance(down, Level)
+            assert isinstance(down, Stage)
             h = down.conv(leaky_relu(x, 0.2) if number > 1 else x)
             yield f"down{number}", h
-            x = down.dropout(down.norm(h))
+            x = down.finish(h)
 
     def tap_channels(self) -> dict[str, int]:
         """Return the channels of each of `taps`."""

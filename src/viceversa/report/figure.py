@@ -15,7 +15,7 @@ from torch import Tensor
 from viceversa.config import Config, Direction, load_config
 from viceversa.data import find_splits
 from viceversa.data.grid import grid
-from viceversa.data.image_data import from_tensor
+from viceversa.data.image_data import ImageData, from_tensor
 from viceversa.data.kinds import to_image_data
 from viceversa.data.test_images import TestImages
 from viceversa.files import replacing
@@ -55,7 +55,7 @@ def directions(run: Path) -> list[Direction]:
 def translated(run: Path, direction: Direction, inputs: Sequence[Uint8Image]) -> list[Uint8Image]:
     """Return a run's translations, by its EMA weights."""
     translator = Translator.load(run, direction)
-    return [translator.pixels(image) for image in inputs]
+    return [translator.translate(ImageData(image)).pixels for image in inputs]
 
 
 def columns_of(run: Path, names: Sequence[str], rows: int, pick: Sequence[int] = ()) -> dict[str, list[Uint8Image]]:

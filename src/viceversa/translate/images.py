@@ -168,9 +168,9 @@ def _compute(
     image = batch[0].image  # the only one
     try:
         if end is not None:
-            made = translator.walk(image, end, options.samples or 8)
+            made = translator.interpolate(image, end, options.samples or 8)
         elif options.samples is not None:
-            made = translator.sample(image, options.samples, options.seed or 0)
+            made = translator.samples(image, options.samples, options.seed or 0)
         else:
             made = [translator.translate(image)]
         painted = [ImageData(translator.mask(image), None, True)] if options.save_mask else []
