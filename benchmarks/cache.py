@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from viceversa.config import Config, DataConfig, TrainConfig
-from viceversa.data import find_splits, normalise, open_loader
+from viceversa.data import normalise, open_loader
 from viceversa.data.cache import make_cache
 
 
@@ -46,8 +46,8 @@ def main() -> None:
         root = Path(wanted.root) if wanted.root else photos(Path(name, "photos"), 60, wanted.side)
         data = DataConfig(root=str(root), load=wanted.load, crop=wanted.crop, workers=wanted.workers)
         start = time.perf_counter()
-        made = make_cache(data, Path(name, "cache"))
-        print(f"{find_splits(data).note}; cache: {made.bytes / 1e6:.0f} MB in {time.perf_counter() - start:.1f} s")
+        note, _ = make_cache(data, Path(name, "cache"))
+        print(f"{note}; cached in {time.perf_counter() - start:.1f} s")
         cached = DataConfig(root=str(Path(name, "cache")), load=data.load, crop=data.crop, workers=data.workers)
         train = TrainConfig(batch=wanted.batch)
         streams = [open_loader(Config(data=own, train=train)).batches(0) for own in (data, cached)]

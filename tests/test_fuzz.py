@@ -34,10 +34,9 @@ from PIL import Image
 
 from viceversa import engine, report
 from viceversa.cli import _is_for_the_user
-from viceversa.config import Config, ConfigError, DataConfig, load_config, load_words, to_tree, validate
+from viceversa.config import Config, ConfigError, load_config, load_words, to_tree, validate
 from viceversa.data import ImageError, open_loader, water2wine
 from viceversa.data.archives import ArchiveError, unpack
-from viceversa.data.cache import CARD, make_cache, open_cache
 from viceversa.data.image_io import image_size, read_image
 from viceversa.data.tables import read_manifest, read_shards
 from viceversa.engine.checkpoint import Checkpoints
@@ -371,36 +370,6 @@ def test_manifests(place: Path, data: bytes) -> None:
     path.write_bytes(data)
     with refused_by(ConfigError):
         read_manifest(path, path.parent)
-
-
-@pytest.fixture(scope="module")
-def cache(place: Path) -> Path:
-    for domain in "AB":
-        for number in range(3):
-            path = place / "pictures" / f"train{domain}" / f"{number}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(np.full((9, 8 + number, 3), 40 * number, np.uint8)).save(path)
-    make_cache(DataConfig(root=str(place / "pictures"), resize="none", test_fraction=0), place / "cache")
-    return place / "cache"
-
-
-@hostile
-@given(data=st.data())
-def test_caches(place: Path, cache: Path, data: st.DataObject) -> None:
-    broken = place / "broken cache"
-    broken.mkdir(exist_ok=True)
-    pixels, card = (cache / "pixels.bin").read_bytes(), json.loads((cache / CARD).read_text("utf-8"))
-    read = [data.draw(mutations(pixels)), pixels] if data.draw(st.booleans()) else [pixels]
-    (broken / "pixels.bin").write_bytes(read[0])
-    text = json.dumps(data.draw(trees(card))) if len(read) == 1 else json.dumps(card)
-    if not data.draw(st.integers(0, 4)):
-        text = data.draw(mutations(text.encode())).decode("latin-1")
-    (broken / CARD).write_text(text, "utf-8")
-    with refused_by(ConfigError):
-        found = open_cache(DataConfig(root=str(broken), resize="none", test_fraction=0))
-        for item in [*found.train.a, *found.train.b] if found else []:
-            with refused_by(ImageError):
-                item.open()
 
 
 def shards() -> dict[str, bytes]:

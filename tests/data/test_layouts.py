@@ -155,7 +155,7 @@ def test_a_file_and_its_halves(tmp_path: Path) -> None:
         (DataConfig(root="hollow"), ConfigError, r"trainA: no pictures in it \(found readme.txt\)"),
         (DataConfig(a="horse2zebra", b="empty"), ConfigError, r"empty: no pictures in it \(it is empty\)"),
         (DataConfig(a="horse2zebra", b="empty", layout="aligned"), ConfigError, "data.root=FOLDER"),
-        (DataConfig(a="horse2zebra", b="horse2zebra", layout="cache"), ConfigError, "is not what data.a and data.b"),
+        (DataConfig(a="horse2zebra", b="horse2zebra", layout="shards"), ConfigError, "is not what data.a and data.b"),
         (DataConfig(root="horse2zebra", layout="aligned", paired_test=True), ConfigError, "data.paired_test"),
         (DataConfig(a="notes.txt", b="horse2zebra"), ConfigError, "not a picture, by its suffix"),
     ],

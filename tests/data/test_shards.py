@@ -17,7 +17,6 @@ from PIL import Image
 
 from viceversa.config import Config, ConfigError, DataConfig, TrainConfig
 from viceversa.data import ImageError, open_loader
-from viceversa.data.convert import convert
 from viceversa.data.layouts import find
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -67,8 +66,6 @@ def test_training_from_shards_is_training_from_folders(tmp_path: Path, layout: A
     assert same(training(tmp_path / "out", workers=2), expected)
     assert same(training(tmp_path / "out", step=4)[:5], expected[4:])
     assert same(training(tmp_path / "out", 1, 2), training(tmp_path / "in", 1, 2, layout=layout))
-    convert(DataConfig(root=str(tmp_path / "out")), tmp_path / "back", "trainA")
-    assert same(training(tmp_path / "back", layout=layout), expected)
 
 
 def test_others_write_them_otherwise(tmp_path: Path) -> None:

@@ -13,10 +13,8 @@ import typer
 from viceversa.cli.options import Overrides, Source, argument, group, option, track, transfers
 
 if TYPE_CHECKING:
-    from viceversa.config import Config, DataConfig
+    from viceversa.config import Config
 
-To = Annotated[Literal["trainA", "aligned", "csv"], option(metavar="LAYOUT", help="trainA, aligned, csv.")]
-Layout = Annotated[str, option(metavar="LAYOUT", help="Insist on what lies there, as data.layout.")]
 Overwrite = Annotated[bool, option("--overwrite", help="Delete what OUT holds.")]
 SHOWN = 10  # names in a message
 
@@ -96,73 +94,6 @@ def make_data(
     typer.echo(f"{out}: {name}, {count} + {count} to train, {test} + {test} to test{pairs}")
 
 
-@app.command("convert")
-def convert_data(
-    source: Annotated[Path, argument("ROOT")],
-    out: Annotated[Path, argument("OUT")],
-    to: To,
-    layout: Layout = "auto",
-    overwrite: Overwrite = False,
-) -> None:
-    """Write a data set in another layout.
-
-    Files are copied byte for byte. Only cutting and joining side-by-side files makes new ones, as PNG, so no pixel
-    changes. OUT appears when it is whole.
-
-    \b
-    trainA   trainA/ trainB/ testA/ testB/
-    aligned  train/ test/, side by side
-    csv      manifest.csv, and the images
-
-    \b
-    viceversa data convert datasets/facades facades-folders --to trainA
-    """
-    _convert({"root": str(source), "layout": layout}, out, to, overwrite)
-
-
-@app.command("pair")
-def pair_data(
-    a: Annotated[Path, argument("A")],
-    b: Annotated[Path, argument("B")],
-    out: Annotated[Path, argument("OUT")],
-    to: To = "aligned",
-    overwrite: Overwrite = False,
-) -> None:
-    """Join two folders of images of the same names.
-
-    A/cat/7.png belongs to B/cat/7.jpg. What has no partner is named, and left out. Side by side (aligned, unless told
-    otherwise), or in another layout.
-
-    \b
-    viceversa data pair labels photos facades --to csv
-    """
-    _convert({"a": str(a), "b": str(b), "layout": "paired"}, out, to, overwrite)
-
-
-@app.command("split")
-def split_data(
-    source: Annotated[Path, argument("ROOT")],
-    test: Annotated[Optional[float], option(metavar="PART", help="For testing; else 0.1.")] = None,
-    val: Annotated[Optional[float], option(metavar="PART", help="For validation.")] = None,
-    layout: Layout = "auto",
-    overwrite: Annotated[bool, option("--overwrite", help="Replace the manifest.")] = False,
-) -> None:
-    """Divide a data set into training, validation and test images.
-
-    A hash of the name decides, so an image stays on its side when others come or go. Copies of the same image stay
-    together, and so do both domains of a scene. Nothing is moved: ROOT/manifest.csv says what belongs where, and
-    training finds it.
-
-    \b
-    viceversa data split datasets/mine --test 0.1 --val 0.05
-    """
-    from viceversa.data.split import split_data
-
-    done = split_data(_data(root=str(source), layout=layout), test=test, val=val, overwrite=overwrite)
-    copies = f"; {done.duplicates} copies of others, kept with them" if done.duplicates else ""
-    typer.echo(f"{done.place}: {done.counts}{copies}")
-
-
 @app.command("cache")
 def cache_data(
     root: Annotated[Path, argument("ROOT")],
@@ -174,8 +105,7 @@ def cache_data(
     """Decode and resize every image once, for training.
 
     Crops, flips and all else that is random stay with the training, which is bitwise the same as without. Takes a
-    preset and KEY=VALUE as train does, for the keys that decide how images are resized. A cache that was made for other
-    values of them is refused.
+    preset and KEY=VALUE as train does: the keys that decide how images are resized should be those of the training.
 
     \b
     viceversa data cache datasets/h2z h2z-cache
@@ -186,10 +116,9 @@ def cache_data(
     config = load_words([*filter(None, [source]), *(overrides or []), f"data.root={root}"])
     from viceversa.data.cache import make_cache
 
-    made = make_cache(config.data, out, overwrite=overwrite, track=track)
-    broken = f"; {len(made.broken)} broken" if made.broken else ""
+    note, broken = make_cache(config.data, out, overwrite=overwrite, track=track)
     train = f"viceversa train {shlex.quote(f'data.root={out}')}"
-    typer.echo(f"{out}: {made.note}{broken}; {made.bytes / 1e6:.0f} MB; try: {train}")
+    typer.echo(f"{out}: {note}{f'; {len(broken)} broken' if broken else ''}; try: {train}")
 
 
 @app.command("faces")
@@ -214,15 +143,6 @@ def crop_faces(
     _fail(failed)
 
 
-def _convert(source: Mapping[str, str], out: Path, to: str, overwrite: bool) -> None:
-    from viceversa.data.convert import convert
-
-    done = convert(_data(**source), out, to, overwrite=overwrite, track=track)
-    typer.echo(f"{out}: {to}: {done.counts}")
-    _name("without a partner", done.alone)
-    _fail(done.failed)
-
-
 def _name(what: str, names: list[str]) -> None:
     if names:
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
@@ -234,12 +154,6 @@ def _fail(failed: Mapping[str, str]) -> None:
     for reason in failed.values():
         typer.echo(f"viceversa: left out: {reason}", err=True)
     sys.exit(bool(failed))
-
-
-def _data(**values: str) -> "DataConfig":
-    from viceversa.config import DataConfig
-
-    return DataConfig(**values)  # type: ignore[arg-type]  # find() refuses a layout that it does not know
 
 
 def _configured(place: str | None, words: list[str]) -> "Config":

@@ -131,7 +131,7 @@ class DataConfig(Section):
     """Any folder with the pictures of domain A, or one picture (instead of root)."""
     b: MayChange[str | None] = None
     """The same for domain B."""
-    layout: Literal["auto", "cache", "manifest", "shards", "unpaired", "paired", "aligned"] = "auto"
+    layout: Literal["auto", "manifest", "shards", "unpaired", "paired", "aligned"] = "auto"
     """Of the files; auto recognises it. paired: by name; aligned: A|B side by side in one file (docs/data.md)."""
     pair_pattern: str | None = None
     """Regular expression for the names of paired files; its group is what partners share: (.+?)(?:_mask)? and so on."""

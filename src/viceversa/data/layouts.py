@@ -74,14 +74,6 @@ def _inside(folder: Path) -> str:
     return f" (found {', '.join(names[:6])}{', ...' if len(names) > 6 else ''})" if names else " (it is empty)"
 
 
-def _open_cache(data: DataConfig) -> Found | None:
-    if data.root is None or not Path(data.root, "cache.json").is_file():
-        return None
-    from viceversa.data.cache import open_cache
-
-    return open_cache(data)
-
-
 def _open_manifest(data: DataConfig) -> Found | None:
     root = Path(data.root) if data.root else None
     listed = Path(data.manifest) if data.manifest else root and root / "manifest.csv"
@@ -188,7 +180,6 @@ def _images(place: Path) -> tuple[FileSample, ...]:
 
 
 LAYOUTS: dict[str, tuple[str, Callable[[DataConfig], Found | None]]] = {
-    "cache": ("cache.json and pixels.bin, as `viceversa data cache` writes them", _open_cache),
     "manifest": ("manifest.csv in the folder; or data.root=FILE.csv, or data.manifest=FILE.csv", _open_manifest),
     "shards": ("*.parquet files in the folder, or in data/ below it", _open_shards),
     "unpaired": ("trainA/ trainB/, train/A/ train/B/, A/ B/, or any data.a and data.b", _open_unpaired),

@@ -104,7 +104,7 @@ def _findings(survey: Survey, groups: list[list[Look]], exact: bool) -> Iterator
         if not leaking and len(domains) == 1:
             repeats.append(names)
     what = f"{how} in training and test: scores on the test would flatter"
-    remedy = "remove them from one side; `viceversa data split` keeps copies together"
+    remedy = "remove them from one side"
     yield from of_groups(leaks, "error" if exact else "warning", f"leak{near}", what, remedy)
     what = f"{how} in both domains: they teach that nothing should change"
     yield from of_groups(crossings, "warning", f"both-domains{near}", what, "remove them from one domain")
