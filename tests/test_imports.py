@@ -23,6 +23,7 @@ LEVELS = [
     {"engine", "translator"},
     {"report"},
     {"translate", "export", "evaluate", "info", "demo", "interop"},
+    {"serve"},
     {"cli"},
     {"__main__"},
 ]

@@ -26,15 +26,15 @@ class ArchiveError(ValueError):
     """An archive that will not be unpacked; the message is one line that names it and what is wrong."""
 
 
-def unpack(archive: Path, folder: Path, largest: int = LARGEST) -> None:
+def unpack(archive: Path, folder: Path, largest: int = LARGEST, entries: int = ENTRIES) -> None:
     """Unpack an archive into `folder`, which appears at once and whole; a single folder at its top is left out.
 
-    Raises ArchiveError for an archive that is damaged, larger than so many bytes, or holds anything but files and
-    folders inside itself; `folder` then does not appear.
+    Raises ArchiveError for an archive that is damaged, larger than so many bytes or files, or holds anything but files
+    and folders inside itself; `folder` then does not appear.
     """
     try:
         with replacing_folder(folder) as half, archive.open("rb") as file:
-            for name, content in _files(file, min(largest, RATIO * archive.stat().st_size + 10**6)):
+            for name, content in _files(file, min(largest, RATIO * archive.stat().st_size + 10**6), entries):
                 path = half / safe_path(name)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("xb") as target:
@@ -72,7 +72,7 @@ def _drop_top(folder: Path) -> None:
         top.rmdir()
 
 
-def _files(file: IO[bytes], allowed: int) -> Iterator[tuple[str, IO[bytes]]]:
+def _files(file: IO[bytes], allowed: int, entries: int) -> Iterator[tuple[str, IO[bytes]]]:
     """Yield name and content of the files in an archive, after a look at each; each must be read before the next.
 
     What is declared counts: neither zipfile nor tarfile gives more of a file than its header says.
@@ -84,8 +84,8 @@ def _files(file: IO[bytes], allowed: int) -> Iterator[tuple[str, IO[bytes]]]:
     total = 0
     for count, (name, size, plain, content) in enumerate(_zipped(file) if head.startswith(b"PK") else _tarred(file)):
         total += size
-        if total > allowed or count >= ENTRIES:
-            raise ArchiveError(f"unpacks to more than {allowed / 1e6:.0f} MB or {ENTRIES} files")
+        if total > allowed or count >= entries:
+            raise ArchiveError(f"unpacks to more than {allowed / 1e6:.0f} MB or {entries} files")
         if not plain:
             raise ArchiveError(f"holds a link or a device, {name[:80]!r}")
         if content:

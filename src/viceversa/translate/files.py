@@ -72,7 +72,7 @@ def piped(inputs: Sequence[str], output: Path, format: str | None) -> Iterator[t
         if inputs[0] == "-":
             content = sys.stdin.buffer.read()
             refuse(not content, "-: standard input is empty")
-            source = Path(folder) / f"standard input{_suffix_of(content)}"
+            source = Path(folder) / f"standard input{suffix_of(content)}"
             source.write_bytes(content)
         if str(output) != "-":
             yield [str(source)], output
@@ -84,7 +84,7 @@ def piped(inputs: Sequence[str], output: Path, format: str | None) -> Iterator[t
             sys.stdout.buffer.flush()
 
 
-def _suffix_of(content: bytes) -> str:
+def suffix_of(content: bytes) -> str:
     """Return the usual suffix of what Pillow takes a file for; .png for what it does not, so that this is said."""
     from PIL import Image
 

@@ -14,8 +14,8 @@ from typing import TypeAlias
 import numpy as np
 
 from viceversa.backends import ExportedGenerator, draws_random_numbers, psnr
-from viceversa.data.image_data import ImageData, ImageError, Pixels, in_16_bits, resize, with_channels
-from viceversa.data.image_io import read_image, write_image
+from viceversa.data.image_data import ImageData, ImageError, Pixels, resize, with_channels
+from viceversa.data.image_io import read_image
 from viceversa.devices import multiplies_bf16, pick_device
 from viceversa.engine.distributed import DistInfo
 from viceversa.files import Track
@@ -25,7 +25,7 @@ from viceversa.translate.blend import blend, read_mask
 from viceversa.translate.clips import is_video
 from viceversa.translate.files import refuse
 from viceversa.translate.pipeline import pipeline
-from viceversa.translate.source import ANIMATED, count_images, in_profile, read_metadata, read_source
+from viceversa.translate.source import ANIMATED, count_images, read_metadata, read_source, write_translation
 from viceversa.translate.video import translate_clip
 from viceversa.translator import PreparedImage, Translator
 
@@ -189,14 +189,13 @@ def _write(options: TranslateOptions, masks: Mapping[Path, Path], job: Job, imag
     made = len(results) - options.save_mask  # the last one is where it painted
     results[:made] = [_finished(options, masks.get(file), original, result) for result in results[:made]]
     todo = [
-        (path, in_16_bits(result))
+        (path, result)
         for path, result in zip(options.outputs(output), results, strict=True)
         if options.overwrite or not path.exists()
     ]
     metadata = read_metadata(file)
     for path, image in todo:
-        image, profile = in_profile(image, metadata, path)
-        write_image(path, image.pixels, image.alpha, image.gray, exif=metadata.exif, profile=profile)
+        write_translation(path, image, metadata)
     return len(todo)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, ImageCms
 from PIL.ImageFile import ImageFile
 
-from viceversa.data.image_data import ImageData, ImageError, pil_image
-from viceversa.data.image_io import FORMATS, from_pil, open_pil, read_image
+from viceversa.data.image_data import ImageData, ImageError, in_16_bits, pil_image
+from viceversa.data.image_io import FORMATS, from_pil, open_pil, read_image, write_image
 from viceversa.translate.files import HEIC
 
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
@@ -79,6 +79,12 @@ def read_metadata(path: Path) -> Metadata:
             return Metadata(exif.tobytes() if len(exif) else b"", profile, deep)
     except Exception:  # metadata are often broken, and no reason to refuse an image
         return Metadata()
+
+
+def write_translation(path: Path, image: ImageData, metadata: Metadata) -> None:
+    """Write a translation as deep, and in the profile, as its input was, with what is kept of that one's metadata."""
+    image, profile = in_profile(in_16_bits(image), metadata, path)
+    write_image(path, image.pixels, image.alpha, image.gray, exif=metadata.exif, profile=profile)
 
 
 def in_profile(image: ImageData, metadata: Metadata, path: Path) -> tuple[ImageData, bytes]:

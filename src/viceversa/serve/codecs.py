@@ -1,0 +1,176 @@
+"""Pictures are decoded and encoded in processes of their own, which have little memory and time, and may die.
+
+What such a process has to say is read as numbers and text, never unpickled: a picture may have been made to take the
+process over.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import queue
+import re
+import shutil
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from io import BytesIO
+from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeAlias
+
+import numpy as np
+import psutil
+
+from viceversa.data.image_data import ImageData, ImageError
+from viceversa.data.image_io import image_size
+from viceversa.serve.uploads import Limits
+from viceversa.translate.files import HEIC, suffix_of
+from viceversa.translate.source import ANIMATED, Metadata, count_images, read_metadata, read_source, write_translation
+
+Task: TypeAlias = tuple[str, tuple[Any, ...]]
+"""What to do, and with what."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A picture that was uploaded, decoded."""
+
+    image: ImageData
+    metadata: Metadata
+    suffix: str
+    """By what the file holds, not by its name."""
+
+
+class Codecs:
+    """So many processes that decode and encode pictures; threads may share them. Close them in the end."""
+
+    def __init__(self, count: int = 2, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._free: queue.LifoQueue[_Process | None] = queue.LifoQueue()
+        for _ in range(count):
+            self._free.put(None)  # started when it is needed
+
+    def decode(self, content: bytes) -> Upload:
+        """Decode the content of a file; ImageError, in one line, if it is no picture or more than the limits allow."""
+        if len(content) > self.limits.bytes:
+            raise ImageError(f"larger than {self.limits.bytes} bytes")
+        head, _, packed = self._ask("decode", content, self.limits.pixels).partition(b"\n")
+        facts, arrays = json.loads(head), np.load(BytesIO(packed), allow_pickle=False)
+        image = ImageData(arrays["pixels"], arrays.get("alpha"), facts["gray"], facts["depth"], facts["stretched"])
+        metadata = Metadata(arrays["exif"].tobytes(), arrays["profile"].tobytes(), facts["deep"])
+        return Upload(image, metadata, facts["suffix"])
+
+    def encode(self, image: ImageData, metadata: Metadata, suffix: str) -> bytes:
+        """Return the content of a file in the format of the suffix; ImageError if that cannot hold it."""
+        return self._ask("encode", image, metadata, suffix)
+
+    def close(self) -> None:
+        """End the processes."""
+        with suppress(queue.Empty):
+            while True:
+                if process := self._free.get_nowait():
+                    process.end()
+
+    def _ask(self, what: str, *args: Any) -> bytes:
+        process = self._free.get()
+        try:
+            process = process or _Process(self.limits.memory)
+            return process.ask((what, args), self.limits.seconds)
+        except (OSError, EOFError):
+            if process:
+                process.end()
+            process = None
+            raise ImageError("damaged, or takes too much memory or time; shrink it first") from None
+        finally:
+            self._free.put(process)
+
+
+class _Process:
+    def __init__(self, memory: int) -> None:
+        context: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+        multiprocessing.set_forkserver_preload([__name__])  # so that only the first one imports torch
+        self.folder = TemporaryDirectory(prefix="viceversa-")
+        self.connection, other = context.Pipe()
+        self.process = context.Process(target=_work, args=(other, Path(self.folder.name), memory), daemon=True)
+        self.process.start()
+        other.close()
+
+    def ask(self, task: Task, seconds: float) -> bytes:
+        """Return the answer; ImageError as raised there, EOFError or OSError if the process is gone, or too slow."""
+        self.connection.send(task)
+        if not self.connection.poll(seconds):
+            raise TimeoutError
+        answer: bytes = self.connection.recv_bytes()
+        if answer[:1] == b"!":
+            raise ImageError(answer[1:].decode("utf-8", "replace"))
+        return answer[1:]
+
+    def end(self) -> None:
+        """End the process, whatever it does."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+        self.folder.cleanup()
+
+
+def _work(connection: Connection, folder: Path, memory: int) -> None:
+    """Do tasks until the other side goes."""
+    for name in (signal.SIGINT, signal.SIGTERM):  # whoever asks ends us, when all is done
+        signal.signal(name, signal.SIG_IGN)
+    if sys.platform != "win32":
+        import resource
+
+        room = psutil.Process().memory_info().vms + memory
+        resource.setrlimit(resource.RLIMIT_AS, (room, room))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(EOFError, OSError):
+        while True:
+            connection.send_bytes(_answer(folder, connection.recv()))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _answer(folder: Path, task: Task) -> bytes:
+    what, args = task
+    path = folder / "picture"
+    try:
+        return b"=" + (_decode if what == "decode" else _encode)(path, *args)
+    except ImageError as error:
+        return b"!" + re.sub(rf"^{re.escape(str(path))}[.\w]*: ", "", str(error)).encode()
+    except MemoryError:
+        return b"!takes too much memory; shrink it first"
+    finally:
+        for file in folder.iterdir():
+            file.unlink()
+
+
+def _decode(path: Path, content: bytes, most: int) -> bytes:
+    """Return what `Codecs.decode` does: a line of JSON, and arrays."""
+    suffix = suffix_of(content)
+    path = path.with_suffix(suffix)
+    path.write_bytes(content)
+    width, height = image_size(path) or (0, 0)
+    if width * height > most:
+        raise ImageError(f"{width} x {height} pixels are more than {most}; shrink it first")
+    count, kind = count_images(path)
+    if count > 1 and kind in ANIMATED:
+        raise ImageError("moves; send its frames one by one")
+    image, metadata = read_source(path), read_metadata(path)
+    if image.pixels.shape[0] * image.pixels.shape[1] > most:
+        raise ImageError(f"more than {most} pixels; shrink it first")
+    facts = {"gray": image.gray, "depth": image.depth, "stretched": image.stretched, "deep": metadata.deep}
+    arrays: dict[str, Any] = {"pixels": image.pixels, "exif": np.frombuffer(metadata.exif, np.uint8)}
+    arrays["profile"] = np.frombuffer(metadata.profile, np.uint8)
+    if image.alpha is not None:
+        arrays["alpha"] = image.alpha
+    packed = BytesIO()
+    np.savez(packed, **arrays)
+    return json.dumps({"suffix": ".jpg" if suffix in HEIC else suffix, **facts}).encode() + b"\n" + packed.getvalue()
+
+
+def _encode(path: Path, image: ImageData, metadata: Metadata, suffix: str) -> bytes:
+    path = path.with_suffix(suffix)
+    write_translation(path, image, metadata)
+    return path.read_bytes()

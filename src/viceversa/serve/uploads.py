@@ -1,0 +1,87 @@
+"""What comes from elsewhere: how much of it is taken, what it may be called, and where it may lead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from viceversa.data.archives import ArchiveError, unpack
+from viceversa.data.image_data import ImageError
+
+if TYPE_CHECKING:
+    from viceversa.serve.codecs import Codecs
+
+LONGEST_NAME = 100
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # devices, to Windows
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is taken of what is uploaded."""
+
+    bytes: int = 32 * 2**20
+    """Of a picture's file."""
+    pixels: int = 2**25
+    """Of a picture."""
+    memory: int = 2**31
+    """Bytes to decode or encode a picture in."""
+    seconds: float = 30.0
+    """To decode or encode a picture in."""
+    files: int = 10_000
+    """In an archive."""
+    unpacked: int = 4 * 10**9
+    """Bytes of an archive's files."""
+
+
+class UploadError(ValueError):
+    """An upload or a path that is refused; the message is one line."""
+
+
+def harmless_name(name: str) -> str:
+    """Return a name for a file that somebody uploaded: visible, in no folder, no option of a program."""
+    last = re.split(r"[/\\]", name)[-1]
+    kept = re.sub(r"[^\w.() -]+", "_", last).strip(" .-") or "picture"
+    stem, dot, suffix = kept.rpartition(".")
+    if not dot or len(suffix) > 10:
+        stem, suffix = kept, ""
+    stem = stem[: LONGEST_NAME - len(suffix)]
+    return f"{'_' if RESERVED.fullmatch(kept) else ''}{stem}{dot and suffix and f'.{suffix}'}"
+
+
+def below(root: Path, name: str) -> Path:
+    """Return the file or folder of this name below `root`, UploadError if it is not there, or a link leads out."""
+    try:
+        path = (root / name).resolve(strict=True)
+    except (OSError, ValueError, RuntimeError):
+        raise UploadError(f"{name[:80]!r} is not there") from None
+    if not path.is_relative_to(root.resolve()):
+        raise UploadError(f"{name[:80]!r} leads out of the workspace")
+    return path
+
+
+def unpack_pictures(
+    archive: Path, folder: Path, codecs: Codecs, limits: Limits, note: Callable[[int], object] = lambda count: None
+) -> dict[str, str]:
+    """Unpack an archive of pictures into `folder`, and return the files that are none, by name, and why.
+
+    They are deleted. `note` gets how many pictures were looked at so far. Raises UploadError, and leaves no folder, for
+    an archive that is damaged, too large, or leads out of its folder.
+    """
+    try:
+        unpack(archive, folder, limits.unpacked, limits.files)
+    except ArchiveError as error:
+        raise UploadError(str(error).removeprefix(f"{archive}: ")) from None
+    refused = dict[str, str]()
+    for count, path in enumerate(sorted(path for path in folder.rglob("*") if path.is_file()), 1):
+        try:
+            if path.stat().st_size > limits.bytes:
+                raise ImageError(f"larger than {limits.bytes} bytes")
+            codecs.decode(path.read_bytes())
+        except ImageError as error:
+            refused[path.relative_to(folder).as_posix()] = str(error)
+            path.unlink()
+        note(count)
+    return refused
