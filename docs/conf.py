@@ -1,0 +1,86 @@
+"""The documentation as a site: `make docs`. No page needs the network, neither when it is made nor when it is read."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.addnodes import download_reference
+from sphinx.application import Sphinx
+
+import viceversa
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE)]
+
+import reference  # noqa: E402  beside this file
+
+project, author, release = "viceversa", "The viceversa authors", viceversa.__version__
+copyright = author
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton"]
+exclude_patterns = ["_build"]
+myst_enable_extensions = ["dollarmath", "attrs_block"]
+myst_heading_anchors = 4
+suppress_warnings = ["myst.header", "toc.not_included"]
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_default_options = {"members": True}
+copybutton_prompt_text = "$ "
+copybutton_line_continuation_character = "\\"
+nitpicky = False
+html_theme = "furo"
+html_title = f"viceversa {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = html_show_sphinx = False
+html_math_renderer = "mathml"
+
+NAVIGATION = {
+    "Use": "quickstart data presets translate export evaluate report troubleshooting",
+    "Methods": "cyclegan pix2pix cut onesided cyclegan-vae",
+    "Depend on it": "performance reliability coming-from",
+    "Build on it": "extend architecture",
+    "Reference": "reference/configuration reference/command-line reference/python",
+}
+"""What the sidebar shows. On GitHub the front page's own links do, so it stands here and not on that page."""
+
+
+def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
+    """Append the tables of contents to the front page."""
+    if page == "index":
+        for caption, pages in NAVIGATION.items():
+            entries = "\n".join(pages.split())
+            source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}\n```\n"
+
+
+def link_to_repository(app: Sphinx, document: nodes.document) -> None:
+    """Let links to files outside of docs/ lead to the repository where its address is known, as in the workflow."""
+    address = os.environ.get("GITHUB_REPOSITORY")
+    for link in list(document.findall(download_reference)) if address else []:
+        path = (HERE / app.env.docname).parent / link["reftarget"]
+        place = os.path.relpath(path, HERE.parent)
+        link.replace_self(nodes.reference("", "", *link.children, refuri=f"https://github.com/{address}/blob/main/{place}"))
+
+
+def inline_math(translator: Any, node: nodes.math) -> None:
+    """Write a formula as MathML, which browsers draw themselves."""
+    translator.body.append(tex2mathml(node.astext()))
+    raise nodes.SkipNode
+
+
+def display_math(translator: Any, node: nodes.math_block) -> None:
+    """Write a formula on lines of its own."""
+    translator.body.append(f'<div class="math">{tex2mathml(node.astext(), as_block=True)}</div>')
+    raise nodes.SkipNode
+
+
+def setup(app: Sphinx) -> None:
+    """Make the reference from the code, before the pages are read."""
+    app.add_html_math_renderer("mathml", (inline_math, None), (display_math, None))
+    app.connect("builder-inited", lambda app: reference.write(HERE / "reference"))
+    app.connect("source-read", add_navigation)
+    app.connect("doctree-read", link_to_repository)
