@@ -20,19 +20,13 @@ from test_imports import LEVELS
 from viceversa import methods
 from viceversa.cli import program
 from viceversa.config import COMPONENTS, Config, ConfigError, load_config, presets
+from viceversa.metrics import METRICS
 from viceversa.registry import options
 
 ROOT = Path(__file__).parents[1]
 PAGES = {path.name: path.read_text("utf-8") for path in [*ROOT.glob("*.md"), *sorted((ROOT / "docs").glob("*.md"))]}
 PLACES = {path.name: path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]}
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-EXCERPTS = {
-    "cyclegan.md": "src/viceversa/methods/cyclegan.py",
-    "cyclegan-vae.md": "src/viceversa/methods/cyclegan_vae.py",
-    "pix2pix.md": "src/viceversa/methods/pix2pix.py",
-    "extend.md": "examples/my_method.py",
-    "architecture.md": "src/viceversa/engine/learner.py",
-}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 KEY = re.compile(r"(method|generator|discriminator|objective|init|data|train)\.\w+")
 
@@ -63,17 +57,14 @@ def in_pages(function: Any) -> list[Any]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The modules of the examples, and those that docs/extend.md spells, can be imported."""
-    folder = tmp_path_factory.mktemp("modules")
-    for block in blocks("extend.md", "python"):
-        if name := re.match(r"# (\w+\.py)\n", block):
-            (folder / name[1]).write_text(block, "utf-8")
+def modules() -> Iterator[None]:
+    """The modules of the examples can be imported."""
     before, known = list(sys.path), set(sys.modules)
-    sys.path += [str(folder), str(ROOT / "examples")]
+    sys.path.append(str(ROOT / "examples"))
     yield
     sys.path[:] = before
-    for path in [*folder.glob("*.py"), *EXAMPLES]:
+    METRICS.pop("contrast", None)  # which my_parts.py adds
+    for path in EXAMPLES:
         if path.stem not in known:
             sys.modules.pop(path.stem, None)
 
@@ -179,17 +170,16 @@ def test_commands_in_the_text_exist(page: str, span: str) -> None:
         command = command.commands[word]
 
 
-def bare(line: str) -> str:
-    return re.sub(r"\s*# .*|,$", "", line).strip()
+def includes(page: str) -> list[tuple[str, str]]:
+    """Files whose code a page includes, each with the name of what it takes from there."""
+    return re.findall(r"^```\{literalinclude\} (\S+)\n:(?:pyobject|start-at): (.+)$", PAGES[page], re.M)
 
 
-@pytest.mark.parametrize("page", EXCERPTS)
-def test_excerpts_are_in_the_source(page: str) -> None:
-    source = {bare(line) for line in (ROOT / EXCERPTS[page]).read_text("utf-8").splitlines()}
-    excerpts = [b for b in blocks(page, "python") if not re.match(r"# \w+\.py|import |from ", b)]
-    assert excerpts
-    for line in filter(None, (bare(line) for block in excerpts for line in block.splitlines())):
-        assert any(line in known for known in source), line
+@pytest.mark.parametrize(("page", "included"), in_pages(includes))
+def test_included_code_is_there(page: str, included: tuple[str, str]) -> None:
+    file, name = included
+    source = (ROOT / "docs" / file).read_text("utf-8")
+    assert re.search(rf"^ *{re.escape(name)}|^ *(class|def) {name.rpartition('.')[2]}\b", source, re.M)
 
 
 def test_the_staircase_is_the_one_that_is_enforced() -> None:
@@ -202,7 +192,7 @@ def test_the_staircase_is_the_one_that_is_enforced() -> None:
 def test_examples_can_be_imported(path: Path) -> None:
     module = importlib.import_module(path.stem)
     assert module.__file__ == str(path)
-    assert f"python examples/{path.name}" in module.__doc__ or path.stem == "my_method"
+    assert f"python examples/{path.name}" in module.__doc__ or path.stem in ("my_method", "my_parts")
 
 
 SMALL = ["generator.width=2", "generator.blocks=1", "discriminator.width=2", "data.load=32", "data.crop=32"]
@@ -223,8 +213,8 @@ def test_the_example_method_goes_through_the_registry() -> None:
         methods.resolve(load_config("cyclegan", ["method=my_method:OneWay", "method.contents=3"]))
 
 
-def test_the_generator_and_the_objective_of_the_docs_work() -> None:
-    words = ["generator=my_nets:Retint", "generator.layers=3", "objective=my_losses:Smooth", *SMALL[2:]]
+def test_the_generator_and_the_objective_of_the_examples_work() -> None:
+    words = ["generator=my_parts:Retint", "generator.layers=3", "objective=my_parts:Smooth", *SMALL[2:]]
     config = methods.resolve(load_config("cyclegan", words))
     assert methods.describe(config)["generator"].keys() == {"width", "layers"}
     method = methods.build(config)
