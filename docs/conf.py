@@ -63,7 +63,9 @@ def link_to_repository(app: Sphinx, document: nodes.document) -> None:
     for link in list(document.findall(download_reference)) if address else []:
         path = (HERE / app.env.docname).parent / link["reftarget"]
         place = os.path.relpath(path, HERE.parent)
-        link.replace_self(nodes.reference("", "", *link.children, refuri=f"https://github.com/{address}/blob/main/{place}"))
+        link.replace_self(
+            nodes.reference("", "", *link.children, refuri=f"https://github.com/{address}/blob/main/{place}")
+        )
 
 
 def inline_math(translator: Any, node: nodes.math) -> None:

@@ -61,7 +61,9 @@ def prose(text: str) -> str:
 def configuration() -> str:
     """Every key, its default and its meaning, read off the configuration's classes and the components' constructors."""
     said, defaults = meanings({}), to_tree(Config())
-    page = "# Configuration\n\nEvery key, set as `key=value` on the command line or in a YAML file. `viceversa config`\n"
+    page = (
+        "# Configuration\n\nEvery key, set as `key=value` on the command line or in a YAML file. `viceversa config`\n"
+    )
     page += "prints those of a preset with their values. Keys with a star may change when a run continues.\n\n## The run\n\n"
     page += keys("", {k: v for k, v in defaults.items() if not isinstance(v, dict)}, said)
     for section, title in SECTIONS.items():
