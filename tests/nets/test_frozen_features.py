@@ -26,7 +26,8 @@ def test_the_folded_network_is_the_published_one(name: str) -> None:
     published.load_state_dict(torch.load(lite_file(name), weights_only=True))
     x = photo(64)
     with torch.no_grad():
-        torch.testing.assert_close(load_lite(lite_file(name)).eval()(x), published.eval()(x), rtol=1e-4, atol=1e-4)
+        wanted = published.eval().extract_features(x).mean((2, 3))
+        torch.testing.assert_close(load_lite(lite_file(name)).eval()(x), wanted, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["lite0", "lite1"])

@@ -133,7 +133,7 @@ def test_output_norm_takes_away_brightness_and_contrast() -> None:
 def test_features_are_taken_before_norm_and_blur() -> None:
     torch.manual_seed(0)
     net, x = ResNetGenerator(3, 3, width=4, blocks=5, norm="none", antialias=True, upsample="blur"), images()
-    found = dict(zip(net.feature_names, net.features(x, net.feature_names), strict=True))
+    found = dict(zip(net.tap_channels(), net.features(x, list(net.tap_channels())), strict=True))
     assert torch.equal(found["input"][..., 3:-3, 3:-3], x)
     assert torch.equal(found["input"][..., 2, 3:-3], x[..., 1, :])  # reflected
     assert [tuple(found[n].shape[1:]) for n in ("down1", "down2")] == [(8, 16, 16), (16, 8, 8)]

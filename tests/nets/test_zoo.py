@@ -104,7 +104,7 @@ def test_generators_give_each_image_the_same_answer_alone_and_in_a_batch(cls: ty
 def test_features_are_named_and_stop_at_the_last_one(name: str) -> None:
     net, x = build(GENERATORS[name]).eval(), images(1)
     assert isinstance(net, Generator)
-    names = net.feature_names
+    names = list(net.tap_channels())
     assert names[:3] == ["input", "down1", "down2"]
     found = net.features(x, names)
     assert [f.shape[1] for f in found] == net.feature_channels(names)
@@ -137,7 +137,7 @@ def learn(net: Generator, dtype: torch.dtype, seen: list[int]) -> tuple[list[Ten
         torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16),
     ):
         y = net(x)
-        back, features = net.translate_with_features(y, net.feature_names[:3])
+        back, features = net.translate_with_features(y, list(net.tap_channels())[:3])
         loss = back.double().square().mean() + sum(feature.double().abs().mean() for feature in features)
     loss.backward()
     return [p.grad for p in net.parameters() if p.grad is not None], net.state_dict()

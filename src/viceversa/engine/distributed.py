@@ -128,16 +128,6 @@ def average_gradients(gradients: list[Tensor], dist: DistInfo, *riders: Tensor) 
     return means[: len(riders)]
 
 
-def all_sum(values: Tensor, dist: DistInfo) -> Tensor:
-    """Return the sum of a tensor over the processes."""
-    if dist.world_size == 1:
-        return values
-    values = values.clone()
-    with _talking():
-        torch_dist.all_reduce(values)
-    return values
-
-
 def all_gather(value: T, dist: DistInfo) -> list[T]:
     """Return the values of all processes, in the order of their ranks."""
     if dist.world_size == 1:

@@ -177,8 +177,6 @@ class RunRecord:
 
     run: Path
     config: Config
-    text: str
-    """config.yaml as it stands."""
     losses: list[Line]
     incidents: list[Line]
     """The other lines of log.jsonl: what the NaN guard noticed and did."""
@@ -253,7 +251,6 @@ def read_run(run: Path) -> RunRecord:
     return RunRecord(
         run=run,
         config=load_config(path),
-        text=path.read_text("utf-8", "replace"),
         losses=read_lines(run / "log.jsonl", LossLine),
         incidents=read_lines(run / "log.jsonl", EventLine),
         events=read_lines(run / "events.jsonl", EventLine),

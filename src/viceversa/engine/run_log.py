@@ -50,7 +50,8 @@ class Meter:
 
     def means(self, dist: DistInfo) -> dict[str, float | None]:
         """Return the means over all processes, None where nothing was finite, and begin anew."""
-        sums, counts = distributed.all_sum(torch.stack(list(self.totals.values())), dist).unbind(1)
+        totals = distributed.all_gather(torch.stack(list(self.totals.values())).cpu(), dist)
+        sums, counts = torch.stack(totals).sum(0).unbind(1)
         means = dict(zip(self.totals, (sums / counts).tolist(), strict=True))
         self.totals = {}
         return {name: mean if mean == mean else None for name, mean in means.items()}

@@ -80,7 +80,8 @@ class EfficientNetLite(Extractor):
         """Return 1280 features of each."""
         small = [Image.fromarray(image).resize((224, 224), Image.Resampling.BICUBIC) for image in images]
         pixels = torch.from_numpy(np.stack([np.asarray(image) for image in small])).permute(0, 3, 1, 2).to(self.device)
-        return self.net.features((pixels.float() - 127) / 128)
+        features: Tensor = self.net((pixels.float() - 127) / 128)
+        return features
 
 
 class Inception(Extractor):

@@ -45,7 +45,6 @@ def refuse_small(net: Generator | Discriminator, channels: int, *, size: int, ba
     """
     if isinstance(net, Generator) and size >= 64:  # enough for any
         return
-    step, remedy = (net.multiple, "generator.downs") if isinstance(net, Generator) else (1, "discriminator.layers")
     copy = deepcopy(net).train()
     copy._apply(_on_the_cpu)  # type: ignore[no-untyped-call]  # to_empty would import it, too
 
@@ -57,10 +56,8 @@ def refuse_small(net: Generator | Discriminator, channels: int, *, size: int, ba
             return False
         return True
 
-    if takes(min(size, 128)) or takes(size):  # what takes small images takes large ones, in more time
+    # The first is the quickest to try. Where a large one fails, too, its size is not the reason.
+    if takes(min(size, 128)) or takes(size) or not takes(2 * max(size, 128)):
         return
-    enough = next((side for side in (64, 128, 256, 512, 1024) if side > size and takes(side)), None)
-    if enough:
-        smallest = next(filter(takes, range(size + step, enough, step)), enough)
-        name = type(net).__name__
-        raise ConfigError(f"data.crop={size}: {name} needs {smallest} px or more; raise it, or lower {remedy}")
+    remedy = "generator.downs" if isinstance(net, Generator) else "discriminator.layers"
+    raise ConfigError(f"data.crop={size}: {type(net).__name__} needs larger images; raise it, or lower {remedy}")

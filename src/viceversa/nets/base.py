@@ -73,11 +73,6 @@ class Generator(nn.Module):
         """Return the number of channels of each named feature map, in the order of `taps`."""
         return {}
 
-    @property
-    def feature_names(self) -> list[str]:
-        """The names that `features` knows, from the image inwards."""
-        return list(self.tap_channels())
-
     def feature_channels(self, names: Sequence[str]) -> list[int]:
         """Return the number of channels of the named feature maps; ValueError for an unknown name."""
         table = self.tap_channels()

@@ -156,25 +156,17 @@ class LiteNet(nn.Module):
             channels, number = out_channels, number + 1
         self.stages = nn.ModuleList(nn.Sequential(*stage) for stage in stages)
         self.head = _folded(state, "_conv_head", "_bn1")
-        classes, features = state["_fc.weight"].shape
-        self.classifier = nn.Linear(features, classes)
-        self.classifier.load_state_dict({name: state[f"_fc.{name}"] for name in ("weight", "bias")})
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W) in [-1, 1], H and W multiples of 32, to the maps of strides 4, 8, 16 and 32."""
         # trained on (x - 127) / 128 for x of 0 to 255 (the authors' efficientnet_lite_builder.py)
         return list(self._stagewise((x * 127.5 + 0.5) / 128))
 
-    def features(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W), already (x - 127) / 128, to the 1280 features (B, 1280) before the classifier."""
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W), already (x - 127) / 128, to the 1280 features (B, 1280) that its classifier sees."""
         *_, last = self._stagewise(x)
         pooled: Tensor = self.head(last).mean((2, 3))
         return pooled
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, H, W), already (x - 127) / 128, to logits of ImageNet's classes, (B, 1000)."""
-        logits: Tensor = self.classifier(self.features(x))
-        return logits
 
     def _stagewise(self, x: Tensor) -> Iterator[Tensor]:
         x = x.contiguous(memory_format=torch.channels_last)
