@@ -131,16 +131,13 @@ class Learner:
         """The factor of the learning rate: a half for each time that the run had to go back, but for the first."""
         return float(0.5 ** max(0, self.retries - 1))
 
-    def _makes_translators(self, group: str) -> bool:
-        nets = self.method.groups()[group]
-        return any(net in nets for net in self.method.translators().values())
-
     def _set_rate(self) -> None:
         rising = min(1.0, (self.step + 1) / max(1, self.train.warm_up))
         self.lr = self.train.lr * rising * rate(self.train, self.step, self.steps_per_epoch) * self.slowdown
-        for name, optimizer in self.optimizers.items():
-            share = 1.0 if self._makes_translators(name) else self.train.discriminator_rate
-            for group in optimizer.param_groups:
+        translators = self.method.translators().values()
+        for name, nets in self.method.groups().items():
+            share = 1.0 if any(net in nets for net in translators) else self.train.discriminator_rate
+            for group in self.optimizers[name].param_groups:
                 group["lr"] = share * self.lr
 
     def _placed(self, batch: Batch) -> Batch:

@@ -119,7 +119,8 @@ def start_from(method: Method, config: Config) -> None:
                 continue
             except RuntimeError:  # of a network that is tied to one size
                 differs = {"data.crop": card.size, "data.load": max(card.size, config.data.load)}
-        remedy = " ".join(shlex.quote(f"{name}={_typed(value)}") for name, value in differs.items())
+        typed = {name: value if isinstance(value, str) else json.dumps(value) for name, value in differs.items()}
+        remedy = " ".join(shlex.quote(f"{name}={value}") for name, value in typed.items())
         raise ConfigError(f"{key}: is of another generator; set {remedy}")
 
 
@@ -132,8 +133,3 @@ def _differences(config: Config, card: Card, direction: str) -> dict[str, Any]:
         if getattr(config.data, f"channels_{domain}") != channels:
             keys[f"data.channels_{domain}"] = channels
     return keys
-
-
-def _typed(value: Any) -> str:
-    """Return a value as it is typed after its key."""
-    return value if isinstance(value, str) else json.dumps(value)
