@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from viceversa.config import Config, ConfigError, default_run, load_config
+from viceversa.config import Config, ConfigError, default_run, flat, load_config, may_change, to_tree
 
 if TYPE_CHECKING:
+    from viceversa.engine.run_dir import RunDir
     from viceversa.engine.trainer import WriteReport
 
 
@@ -37,7 +39,7 @@ def train(
     from viceversa.devices import choose_precision, pick_device
     from viceversa.engine.distributed import DistInfo, process_group
     from viceversa.engine.learner import Learner
-    from viceversa.engine.run_dir import RunDir, refuse_fork
+    from viceversa.engine.run_dir import RunDir
     from viceversa.engine.trainer import Trainer
 
     dist = DistInfo.from_env()
@@ -65,6 +67,44 @@ def train(
         kept = load_config(run.config).train if run.config.exists() else None
         config, choice = choose_precision(config, device, kept)
         notes.append(choice)
+        refuse_changes(run, config)
         learner = Learner(config, loader.steps_per_epoch(dist.world_size), dist, device)
         Trainer(loader, learner, notes, write_report, origin).fit()
     return run.path
+
+
+def refuse_changes(run: RunDir, config: Config) -> None:
+    """Raise ConfigError if a value differs from the run's that must not: see `MayChange` in the schema."""
+    from viceversa import methods
+
+    if not run.config.exists():
+        return
+    earlier = methods.resolve(load_config(run.config))
+    before, now = flat(to_tree(earlier)), flat(to_tree(config))
+    changed = sorted(key for key in now if now[key] != before.get(key) and not may_change(key))
+    if changed:
+        differing = ", ".join(f"{key} {before.get(key)} -> {now[key]}" for key in changed)
+        words = " ".join(shlex.quote(f"{key}={'' if now[key] is None else now[key]}") for key in changed)
+        name = shlex.quote(str(run))
+        fork = f", or go on from there in a new one: viceversa train {name} {words} --fork NEW_RUN"
+        raise ConfigError(
+            f"{run}: was trained with other values ({differing}); choose another folder with run=FOLDER, "
+            f"or continue as it was: viceversa train {name}{fork if methods.same_networks(earlier, config) else ''}"
+        )
+
+
+def refuse_fork(run: RunDir, new: RunDir, config: Config) -> None:
+    """Raise ConfigError if a run cannot be gone on with in the folder `new`, unless that has begun already.
+
+    Networks cannot change.
+    """
+    from viceversa import methods
+
+    if run.path.resolve() == new.path.resolve():
+        raise ConfigError(f"--fork {new}: is the run itself; name a new folder")
+    if new.config.exists():
+        return
+    if not run.config.exists():
+        raise ConfigError(f"{run}: no run that could be forked; the first word names one, or run=FOLDER does")
+    if not methods.same_networks(methods.resolve(load_config(run.config)), config):
+        raise ConfigError(f"{run}: is of other networks, and a fork keeps them; train anew: run=FOLDER")

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from viceversa import methods
-from viceversa.config import Config, ConfigError, flat, load_config, may_change, to_tree, to_yaml
+from viceversa.config import Config, load_config, to_yaml
 from viceversa.engine.sample_history import sample_steps
 from viceversa.files import lock_run, replacing
 
@@ -84,39 +83,6 @@ def checkpoint_files(folder: Path, part: str = "") -> list[Path]:
 def checkpoint_step(path: Path) -> int:
     """Return the number of steps after which a checkpoint was written."""
     return int(path.name.removeprefix("step-").partition(".")[0])
-
-
-def refuse_changes(run: RunDir, config: Config) -> None:
-    """Raise ConfigError if a value differs from the run's that must not: see `MayChange` in the schema."""
-    if not run.config.exists():
-        return
-    earlier = methods.resolve(load_config(run.config))
-    before, now = flat(to_tree(earlier)), flat(to_tree(config))
-    changed = sorted(key for key in now if now[key] != before.get(key) and not may_change(key))
-    if changed:
-        differing = ", ".join(f"{key} {before.get(key)} -> {now[key]}" for key in changed)
-        words = " ".join(shlex.quote(f"{key}={'' if now[key] is None else now[key]}") for key in changed)
-        name = shlex.quote(str(run))
-        fork = f", or go on from there in a new one: viceversa train {name} {words} --fork NEW_RUN"
-        raise ConfigError(
-            f"{run}: was trained with other values ({differing}); choose another folder with run=FOLDER, "
-            f"or continue as it was: viceversa train {name}{fork if methods.same_networks(earlier, config) else ''}"
-        )
-
-
-def refuse_fork(run: RunDir, new: RunDir, config: Config) -> None:
-    """Raise ConfigError if a run cannot be gone on with in the folder `new`, unless that has begun already.
-
-    Networks cannot change.
-    """
-    if run.path.resolve() == new.path.resolve():
-        raise ConfigError(f"--fork {new}: is the run itself; name a new folder")
-    if new.config.exists():
-        return
-    if not run.config.exists():
-        raise ConfigError(f"{run}: no run that could be forked; the first word names one, or run=FOLDER does")
-    if not methods.same_networks(methods.resolve(load_config(run.config)), config):
-        raise ConfigError(f"{run}: is of other networks, and a fork keeps them; train anew: run=FOLDER")
 
 
 class LogLine(BaseModel):

@@ -20,7 +20,7 @@ from viceversa.engine.checkpoint import Checkpoints, Choose, TrainState, save_we
 from viceversa.engine.interrupt import Interrupted, listening
 from viceversa.engine.learner import Learner
 from viceversa.engine.nan_guard import NanGuard
-from viceversa.engine.run_dir import RunDir, refuse_changes
+from viceversa.engine.run_dir import RunDir
 from viceversa.engine.run_log import RunLog
 from viceversa.engine.sample_history import thin_out, translate_samples, write_samples
 from viceversa.files import replacing, sweep
@@ -119,7 +119,6 @@ class Trainer:
 
     def _begin(self) -> None:
         """Load the newest checkpoint if there is one, keep the complete configuration, and say what begins."""
-        refuse_changes(self.run, self.config)
         continued = self._load(self.checkpoints) or (self.origin is not None and self._fork(self.origin))
         if not continued:
             self.learner.start()
