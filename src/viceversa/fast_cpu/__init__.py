@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
+
 from torch import nn
 
 from viceversa.fast_cpu import layers as fast
-from viceversa.fast_cpu.memory import keep_memory
-from viceversa.fast_cpu.norms import FastInstanceNorm
 from viceversa.nets.base import Generator
 from viceversa.nets.layers import BlurDown, BlurUp, InstanceNorm
 
@@ -17,8 +18,9 @@ FAST: dict[type[nn.Module], type[nn.Module]] = {
     nn.ConvTranspose2d: fast.FastConvTranspose2d,
     BlurDown: fast.FastBlurDown,
     BlurUp: fast.FastBlurUp,
-    InstanceNorm: FastInstanceNorm,
+    InstanceNorm: fast.FastInstanceNorm,
 }
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
 
 
 def accelerate(net: nn.Module) -> None:
@@ -41,3 +43,14 @@ def _is_plain(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
     sizes = layer.kernel_size, layer.stride, layer.padding
     square = all(isinstance(size, tuple) and size[0] == size[1] for size in sizes)
     return square and layer.padding_mode != "circular" and layer.groups == 1 and layer.dilation == (1, 1)
+
+
+def keep_memory() -> None:
+    """Have the C library keep freed memory, instead of fetching large tensors from the system page by page each time.
+
+    Only glibc, as most Linux systems have it, can be told; elsewhere nothing happens.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(MMAP_THRESHOLD, 2**30)
+        mallopt(TRIM_THRESHOLD, 2**31 - 1)

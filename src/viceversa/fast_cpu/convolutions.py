@@ -6,17 +6,20 @@ laid out once after each update, not for every use.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from viceversa.fast_cpu.weights import prepared
-
 Conv: TypeAlias = nn.Conv2d | nn.ConvTranspose2d
 Gradients: TypeAlias = tuple[Tensor | None, Tensor | None]
+Stamp: TypeAlias = tuple[int, int, tuple[int, ...]]
+
+_prepared: WeakKeyDictionary[nn.Module, dict[object, tuple[Stamp, Tensor]]] = WeakKeyDictionary()
 
 
 class Form(Protocol):
@@ -57,6 +60,22 @@ class Convolve(torch.autograd.Function):
         else:
             dx, dweight = ctx.form.gradients(ctx.layer, dy, x, ready, (wants_x, wants_weight))
         return dx, None if dweight is None else dweight.to(weight.dtype), dbias, None, None
+
+
+def prepared(layer: Conv, name: object, make: Callable[[], Tensor]) -> Tensor:
+    """Return what `make()` makes of a layer's weight, or has made since the weight last changed.
+
+    torch counts changes of a tensor in place; `weight.data` has a counter of its own, so nothing may change that. No
+    gradient flows through the result, which serves passes with gradients even if it was made while translating.
+    """
+    weight = layer.weight
+    if weight.is_inference():  # counts nothing
+        return make()
+    known, stamp = _prepared.setdefault(layer, {}), (weight._version, weight.data_ptr(), weight.stride())
+    if name not in known or known[name][0] != stamp:
+        with torch.inference_mode(False), torch.no_grad():
+            known[name] = stamp, make()
+    return known[name][1]
 
 
 @dataclass(frozen=True)
