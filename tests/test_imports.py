@@ -24,6 +24,7 @@ LEVELS = [
     {"report"},
     {"translate", "export", "evaluate", "info", "demo", "interop"},
     {"serve"},
+    {"studio"},
     {"cli"},
     {"__main__"},
 ]

@@ -36,6 +36,7 @@ COMMANDS = {  # in the order of the help text
     "doctor": "report.doctor",
     "compare": "report.compare",
     "grid": "report.grid",
+    "studio": "studio.studio",
     "info": "config.info",
     "config": "config.show_config",
     "presets": "config.presets",

@@ -1,0 +1,123 @@
+"""The frame of every page, in the report's look, and the small parts that pages are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse, Response
+from nicegui import ui
+
+from viceversa.report.page import TEMPLATES
+from viceversa.studio.trainings import typed
+
+HERE = Path(__file__).parent
+PAGES = {"Translate": "/", "Train": "/train", "Runs": "/runs"}
+
+
+def add_look(app: FastAPI) -> None:
+    """Let pages have the styles, the report's and ours, and the script."""
+    styles = "\n".join(path.read_text("utf-8") for path in (TEMPLATES / "page.css", HERE / "studio.css"))
+    app.get("/studio.css")(lambda: Response(styles, media_type="text/css"))
+    app.get("/studio.js")(lambda: FileResponse(HERE / "studio.js"))
+    ui.add_head_html('<link rel="stylesheet" href="/studio.css"><script src="/studio.js" defer></script>', shared=True)
+
+
+@contextmanager
+def framed(here: str) -> Iterator[None]:
+    """Begin a page: brand and navigation; what is made in the block is its content."""
+    ui.colors(primary="var(--accent)", dark="var(--card)", dark_page="var(--ground)")
+    with ui.element("header").classes("top"):
+        ui.link("viceversa", "/").classes("brand")
+        with ui.element("nav").props('aria-label="Pages"'):
+            for name, address in PAGES.items():
+                ui.link(name, address).classes("here" if name == here else "").props(
+                    'aria-current="page"' if name == here else ""
+                )
+    with ui.element("main"):
+        yield
+
+
+def title(text: str, lead: str = "") -> None:
+    """Show the heading of a page."""
+    tagged("h1", text)
+    if lead:
+        tagged("p", lead, "lead")
+
+
+def tagged(tag: str, text: str, classes: str = "") -> ui.label:
+    """Show text in an HTML element of this name."""
+    label = ui.label(text).classes(classes)
+    label.tag = tag
+    return label
+
+
+@contextmanager
+def section(heading: str, hint: str = "") -> Iterator[ui.element]:
+    """Begin a part of a page."""
+    with ui.element("section") as part:
+        tagged("h2", heading)
+        if hint:
+            tagged("p", hint, "quiet")
+        yield part
+
+
+@contextmanager
+def errors_shown() -> Iterator[None]:
+    """Show what the user can put right as a message on the page, in one line."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
+        ui.notify(text, type="negative", multi_line=True, timeout=8000, close_button="OK")
+
+
+def button(text: str, action: Callable[..., object], kind: str = "") -> ui.button:
+    """Show a button; `kind` is main, quiet or danger."""
+    return ui.button(text, on_click=action, color=None).props("flat no-caps").classes(f"plain {kind}")
+
+
+@contextmanager
+def dialog(heading: str) -> Iterator[ui.dialog]:
+    """Begin a dialog; it is opened by the caller."""
+    with ui.dialog() as opened, ui.element("div").classes("card dialog"):
+        tagged("h2", heading)
+        yield opened
+
+
+def show_command(*lines: Sequence[str], opened: bool = False) -> None:
+    """Offer the command lines that do the same in a terminal."""
+    with ui.element("details").classes("commands").props("open" if opened else ""):
+        tagged("summary", "Show command")
+        for words in lines:
+            text = typed(words)
+            with ui.element("div").classes("command"):
+                with ui.element("pre"):
+                    tagged("code", text)
+                button("Copy", lambda text=text: ui.clipboard.write(text))
+
+
+def picture(name: str, changed: float, side: int) -> str:
+    """Return the address of a picture of the workspace, at most `side` pixels wide and high."""
+    return f"/thumbs/{quote(name)}?side={side}&v={changed:.3f}"
+
+
+def before_after(before: str, after: str, label: str) -> ui.element:
+    """Show two pictures, by their addresses, under a slider."""
+    with ui.element("div").classes("slider") as slider:
+        image(after, f"{label}, translated")
+        image(before, f"{label}, as it was", "over")
+        ui.element("span").classes("edge")
+        covered = ui.element("input").props('type="range" min="0" max="100" value="50"')
+        covered.props["aria-label"] = f"{label}: how much of the translation the input covers, in per cent"
+    return slider
+
+
+def image(address: str, alt: str, classes: str = "") -> ui.element:
+    """Show a picture by its address."""
+    shown = ui.element("img").classes(classes)
+    shown.props.update({"src": address, "alt": alt})
+    return shown

@@ -1,0 +1,74 @@
+"""Recipes by intent, and the words of `viceversa train` that a recipe, a size and a time make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What somebody wants, and the preset that does it. `dial`: the option most worth turning, and what it does."""
+
+    title: str
+    about: str
+    preset: str
+    dial: str
+    words: tuple[str, ...] = ()
+    pairs: bool = False
+
+    @property
+    def simple(self) -> tuple[str, ...]:
+        """The options of the simple view, beside size and time."""
+        return ("generator.width", "train.batch", "data.flip", self.dial)
+
+
+RECIPES = {
+    "style": Recipe(
+        "Photos to a style",
+        "Everything changes and the scene stays: photos to drawings, day to night.",
+        *("style", "method.keep"),
+    ),
+    "object": Recipe(
+        "Change one thing, keep the rest",
+        "One thing changes wherever it is: water to wine, glasses on and off. Learns the way back, too.",
+        *("object", "method.identity"),
+    ),
+    "pairs": Recipe(
+        "Labels or sketches to photos, with pairs",
+        "Every picture has its answer under the same name. The surest of the four.",
+        *("pairs", "method.l1"),
+        pairs=True,
+    ),
+    "few": Recipe(
+        "Few pictures",
+        "Below a hundred a side: as a style, with stronger variations of each picture.",
+        *("style", "discriminator.strength"),
+        words=("discriminator.strength=0.6",),
+    ),
+}
+TIMES = ("5 minutes", "10 minutes", "20 minutes", "30 minutes", "1 hour", "2 hours", "4 hours", "8 hours", "12 hours")
+SIZES = (0, 64, 96, 128, 192, 256)
+"""Pixels; 0: what the time allows."""
+SAMPLES = 20  # times that a training of so many steps shows samples
+
+
+def length_words(time: str, steps: int) -> list[str]:
+    """Return the words for a training of some time, or of some steps if there are any."""
+    if not steps:
+        return [f"train.budget={time}"]
+    every = max(1, steps // SAMPLES)
+    found = [f"train.length={steps} steps", f"train.decay={steps // 2} steps"]
+    found += [f"train.{name}={every} steps" for name in ("sample_every", "save_every")]
+    return [*found, f"train.log_every={min(50, every)} steps"]
+
+
+def size_words(size: int) -> list[str]:
+    """Return the words for pictures of a size; crops are taken from slightly larger ones."""
+    return [f"data.load={size * 9 // 8}", f"data.crop={size}"] if size else []
+
+
+def train_words(source: str, *words: Sequence[str], changes: Mapping[str, str], run: str) -> list[str]:
+    """Return the words of a training after `viceversa`; a later value of a key takes the place of an earlier one."""
+    values = dict(word.partition("=")[::2] for group in words for word in group) | dict(changes)
+    return ["train", source, *(f"{key}={value}" for key, value in values.items()), f"run={run}"]

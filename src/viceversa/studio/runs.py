@@ -1,0 +1,172 @@
+"""The page Runs: what was trained in this workspace, and what can be done with it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nicegui import run, ui
+
+from viceversa.report.samples import spread
+from viceversa.studio import frame
+from viceversa.studio.frame import button, show_command, tagged
+from viceversa.studio.tasks import Work, progress
+from viceversa.studio.trainings import Training
+from viceversa.studio.workspace import disk_used, in_bytes
+
+if TYPE_CHECKING:
+    from viceversa.studio import Studio
+
+FORMATS = {"onnx": "ONNX, for other programs", "safetensors": "One file of weights", "web": "A web page (needs npm)"}
+FACES = 3  # thumbnails of a card
+
+
+def describe(path: Path, training: Training | None) -> tuple[str, str, str]:
+    """Return a run's state, what it is, and its best score, in words."""
+    from viceversa.engine.run_dir import read_run
+    from viceversa.report.samples import read_frames
+    from viceversa.report.scores import best, histories, sample_histories
+
+    try:
+        record = read_run(path)
+    except (OSError, ValueError) as error:
+        return "broken", str(error), ""
+    state = training.state if training and training.state != "ended" else record.ended or "interrupted"
+    last = replace(record, sample_steps=record.sample_steps[-1:])
+    scores = [best(history) for history in histories(record) or sample_histories(read_frames(last))]
+    score = scores[0] if scores else None
+    words = f"{score.way}  {score.words.title} {score.value:.4g}{score.words.unit}" if score else "no score"
+    size = f"{record.config.method['name']}, {record.config.data.crop} px, {record.step:,} steps"
+    return "in training" if state == "training" else state, size, words
+
+
+class RunsPage:
+    """The runs of the workspace, and which are marked."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio, self.workspace = studio, studio.workspace
+        self.marked: list[str] = []
+
+    async def show(self) -> None:
+        """Make the page."""
+        frame.title("Runs")
+        names = self.workspace.runs()
+        if not names:
+            tagged("p", "Nothing was trained in this folder yet.", "lead")
+            ui.link("Train a model", "/train").classes("plain main")
+        with ui.element("div").classes("bar"):
+            self.compare_button = button("Compare two", self.compare)
+            self.compare_button.visible = len(names) > 1
+            self.compare_button.disable()
+            self.result = ui.element("div")
+        await ui.context.client.connected()
+        with ui.element("div").classes("cards runs"):
+            for name in names:
+                with ui.element("article").classes("card run"):
+                    await self.show_card(name)
+
+    async def show_card(self, name: str) -> None:
+        """Show a run: some samples, state, score, size, and what can be done with it."""
+        path, training = self.workspace.path(name), self.studio.trainings.of(name)
+        samples = sorted(path.glob("samples/step-*"))[-1:]
+        faces = [file for folder in samples for file in sorted(folder.glob("*-translation.png"))]
+        with ui.link(target=f"/run/{name}").classes("faces"):
+            for file in spread(faces, FACES):
+                frame.image(frame.picture(self.workspace.name(file), file.stat().st_mtime, 256), f"sample of {name}")
+        state, size, score = await run.io_bound(describe, path, training) or ("", "", "")
+        with ui.element("div").classes("bar"):
+            ui.link(name.removeprefix("runs/"), f"/run/{name}").classes("run-name")
+            tagged("span", state, f"pill {state.replace(' ', '-')}")
+        tagged("p", size)
+        tagged("p", score, "score")
+        used = await run.io_bound(disk_used, path) or 0
+        with ui.element("div").classes("bar"):
+            ui.checkbox("Compare", on_change=lambda event: self.mark(name, bool(event.value)))
+            tagged("span", in_bytes(used), "quiet grow")
+            with ui.button("More", color=None).props("flat no-caps").classes("plain quiet"), ui.menu():
+                ui.menu_item("Report", lambda: ui.navigate.to(f"/report/{name}", new_tab=True))
+                ui.menu_item("Export …", lambda: self.export(name))
+                ui.menu_item("Rename …", lambda: self.rename(name))
+                ui.menu_item("Move to the trash …", lambda: self.delete(name))
+
+    def mark(self, name: str, wanted: bool) -> None:
+        """Take a run into the comparison, or out of it."""
+        self.marked = [other for other in self.marked if other != name] + [name] * wanted
+        self.compare_button.set_enabled(len(self.marked) == 2)
+
+    async def compare(self) -> None:
+        """Write a page with both runs side by side."""
+        out = self.workspace.name(self.workspace.fresh("results") / "comparison.html")
+        with frame.errors_shown():
+            words = ["compare", *self.marked, out]
+            await self.command(words)
+            with self.result:
+                ui.link("Open the comparison", f"/files/{out}", new_tab=True)
+                show_command(words)
+
+    async def command(self, words: list[str]) -> str:
+        """Run a command in a process of its own; a bar shows that it is at work."""
+        work = Work()
+        self.result.clear()
+        with self.result, progress(work, f"viceversa {words[0]} …"):
+            return await work.run(words, self.workspace.root)
+
+    async def export(self, name: str) -> None:
+        """Ask for a format, and export."""
+        with frame.dialog(f"Export {name}") as dialog:
+            form = ui.radio(FORMATS, value="onnx")
+            directions = self.workspace.directions(name)
+            direction = ui.toggle(directions, value=next(iter(directions), None)).props("no-caps")
+            with ui.element("div").classes("bar"):
+                button("Export", lambda: dialog.submit(form.value), "main")
+                button("Cancel", dialog.close, "quiet")
+        if not (chosen := await dialog):
+            return
+        suffix = "" if chosen == "web" else f"-{direction.value}.{chosen}"
+        out = f"exports/{Path(name).name}{suffix}"
+        words = ["export", name, out, "--to", chosen, "--overwrite"]
+        words += [] if chosen == "web" else ["--direction", str(direction.value)]
+        with frame.errors_shown():
+            said = await self.command(words)
+            with self.result:
+                tagged("pre", said)
+                if chosen != "web":
+                    button("Download", lambda: ui.download.from_url(f"/files/{out}?download=1"))
+                show_command(words)
+
+    async def rename(self, name: str) -> None:
+        """Give a run another name."""
+        with frame.dialog(f"Rename {name}") as dialog:
+            new = ui.input("New name", value=Path(name).name)
+            with ui.element("div").classes("bar"):
+                button("Rename", lambda: dialog.submit(str(new.value).strip()), "main")
+                button("Cancel", dialog.close, "quiet")
+        if chosen := await dialog:
+            with frame.errors_shown():
+                self.refuse_busy(name)
+                self.workspace.rename(name, chosen)
+                ui.navigate.reload()
+
+    async def delete(self, name: str) -> None:
+        """Move a run to the trash folder."""
+        with frame.dialog(f"Move {name} to the trash?") as dialog:
+            tagged("p", "It goes to the folder trash of the workspace; empty that yourself to free the disk.")
+            with ui.element("div").classes("bar"):
+                button("Move to the trash", lambda: dialog.submit(True), "danger")
+                button("Cancel", dialog.close, "quiet")
+        if await dialog:
+            with frame.errors_shown():
+                self.refuse_busy(name)
+                self.workspace.delete(name)
+                ui.navigate.reload()
+
+    def refuse_busy(self, name: str) -> None:
+        """Raise ValueError for a run that is in training."""
+        if self.studio.trainings.busy(name):
+            raise ValueError(f"{name}: is in training; stop it first")
+
+
+async def page(studio: Studio, _run: str) -> None:
+    """Make the page."""
+    await RunsPage(studio).show()

@@ -1,0 +1,165 @@
+"""The page Train: pictures, what is wanted, how long, start; and the fork of a run, with changes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from nicegui import run, ui
+
+from viceversa.config import load_config
+from viceversa.studio import frame
+from viceversa.studio.form import form_fields, show_field, show_form
+from viceversa.studio.frame import button, section, show_command, tagged
+from viceversa.studio.pictures import Pictures
+from viceversa.studio.recipes import RECIPES, SIZES, TIMES, length_words, size_words, train_words
+from viceversa.studio.tasks import Work, progress
+from viceversa.studio.workspace import OWN
+
+if TYPE_CHECKING:
+    from viceversa.studio import Studio
+
+
+class TrainPage:
+    """What was chosen on the page."""
+
+    def __init__(self, studio: Studio) -> None:
+        self.studio, self.workspace = studio, studio.workspace
+        self.pictures = Pictures(studio)
+        self.recipe, self.run = "style", ""
+        self.time, self.size, self.steps = 1, 0, 0
+        self.changes: dict[str, str] = {}
+
+    def words(self) -> list[str]:
+        """Return the command's words; raise ValueError or OSError for what cannot be."""
+        recipe = RECIPES[self.recipe]
+        size, length = size_words(SIZES[self.size]), length_words(TIMES[self.time], int(self.steps or 0))
+        run = f"runs/{self.run.strip()}"
+        words = train_words(
+            *(recipe.preset, recipe.words, self.pictures.words(), size, length), changes=self.changes, run=run
+        )
+        if not self.run.strip():
+            raise ValueError("the model has no name yet; it becomes the name of its folder in runs")
+        if any(":" in value for key, value in self.changes.items() if key.endswith(".name")):
+            raise ValueError("code of your own is named on the command line, not here")
+        self.workspace.confined(load_config(words[1], words[2:]))
+        return words
+
+    async def show(self) -> None:
+        """Make the page."""
+        frame.title("Train a model", "Two piles of pictures become a program that turns the one into the other.")
+        with section("1. Pictures"):
+            self.pictures.show()
+        with section("2. What should happen?"), ui.element("div").classes("recipes").props('role="radiogroup"'):
+            self.cards = {name: self.show_recipe(name) for name in RECIPES}
+        with section("3. How long, and how large?"):
+            self.show_length()
+            self.settings = ui.element("div")
+        with section("4. Start"):
+            ui.input("Name of the model", placeholder="photos-to-drawings").bind_value(self, "run").classes("name")
+            with ui.element("div").classes("bar"):
+                button("Start training", self.start, "main")
+                button("How long will it take?", self.estimate)
+                button("Show command", self.show_words, "quiet")
+            self.result = ui.element("div")
+        await ui.context.client.connected()
+        await self.choose("style")
+
+    def show_recipe(self, name: str) -> ui.button:
+        """Show a recipe as a card to choose."""
+        recipe = RECIPES[name]
+        card = ui.button(on_click=lambda: self.choose(name), color=None).props('flat no-caps role="radio"')
+        with card.classes("card recipe"):
+            tagged("strong", recipe.title)
+            tagged("span", recipe.about, "quiet")
+        return card
+
+    async def choose(self, name: str) -> None:
+        """Take a recipe, and show its settings."""
+        self.recipe, self.changes = name, {}
+        for other, card in self.cards.items():
+            card.props(f'aria-checked="{str(other == name).lower()}"')
+        if RECIPES[name].pairs and self.pictures.mode == "two":
+            self.pictures.mode = "pairs"
+        await self.show_settings()
+
+    def show_length(self) -> None:
+        """Show the sliders."""
+        sizes = tuple(f"{size} px" if size else "what the time allows" for size in SIZES)
+        with ui.element("div").classes("fields"):
+            self.show_slider("Time", TIMES, "time")
+            self.show_slider("Size", sizes, "size")
+            with ui.element("div").classes("field"):
+                ui.number("Steps, instead of a time", min=0, format="%d").bind_value(self, "steps")
+
+    def show_slider(self, label: str, values: Sequence[str], attribute: str) -> None:
+        """Show a slider through some values, and the one that is chosen."""
+        with ui.element("div").classes("field"):
+            words = tagged("span", "", "value")
+            slider = ui.slider(min=0, max=len(values) - 1, step=1).props(f'markers snap aria-label="{label}"')
+            slider.bind_value(self, attribute)
+            words.bind_text_from(slider, "value", lambda at: f"{label}: {values[int(at)]}")
+
+    async def show_settings(self) -> None:
+        """Show the simple view, and all options folded below it."""
+        recipe = RECIPES[self.recipe]
+        self.settings.clear()
+        with self.settings:
+            with ui.element("div").classes("fields"), frame.errors_shown():
+                fields = await run.io_bound(form_fields, recipe.preset, recipe.words) or []
+                by_key = {field.key: field for field in fields}
+                for key in recipe.simple:
+                    show_field(by_key[key], self.changes)
+            with ui.expansion("All options").classes("fold advanced"):
+                show_form([field for field in fields if field.key not in recipe.simple], self.changes)
+
+    def show_words(self) -> None:
+        """Show the command that Start runs."""
+        self.result.clear()
+        with frame.errors_shown(), self.result:
+            show_command(self.words(), opened=True)
+
+    async def estimate(self) -> None:
+        """Measure a few steps in a process of its own, and say what they promise."""
+        self.result.clear()
+        with frame.errors_shown(), self.result:
+            words, work = self.words(), Work()
+            with progress(work, "Measuring a few real steps …"):
+                said = await work.run(words[1:], self.workspace.root, "viceversa.studio.estimate")
+            with self.result:
+                tagged("p", said.splitlines()[-1], "verdict")
+
+    async def start(self) -> None:
+        """Queue the training, with what was uploaded for it kept beside it, and go to its page."""
+        with frame.errors_shown():
+            run = f"runs/{self.run.strip()}"
+            if (self.workspace.path(run) / "config.yaml").exists():
+                raise ValueError(f"{run}: is there already; choose another name, or continue it from its page")
+            self.words()
+            self.keep_uploads()
+            self.studio.trainings.add(run, self.words())
+            self.studio.trainings.advance()
+            ui.navigate.to(f"/run/{run}")
+
+    def keep_uploads(self) -> None:
+        """Move what was uploaded, and the list of what is used, to a folder that is not deleted after a day."""
+        pictures, home = self.pictures, self.workspace.root / "datasets" / self.run.strip()
+        moved = {which: place for which, place in pictures.places.items() if place.startswith(f"{OWN}/uploads/")}
+        if (moved or pictures.manifest) and home.exists():
+            raise ValueError(f"datasets/{self.run}: is there already; choose another name for the model")
+        listed = self.workspace.path(pictures.manifest).read_text("utf-8") if pictures.manifest else ""
+        for which, place in moved.items():
+            home.mkdir(parents=True, exist_ok=True)
+            shutil.move(self.workspace.path(place), home / which)
+            pictures.places[which] = self.workspace.name(home / which)
+            listed = listed.replace(f"{place}/", f"{pictures.places[which]}/")
+        if listed:
+            home.mkdir(parents=True, exist_ok=True)
+            (home / "pictures.csv").write_text(listed, "utf-8")
+            pictures.manifest = self.workspace.name(home / "pictures.csv")
+
+
+async def page(studio: Studio, _run: str) -> None:
+    """Make the page."""
+    await TrainPage(studio).show()

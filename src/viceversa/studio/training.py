@@ -1,0 +1,244 @@
+"""The page of one run: samples as they come, curves, findings, and what one can do about it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nicegui import run, ui
+
+from viceversa.config import load_config
+from viceversa.report.samples import spread
+from viceversa.studio import frame
+from viceversa.studio.curves import show_curves
+from viceversa.studio.form import form_fields, show_form
+from viceversa.studio.frame import button, section, show_command, tagged
+from viceversa.studio.recipes import train_words
+from viceversa.studio.trainings import Training
+
+if TYPE_CHECKING:
+    from viceversa.engine.run_dir import RunRecord
+    from viceversa.studio import Studio
+
+ROWS = 4  # samples of a direction
+NEWS = 2.0  # seconds between looks at the run's folder
+STATES = {"training": "in training", "waiting": "waiting", "stopping": "saving", "paused": "paused"}
+
+
+def read(path: Path) -> tuple[RunRecord, dict[str, Any], list[Any], list[Any]] | None:
+    """Return what a run's folder tells: its record, status, charts and findings; None if there is nothing yet."""
+    from viceversa.engine.run_dir import read_run
+    from viceversa.report.curves import log_charts
+    from viceversa.report.page import current, status
+
+    if not (path / "config.yaml").is_file():
+        return None
+    record = read_run(path)
+    return record, status(record), log_charts(record), current(record.findings)
+
+
+class RunPage:
+    """A run on the page, and what was last read of it."""
+
+    def __init__(self, studio: Studio, name: str) -> None:
+        self.studio, self.name = studio, name
+        self.path = studio.workspace.path(name)
+        self.record: RunRecord | None = None
+        self.seen: Any = None
+        self.steps: list[int] = []
+        self.images: list[tuple[ui.element, str]] = []
+
+    async def show(self) -> None:
+        """Make the page."""
+        frame.title(self.name.removeprefix("runs/"))
+        with ui.element("div").classes("status").props('role="status"'):
+            self.pill = tagged("strong", "…", "pill")
+            self.bar = ui.element("progress").props('max=1 value=0 aria-label="Share of the training that is done"')
+            self.words = tagged("span", "")
+        self.buttons = ui.element("div").classes("bar actions")
+        self.trouble = tagged("p", "", "finding error")
+        self.trouble.visible = False
+        with section("Samples", "Pictures that the training does not see, translated by the model as it was then."):
+            self.scrubber, self.samples = ui.element("div").classes("master"), ui.element("div")
+        with section("Findings") as self.findings_section:
+            self.findings = ui.element("div").classes("findings")
+        with section("Curves"):
+            self.curves = ui.element("div").classes("charts")
+        with ui.expansion("What the training said").classes("fold"):
+            self.said = ui.element("pre").classes("yaml")
+        ui.timer(NEWS, self.update)
+
+    async def update(self) -> None:
+        """Show what is new."""
+        training = self.studio.trainings.of(self.name)
+        files = [self.path / name for name in ("config.yaml", "events.jsonl", "log.jsonl", "doctor.jsonl", "samples")]
+        seen = training, [file.stat().st_mtime_ns for file in files if file.exists()]
+        if seen == self.seen:
+            return
+        self.seen = seen
+        found = await run.io_bound(read, self.path)
+        lines = self.studio.trainings.last_words(training) if training else []
+        self.said.clear()
+        with self.said:
+            tagged("code", "\n".join(lines) or "Nothing yet.")
+        if found:
+            self.record, status, charts, findings = found
+            self.show_samples(self.record)
+            self.show_findings(findings)
+            show_curves(self.curves, charts)
+            self.show_status(training, status, lines)
+        else:
+            self.show_status(training, {}, lines)
+        self.show_buttons(training)
+
+    def show_status(self, training: Training | None, status: dict[str, Any], lines: list[str]) -> None:
+        """Show how far the training is."""
+        live = training is not None and training.state != "ended"
+        ended = self.record.ended if self.record else None
+        word = STATES[training.state] if training and live else ended or "interrupted"
+        self.pill.set_text(word)
+        self.pill.classes(replace=f"pill {word.replace(' ', '-')}")
+        self.bar.props["value"] = status.get("share") or 0
+        if self.record:
+            total = f" of {self.record.total:,}" if self.record.total else ""
+            left = status["left"] if word == "in training" else ""
+            parts = [f"{self.record.step:,}{total} steps", status["taken"], left]
+            self.words.set_text(", ".join(filter(None, parts)))
+        else:
+            self.words.set_text("starting: reading the pictures, choosing a size" if live else "")
+        failed = not live and not ended and bool(lines)
+        self.trouble.visible = failed
+        if failed:
+            self.trouble.set_text(lines[-1].removeprefix("viceversa: "))
+
+    def show_buttons(self, training: Training | None) -> None:
+        """Offer what can be done in this state."""
+        trainings, state = self.studio.trainings, training.state if training else "ended"
+        self.buttons.clear()
+        with self.buttons:
+            if training and state == "training":
+                button("Pause", lambda: trainings.stop(training, pause=True))
+                button("Stop", lambda: trainings.stop(training))
+            elif training and state == "paused":
+                button("Continue", lambda: trainings.resume(training), "main")
+                button("Stop", lambda: trainings.stop(training))
+            elif training and state == "waiting":
+                button("Take out of the queue", lambda: trainings.stop(training))
+            elif state == "ended" and self.record and self.record.ended != "finished":
+                button("Continue", self.go_on, "main")
+            elif state == "ended" and self.record:
+                button("Train longer", self.longer)
+            if self.record:
+                button("Fork with changes", self.fork)
+                button("Translate with it", lambda: ui.navigate.to(f"/?run={self.name}"))
+                button("Report", lambda: ui.navigate.to(f"/report/{self.name}", new_tab=True), "quiet")
+            if training:
+                show_command(training.words)
+
+    def queue(self, name: str, words: list[str]) -> None:
+        """Queue a training of a run whose pictures lie in the workspace."""
+        with frame.errors_shown():
+            self.studio.workspace.confined(load_config(self.name))
+            self.studio.trainings.add(name, words)
+            self.studio.trainings.advance()
+            ui.navigate.to(f"/run/{name}")
+
+    def go_on(self) -> None:
+        """Continue where it stopped."""
+        self.queue(self.name, train_words(self.name, changes={}, run=self.name))
+
+    def longer(self) -> None:
+        """Go on for as long again."""
+        assert self.record
+        length = self.record.config.train.length
+        changes = {"train.length": str(replace(length, amount=2 * length.amount))}
+        self.queue(self.name, train_words(self.name, changes=changes, run=self.name))
+
+    async def fork(self) -> None:
+        """Go on from here in a new run, with other values."""
+        changes: dict[str, str] = {}
+        fields = await run.io_bound(form_fields, self.name, ()) or []
+        with frame.dialog("Fork with changes") as dialog:
+            tagged("p", "Goes on from the newest checkpoint in a new run; this one stays as it is.", "quiet")
+            new = ui.input("Name of the new run", value=f"{Path(self.name).name}-2")
+            with ui.element("div").classes("scrolling"):
+                show_form(fields, changes)
+            with ui.element("div").classes("bar"):
+                button("Start", lambda: dialog.submit(str(new.value).strip()), "main")
+                button("Cancel", dialog.close, "quiet")
+        if name := await dialog:
+            fork = f"runs/{name}"
+            with frame.errors_shown():
+                self.studio.workspace.confined(load_config(self.name, [f"{k}={v}" for k, v in changes.items()]))
+                self.studio.workspace.path(fork)
+                self.queue(fork, [*train_words(self.name, changes=changes, run=self.name), "--fork", fork])
+
+    def show_samples(self, record: RunRecord) -> None:
+        """Show the samples of a step, the newest unless another was chosen."""
+        if record.sample_steps == self.steps:
+            return
+        self.steps = record.sample_steps
+        self.scrubber.clear()
+        with self.scrubber, ui.element("label"):
+            tagged("span", "Step")
+            slider = ui.slider(min=0, max=len(self.steps) - 1, value=len(self.steps) - 1)
+            slider.props('markers snap aria-label="Step of the training"').on_value_change(
+                lambda event: self.turn_to(int(event.value))
+            )
+        with self.scrubber:
+            self.at = tagged("output", "")
+        self.samples.clear()
+        self.images = []
+        with self.samples:
+            for direction in ("AtoB", "BtoA"):
+                self.show_rows(direction)
+        self.turn_to(len(self.steps) - 1)
+
+    def show_rows(self, direction: str) -> None:
+        """Show some test images of a direction beside their translations, and the truth where it is known."""
+        inputs = self.path / "samples" / "inputs"
+        rows = spread(sorted(inputs.glob(f"{direction}-*-input.png")), ROWS)
+        if not rows:
+            return
+        tagged("h3", direction.replace("to", " → "))
+        with ui.element("div").classes("cards samples"):
+            for path in rows:
+                number = path.name.split("-")[1]
+                with ui.element("figure").classes("sample"):
+                    frame.image(self.address(path), f"test image {number}")
+                    translated = frame.image("", f"its translation {direction}")
+                    self.images.append((translated, f"{direction}-{number}-translation.png"))
+                    truth = path.with_name(path.name.replace("input", "truth"))
+                    if truth.is_file():
+                        frame.image(self.address(truth), "the truth")
+
+    def turn_to(self, index: int) -> None:
+        """Show the translations of a step."""
+        step = self.steps[index]
+        self.at.set_text(f"step {step:,}")
+        for shown, name in self.images:
+            path = self.path / "samples" / f"step-{step:08d}" / name
+            shown.props["src"] = self.address(path) if path.is_file() else ""
+
+    def address(self, path: Path) -> str:
+        """Return where the browser finds a picture of the run."""
+        return frame.picture(self.studio.workspace.name(path), path.stat().st_mtime, 512)
+
+    def show_findings(self, findings: list[Any]) -> None:
+        """Show what the doctor found."""
+        self.findings.clear()
+        with self.findings:
+            for finding in findings:
+                with ui.element("div").classes(f"finding {finding['severity']}"):
+                    tagged("strong", finding["finding"].replace("_", " ").replace("to", " → "))
+                    tagged("p", f"{finding['message']}, since step {finding['since']:,}.")
+                    tagged("p", f"Remedy: {finding['remedy']}.", "quiet")
+            if not findings:
+                tagged("p", "The doctor has found nothing wrong.", "quiet")
+
+
+async def page(studio: Studio, name: str) -> None:
+    """Make the page."""
+    with frame.errors_shown():
+        await RunPage(studio, name).show()

@@ -1,0 +1,162 @@
+"""The workspace: the one folder that the studio reads, lists and writes; nothing outside it is ever touched."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from viceversa.config import Config
+from viceversa.paths import EXTENSIONS, directions, is_hidden
+
+OWN, TRASH = ".studio", "trash"
+"""Folders of ours in the workspace: uploads, results, the queue; and runs that were deleted."""
+DAY = 86400
+DEPTH = 3  # folders below the workspace in which runs and models are looked for
+UNITS = ("B", "kB", "MB", "GB", "TB")
+MODELS = (".safetensors", ".onnx")
+SERVED = EXTENSIONS | {".mp4", ".webm", ".mov", ".gif", ".html", ".zip", *MODELS}
+"""Suffixes of the files that the browser may ask for."""
+
+
+class OutsideError(ValueError):
+    """A path that leads out of the workspace, or that a page has no business with."""
+
+
+class Workspace:
+    """A folder, and what lies in it. Paths go to and come from pages as text, relative to it, with forward slashes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve(strict=True)
+
+    def path(self, name: str) -> Path:
+        """Return the real path of a name; raise OutsideError if it is not in the workspace, after all links."""
+        try:
+            path = (self.root / name).resolve()
+        except (OSError, RuntimeError, ValueError):  # too long, a circle of links, a null character
+            raise OutsideError(f"{name!r}: no path") from None
+        if not path.is_relative_to(self.root):
+            raise OutsideError(f"{name}: lies outside the workspace {self.root}")
+        return path
+
+    def existing(self, name: str) -> Path:
+        """Return the same, of what exists; raise FileNotFoundError for what does not."""
+        path = self.path(name)
+        if not name.strip() or not path.exists():
+            raise FileNotFoundError(f"{name or 'nothing'}: there is no such file or folder in the workspace")
+        return path
+
+    def name(self, path: Path) -> str:
+        """Return what a path in the workspace is called."""
+        return (self.root / path).relative_to(self.root).as_posix()
+
+    def served(self, name: str) -> Path:
+        """Return a file that the browser may see; raise OutsideError for others, such as hidden ones."""
+        path = self.path(name)
+        first, *others = path.relative_to(self.root).parts or ("",)
+        hidden = any(map(is_hidden, others if first == OWN else (first, *others)))
+        if hidden or path.suffix.lower() not in SERVED or not os.path.isfile(path):
+            raise OutsideError(f"{name}: no such file")
+        return path
+
+    def own(self, *parts: str) -> Path:
+        """Return a folder of ours, made if it does not exist yet."""
+        folder = self.root.joinpath(OWN, *parts)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def fresh(self, kind: str) -> Path:
+        """Return a new folder for uploads or results; those of yesterday are deleted."""
+        for old in self.own(kind).iterdir():
+            if time.time() - old.stat().st_mtime > DAY:
+                shutil.rmtree(old, ignore_errors=True)
+        return self.own(kind, f"{datetime.now():%H%M%S-%f}")
+
+    def folders(self, inside: str) -> list[str]:
+        """Return the names of the folders in a folder, without hidden ones and links that lead out."""
+        return [self.name(path) for path in self._below(self.path(inside))]
+
+    def runs(self) -> list[str]:
+        """Return the names of all runs, the newest first."""
+        found = [path for path in self._walk(self.root, DEPTH) if (path / "config.yaml").is_file()]
+        return [self.name(run) for run in sorted(found, key=_changed, reverse=True)]
+
+    def models(self) -> list[str]:
+        """Return what can translate: runs that have weights, and files of weights or ONNX that lie outside runs."""
+        found = [run for run in self.runs() if self.directions(run)]
+        for folder in (self.root, *self._walk(self.root, DEPTH)):
+            in_run = any((parent / "config.yaml").is_file() for parent in (folder, folder.parent))
+            files = () if in_run else sorted(folder.iterdir())
+            found += [self.name(file) for file in files if file.suffix in MODELS and self._within(file)]
+        return found
+
+    def directions(self, name: str) -> list[str]:
+        """Return the directions that a run translates; none for a run without weights, and for a file."""
+        try:
+            return [*directions(self.path(name))]
+        except OSError:
+            return []
+
+    def confined(self, config: Config) -> None:
+        """Raise OutsideError if a configuration names a place outside the workspace, or an address."""
+        data = config.data
+        for place in (config.run, data.root, data.manifest, data.a, data.b, config.init.AtoB, config.init.BtoA):
+            if place and ("://" in place or place.startswith("~")):
+                raise OutsideError(f"{place}: lies outside the workspace; train with it in a terminal")
+            self.path(place or ".")
+
+    def leaks(self, name: str) -> list[str]:
+        """Return the files in a folder that are links to somewhere outside."""
+        return [self.name(path) for path in sorted(self.path(name).rglob("*")) if not self._within(path)][:10]
+
+    def rename(self, run: str, new: str) -> str:
+        """Give a run another name, in its folder; raise ValueError if that cannot be."""
+        if not new or new in (".", "..") or is_hidden(new) or any(mark in new for mark in "/\\\0:"):
+            raise ValueError(f"{new or 'nothing'}: no name for a run; use letters, digits and dashes")
+        target = self.path(run).with_name(new)
+        if target.exists():
+            raise FileExistsError(f"{self.name(target)}: is there already")
+        self.path(run).rename(target)
+        return self.name(target)
+
+    def delete(self, run: str) -> str:
+        """Move a run to the trash folder, and return its name there."""
+        target = self.root / TRASH / f"{Path(run).name}-{datetime.now():%Y%m%d-%H%M%S}"
+        target.parent.mkdir(exist_ok=True)
+        shutil.move(self.path(run), target)
+        return self.name(target)
+
+    def _within(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self.root)
+
+    def _below(self, folder: Path) -> list[Path]:
+        try:
+            with os.scandir(folder) as entries:
+                found = [Path(entry) for entry in entries if entry.is_dir() and not is_hidden(entry.name)]
+        except OSError:
+            return []
+        return sorted(path for path in found if self._within(path) and path != self.root / TRASH)
+
+    def _walk(self, folder: Path, depth: int) -> Iterator[Path]:
+        for path in self._below(folder):
+            yield path
+            if depth > 1 and not (path / "config.yaml").is_file():
+                yield from self._walk(path, depth - 1)
+
+
+def disk_used(folder: Path) -> int:
+    """Return the bytes of all files in a folder."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+
+
+def in_bytes(number: float) -> str:
+    """Return a number of bytes as people write it."""
+    power = max(power for power in range(len(UNITS)) if number >= 1000**power or not power)
+    return f"{number / 1000**power:.3g} {UNITS[power]}"
+
+
+def _changed(run: Path) -> float:
+    return max(path.stat().st_mtime for path in (run / "config.yaml", run / "log.jsonl") if path.is_file())

@@ -1,0 +1,107 @@
+"""The queue of trainings: one at a time, in processes of their own, known from disk alone."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from viceversa.studio import trainings as module
+from viceversa.studio.trainings import Trainings
+from viceversa.studio.workspace import Workspace
+
+SLEEPER = (
+    "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(143)); print('begun', flush=True); time.sleep(60)"
+)
+
+
+@pytest.fixture
+def queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainings]:
+    """A queue whose trainings are Python programs: the words are their arguments."""
+    monkeypatch.setattr(module, "COMMAND", (sys.executable,))
+    queue = Trainings(Workspace(tmp_path))
+    yield queue
+    for child in queue.children.values():
+        child.wait(10)
+
+
+def states(queue: Trainings) -> list[str]:
+    return [one.state for one in queue.all()]
+
+
+def until(queue: Trainings, done: Callable[[], bool]) -> None:
+    for _ in range(200):
+        queue.advance()
+        if done():
+            return
+        time.sleep(0.05)
+    raise AssertionError(states(queue))
+
+
+def test_one_at_a_time_and_the_next_when_it_ends(queue: Trainings) -> None:
+    queue.add("runs/a", ["-c", "print('said')"])
+    queue.add("runs/b", ["-c", SLEEPER])
+    with pytest.raises(ValueError, match="runs/b"):
+        queue.add("runs/b", [])
+    queue.advance()
+    assert states(queue) == ["training", "waiting"]
+    until(queue, lambda: states(queue) == ["ended", "training"])
+    one, other = queue.all()
+    assert queue.last_words(one) == ["said"]
+    until(queue, lambda: queue.last_words(other) == ["begun"])
+    queue.stop(other)
+    until(queue, lambda: states(queue) == ["ended", "ended"])
+
+
+def test_a_training_survives_the_studio_and_can_be_stopped_by_the_next(queue: Trainings) -> None:
+    queue.add("runs/a", ["-c", SLEEPER])
+    queue.advance()
+    (one,) = queue.all()
+    process = psutil.Process(one.pid)
+    assert process.pid != 0
+    assert process.cwd() == str(queue.workspace.root)
+    until(queue, lambda: queue.last_words(one) == ["begun"])
+    again = Trainings(queue.workspace)  # another studio, which is not its parent
+    again.advance()
+    assert states(again) == ["training"]
+    again.stop(again.all()[0])
+    until(again, lambda: states(again) == ["ended"])
+
+
+def test_a_paused_training_keeps_its_place(queue: Trainings) -> None:
+    queue.add("runs/a", ["-c", SLEEPER])
+    queue.add("runs/b", ["-c", "pass"])
+    queue.advance()
+    until(queue, lambda: queue.last_words(queue.all()[0]) == ["begun"])
+    queue.stop(queue.all()[0], pause=True)
+    until(queue, lambda: states(queue) == ["paused", "waiting"])
+    queue.advance()
+    assert states(queue) == ["paused", "waiting"]
+    queue.resume(queue.all()[0])
+    until(queue, lambda: states(queue) == ["training", "waiting"])
+    queue.stop(queue.all()[0])
+    until(queue, lambda: states(queue) == ["ended", "ended"])
+
+
+def test_another_process_of_the_same_number_is_not_the_training(queue: Trainings) -> None:
+    queue.add("runs/a", ["-c", SLEEPER])
+    queue.advance()
+    (one,) = queue.all()
+    process = psutil.Process(one.pid)
+    file = queue.folder / "0001.json"
+    file.write_text(file.read_text().replace(str(one.born), str(one.born - 1000)))
+    again = Trainings(queue.workspace)
+    again.advance()
+    assert states(again) == ["ended"]
+    assert process.is_running()
+    process.kill()
+
+
+def test_what_cannot_be_read_is_left_out(queue: Trainings) -> None:
+    (queue.folder / "0007.json").write_text("{")
+    assert queue.all() == []
+    assert queue.add("runs/a", ["-c", "pass"]).number == 1

@@ -1,0 +1,96 @@
+"""The studio's workspace: nothing outside it is read, listed or written."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from viceversa.config import load_config
+from viceversa.studio.workspace import OWN, OutsideError, Workspace, in_bytes
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    root = tmp_path / "work"
+    for name in ("photos/a.png", "runs/one/config.yaml", "runs/one/weights/AtoB.safetensors", "net.onnx", ".key.png"):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key.png").write_bytes(b"secret")
+    (root / "photos" / "out").symlink_to(tmp_path / "secret")
+    (root / "photos" / "key.png").symlink_to(tmp_path / "secret" / "key.png")
+    return Workspace(root)
+
+
+OUTSIDE = ["..", "../secret/key.png", "/etc/passwd", "photos/../../secret", "photos/out", "photos/out/key.png", "a\0b"]
+
+
+@pytest.mark.parametrize("name", [*OUTSIDE, "photos/key.png"])
+def test_no_path_leads_out(workspace: Workspace, name: str) -> None:
+    with pytest.raises(OutsideError):
+        workspace.path(name)
+    with pytest.raises(OutsideError):
+        workspace.served(name)
+
+
+@pytest.mark.parametrize("name", ["photos", "x" * 5000, "runs/one/config.yaml", ".key.png", "", ".", f"{OWN}/queue/0001.json"])
+def test_the_browser_may_not_see_what_is_no_picture_or_hidden(workspace: Workspace, name: str) -> None:
+    with pytest.raises(OutsideError):
+        workspace.served(name)
+
+
+def test_the_browser_sees_pictures_and_results(workspace: Workspace) -> None:
+    assert workspace.served("photos/a.png").name == "a.png"
+    result = workspace.fresh("results") / "b.png"
+    result.write_bytes(b"")
+    assert workspace.served(workspace.name(result)) == result
+
+
+def test_links_that_lead_out_are_found_and_not_listed(workspace: Workspace) -> None:
+    assert workspace.leaks("photos") == ["photos/key.png", "photos/out"]
+    assert workspace.folders(".") == ["photos", "runs"]
+    assert workspace.folders("photos") == []
+    assert workspace.models() == ["runs/one", "net.onnx"]
+    assert workspace.directions("runs/one") == ["AtoB"]
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["data.root=../secret", "data.a=/etc", "data.manifest=~/x.csv", "data.root=hf://a/b", "run=../x", "init.AtoB=/x"],
+)
+def test_a_configuration_stays_inside(workspace: Workspace, word: str) -> None:
+    words = [word, "data.b=photos"] if word.startswith("data.a") else [word]
+    with pytest.raises(OutsideError):
+        workspace.confined(load_config("style", words))
+
+
+def test_uploads_are_deleted_after_a_day(workspace: Workspace) -> None:
+    old, new = workspace.fresh("uploads"), workspace.fresh("uploads")
+    os.utime(old, (time.time() - 90_000,) * 2)
+    workspace.fresh("uploads")
+    assert not old.exists()
+    assert new.exists()
+
+
+def test_runs_are_renamed_and_deleted_into_the_trash(workspace: Workspace) -> None:
+    assert workspace.rename("runs/one", "two") == "runs/two"
+    for name in ("", "..", "a/b", ".hidden"):
+        with pytest.raises(ValueError, match="no name"):
+            workspace.rename("runs/two", name)
+    gone = workspace.delete("runs/two")
+    assert workspace.path(gone).is_dir()
+    assert workspace.runs() == []
+
+
+def test_bytes_in_words() -> None:
+    assert [in_bytes(number) for number in (0, 999, 1500, 2_340_000, 10**12)] == [
+        "0 B",
+        "999 B",
+        "1.5 kB",
+        "2.34 MB",
+        "1 TB",
+    ]
