@@ -37,7 +37,9 @@ def test_no_path_leads_out(workspace: Workspace, name: str) -> None:
         workspace.served(name)
 
 
-@pytest.mark.parametrize("name", ["photos", "x" * 5000, "runs/one/config.yaml", ".key.png", "", ".", f"{OWN}/queue/0001.json"])
+@pytest.mark.parametrize(
+    "name", ["photos", "x" * 5000, "runs/one/config.yaml", ".key.png", "", ".", f"{OWN}/queue/0001.json"]
+)
 def test_the_browser_may_not_see_what_is_no_picture_or_hidden(workspace: Workspace, name: str) -> None:
     with pytest.raises(OutsideError):
         workspace.served(name)
