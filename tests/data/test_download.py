@@ -1,42 +1,43 @@
-"""Known data sets, from mirrors that break off, lie, refuse and mislead; and from Kaggle."""
+"""Data sets elsewhere: mirrors that break off, lie, refuse and mislead; addresses, by fsspec's memory."""
 
 from __future__ import annotations
 
 import hashlib
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 from test_archives import tarred, tree, zipped
 from web import Site
 
-from support import Command
-from viceversa.config import load_config, load_words
-from viceversa.data import download
+from viceversa.config import ConfigError, DataConfig, load_config, load_words
+from viceversa.data import download, find_splits
 from viceversa.data.archives import ArchiveError
-from viceversa.data.download import FetchError, KnownSet, catalogue, get_set, known
+from viceversa.data.download import FetchError, KnownSet, catalogue, get_set, known, local_folder
 
-FILES = {f"h2z/{split}{domain}/1.jpg": b"image" for split in ("train", "test") for domain in "AB"}
+FILES = {f"{split}{domain}/{i} ü.png": b"image" for i in range(2) for split in ("train", "test") for domain in "AB"}
+PACKED = zipped({f"h2z/{name}": body for name, body in FILES.items()})
 BODY = np.random.default_rng(0).bytes(700_000)
 SHA = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
 pytestmark = pytest.mark.usefixtures("cache")
 
 
-def fetch(target: Path, *mirrors: str, checksum: str | None = SHA, **more: Any) -> bytes:
-    download.download(mirrors, target, checksum=checksum, **more)
+def fetch(target: Path, *mirrors: str, checksum: str | None = SHA) -> bytes:
+    download.download(mirrors, target, checksum)
     assert [path.name for path in target.parent.iterdir() if path.name != "cache"] == [target.name]
     return target.read_bytes()
 
 
 @pytest.mark.parametrize("checksum", [None, SHA, f"md5:{hashlib.md5(BODY).hexdigest()}"])
-def test_a_file_arrives_and_tells_how_far_it_is(site: Site, tmp_path: Path, checksum: str | None) -> None:
-    seen: list[tuple[int, int | None]] = []
+def test_a_file_arrives_once_if_it_can_be_checked(site: Site, tmp_path: Path, checksum: str | None) -> None:
     url = site.put("/old.zip", to=site.put("/new.zip", BODY))
-    assert fetch(tmp_path / "set.zip", url, checksum=checksum, progress=lambda *at: seen.append(at)) == BODY
-    assert seen == sorted(seen)
-    assert seen[-1][1] == len(BODY)
-    assert fetch(tmp_path / "set.zip", url, checksum=checksum) == BODY
+    for _ in range(2):
+        assert fetch(tmp_path / "set.zip", url, checksum=checksum) == BODY
     assert site.asked.count("/new.zip") == (1 if checksum else 2)
 
 
@@ -81,9 +82,9 @@ def offered(site: Site, body: bytes, **how: Any) -> KnownSet:
 
 
 def test_a_set_arrives_whole_or_not_at_all(site: Site, tmp_path: Path) -> None:
-    wanted = offered(site, zipped(FILES))
+    wanted = offered(site, PACKED)
     get_set(wanted, tmp_path / "sets" / "h2z")
-    assert tree(tmp_path / "sets" / "h2z") == {name.removeprefix("h2z/"): body for name, body in FILES.items()}
+    assert tree(tmp_path / "sets" / "h2z") == FILES
     assert [path.name for path in (tmp_path / "sets").iterdir()] == ["h2z"]
     with pytest.raises(FileExistsError, match="there already"):
         get_set(wanted, tmp_path / "sets" / "h2z")
@@ -114,16 +115,100 @@ def test_unknown_names_are_guessed() -> None:
         get_set(known("cityscapes"), Path("nowhere"))
 
 
-def test_the_command(viceversa: Command, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = viceversa("data", "get")
-    assert all(name in listed.stdout for name in catalogue())
-    failed = viceversa("data", "get", "horse")
-    assert (failed.returncode, failed.stderr.count("\n")) == (1, 1)
-
+def test_the_command(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     from viceversa.cli import data
 
-    monkeypatch.setattr(download, "catalogue", lambda: {"h2z": offered(site, zipped(FILES))})
+    data.get_data()
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [*catalogue()]
+    monkeypatch.setattr(download, "catalogue", lambda: {"h2z": offered(site, PACKED)})
     monkeypatch.chdir(tmp_path)
     data.get_data("h2z")
-    assert load_words(["data.root=datasets/h2z"]).data.root
-    assert (tmp_path / "datasets" / "h2z" / "trainA" / "1.jpg").exists()
+    assert tree(tmp_path / "datasets" / "h2z") == FILES
+
+
+@pytest.fixture
+def memory() -> Iterator[fsspec.AbstractFileSystem]:
+    system = fsspec.filesystem("memory")
+    yield system
+    system.store.clear()
+    system.pseudo_dirs[:] = [""]
+
+
+def fill(system: fsspec.AbstractFileSystem, files: dict[str, bytes] = FILES) -> str:
+    for name, body in files.items():
+        system.pipe_file(f"/sets/h2z/{name}", body)
+    return "memory://sets/h2z"
+
+
+def test_a_folder_in_memory(memory: fsspec.AbstractFileSystem, cache: Path) -> None:
+    url = fill(memory, FILES | {".hidden.png": b"1", "a/.git/x.png": b"1", "program.exe": b"1"})
+    folder = local_folder(url)
+    assert tree(folder) == FILES
+    assert folder.parent == cache / "data"
+    assert folder.name.startswith("h2z-")
+    assert find_splits(DataConfig(root=url)).note == "unpaired: 2 A, 2 B; test split: 2 A, 2 B"
+    either = DataConfig(a=f"{url}/trainA", b=f"{url}/trainB", test_fraction=0)
+    assert find_splits(either).note.startswith("unpaired: 2")
+
+
+def test_a_folder_is_fetched_once_and_whole(
+    memory: fsspec.AbstractFileSystem, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    url, real = fill(memory), type(memory).get
+
+    def breaking(self: fsspec.AbstractFileSystem, paths: list[str], targets: list[str]) -> None:
+        real(self, paths[:4], targets[:4])
+        raise ConnectionError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(memory), "get", breaking)
+        with pytest.raises(FetchError, match=r"ConnectionError: gone"):
+            local_folder(url)
+    assert not [*(cache / "data").iterdir()]
+    folder = local_folder(url)
+    memory.store.clear()
+    assert local_folder(url) == folder
+    assert tree(folder) == FILES
+
+
+def test_archives(site: Site) -> None:
+    url = site.put("/h2z.zip", PACKED)
+    with ThreadPoolExecutor(4) as pool:  # those that start together fetch once
+        (folder,) = set(pool.map(local_folder, [url] * 4))
+    assert tree(folder) == FILES
+    assert site.asked == ["/h2z.zip"]
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    with pytest.raises(ArchiveError, match="a web page"):
+        local_folder(site.put("/page.zip", b"<html>"))
+
+
+@pytest.mark.parametrize("url", ["{site}/nothing.zip", "{site}/nothing/", "http://127.0.0.1:1/a", "memory://nothing"])
+def test_what_cannot_be_had_is_said(site: Site, url: str) -> None:
+    with pytest.raises(FetchError, match=f"{url.format(site=site.address)}: [^\n]*$"):
+        local_folder(url.format(site=site.address))
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    for url, package in (("s3://bucket/h2z", "s3fs"), ("hf://datasets/a/b", "huggingface_hub")):
+        with pytest.raises(ConfigError, match=rf"{url}: takes another package: .*{package}"):
+            find_splits(DataConfig(root=url))
+    with pytest.raises(ConfigError, match="sftp2://x: not an address that can be read"):
+        local_folder("sftp2://x")
+
+
+@pytest.mark.parametrize(
+    ("root", "name"),
+    [("https://host/sets/h2z.zip?download=1", "h2z"), ("s3://bucket/h2z/", "h2z"), ("hf://x/me/h2z.tar.gz", "h2z")],
+)
+def test_addresses_name_runs(root: str, name: str) -> None:
+    assert load_words([f"data.root={root}"]).run == f"runs/style-{name}"
+
+
+@pytest.mark.parametrize("path", ["a", "/nowhere/a", "C:\\a", "./s3:a", "c://a"])
+def test_paths_are_not_taken_for_addresses(path: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        find_splits(DataConfig(root=path))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import typer
 
-from viceversa.cli.options import Overrides, Source, argument, group, option, track, transfers
+from viceversa.cli.options import Overrides, Source, argument, group, option, track
 
 if TYPE_CHECKING:
     from viceversa.config import Config
@@ -67,8 +67,7 @@ def get_data(
             typer.echo(f"{each:24}{size:>9}  {values.title}")
         return
     wanted, out = known(name), out or Path("datasets", name)
-    with transfers() as transfer:
-        get_set(wanted, out, progress=transfer("downloading"))
+    get_set(wanted, out)
     data = shlex.quote(f"data.root={out}")
     typer.echo(f"{out}: {wanted.title}; try: viceversa train {wanted.train} {data}")
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Optional, TypeVar
@@ -93,20 +93,3 @@ def track(items: Iterable[T], total: int) -> Iterable[T]:
 
     console = Console(stderr=True)
     return track(items, "", total, console=console, disable=not console.is_terminal, transient=True)
-
-
-@contextmanager
-def transfers() -> Iterator[Callable[[str], Callable[[int, Optional[int]], None]]]:
-    """Give what makes, of a word, a function that shows the bytes done of the bytes to do: bars on a terminal only."""
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
-
-    console = Console(stderr=True)
-    columns = ("{task.description}", BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bars:
-
-        def transfer(what: str) -> Callable[[int, Optional[int]], None]:
-            task = bars.add_task(what, total=None, visible=False)
-            return lambda done, total: bars.update(task, completed=done, total=total, visible=True)
-
-        yield transfer

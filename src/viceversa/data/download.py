@@ -1,22 +1,29 @@
-"""`viceversa data get`: a known data set, from one of its mirrors, into a folder."""
+"""Data sets elsewhere: known ones by name (`viceversa data get`), others by address (`data.root=hf://...`).
+
+Archives come over HTTP, by pooch; folders through fsspec, each kind by its own package.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import logging
+import re
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
-from viceversa.config import parse_yaml
-from viceversa.data.archives import unpack
-from viceversa.files import locked
+from viceversa.config import ConfigError, parse_yaml, suggest
+from viceversa.data.archives import safe_path, unpack
+from viceversa.files import cache_folder, locked, replacing_folder
+from viceversa.paths import EXTENSIONS
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 18
+SUFFIXES = EXTENSIONS | {".csv", ".parquet"}  # what a layout may be made of
 
-Progress: TypeAlias = Callable[[int, "int | None"], None]
-"""Called with the bytes done and the bytes to do (None: not known)."""
+log = logging.getLogger("viceversa")
 
 
 class FetchError(ValueError):
@@ -50,33 +57,53 @@ def catalogue() -> dict[str, KnownSet]:
 def known(name: str) -> KnownSet:
     """Return a set of the catalogue, or raise FetchError with the nearest name."""
     sets = catalogue()
-    if name in sets:
-        return sets[name]
-    close = get_close_matches(name, sets, n=1)
-    hint = f"did you mean {close[0]}?" if close else "viceversa data get lists those that are known"
-    raise FetchError(f"{name}: no such data set; {hint}")
+    if name not in sets:
+        raise FetchError(f"{name}: no such data set{suggest(name, sets)}")
+    return sets[name]
 
 
-def get_set(wanted: KnownSet, out: Path, progress: Progress = lambda *_: None) -> None:
+def get_set(wanted: KnownSet, out: Path) -> None:
     """Download a data set into `out`, which appears when all is there.
 
-    The archive lies beside it until it is unpacked. Raises FetchError if it cannot be had, ArchiveError if it cannot be
-    unpacked, FileExistsError if there is something at `out`.
+    Raises FetchError if it cannot be had, ArchiveError if it cannot be unpacked, FileExistsError if there is something
+    at `out`.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out}: there already; name another folder, or remove it to download it again")
     if not wanted.mirrors:
         raise FetchError(f"{wanted.title}: cannot be downloaded: {wanted.note}")
     with locked(out):
-        archive = out.with_name(f"{out.name}.archive")
-        download(wanted.mirrors, archive, wanted.checksum, progress)
-        unpack(archive, out)
-        archive.unlink()
+        _fetch_archive(wanted.mirrors, out, wanted.checksum)
 
 
-def download(
-    mirrors: Sequence[str], target: Path, checksum: str | None = None, progress: Progress = lambda *_: None
-) -> None:
+def local_folder(url: str) -> Path:
+    """Return the local copy of a data set elsewhere; fetch it if there is none.
+
+    Processes that start together wait for the one that fetches. A copy stays as it is until its folder is deleted.
+    Raises FetchError or ArchiveError if the data cannot be had, ConfigError if a package is missing.
+    """
+    name = re.sub(r"[^\w.-]+", "-", urlsplit(url).path.strip("/").rpartition("/")[2]) or "data"
+    folder = cache_folder() / "data" / f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
+    with locked(folder):
+        if not folder.is_dir():
+            cache_folder(store=True)
+            log.warning("%s: fetching it into %s, where it stays until you delete it", url, folder)
+            if urlsplit(url).scheme in ("http", "https"):
+                _fetch_archive([url], folder)
+            else:
+                _fetch_files(url, folder)
+    return folder
+
+
+def _fetch_archive(mirrors: Sequence[str], folder: Path, checksum: str | None = None) -> None:
+    """Download an archive, which lies beside the folder until it is unpacked."""
+    archive = folder.with_name(f"{folder.name}.archive")
+    download(mirrors, archive, checksum)
+    unpack(archive, folder)
+    archive.unlink()
+
+
+def download(mirrors: Sequence[str], target: Path, checksum: str | None = None) -> None:
     """Download a file to `target`, which appears whole; do nothing if it is there and right by its checksum.
 
     `checksum` is "md5:..." or "sha256:..."; without one, whatever lies at `target` is replaced. Raises FetchError,
@@ -88,8 +115,8 @@ def download(
     pooch.get_logger().setLevel("WARNING")  # it would tell of every file
     if checksum is None:
         target.unlink(missing_ok=True)
-    meter: Any = _Meter(progress)
-    fetch = pooch.HTTPDownloader(meter, CHUNK, timeout=TIMEOUT, headers={"User-Agent": "viceversa"})
+    headers = {"User-Agent": "viceversa"}
+    fetch = pooch.HTTPDownloader(sys.stderr.isatty(), CHUNK, timeout=TIMEOUT, headers=headers)
     reasons = []
     for url in mirrors:
         try:
@@ -97,27 +124,37 @@ def download(
             return
         except (requests.RequestException, ValueError) as error:
             differs = isinstance(error, ValueError) and "hash" in str(error)
-            reasons.append(f"{url}: {'not the file it should be: another checksum' if differs else one_line(error)}")
+            reasons.append(f"{url}: {'not the file it should be: another checksum' if differs else _one_line(error)}")
     raise FetchError("; ".join(reasons))
 
 
-class _Meter:
-    """The progress bar that pooch asks for."""
+def _fetch_files(url: str, folder: Path) -> None:
+    """Fetch a folder's images and lists, all or none."""
+    from fsspec.core import url_to_fs
 
-    def __init__(self, progress: Progress) -> None:
-        self.progress, self.total, self.done = progress, 0, 0
+    try:
+        system, root = url_to_fs(url)
+    except ImportError as error:
+        raise ConfigError(f"{url}: takes another package: {_one_line(error)}") from None
+    except Exception as error:  # each file system has its own kinds
+        raise ConfigError(f"{url}: not an address that can be read ({_one_line(error)})") from None
+    with replacing_folder(folder) as half:
+        try:
+            system.invalidate_cache()  # what it remembers of an earlier look may be out of date
+            names = {path: safe_path(path[len(root.rstrip("/")) :].lstrip("/")) for path in system.find(root)}
+            wanted = {path: str(half / name) for path, name in names.items() if _is_wanted(name)}
+            system.get([*wanted], [*wanted.values()])
+        except Exception as error:
+            raise FetchError(f"{url}: cannot be read ({type(error).__name__}: {_one_line(error)})") from None
+        if not wanted:
+            raise FetchError(f"{url}: no images there")
 
-    def update(self, count: int) -> None:
-        self.done += count
-        self.progress(min(self.done, self.total) if self.total else self.done, self.total or None)
 
-    def reset(self) -> None:
-        self.done = 0
-
-    def close(self) -> None:
-        """Nothing is open."""
+def _is_wanted(name: Path) -> bool:
+    """Whether a data set may be made of such a file."""
+    return name.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in name.parts)
 
 
-def one_line(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     """Return what an error says, in one line of some length."""
     return " ".join(str(error).split())[:300] or type(error).__name__

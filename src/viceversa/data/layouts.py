@@ -47,7 +47,7 @@ def _here(name: str | None) -> str | None:
     Raises FileNotFoundError if there is nothing, FetchError if it cannot be fetched.
     """
     if name is not None and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
-        from viceversa.data.remote import local_folder
+        from viceversa.data.download import local_folder
 
         return str(local_folder(name))
     return name and str(require(Path(name).expanduser()))
