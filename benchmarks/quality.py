@@ -36,8 +36,8 @@ from torch.nn.functional import avg_pool2d, conv2d, interpolate, max_pool2d, nor
 from viceversa import engine, methods
 from viceversa.config import Config, Direction, Duration, load_config
 from viceversa.data import find_splits, normalise, open_loader
+from viceversa.data.eval_set import EvalSet
 from viceversa.data.image_data import from_tensor
-from viceversa.data.test_images import TestImages
 from viceversa.devices import choose_precision
 from viceversa.engine.learner import Learner
 from viceversa.metrics.distribution import EfficientNetLite, kid
@@ -160,7 +160,7 @@ def train(out: Path, folders: dict[str, str], names: list[str], minutes: float, 
             truth = test_images(config, way[-1])
             inputs = np.stack([from_tensor(image) for image in test_images(config, way[0])])
             reals = np.stack([from_tensor(image) for image in truth])
-            paired = TestImages(find_splits(config.data), config).paired
+            paired = EvalSet(find_splits(config.data), config).paired
             np.savez(place / f"{way}.npz", translations=translations, inputs=inputs, reals=reals, paired=paired)
         spent = time.process_time() - start
         (place / "facts.json").write_text(json.dumps({"name": name, "steps": steps, "seconds": spent}))
@@ -168,7 +168,7 @@ def train(out: Path, folders: dict[str, str], names: list[str], minutes: float, 
 
 def test_images(config: Config, domain: str) -> Iterator[Tensor]:
     """Yield the test images of a domain, (C, crop, crop) in [-1, 1]."""
-    found = TestImages(find_splits(config.data), config)
+    found = EvalSet(find_splits(config.data), config)
     for number in range(found.count(domain)):
         if image := found.read(domain, number):
             yield image[0]

@@ -13,8 +13,8 @@ import torch
 from support import Command
 from viceversa.config import ConfigError, load_config, to_yaml
 from viceversa.data import find_splits, water2wine
+from viceversa.data.eval_set import EvalSet
 from viceversa.data.image_io import read_image, write_image
-from viceversa.data.test_images import TestImages
 from viceversa.engine.validation import Evaluation
 from viceversa.evaluate import evaluate_folders, evaluate_model
 from viceversa.metrics import make_metrics, suited_metrics
@@ -121,7 +121,7 @@ def test_a_weights_file_is_told_its_data(run: Path) -> None:
 
 def test_an_identity_scores_as_the_input_and_comes_back_whole(run: Path) -> None:
     config = load_config(run)
-    pictures = TestImages(find_splits(config.data), config)
+    pictures = EvalSet(find_splits(config.data), config)
     metrics = make_metrics(suited_metrics(True, True, 6))
     same = torch.nn.Identity()
     for scores in Evaluation(pictures, metrics).scores({"AtoB": same, "BtoA": same}).values():
@@ -131,7 +131,7 @@ def test_an_identity_scores_as_the_input_and_comes_back_whole(run: Path) -> None
 
 def test_a_second_look_sees_new_translations(run: Path) -> None:
     config = load_config(run)
-    test_images, dim = TestImages(find_splits(config.data), config), {"AtoB": torch.nn.Hardtanh(-0.1, 0.1)}
+    test_images, dim = EvalSet(find_splits(config.data), config), {"AtoB": torch.nn.Hardtanh(-0.1, 0.1)}
     evaluation, fresh = (Evaluation(test_images, make_metrics(["l1", "kid"])) for _ in range(2))
     before = torch.random.get_rng_state()
     evaluation.scores({"AtoB": torch.nn.Identity()})

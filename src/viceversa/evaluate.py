@@ -12,9 +12,9 @@ import torch
 
 from viceversa.config import Config, ConfigError, Direction, load_config
 from viceversa.data import find_splits
+from viceversa.data.eval_set import EvalSet
 from viceversa.data.image_data import with_channels
 from viceversa.data.image_io import read_image
-from viceversa.data.test_images import TestImages
 from viceversa.devices import pick_device
 from viceversa.engine.validation import BATCH, Evaluation, describe, metric_lines
 from viceversa.fast_cpu import accelerate
@@ -47,7 +47,7 @@ def evaluate_model(
     place = pick_device(device)
     loaded = _translators(model, ema, best)
     config = _config(model, next(iter(loaded.values()))[2], list(overrides))
-    test_images = TestImages(find_splits(config.data), config)
+    test_images = EvalSet(find_splits(config.data), config)
     fewest = min(test_images.count("A"), test_images.count("B"))
     evaluation = Evaluation(
         test_images, _made(metrics, test_images.paired, len(loaded) == 2, fewest, place), device=place

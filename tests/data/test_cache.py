@@ -14,8 +14,8 @@ from PIL import Image
 from viceversa.config import Config, DataConfig, TrainConfig
 from viceversa.data import open_loader
 from viceversa.data.cache import make_cache
+from viceversa.data.eval_set import EvalSet
 from viceversa.data.layouts import find_splits
-from viceversa.data.test_images import TestImages
 
 
 def noise(seed: int, mode: str, size: tuple[int, int]) -> Image.Image:
@@ -52,7 +52,7 @@ def assert_same(with_cache: Config, without: Config, samples: bool = True) -> No
             assert torch.equal(one[domain], other[domain])
     if samples:
         for cached, fresh in zip(
-            *(TestImages(find_splits(c.data), c).samples() for c in (with_cache, without)), strict=True
+            *(EvalSet(find_splits(c.data), c).samples() for c in (with_cache, without)), strict=True
         ):
             assert cached.name in (fresh.name, f"testA/{fresh.name}")
             for a, b in ((cached.a, fresh.a), (cached.b, fresh.b)):

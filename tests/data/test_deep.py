@@ -15,9 +15,9 @@ from PIL import Image
 
 from viceversa.config import Config, DataConfig
 from viceversa.data import open_loader
+from viceversa.data.eval_set import EvalSet
 from viceversa.data.image_data import ImageError, resize, to_tensor, with_channels
 from viceversa.data.image_io import read_image, write_image
-from viceversa.data.test_images import TestImages
 
 
 def deep(*shape: int, kind: Any = np.uint16, seed: int = 0) -> np.ndarray:
@@ -203,7 +203,7 @@ def test_12_bits_in_16_bit_files(tmp_path: Path) -> None:
     batch = next(loader.batches(0))
     assert torch.equal(batch["A"], torch.ones(1, 1, 8, 8))
     assert batch["B"].unique().tolist() == [200]  # 8 bits are 8 bits
-    assert torch.equal(TestImages(loader.splits, loader.config).samples(1)[0].a, torch.ones(1, 8, 8))  # type: ignore[arg-type]
+    assert torch.equal(EvalSet(loader.splits, loader.config).samples(1)[0].a, torch.ones(1, 8, 8))  # type: ignore[arg-type]
     Image.fromarray(np.full((8, 8), 4096, np.uint16)).save(tmp_path / "A" / "0.png")
     Image.fromarray(np.full((8, 8), 5000, np.uint16)).save(tmp_path / "A" / "1.png")
     with pytest.raises(ImageError, match=r"more than 12 bits can \(data\.scale\)"):

@@ -24,10 +24,10 @@ from PIL import Image
 
 from viceversa.config import Config, DataConfig, TrainConfig, load_config
 from viceversa.data import DatasetSplits, ImageError, LoaderError, Sample, Split, TrainLoader, loader, open_loader
+from viceversa.data.eval_set import EvalSample, EvalSet
 from viceversa.data.image_data import ImageData, normalise, resize, to_tensor
 from viceversa.data.image_io import write_image
 from viceversa.data.loader import Batch
-from viceversa.data.test_images import TestImages, TestSample
 
 SIZE = 8
 
@@ -198,8 +198,8 @@ def test_crops_can_end_when_the_learning_rate_falls(tmp_path: Path) -> None:
         assert shown == ([False] * 3 + [True] * 3)[start:]
 
 
-def samples_of(source: TrainLoader, limit: int | None = None) -> list[TestSample]:
-    return TestImages(source.splits, source.config).samples(limit)
+def samples_of(source: TrainLoader, limit: int | None = None) -> list[EvalSample]:
+    return EvalSet(source.splits, source.config).samples(limit)
 
 
 def break_some(folder: Path, *indices: int) -> list[Path]:

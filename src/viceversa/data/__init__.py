@@ -2,20 +2,20 @@
 
 from viceversa.config import Config
 from viceversa.data.datasets import DatasetSplits, FileSample, LoaderError, Sample, Split
+from viceversa.data.eval_set import EvalSample
 from viceversa.data.image_data import ImageError, normalise
 from viceversa.data.layouts import find_splits
 from viceversa.data.loader import Batch, TrainLoader
-from viceversa.data.test_images import TestSample
 
 __all__ = [
     "Batch",
     "DatasetSplits",
+    "EvalSample",
     "FileSample",
     "ImageError",
     "LoaderError",
     "Sample",
     "Split",
-    "TestSample",
     "TrainLoader",
     "find_splits",
     "normalise",

@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from viceversa.config import Direction
-from viceversa.data import TestSample
+from viceversa.data import EvalSample
 from viceversa.data.grid import grid, on_paper, viewable
 from viceversa.data.image_data import from_tensor
 from viceversa.files import replacing, replacing_folder
@@ -45,7 +45,7 @@ class Key(NamedTuple):
 
 
 @torch.no_grad()
-def translate_samples(translators: Translators, samples: Sequence[TestSample]) -> dict[Key, NDArray[np.uint8]]:
+def translate_samples(translators: Translators, samples: Sequence[EvalSample]) -> dict[Key, NDArray[np.uint8]]:
     """Return inputs, ground truth, translations, masks and translations back, (H, W, C), as far as there are any."""
     images: dict[Key, NDArray[np.uint8]] = {}
     for direction, net in translators.items():

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from viceversa.config import ConfigError, Duration
 from viceversa.data import TrainLoader
-from viceversa.data.test_images import TestImages
+from viceversa.data.eval_set import EvalSet
 from viceversa.devices import environment
 from viceversa.engine import distributed
 from viceversa.engine.checkpoint import Checkpoints, Choose, TrainState, save_weights
@@ -72,7 +72,7 @@ class Trainer:
         save_every = config.train.save_every.steps(self.steps_per_epoch)
         self.checkpoints = Checkpoints(self.run.checkpoints, dist, keep=config.train.keep, every=save_every)
         self.write_report = write_report if dist.is_main and config.train.report else None
-        self.samples = TestImages(loader.splits, config).samples(config.train.samples) if dist.is_main else []
+        self.samples = EvalSet(loader.splits, config).samples(config.train.samples) if dist.is_main else []
         self.save = Callback(self.train.save_every, self._save, early=0)
         self.callbacks = [  # in this order; what the checkpoint shall know of comes before it
             Callback(self.train.log_every, self._log),

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from viceversa.config import ConfigError, Direction
 from viceversa.data.datasets import DatasetSplits
+from viceversa.data.eval_set import EvalSet
 from viceversa.data.image_data import ImageData, from_tensor, with_channels
-from viceversa.data.test_images import TestImages
 from viceversa.devices import layout_of
 from viceversa.engine.checkpoint import save_best
 from viceversa.engine.learner import Learner
@@ -36,7 +36,7 @@ class Validation:
     def __init__(self, splits: DatasetSplits, learner: Learner) -> None:
         config, self.learner = learner.config, learner
         self.run_dir = RunDir(config.run)
-        test_images = TestImages(splits, config)
+        test_images = EvalSet(splits, config)
         metrics = make_metrics(config.train.metrics, seed=config.seed, device=learner.device)
         self.best_by = _best_by(config.train.best_by, metrics)
         self.evaluation = Evaluation(test_images, metrics, learner.device)
@@ -88,7 +88,7 @@ class Evaluation:
 
     def __init__(
         self,
-        test_images: TestImages,
+        test_images: EvalSet,
         metrics: Sequence[Metric],
         device: torch.device = torch.device("cpu"),
     ) -> None:
@@ -192,7 +192,7 @@ def to_rgb(image: Tensor) -> RGBImage:
     return with_channels(ImageData(pixels[:, :, :3], alpha, pixels.shape[2] == 1), 3).astype(np.uint8, copy=False)
 
 
-def describe(test_images: TestImages) -> dict[str, Any]:
+def describe(test_images: EvalSet) -> dict[str, Any]:
     """Return what a protocol says of the test images."""
     data = test_images.data
     return {"split": "train" if test_images.of_training else "test", "size": data.crop, "resize": data.resize}

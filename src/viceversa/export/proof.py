@@ -17,9 +17,9 @@ from viceversa.backends.exported import Precision
 from viceversa.backends.onnx import to_levels
 from viceversa.config import ConfigError, load_config
 from viceversa.data import find_splits
+from viceversa.data.eval_set import EvalSet
 from viceversa.data.image_data import normalise, resize, to_tensor, with_channels
 from viceversa.data.image_io import read_image
-from viceversa.data.test_images import TestImages
 from viceversa.fast_cpu import accelerate
 from viceversa.nets import Generator
 from viceversa.nets.weights import Card
@@ -74,15 +74,15 @@ def images_of(model: Path, card: Card, folder: Path | None) -> tuple[list[Tensor
             splits = find_splits(config.data)
         except (ConfigError, FileNotFoundError) as error:
             raise ValueError(f"{error}; or name images with --images FOLDER") from None
-        test = TestImages(splits, config)
+        test = EvalSet(splits, config)
         proved = _read(test, card, PROVED)
-        calibrated = _read(TestImages(replace(splits, test=splits.train), config), card, CALIBRATED)
+        calibrated = _read(EvalSet(replace(splits, test=splits.train), config), card, CALIBRATED)
     if not proved:
         raise ValueError(f"{folder or model}: no images to prove the export on; name some with --images FOLDER")
     return proved, calibrated
 
 
-def _read(images: TestImages, card: Card, count: int) -> list[Tensor]:
+def _read(images: EvalSet, card: Card, count: int) -> list[Tensor]:
     domain = card.direction[0]
     numbers = _spread(range(images.count(domain)), count)
     return [found[0][None] for found in (images.read(domain, number) for number in numbers) if found]

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from viceversa.config import Config, Direction, load_config
 from viceversa.data import find_splits
+from viceversa.data.eval_set import EvalSet
 from viceversa.data.grid import grid
 from viceversa.data.image_data import ImageData, from_tensor
 from viceversa.data.kinds import to_image_data
-from viceversa.data.test_images import TestImages
 from viceversa.files import replacing
 from viceversa.paths import weights_file
 from viceversa.report.page import readable
@@ -37,7 +37,7 @@ def load_pairs(config: Config, limit: int | None) -> dict[Direction, list[Pair]]
 
     Raises ConfigError or FileNotFoundError when the data are not where the configuration says.
     """
-    samples = TestImages(find_splits(config.data), config).samples(limit)
+    samples = EvalSet(find_splits(config.data), config).samples(limit)
     forth = [(s.a, s.b if s.paired else None) for s in samples]
     back = [(s.b, s.a if s.paired else None) for s in samples]
     return {"AtoB": _pairs(forth), "BtoA": _pairs(back)}

@@ -17,10 +17,8 @@ log = logging.getLogger("viceversa")
 
 
 @dataclass(frozen=True)
-class TestSample:
+class EvalSample:
     """Images (C, crop, crop) in [-1, 1] to try the translators on; if `paired`, each is the other's true answer."""
-
-    __test__ = False  # tells pytest that the name is a coincidence
 
     name: str
     a: Tensor | None
@@ -28,14 +26,12 @@ class TestSample:
     paired: bool
 
 
-class TestImages:
+class EvalSet:
     """Test images, read when asked for, as networks see them: (C, crop, crop) in [-1, 1].
 
     If there are none, training images take their place, and `of_training` says so. `paired`: number n of A is the true
     answer of number n of B. `broken` names those that could not be read, and why.
     """
-
-    __test__ = False
 
     def __init__(self, splits: DatasetSplits, config: Config) -> None:
         self.of_training = not (splits.test.a or splits.test.b)
@@ -64,7 +60,7 @@ class TestImages:
                 self.broken[str(sample)] = str(image)
         return [to_tensor(image) for image in prepared(sound, self.data)] if len(sound) == len(samples) else None
 
-    def samples(self, limit: int | None = None) -> list[TestSample]:
+    def samples(self, limit: int | None = None) -> list[EvalSample]:
         """Return at most `limit` samples, spread evenly over the test images.
 
         Unpaired domains stand side by side, the shorter one filled up with None. Files that cannot be read are left
@@ -72,10 +68,10 @@ class TestImages:
         """
         if self.paired:
             found = ((number, self.read("AB", number)) for number in _spread(self.count("A"), limit))
-            return [TestSample(self.split.a[number].name, pair[0], pair[1], True) for number, pair in found if pair]
+            return [EvalSample(self.split.a[number].name, pair[0], pair[1], True) for number, pair in found if pair]
         sides = [self._side(domain, limit) for domain in "AB"]
         return [
-            TestSample((one or other)[0], one and one[1], other and other[1], False)
+            EvalSample((one or other)[0], one and one[1], other and other[1], False)
             for one, other in zip_longest(*sides)
         ]
 
