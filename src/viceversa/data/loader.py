@@ -9,7 +9,6 @@ were killed are started again.
 from __future__ import annotations
 
 import dataclasses
-import gc
 import hashlib
 import logging
 import os
@@ -19,7 +18,7 @@ import threading
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from itertools import count, islice
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -41,8 +40,7 @@ Joined: TypeAlias = tuple[Batch | None, Broken]
 ORDER, CHANCE = 0, 2  # kinds of random numbers; each domain has its own: + 0 for A and for pairs, + 1 for B
 ATTEMPTS = 3  # in a row to start workers that are killed
 PREFETCH = 2  # batches that each worker is ahead
-PATIENCE = 5  # seconds between looks whether the workers are still there
-SHARED_MEMORY = "/dev/shm"
+NO_ROOM = "unable to allocate shared memory"  # what torch says
 
 log = logging.getLogger("viceversa")
 
@@ -120,12 +118,18 @@ class BatchSampler:
 
 
 def collate(drawn: Sequence[Drawn]) -> Joined:
-    """Join draws into a batch, and what was found broken on the way."""
+    """Join draws into a batch, and what was found broken on the way.
+
+    A worker puts the batch into shared memory here: a want of room later, on its way, would be printed and not raised.
+    """
     broken = {sample: reason for _, found in drawn for sample, reason in found.items()}
     images = [image for image, _ in drawn if image is not None]
     if len(images) < len(drawn):
         return None, broken
-    return {domain: _stacked([image[domain] for image in images]) for domain in "AB"}, broken
+    batch = {domain: _stacked([image[domain] for image in images]) for domain in "AB"}
+    if torch_data.get_worker_info() is not None:
+        batch = {domain: stacked.share_memory_() for domain, stacked in batch.items()}
+    return batch, broken
 
 
 def _stacked(images: Sequence[Pixels]) -> Tensor:
@@ -172,40 +176,35 @@ class TrainLoader:
         batch, decay_start = self.config.train.batch, self.config.train.decay_start(self.steps_per_epoch(world_size))
         sampler = BatchSampler(batch, decay_start, step, rank, world_size)
         workers, failures = self.config.data.workers, 0
-        while True:
+        while failures < ATTEMPTS:
             loader = _start(self._dataset, sampler, workers, pinned)
             try:
-                while True:
-                    yield self._next(loader)
+                for joined in loader:
+                    yield self._sound(joined)
                     failures = 0
                     sampler.step += 1
             except (RuntimeError, OSError, EOFError) as error:
-                if not workers or str(error).startswith("Caught "):  # which says what went wrong in a worker's code
+                ours = str(error).startswith("Caught ") and NO_ROOM not in str(error)  # in the code of a worker
+                if not workers or ours:
                     raise
                 failures += 1
-                if failures == ATTEMPTS:
-                    raise LoaderError(
-                        f"processes that read pictures were killed or stuck {failures} times in a row, most likely for "
-                        f"want of memory or of {SHARED_MEMORY} (a container gets more by --shm-size); read in the "
-                        "training process instead: data.workers=0"
-                    ) from error
-                log.warning("a process that reads pictures was killed or stuck; started again")
-            del loader
-            gc.collect()  # the error's traceback refers to the loader: its workers end here, before others start
+                if failures < ATTEMPTS:
+                    log.warning("a process that reads pictures was killed; started again")
+            finally:
+                if workers:
+                    loader._shutdown_workers()  # at once; else when nothing refers to it any more, as tracebacks do
+        raise LoaderError(
+            f"processes that read pictures were killed {failures} times in a row, most likely for want of memory or of "
+            "/dev/shm (a container gets more by --shm-size); read in the training process instead: data.workers=0"
+        )
 
-    def _next(self, loader: Iterator[Joined]) -> Batch:
-        """Return the next batch, however slow the disk is; raise RuntimeError if workers have no room to send it."""
-        while True:
-            try:
-                batch, broken = next(loader)
-            except RuntimeError as error:
-                if "timed out after" not in str(error) or shared_memory_is_full():
-                    raise
-                continue
-            self._note(broken)
-            if batch is None:
-                raise ImageError(f"no picture can be read: {next(iter(broken.values()))}")
-            return batch
+    def _sound(self, joined: Joined) -> Batch:
+        """Return the batch; raise ImageError if there is none, or if too many files are broken."""
+        batch, broken = joined
+        self._note(broken)
+        if batch is None:
+            raise ImageError(f"no picture can be read: {next(iter(broken.values()))}")
+        return batch
 
     def fingerprint(self) -> dict[str, int | str]:
         """Return how many images there are to train on, and a hash of their names: with others, draws are others."""
@@ -232,17 +231,8 @@ class TrainLoader:
             )
 
 
-def shared_memory_is_full() -> bool:
-    """Whether there may be no room for batches, which travel in memory: containers have 64 MB by default."""
-    try:
-        found = os.statvfs(SHARED_MEMORY)
-    except OSError:  # of other systems, too
-        return False
-    return found.f_bavail * found.f_frsize < 2**26
-
-
-def _start(dataset: Dataset, sampler: BatchSampler, workers: int, pinned: bool) -> Iterator[Joined]:
-    """Return an iterator over the joined batches, read by so many processes, or by this one if 0."""
+def _start(dataset: Dataset, sampler: BatchSampler, workers: int, pinned: bool) -> Any:
+    """Return torch's iterator over the joined batches, read by so many processes, or by this one if 0."""
     takes_signals = threading.current_thread() is threading.main_thread() and sys.platform != "win32"
     handler = signal.getsignal(signal.SIGCHLD) if takes_signals else None
     with warnings.catch_warnings():
@@ -255,7 +245,6 @@ def _start(dataset: Dataset, sampler: BatchSampler, workers: int, pinned: bool) 
             collate_fn=collate,
             worker_init_fn=_prepare_worker,
             pin_memory=pinned,
-            timeout=PATIENCE if workers else 0,
             prefetch_factor=PREFETCH if workers else None,
             # Without its own generator the loader would draw from torch's, and workers would change the training.
             generator=torch.Generator(),
