@@ -128,6 +128,8 @@ MISTAKES = [
     ("train data.root=Here", 1, "Here: no such folder; did you mean here?"),
     ("train data.a=here data.b=there", 1, "there: no such folder"),
     ("train data.root=here init.AtoB=G.safetensors", 1, "G.safetensors: no such file"),
+    ("train data.root=here generator.blokcs=4", 2, "generator.blokcs: resnet has no such option; did you mean blocks?"),
+    ("train pix2pix data.root=here objective=hinges", 2, "objective.name: there is no objective 'hinges'; did you"),
     ("train data.root=here run=none --fork new", 2, "none: no run that could be forked"),
     ("train data.root=here run=here", 2, "here: another process is training in it"),
     ("demo out lr=1", 2, "lr: no such key; did you mean train.lr?"),

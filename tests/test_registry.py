@@ -110,3 +110,14 @@ def test_mistakes_name_the_key(my_lab: str, spec: dict, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         registry.complete(GENERATORS, "generator", load_config("cyclegan", typed).generator if spec else spec)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(("section", "name"), COMPONENTS)
+def test_names_and_options_are_read_from_the_source_as_they_are(section: str, name: str) -> None:
+    known = registry.options(methods.TABLES[section][name])
+    registry.refuse_misspelt(section, dict.fromkeys(known) | {"name": name})
+    with pytest.raises(ConfigError, match=rf"{section}\.x: {name} has no such option"):
+        registry.refuse_misspelt(section, {"name": name, "x": 1})
+    with pytest.raises(ConfigError, match=rf"{section}\.name: there is no"):
+        registry.refuse_misspelt(section, {"name": f"{name}x"})
+    registry.refuse_misspelt(section, {"name": "my_lab:Mine", "x": 1})

@@ -6,11 +6,13 @@ A component's keyword-only arguments *are* its options: their annotations the sc
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeAlias, TypeVar, get_type_hints
 
 import pydantic
@@ -22,6 +24,13 @@ T = TypeVar("T")
 Table: TypeAlias = Mapping[str, type[T]]
 FINITE = pydantic.ConfigDict(allow_inf_nan=False)
 CONTEXT = "size", "channels"  # keyword-only, but handed in by the code that builds, never an option
+TABLES = {
+    "method": ("methods", "METHODS"),
+    "generator": ("nets", "GENERATORS"),
+    "discriminator": ("nets", "DISCRIMINATORS"),
+    "objective": ("losses", "OBJECTIVES"),
+}
+"""By section, the folder of its components, and what their table is called there."""
 
 
 def find(table: Table[T], section: str, name: str) -> type[T]:
@@ -34,7 +43,7 @@ def find(table: Table[T], section: str, name: str) -> type[T]:
     if name in table:
         return table[name]
     if ":" not in name:
-        raise ConfigError(f"{section}.name: there is no {section} {name!r}{suggest(name, table)}")
+        raise _no_component(section, name, table)
     module = name.partition(":")[0]
     if module not in sys.modules:
         raise ConfigError(
@@ -69,11 +78,49 @@ def complete(table: Table[T], section: str, spec: Mapping[str, Any]) -> dict[str
         raise ConfigError(f"{section}.name: missing; known: {', '.join(table)}")
     cls = find(table, section, spec["name"])
     known = options(cls)
+    _refuse_others(section, spec, known)
+    values = {key: _value(f"{section}.{key}", kind, spec.get(key, default)) for key, (kind, default) in known.items()}
+    return {"name": spec["name"], **values}
+
+
+def refuse_misspelt(section: str, spec: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a name or an option that no component of ours has; torch, which they need, is not imported.
+
+    What they are called, and their keyword-only arguments, are read from the source.
+    """
+    folder, table = TABLES[section]
+    files = (Path(__file__).parent / folder).glob("*.py")
+    nodes = [node for file in files for node in ast.parse(file.read_text("utf-8")).body]
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+    source = next(node for node in nodes if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == table)
+    assert isinstance(source.value, ast.Dict)
+    keys, values = map(ast.unparse, filter(None, source.value.keys)), map(ast.unparse, source.value.values)
+    named = {ast.literal_eval(key): value for key, value in zip(keys, values, strict=True)}
+    name = spec["name"]
+    if name in named:
+        _refuse_others(section, spec, _keyword_only(named[name], classes))
+    elif ":" not in name:
+        raise _no_component(section, name, named)
+
+
+def _keyword_only(name: str, classes: Mapping[str, ast.ClassDef]) -> list[str]:
+    """Return the keyword-only arguments of a class's constructor, which may be inherited."""
+    cls = classes[name]
+    for node in cls.body:
+        if isinstance(node, ast.FunctionDef) and node.name == "__init__":
+            return [argument.arg for argument in node.args.kwonlyargs if argument.arg not in CONTEXT]
+    bases = [ast.unparse(base) for base in cls.bases]
+    return next((_keyword_only(base, classes) for base in bases if base in classes), [])
+
+
+def _no_component(section: str, name: str, known: Iterable[str]) -> ConfigError:
+    return ConfigError(f"{section}.name: there is no {section} {name!r}{suggest(name, known)}")
+
+
+def _refuse_others(section: str, spec: Mapping[str, Any], known: Iterable[str]) -> None:
     for key in spec:
         if key != "name" and key not in known:
             raise ConfigError(f"{section}.{key}: {spec['name']} has no such option{suggest(str(key), known)}")
-    values = {key: _value(f"{section}.{key}", kind, spec.get(key, default)) for key, (kind, default) in known.items()}
-    return {"name": spec["name"], **values}
 
 
 def create(table: Table[T], section: str, spec: Mapping[str, Any], *args: Any, **context: Any) -> T:

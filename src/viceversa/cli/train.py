@@ -49,9 +49,12 @@ def train(
 
 def _refuse_early(config: "Config", fork: Path | None) -> None:
     """Refuse what the training would refuse too, but only after seconds, when torch is imported."""
-    from viceversa.config import ConfigError
+    from viceversa.config import COMPONENTS, ConfigError
     from viceversa.files import lock_run, require
+    from viceversa.registry import refuse_misspelt
 
+    for section in COMPONENTS:
+        refuse_misspelt(section, getattr(config, section))
     data, run = config.data, fork or Path(config.run)
     for place in (data.root, data.manifest, data.a, data.b, config.init.AtoB, config.init.BtoA):
         if place is not None and "://" not in place:

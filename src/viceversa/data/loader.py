@@ -128,7 +128,8 @@ def collate(drawn: Sequence[Drawn]) -> Joined:
         return None, broken
     batch = {domain: _stacked([image[domain] for image in images]) for domain in "AB"}
     if torch_data.get_worker_info() is not None:
-        batch = {domain: stacked.share_memory_() for domain, stacked in batch.items()}
+        for stacked in batch.values():
+            stacked.share_memory_()  # type: ignore[no-untyped-call]
     return batch, broken
 
 
