@@ -9,7 +9,7 @@ from torch import nn
 
 from viceversa.fast_cpu import layers as fast
 from viceversa.nets.base import Generator
-from viceversa.nets.layers import BlurDown, BlurUp, InstanceNorm
+from viceversa.nets.layers import BlurDown, BlurUp
 
 __all__ = ["accelerate", "keep_memory"]
 
@@ -18,7 +18,6 @@ FAST: dict[type[nn.Module], type[nn.Module]] = {
     nn.ConvTranspose2d: fast.FastConvTranspose2d,
     BlurDown: fast.FastBlurDown,
     BlurUp: fast.FastBlurUp,
-    InstanceNorm: fast.FastInstanceNorm,
 }
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
 

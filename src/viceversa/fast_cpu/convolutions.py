@@ -1,19 +1,18 @@
 """Convolutions that compute what torch's own do, each in one of several forms.
 
-A convolution here is one node of the graph of gradients: edges, bias and casts are part of it. Its weight is cast and
-laid out once after each update, not for every use.
+A convolution here is one node of the graph of gradients: edges, bias and casts are part of it. Its weight is brought
+into its form once after each update, not for every use.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import conv_transpose2d, pad
 
 Conv: TypeAlias = nn.Conv2d | nn.ConvTranspose2d
 Gradients: TypeAlias = tuple[Tensor | None, Tensor | None]
@@ -78,44 +77,17 @@ def prepared(layer: Conv, name: object, make: Callable[[], Tensor]) -> Tensor:
     return known[name][1]
 
 
-@dataclass(frozen=True)
-class Direct:
-    """torch's own convolution."""
-
-    def prepare(self, layer: Conv, dtype: torch.dtype) -> Tensor:
-        """Return the weight in this type."""
-        return layer.weight.to(dtype)
-
-    def results(self, layer: Conv, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Return the convolution of x."""
-        return torch.convolution(self._input(layer, x), weight, bias, *arguments(layer))
-
-    def gradients(self, layer: Conv, dy: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, bool]) -> Gradients:
-        """Return the gradients of x and of the weight."""
-        seen, mask = self._input(layer, x), [*wanted, False]
-        dx, dweight, _ = torch.ops.aten.convolution_backward(dy, seen, weight, None, *arguments(layer), mask)
-        return surround_gradient(layer, dx, x) if seen is not x and wanted[0] else dx, dweight
-
-    def _input(self, layer: Conv, x: Tensor) -> Tensor:
-        return x if layer.padding_mode == "zeros" else surround(layer, x)  # torch adds zeros by itself
-
-
 def differentiable_gradients(
     layer: Conv, dy: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, bool]
 ) -> Gradients:
     """Return the wanted gradients of x and weight as functions that can be differentiated themselves."""
-    seen = x if layer.padding_mode == "zeros" else surround(layer, x)
-    y = torch.convolution(seen, weight.to(x.dtype), None, *arguments(layer))
+    if isinstance(layer, nn.Conv2d):
+        y = layer._conv_forward(x, weight.to(x.dtype), None)
+    else:
+        y = conv_transpose2d(x, weight.to(x.dtype), None, layer.stride, layer.padding, layer.output_padding)  # type: ignore[arg-type]
     inputs = [tensor for tensor, needed in zip((x, weight), wanted, strict=True) if needed]
     found = iter(torch.autograd.grad(y, inputs, dy, create_graph=True) if inputs else ())
     return next(found) if wanted[0] else None, next(found) if wanted[1] else None
-
-
-def arguments(layer: Conv) -> tuple[Any, ...]:
-    """Return a layer's numbers in the order in which torch takes them; edges that are not zeros are made before."""
-    padding = layer.padding if layer.padding_mode == "zeros" else (0, 0)
-    transposed = isinstance(layer, nn.ConvTranspose2d)
-    return layer.stride, padding, layer.dilation, transposed, layer.output_padding, layer.groups
 
 
 def surround(layer: Conv, x: Tensor) -> Tensor:

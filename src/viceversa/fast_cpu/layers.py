@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from viceversa.fast_cpu.convolutions import Conv, Convolve, Direct, Form
+from viceversa.fast_cpu.convolutions import Conv, Convolve, Form
 from viceversa.fast_cpu.products import Product, output_size
-from viceversa.fast_cpu.stacked import StackedImage, StackedResults
+from viceversa.fast_cpu.stacked import StackedResults
 from viceversa.fast_cpu.winograd import Winograd
-from viceversa.nets.layers import BlurDown, BlurUp, InstanceNorm, normalise_each, on_cpu
+from viceversa.nets.layers import BlurDown, BlurUp, on_cpu
 
 WINOGRAD_CHANNELS, WINOGRAD_PIXELS = 128, 1024
 """At least, on both sides and in a batch: with fewer, the algorithm's additions cost more than they save."""
 FEW_CHANNELS = 8
-"""With so few on one side, rows are stacked."""
+"""To so few, rows of results are stacked."""
 FEW_PIXELS = 64
 """So many pixels of a batch, in the smaller map, are one product with the whole filter; four times as many in bf16."""
 WIDE_FILTER = 2**17
@@ -31,8 +29,15 @@ class FastConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, K, H', W')."""
-        form = best_form(self, x)
-        return super().forward(x) if form is None else convolve(self, form, x)
+        if form := best_form(self, x):
+            return convolve(self, form, x)
+        dtype = compute_type(x)
+        if self.padding_mode == "zeros" or dtype == x.dtype or not on_cpu(x):
+            return super().forward(x)
+        with torch.autocast(x.device.type, enabled=False):  # it would reflect edges in float32, and cast twice
+            bias = None if self.bias is None else self.bias.to(dtype)
+            y: Tensor = self._conv_forward(x.to(dtype), self.weight.to(dtype), bias)
+        return y
 
 
 class FastConvTranspose2d(nn.ConvTranspose2d):
@@ -49,7 +54,7 @@ class FastConvTranspose2d(nn.ConvTranspose2d):
 def convolve(layer: Conv, form: Form, x: Tensor) -> Tensor:
     """Return the convolution of x in the type that autocast asks for."""
     x = x.to(compute_type(x))
-    with torch.autocast(x.device.type, enabled=False):  # it would reflect edges in float32, and cast twice
+    with torch.autocast(x.device.type, enabled=False):
         y: Tensor = Convolve.apply(x, layer.weight, layer.bias, layer, form)
     return y
 
@@ -67,11 +72,7 @@ def best_form(layer: FastConv2d | FastConvTranspose2d, x: Tensor) -> Form | None
             return winograd(x)
         if layer.out_channels == 1 or (side >= 7 and layer.out_channels <= FEW_CHANNELS):
             return StackedResults()
-        if side >= 7 and layer.in_channels <= FEW_CHANNELS and x.is_contiguous(memory_format=torch.channels_last):
-            return StackedImage()
-    if side == 4 and few_pixels(layer, x, dtype):
-        return Product()
-    return Direct() if dtype == torch.bfloat16 else None
+    return Product() if side == 4 and few_pixels(layer, x, dtype) else None
 
 
 def few_pixels(layer: FastConv2d | FastConvTranspose2d, x: Tensor, dtype: torch.dtype) -> bool:
@@ -125,48 +126,3 @@ def bilinear(like: Tensor) -> Tensor:
     """Return the filter of bilinear interpolation for as many channels."""
     row = like.new_tensor([0.25, 0.75, 0.75, 0.25])
     return torch.outer(row, row).expand_as(like)
-
-
-class FastInstanceNorm(InstanceNorm):
-    """Instance normalisation without the slices, hooks and zero fills that a batch costs otherwise."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to the same shape; H * W must be 2 or more."""
-        if not on_cpu(x) or not torch.is_grad_enabled():
-            return super().forward(x)
-        y: Tensor = NormaliseEach.apply(x, self.weight, self.bias, self.eps)
-        return y
-
-
-class NormaliseEach(torch.autograd.Function):
-    """Bring every channel of every image (N, C, H, W) to zero mean and unit variance, then scale and shift it."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float) -> Tensor:
-        """Return the same shape, in the layout of x."""
-        found = [
-            torch.native_batch_norm(image, weight, bias, None, None, True, 0.0, eps) for image in torch.split(x, 1)
-        ]
-        ctx.save_for_backward(x, weight, bias, *(tensor for _, *moments in found for tensor in moments))
-        ctx.eps = eps
-        return torch.cat([y for y, *_ in found]) if len(found) > 1 else found[0][0]
-
-    @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of x, weight and bias."""
-        x, weight, bias, *moments = ctx.saved_tensors
-        needs = ctx.needs_input_grad[:3]
-        if torch.is_grad_enabled():  # create_graph=True
-            inputs = [tensor for tensor, needed in zip((x, weight, bias), needs, strict=True) if needed]
-            y = normalise_each(x, weight, bias, ctx.eps)
-            gradients = iter(torch.autograd.grad(y, inputs, dy, create_graph=True))
-            return *(next(gradients) if needed else None for needed in needs), None
-        # In another layout than that of x, torch 2.14.1 computes a wrong gradient.
-        dy = dy.contiguous(memory_format=torch.contiguous_format if x.is_contiguous() else torch.channels_last)
-        back = torch.ops.aten.native_batch_norm_backward
-        images = zip(torch.split(dy, 1), torch.split(x, 1), moments[::2], moments[1::2], strict=True)
-        found = [back(d, one, weight, None, None, mean, scale, True, ctx.eps, needs) for d, one, mean, scale in images]
-        if len(found) == 1:
-            return *found[0], None
-        dxs, dweights, dbiases = zip(*found, strict=True)
-        return torch.cat(dxs), sum(dweights) if needs[1] else None, sum(dbiases) if needs[2] else None, None
