@@ -143,6 +143,8 @@ class RunRecord:
 
     run: Path
     config: Config
+    text: str
+    """config.yaml as it stands."""
     losses: list[Line]
     incidents: list[Line]
     """The other lines of log.jsonl: what the NaN guard noticed and did."""
@@ -217,6 +219,7 @@ def read_run(run: Path) -> RunRecord:
     return RunRecord(
         run=run,
         config=load_config(path),
+        text=path.read_text("utf-8", "replace"),
         losses=read_lines(run / "log.jsonl", LossLine),
         incidents=read_lines(run / "log.jsonl", EventLine),
         events=read_lines(run / "events.jsonl", EventLine),
