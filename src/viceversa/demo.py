@@ -11,18 +11,17 @@ from rich.console import Console
 
 import viceversa
 from viceversa import report
-from viceversa.config import Config, load_config
+from viceversa.config import Config, Direction, load_config
 from viceversa.data import water2wine
 from viceversa.data.grid import grid
-from viceversa.data.image_data import Pixels
-from viceversa.data.image_io import read_image, write_image
 from viceversa.files import replacing
 from viceversa.metrics.paired import psnr
-from viceversa.paths import list_images
-from viceversa.translator import Translator
+from viceversa.report.figure import Uint8Image, columns_of
 
 PRESET = "water2wine-small"
 SHOWN = 6  # rows of the before / after / truth picture
+TESTED = 40  # test images
+WORDS: dict[Direction, str] = {"AtoB": "water to wine", "BtoA": "wine to water"}
 
 
 def run(out: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, float]]:
@@ -37,16 +36,14 @@ def run(out: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, float]]
     console.print(f"{out}: data set drawn; training on them for a few minutes")
     viceversa.train(config)
     figures: dict[str, dict[str, float]] = {}
-    columns: dict[str, list[Pixels]] = {}
-    for direction, words in {"AtoB": "water to wine", "BtoA": "wine to water"}.items():
-        inputs, results, truths = translate_test_set(out, direction)
-        figures[direction] = {"psnr": mean_psnr(results, truths), "psnr_input": mean_psnr(inputs, truths)}
-        spread = np.linspace(0, len(inputs) - 1, SHOWN).round().astype(int)
-        names = ("before", "after", "truth")
-        columns |= {
-            f"{name} {words}" if name == "after" else f"{name}{' ' * bool(columns)}": [pictures[i] for i in spread]
-            for name, pictures in zip(names, (inputs, results, truths), strict=True)
-        }
+    columns: dict[str, list[Uint8Image]] = {}
+    for direction, words in WORDS.items():
+        before, after, truth = columns_of(out / "run", ["input", direction, "truth"], TESTED).values()
+        figures[direction] = {"psnr": mean_psnr(after, truth), "psnr_input": mean_psnr(before, truth)}
+        rows = np.linspace(0, len(before) - 1, SHOWN).round().astype(int)
+        blank = " " * bool(columns)  # labels of columns differ
+        named = {f"before{blank}": before, f"after {words}": after, f"truth{blank}": truth}
+        columns |= {name: [images[row] for row in rows] for name, images in named.items()}
         console.print(
             f"{words}: {figures[direction]['psnr']:.1f} dB to the true answer; "
             f"the untranslated input has {figures[direction]['psnr_input']:.1f} dB"
@@ -64,23 +61,10 @@ def make_data(root: Path, config: Config) -> None:
     if root.is_dir():
         return
     partial = root.with_name(f".{root.name}.partial")
-    water2wine.make(partial, size=config.data.crop, seed=config.seed)
+    water2wine.make(partial, size=config.data.crop, test=TESTED, seed=config.seed)
     partial.rename(root)
 
 
-def translate_test_set(out: Path, direction: str) -> tuple[list[Pixels], list[Pixels], list[Pixels]]:
-    """Translate the test pictures of one domain; return inputs, translations and true answers."""
-    translator = Translator.load(out / "run", direction)  # type: ignore[arg-type]
-    source, target = direction.split("to")
-    inputs, results, truths = [], [], []
-    for path in list_images(out / "data" / f"test{source}"):
-        inputs.append(read_image(path).pixels)
-        results.append(translator(inputs[-1]))
-        truths.append(read_image(out / "data" / f"test{target}" / path.name).pixels)
-        write_image(out / "translated" / direction / path.name, results[-1])
-    return inputs, results, truths
-
-
-def mean_psnr(pictures: Sequence[Pixels], truths: Sequence[Pixels]) -> float:
-    """Return the mean over pictures of their PSNR to the truth, in dB."""
-    return float(np.mean([psnr(picture, truth) for picture, truth in zip(pictures, truths, strict=True)]))
+def mean_psnr(images: Sequence[Uint8Image], truths: Sequence[Uint8Image]) -> float:
+    """Return the mean over images of their PSNR to the truth, in dB."""
+    return float(np.mean([psnr(image, truth) for image, truth in zip(images, truths, strict=True)]))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
-import urllib.error
-import urllib.request
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -131,28 +130,31 @@ def test_sliders_move_by_key_and_by_pointer_and_films_alone_and_together(
     visit.close()
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
 def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Browser, tmp_path: Path) -> None:
     run = make_run(tmp_path, steps=(0, 100), finished=False)
-    with report.ReportServer(run) as server:
+    page = report.write(run)
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=run)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        assert server.server_address[0] == "127.0.0.1"
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(server.url + "config.yaml")
-        served = Visit(chromium, server.url, clock=True)
+        served = Visit(chromium, f"http://127.0.0.1:{server.server_port}/{page.name}", clock=True)
         tab = served.tab
         assert tab.locator(".screen img").count() == 2 * 6
-        with tab.expect_response(server.url):  # it knows now of when the page is
+        with tab.expect_response(served.url):  # it remembers when the page was written
             tab.clock.run_for(6_000)
         tab.wait_for_timeout(300)
         write_samples(run, 200, 0.4)
-        os.utime(run / report.NAME, (1, 1))
+        report.write(run)
         with tab.expect_navigation():
             tab.clock.run_for(6_000)
             tab.wait_for_timeout(500)
         assert tab.locator(".screen img").count() == 3 * 6
         served.close()
         server.shutdown()
-    from_disk = Visit(chromium, (run / report.NAME).as_uri(), clock=True)
+    from_disk = Visit(chromium, page.as_uri(), clock=True)
     from_disk.tab.clock.run_for(60_000)
     assert len([url for url in from_disk.requests if not url.startswith("data:")]) == 1
     from_disk.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,9 @@ import pytest
 from PIL import Image
 from runs import lines, make_run, words, write_samples
 
-from viceversa import methods, report
-from viceversa.config import load_config, load_words, presets
+from viceversa import report
 from viceversa.engine.run_dir import read_run
 from viceversa.report import samples
-from viceversa.report.commands import command, nearest_preset
 
 
 def text(run: Path) -> str:
@@ -71,19 +68,6 @@ def test_what_differs_from_the_preset_is_shown_with_its_meaning(tmp_path: Path) 
     assert "generator.width 24 16" in rows
     assert re.search(r"train\.batch 4 2 \w+ of each", rows)
     assert "train.ema" not in rows
-
-
-VAE = ["generator=resnet_vae", "method.layers=[input]", "data.root=1e-4"]
-
-
-@pytest.mark.parametrize(("preset", "more"), [*((preset, []) for preset in presets()), ("cut", VAE)])
-def test_the_command_trains_the_same_again(preset: str, more: list[str]) -> None:
-    odd = ["data.root=a b's", "seed=7", "train.betas=[0.4, 0.99]", "train.length=30 steps", "train.decay=0 steps"]
-    odd += ["objective=hinge", "data.workers=0", "init.AtoB=", *more]
-    config = methods.resolve(load_config(preset, odd))
-    spoken = shlex.split(command(config, "runs/again"))
-    assert spoken[:3] == ["viceversa", "train", nearest_preset(config)[0]]
-    assert methods.resolve(load_words(spoken[2:])) == methods.resolve(load_config(preset, [*odd, "run=runs/again"]))
 
 
 @pytest.mark.parametrize("missing", ["log.jsonl", "events.jsonl", "samples", "samples/inputs", "all"])

@@ -1,41 +1,24 @@
 """`viceversa report`, `doctor`, `compare` and `grid`."""
 
 import sys
-import webbrowser
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
-from viceversa.cli.options import Run, argument, has_browser, option
+from viceversa.cli.options import Run, argument, option
 
 
-def report(
-    run: Run,
-    serve: Annotated[bool, option("--serve", help="Show it in the browser and keep it up to date.")] = False,
-    port: Annotated[int, option(metavar="N", min=0, max=65535, help="0 takes a free one.", show=True)] = 0,
-) -> None:
+def report(run: Run) -> None:
     """Write a run's page, report.html.
 
     One file that needs no network: images before and after, how they changed during the training, scores, curves,
     what to try next, the configuration, and the command to repeat it. Also works while the training is running.
-
-    \b
-    viceversa report runs/h2z
-    viceversa report runs/h2z --serve
     """
     from viceversa import report
 
     path = report.write(run)
     typer.echo(f"{path}: written, {path.stat().st_size / 1e6:.1f} MB")
-    if not serve:
-        return
-
-    with report.ReportServer(run, port) as server:
-        typer.echo(f"serving {server.url} to this machine; press Ctrl-C to stop")
-        if has_browser():
-            webbrowser.open(server.url)
-        server.serve_forever()
 
 
 def compare(words: Annotated[list[Path], argument("RUN|OUT.html")]) -> None:

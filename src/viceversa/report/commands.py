@@ -1,4 +1,4 @@
-"""What to type: what to try next, the command that repeats a run, and how its configuration differs from a preset."""
+"""What to type next, and how a run's configuration differs from a preset."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from viceversa import methods
-from viceversa.config import Config, ConfigError, flat, load_config, meanings, parse_override, presets, to_tree
+from viceversa.config import Config, flat, load_config, meanings, presets, to_tree
 from viceversa.engine.run_dir import RunRecord
 from viceversa.report.scores import RunScore
 
@@ -61,25 +61,9 @@ def differences(config: Config) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def command(config: Config, run: str) -> str:
-    """Return the shell command that trains the same into another folder."""
-    own, (preset, differing) = flat(to_tree(config)), nearest_preset(config)
-    return shell("train", preset, *(_word(key, own[key]) for key in differing), f"run={run}")
-
-
 def shell(*words: str) -> str:
     """Return a viceversa command that can be pasted into a shell."""
     return shlex.join(["viceversa", *words])
-
-
-def _word(key: str, value: object) -> str:
-    """Return key=value such that it is read as this very value."""
-    word = f"{key}={shown(value)}"
-    try:
-        exact = value is None or flat(parse_override(word)) == {key: value}
-    except ConfigError:
-        exact = False
-    return word if exact else f"{key}={json.dumps(value)}"
 
 
 def shown(value: Any) -> str:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from viceversa import __version__
 from viceversa.engine.run_dir import Line, RunRecord
-from viceversa.report.commands import advice, command, differences, nearest_preset, shell
+from viceversa.report.commands import advice, differences, nearest_preset, shell
 from viceversa.report.curves import log_charts, score_charts
 from viceversa.report.samples import EmbeddedImage, embed, films, read_frames, spread
 from viceversa.report.scores import best, cautions, histories, sample_histories, verdicts
@@ -61,10 +61,7 @@ def content(record: RunRecord) -> dict[str, Any]:
         "preset": nearest_preset(record.config)[0],
         "differences": differences(record.config),
         "environment": record.started.get("environment", {}),
-        "reproduce": [
-            command(record.config, "runs/again"),
-            shell("train", str(record.run / "config.yaml"), "run=runs/again"),
-        ],
+        "reproduce": shell("train", str(record.run / "config.yaml"), "run=runs/again"),
     }
 
 
