@@ -50,9 +50,9 @@ def test_columns_are_the_inputs_their_translations_and_the_truth(runs: Runs, dat
     files = sorted((data / "testB").iterdir())
     for place, number in enumerate((1, 4)):
         before = read_image(files[number]).pixels
-        after = Translator.load(runs[0], "BtoA").pixels(before)
+        after = Translator.load(runs[0], "BtoA")(before)
         truth = read_image(data / "testA" / files[number].name).pixels
-        back = Translator.load(runs[0], "AtoB").pixels(after)
+        back = Translator.load(runs[0], "AtoB")(after)
         for name, image in {"input": before, "BtoA": after, "cycle": back, "truth": truth}.items():
             assert np.array_equal(shown[name][place], image)
     assert shown["mask"][0].shape == (32, 32, 1)
