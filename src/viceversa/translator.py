@@ -24,7 +24,8 @@ from viceversa.backends import (
     load_exported,
     open_backend,
 )
-from viceversa.backends.bands import Bands, frozen
+from viceversa.backends.bands import Bands
+from viceversa.backends.statistics import frozen
 from viceversa.config import Direction
 from viceversa.data.image_data import (
     ImageData,

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from viceversa.backends import Backend, TrainedGenerator, open_backend
-from viceversa.backends.bands import Bands, frozen
+from viceversa.backends.bands import Bands
+from viceversa.backends.statistics import frozen
 from viceversa.nets import GENERATORS, Generator
 from viceversa.nets.layers import set_inference
 from viceversa.nets.weights import Card

@@ -2,13 +2,12 @@
 
 Rows of a layer's result follow from some more rows of its input, except where it normalises by the statistics of the
 whole image. So the image is gone through once for each normalisation, band by band, to sum up its mean and variance;
-when all are known, once more for the result. It equals that of the whole image up to rounding, without seams. Maps
-that took long to compute are kept in temporary files from one pass to the next, others are computed again.
+when all are known, once more for the result. It equals that of the whole image up to rounding, without seams. What
+later passes need is kept in temporary files.
 """
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,18 +18,14 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
-from torch.nn import functional
 
-from viceversa.backends.windows import Window, needs_statistics, trace, window_of
+from viceversa.backends.statistics import Moments, merged, needs_statistics, normalised
+from viceversa.backends.windows import Window, trace, window_of
 from viceversa.nets import Generator
 
-READ, CHEAP = 1000, 1500
-"""Multiplications in the time that a number from a file takes; one that costs more than CHEAP is worth keeping."""
 BAND = 2**28
 """Bytes of memory for a band, at most: larger ones are slower, as they leave the cache."""
 
-Moments: TypeAlias = tuple[Tensor, Tensor]
-"""Mean and variance of a map's pixels, each (C)."""
 Plan: TypeAlias = dict[fx.Node, range]
 """Maps and the rows of them that are needed, in the order of computing."""
 
@@ -109,19 +104,24 @@ class Bands:
     def _gathered(self, x: Tensor, folder: Path, memory: float) -> Maps:
         """Go through the image once for each normalisation; return their statistics, and the maps kept."""
         maps = Maps(x, self._shapes(len(x), *x.shape[2:]), folder)
-        known = set[fx.Node]()
         for norm in self.norms:
             (target,) = norm.all_input_nodes
-            known |= _ancestors(target) | {norm}
-            used_later = [node for node in known if not known.issuperset(node.users)]
-            keep = set[fx.Node]().union(*(self._worth_keeping(node, maps) for node in used_later))
+            done = self.nodes[: self.nodes.index(norm) + 1]
+            used_later = [node for node in done if not set(done).issuperset(node.users)]
+            keep = set[fx.Node]().union(*map(self._kept_for, used_later))
             total = torch.zeros(3, self.channels[target], dtype=torch.float64)
             for _, values in self._go(target, maps, keep - set(maps.stored), memory):
-                total = _merged(total, values)
+                total = merged(total, values)
             maps.moments[norm] = total[1].to(x), total[2].to(x)
             for node in set(maps.stored) - keep:
                 maps.stored.pop(node).unlink()
         return maps
+
+    def _kept_for(self, node: fx.Node) -> set[fx.Node]:
+        """Return the maps to keep for this one: what it is made of if it is no map yet, or several."""
+        if node in self.norms or node.target is torch.split:
+            return set[fx.Node]().union(*map(self._kept_for, node.all_input_nodes))
+        return {node} - {self.source}
 
     def _go(self, target: fx.Node, maps: Maps, keep: set[fx.Node], memory: float) -> Iterator[tuple[range, Tensor]]:
         """Compute a map band by band; on the way, put those to keep into files."""
@@ -137,7 +137,7 @@ class Bands:
         """Return what is needed for these rows of the target."""
         wanted = {target: rows}
         height = maps.shapes[target][2]
-        for node in reversed(self.nodes[: self.nodes.index(target) + 1]):
+        for node in reversed(self.nodes):
             if node in keep:  # each band keeps its share, so that in the end all rows are there
                 own = maps.shapes[node][2]
                 share = range(rows.start * own // height, -(-rows.stop * own // height))
@@ -181,7 +181,7 @@ class Bands:
         args: Any = fx.node.map_arg(node.args, part)
         kwargs: Any = fx.node.map_arg(node.kwargs, part)
         if node in maps.moments:
-            return _normalise(layer, args[0], maps.moments[node])
+            return normalised(args[0], layer, maps.moments[node])
         result = layer(*args, **kwargs) if layer else node.target(*args, **kwargs)  # type: ignore[operator]
         if window == Window():
             return result
@@ -200,29 +200,6 @@ class Bands:
                 uses[arg] -= 1
                 now -= 0 if uses[arg] else size[arg]
         return 3 * peak
-
-    def _worth_keeping(self, node: fx.Node, maps: Maps) -> set[fx.Node]:
-        """Return the maps that make this one cheap to compute later on."""
-        if node is self.source:
-            return set()
-        can_be_kept = node not in self.norms and node.target is not torch.split
-        if node in maps.stored or (can_be_kept and self._cost(node, maps, {}) > CHEAP):
-            return {node}
-        return set[fx.Node]().union(*(self._worth_keeping(arg, maps) for arg in node.all_input_nodes))
-
-    def _cost(self, node: fx.Node, maps: Maps, known: dict[fx.Node, float]) -> float:
-        """Return the multiplications for each number of a map, from the input and the files that there are."""
-        if node is self.source:
-            return 0
-        if node in maps.stored:
-            return READ
-        if node not in known:
-            layer, own, numbers = self.layers[node], 0.0, np.prod(maps.shapes[node])
-            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-                own = layer.weight.numel() / layer.out_channels / self.windows[node].up ** 2
-            shares = (self._cost(arg, maps, known) * np.prod(maps.shapes[arg]) for arg in node.all_input_nodes)
-            known[node] = own + sum(shares) / numbers
-        return known[node]
 
     def _layer(self, node: fx.Node) -> nn.Module | None:
         return self.net.get_submodule(str(node.target)) if node.op == "call_module" else None
@@ -253,29 +230,6 @@ class Bands:
         return shapes
 
 
-def frozen(net: Generator, statistics: dict[str, Moments]) -> Generator:
-    """Return a copy of a generator that normalises every image by these statistics instead of its own."""
-    net = copy.deepcopy(net)
-    for name, moments in statistics.items():
-        old: Any = net.get_submodule(name)
-        new = nn.BatchNorm2d(len(moments[0]), old.eps, affine=old.weight is not None, device=moments[0].device)
-        running = dict(zip(("running_mean", "running_var"), _by_channel(old, *moments), strict=True))
-        new.load_state_dict({**old.state_dict(), **running}, strict=False)
-        net.set_submodule(name, new.eval().requires_grad_(False))
-    return net
-
-
-def _ancestors(node: fx.Node) -> set[fx.Node]:
-    """Return a map and all that it is computed from."""
-    found, todo = set[fx.Node](), [node]
-    while todo:
-        node = todo.pop()
-        if node not in found:
-            found.add(node)
-            todo += node.all_input_nodes
-    return found
-
-
 def _hull(one: range | None, other: range) -> range:
     return other if one is None else range(min(one.start, other.start), max(one.stop, other.stop))
 
@@ -283,25 +237,3 @@ def _hull(one: range | None, other: range) -> range:
 def _uses(plan: Plan, maps: Maps) -> Counter[fx.Node]:
     """Return how many of the maps that are to be computed each one is needed for."""
     return Counter(arg for node in plan if node not in maps.stored for arg in node.all_input_nodes)
-
-
-def _merged(total: Tensor, values: Tensor) -> Tensor:
-    """Return number, mean and variance of pixels, (3, C), with those of (B, C, h, W) added (Chan et al., 1983)."""
-    var, mean = (one.cpu().double() for one in torch.var_mean(values, (0, 2, 3), correction=0))
-    number = total[0] + values.numel() / values.shape[1]
-    share = 1 - total[0] / number
-    apart = mean - total[1]
-    return torch.stack([number, total[1] + share * apart, total[2] + share * (var - total[2] + (1 - share) * apart**2)])
-
-
-def _normalise(norm: Any, x: Tensor, moments: Moments) -> Tensor:
-    return functional.batch_norm(x, *_by_channel(norm, *moments), norm.weight, norm.bias, eps=norm.eps)
-
-
-def _by_channel(norm: nn.Module, mean: Tensor, var: Tensor) -> Moments:
-    """Return what a normalisation uses for each channel: the statistics of its group, if it has groups."""
-    if not isinstance(norm, nn.GroupNorm):
-        return mean, var
-    each = len(mean) // norm.num_groups
-    group_mean, square = ((one.view(-1, each).mean(1)) for one in (mean, var + mean**2))
-    return group_mean.repeat_interleave(each), (square - group_mean**2).repeat_interleave(each)

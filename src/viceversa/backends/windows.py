@@ -12,8 +12,9 @@ import torch
 from torch import fx, nn
 from torch.nn import functional
 
+from viceversa.backends.statistics import needs_statistics
 from viceversa.nets import Generator
-from viceversa.nets.layers import BatchNorm, BlurDown, BlurUp, InstanceNorm, StandardisedWeights
+from viceversa.nets.layers import BatchNorm, BlurDown, BlurUp, StandardisedWeights
 
 POINTWISE = {
     functional.relu, functional.leaky_relu, functional.elu, torch.relu, torch.tanh, torch.sigmoid,
@@ -94,13 +95,6 @@ class _Tracer(fx.Tracer):
         if not any(isinstance(arg, fx.Proxy) for arg in args):  # called by another thread: torch traces all of them
             return forward(*args, **kwargs)
         return super().call_module(m, forward, args, kwargs)
-
-
-def needs_statistics(layer: nn.Module | None) -> bool:
-    """Whether a layer normalises by the statistics of the whole image."""
-    if isinstance(layer, BatchNorm):
-        return layer.inference == "image"
-    return isinstance(layer, InstanceNorm | nn.InstanceNorm2d | nn.GroupNorm)
 
 
 def window_of(node: fx.Node, layer: nn.Module | None) -> Window:
