@@ -8,12 +8,11 @@ later passes need is kept in temporary files.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from tempfile import TemporaryFile
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -36,25 +35,32 @@ class Maps:
 
     x: Tensor
     shapes: dict[fx.Node, tuple[int, ...]]
-    folder: Path
     moments: dict[fx.Node, Moments] = field(default_factory=dict)
-    stored: dict[fx.Node, Path] = field(default_factory=dict)
+    files: defaultdict[fx.Node, IO[bytes]] = field(default_factory=lambda: defaultdict(TemporaryFile))
+    """Maps that are kept, each row as (B, W, C). A file has no name, so that nothing is left of it after a kill."""
+    stored: set[fx.Node] = field(default_factory=set)
+    """Those of them that are whole."""
 
     def write(self, node: fx.Node, rows: range, values: Tensor) -> None:
-        """Put rows (B, C, h, W) into the file of a map, which holds each row as (B, W, C)."""
+        """Put rows (B, C, h, W) into the file of a map."""
         numbers = values.permute(2, 0, 3, 1).contiguous().cpu().numpy()
-        path = self.folder / node.name
-        with path.open("r+b" if path.exists() else "wb") as file:
-            file.seek(rows[0] * numbers[0].nbytes)
-            numbers.tofile(file)
+        self.files[node].seek(rows[0] * numbers[0].nbytes)
+        numbers.tofile(self.files[node])
 
     def read(self, node: fx.Node, rows: range) -> Tensor:
         """Return rows (B, C, h, W) of a map from its file."""
         count, channels, _, width = self.shapes[node]
         row = count * width * channels
-        numbers = np.fromfile(self.stored[node], np.float32, row * len(rows), offset=4 * row * rows[0])
+        self.files[node].seek(4 * row * rows[0])
+        numbers = np.fromfile(self.files[node], np.float32, row * len(rows))
         values = torch.from_numpy(numbers.reshape(len(rows), count, width, channels))
         return values.permute(1, 3, 0, 2).to(self.x.device)
+
+    def keep(self, nodes: set[fx.Node]) -> None:
+        """Keep these maps, which have been written, and no others."""
+        for node in self.stored - nodes:
+            self.files.pop(node).close()
+        self.stored = nodes
 
 
 class Bands:
@@ -75,7 +81,7 @@ class Bands:
         self.norms = [node for node, layer in self.layers.items() if needs_statistics(layer)]
         self.channels = self._channels(graph)
         side = net.multiple * max(1, 256 // net.multiple)
-        maps = Maps(torch.empty(0), self._shapes(1, side, side), Path())
+        maps = Maps(torch.empty(0), self._shapes(1, side, side))
         self.bytes_per_pixel = self._bytes(self._plan(self.result, range(side), maps, set()), maps) / side**2
 
     def bytes(self, x: Tensor) -> float:
@@ -87,34 +93,33 @@ class Bands:
         """Translate (B, C, H, W) in about `memory` bytes, besides x and the result."""
         results = []
         for image in torch.split(x, 1):
-            with TemporaryDirectory(prefix="viceversa-") as folder:
-                maps = self._gathered(image, Path(folder), memory)
-                results.append(x.new_empty(maps.shapes[self.result]))
-                for rows, values in self._go(self.result, maps, set(), memory):
-                    results[-1][:, :, rows.start : rows.stop] = values
+            maps = self._gathered(image, memory)
+            results.append(x.new_empty(maps.shapes[self.result]))
+            for rows, values in self._go(self.result, maps, set(), memory):
+                results[-1][:, :, rows.start : rows.stop] = values
+            maps.keep(set())
         return results[0] if len(results) == 1 else torch.cat(results)
 
     @torch.inference_mode()
     def statistics(self, frames: Tensor, memory: float = BAND) -> dict[str, Moments]:
         """Return the mean and variance that frames (B, C, H, W) have together, by the name of the normalisation."""
-        with TemporaryDirectory(prefix="viceversa-") as folder:
-            maps = self._gathered(frames, Path(folder), memory)
+        maps = self._gathered(frames, memory)
+        maps.keep(set())
         return {str(node.target): moments for node, moments in maps.moments.items()}
 
-    def _gathered(self, x: Tensor, folder: Path, memory: float) -> Maps:
+    def _gathered(self, x: Tensor, memory: float) -> Maps:
         """Go through the image once for each normalisation; return their statistics, and the maps kept."""
-        maps = Maps(x, self._shapes(len(x), *x.shape[2:]), folder)
+        maps = Maps(x, self._shapes(len(x), *x.shape[2:]))
         for norm in self.norms:
             (target,) = norm.all_input_nodes
             done = self.nodes[: self.nodes.index(norm) + 1]
             used_later = [node for node in done if not set(done).issuperset(node.users)]
             keep = set[fx.Node]().union(*map(self._kept_for, used_later))
             total = torch.zeros(3, self.channels[target], dtype=torch.float64)
-            for _, values in self._go(target, maps, keep - set(maps.stored), memory):
+            for _, values in self._go(target, maps, keep - maps.stored, memory):
                 total = merged(total, values)
             maps.moments[norm] = total[1].to(x), total[2].to(x)
-            for node in set(maps.stored) - keep:
-                maps.stored.pop(node).unlink()
+            maps.keep(keep)
         return maps
 
     def _kept_for(self, node: fx.Node) -> set[fx.Node]:
@@ -131,7 +136,6 @@ class Bands:
         for first in range(0, height, rows):
             band = range(first, min(first + rows, height))
             yield band, self._compute(target, self._plan(target, band, maps, keep), maps, keep)
-        maps.stored |= {node: maps.folder / node.name for node in keep}
 
     def _plan(self, target: fx.Node, rows: range, maps: Maps, keep: set[fx.Node]) -> Plan:
         """Return what is needed for these rows of the target."""
