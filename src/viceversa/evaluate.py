@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from viceversa.backends import load_network
 from viceversa.config import Config, ConfigError, Direction, load_config
 from viceversa.data import find_splits
 from viceversa.data.eval_set import EvalSet
@@ -22,7 +23,7 @@ from viceversa.metrics import make_metrics, suited_metrics
 from viceversa.metrics.base import Metric, MetricCollection, RGBImage, ScoreLine
 from viceversa.metrics.distribution import FEWEST
 from viceversa.nets import Generator
-from viceversa.nets.weights import Card, load_generator
+from viceversa.nets.weights import Card
 from viceversa.paths import directions, list_images, weights_file
 
 log = logging.getLogger("viceversa")
@@ -104,12 +105,9 @@ def _made(names: Sequence[str], paired: bool, way_back: bool, fewest: int, devic
 
 
 def _translators(model: Path, ema: bool, best: bool) -> dict[Direction, tuple[Path, Generator, Card]]:
-    if model.is_file():
-        net, card = load_generator(model)
-        found = {card.direction: (model, net, card)}
-    else:
-        files = {direction: weights_file(model, direction, ema=ema, best=best) for direction in directions(model)}
-        found = {direction: (path, *load_generator(path)) for direction, path in files.items()}
+    files = [model] if model.is_file() else [weights_file(model, way, ema=ema, best=best) for way in directions(model)]
+    loaded = [(path, *load_network(path)) for path in files]
+    found = {card.direction: (path, net, card) for path, net, card in loaded}
     for _, net, _ in found.values():
         accelerate(net)
     return found

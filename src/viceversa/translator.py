@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from viceversa.backends import (
-    EXPORTED,
     ExportedGenerator,
     TrainedGenerator,
     draws_random_numbers,
-    load_exported,
+    load_network,
     open_backend,
 )
 from viceversa.backends.bands import Bands
@@ -42,7 +41,7 @@ from viceversa.data.image_data import (
 from viceversa.data.kinds import Kind, Picture, like, to_image_data
 from viceversa.devices import layout_of
 from viceversa.nets import GENERATORS, Generator, VariationalGenerator
-from viceversa.nets.weights import Card, load_generator
+from viceversa.nets.weights import Card
 from viceversa.paths import weights_file
 
 log = logging.getLogger("viceversa")
@@ -105,7 +104,7 @@ class Translator:
         bands of rows. Raises FileNotFoundError or ValueError with the remedy.
         """
         file = weights_file(Path(path), direction, ema=ema, best=best)
-        net, card = load_exported(file) if file.suffix in EXPORTED else load_generator(file)
+        net, card = load_network(file)
         if direction not in (None, card.direction):
             raise ValueError(f"{path}: translates {card.direction}, not {direction}")
         return cls(net, card, device, backend, memory=memory)

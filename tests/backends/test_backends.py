@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from viceversa.backends import BACKENDS, TrainedGenerator, onnx, open_backend, openvino, psnr
+from viceversa.backends import BACKENDS, TrainedGenerator, exported, open_backend, openvino, psnr
 from viceversa.files import cache_folder
 from viceversa.nets import GENERATORS
 from viceversa.nets.layers import set_inference
@@ -96,7 +96,7 @@ def test_int8_is_calibrated_on_examples_and_kept(monkeypatch: pytest.MonkeyPatch
         open_backend("int8", origin)
     shown = replace(origin, examples=[x[:, :, :32, :32] for x in inputs(*[(64, 64)] * 8)])
     assert psnr(open_backend("int8", shown), origin.net, inputs((64, 64))) > 25
-    monkeypatch.setattr(openvino, "quantise_onnx", lambda *_: pytest.fail("it is in the cache"))
+    monkeypatch.setattr(exported, "quantise_onnx", lambda *_: pytest.fail("it is in the cache"))
     open_backend("int8", shown)
     with pytest.raises(pytest.fail.Exception):
         open_backend("int8", replace(origin, examples=[-x for x in shown.examples]))
@@ -106,7 +106,7 @@ def test_int8_is_calibrated_on_examples_and_kept(monkeypatch: pytest.MonkeyPatch
 def test_exported_networks_are_kept_by_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     origin = trained(RESNET)
     open_backend("onnx", origin)
-    monkeypatch.setattr(onnx, "write_onnx", lambda *_: pytest.fail("it is in the cache"))
+    monkeypatch.setattr(exported, "write_exported", lambda *_, **__: pytest.fail("it is in the cache"))
     open_backend("onnx", trained(RESNET))
     for other in (trained(RESNET, seed=1), trained({**RESNET, "padding": "zeros"}), trained(RESNET, "image")):
         with pytest.raises(pytest.fail.Exception):

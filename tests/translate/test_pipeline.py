@@ -14,8 +14,10 @@ BROKEN = ImageError("broken")
 class Recorder:
     """A pipeline of numbers: reads n, computes -n, writes it into a list."""
 
-    def __init__(self, fail: dict[tuple[str, int], BaseException] | None = None, slow: str = "") -> None:
-        self.fail, self.slow = fail or {}, slow
+    def __init__(
+        self, fail: dict[tuple[str, int], BaseException] | None = None, slow: str = "", kinds: int = 2
+    ) -> None:
+        self.fail, self.slow, self.kinds = fail or {}, slow, kinds
         self.read_count = self.most_ahead = self.most_behind = self.computed = 0
         self.batches: list[list[int]] = []
         self.written: list[int] = []
@@ -47,7 +49,7 @@ class Recorder:
 
     def run(self, jobs: range, size: int = 1) -> dict[int, object]:
         steps = (self.read, self.compute, self.write)
-        return dict(pipeline(jobs, *steps, batch_key=lambda number: number % 2, batch_size=lambda _: size))
+        return dict(pipeline(jobs, *steps, batch_key=lambda number: number % self.kinds, batch_size=lambda _: size))
 
 
 def test_batches_are_of_one_kind_and_leave_nothing_behind() -> None:
@@ -55,7 +57,10 @@ def test_batches_are_of_one_kind_and_leave_nothing_behind() -> None:
     assert one.run(range(3)) == {0: 1, 1: 1, 2: 1}
     assert one.batches == [[0], [1], [2]]
     assert set(several.run(range(33), size=4)) == set(several.written) == set(range(33))
-    assert several.batches[:3] == [[0], [1, 3, 5, 7], [2, 4, 6, 8]]
+    assert several.batches[:3] == [[0], [1], [2]], "the next one is of another kind"
+    alike = Recorder(kinds=1)
+    alike.run(range(9), size=4)
+    assert alike.batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
 
 
 @pytest.mark.parametrize("size", [1, 4])

@@ -11,20 +11,19 @@ from functools import cache
 
 from torch import Tensor
 
-from viceversa.backends import onnx, openvino, pytorch
+from viceversa.backends import pytorch
 from viceversa.backends.bands import Bands
-from viceversa.backends.exported import EXPORTED, ExportedGenerator, load_exported
+from viceversa.backends.exported import ExportedGenerator, from_cache, load_network
 from viceversa.backends.pytorch import Backend, TrainedGenerator, draws_random_numbers, psnr
 from viceversa.devices import free_memory
 
 __all__ = [
     "BACKENDS",
-    "EXPORTED",
     "Backend",
     "ExportedGenerator",
     "TrainedGenerator",
     "draws_random_numbers",
-    "load_exported",
+    "load_network",
     "open_backend",
     "psnr",
 ]
@@ -38,9 +37,9 @@ PIXEL = 1500
 BACKENDS: dict[str, Callable[[TrainedGenerator], Backend]] = {
     "eager": pytorch.eager,
     "bf16": pytorch.bf16,
-    "onnx": onnx.onnx,
-    "openvino": openvino.openvino,
-    "int8": openvino.int8,
+    "onnx": from_cache("onnx", ".onnx", "fp32"),
+    "openvino": from_cache("openvino", ".xml", "fp16"),
+    "int8": from_cache("int8", ".xml", "int8"),
 }
 
 

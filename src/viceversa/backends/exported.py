@@ -1,25 +1,38 @@
-"""Exported files as generators: what their metadata says, and how they are run."""
+"""Generators as ONNX and OpenVINO files: written, labelled, and run by the libraries of these formats.
+
+The backends `onnx`, `openvino` and `int8` are such files, kept in the cache.
+"""
 
 from __future__ import annotations
 
+import atexit
+import hashlib
 import json
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from viceversa.backends.onnx import onnx_session, to_levels
-from viceversa.backends.openvino import openvino_session
-from viceversa.backends.pytorch import Backend, require
+from viceversa import __version__
+from viceversa.backends.onnx import onnx_session, quantise_onnx, set_metadata, to_levels, write_onnx
+from viceversa.backends.openvino import openvino_session, write_openvino
+from viceversa.backends.pytorch import Backend, TrainedGenerator, require
 from viceversa.data.image_data import normalise
+from viceversa.files import cache_folder, locked, replacing_folder
 from viceversa.nets.base import Generator
-from viceversa.nets.weights import FORMAT, Card
+from viceversa.nets.weights import FORMAT, Card, load_generator
 
 EXPORTED = {".onnx": "onnx", ".xml": "openvino"}
 """Suffixes of exported files that are run by other libraries, and their formats."""
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
+FEWEST = 8
+"""Examples that 8-bit ranges must be seen on."""
 
 
 class ExportedGenerator(Generator):
@@ -38,9 +51,27 @@ class ExportedGenerator(Generator):
         return normalise(self.backend(levels).permute(0, 3, 1, 2)).to(x.device)
 
 
-def metadata(card: Card, net: Generator, precision: Precision, pixels: bool, licence: str | None) -> dict[str, str]:
-    """Return what an exported file says of itself: for `load_exported`, and for people who open it elsewhere."""
-    return {
+def write_exported(
+    path: Path,
+    net: Generator,
+    card: Card,
+    precision: Precision = "fp32",
+    *,
+    pixels: bool = False,
+    licence: str | None = None,
+    examples: Sequence[Tensor] = (),
+) -> None:
+    """Write a generator as an .onnx or .xml file; OpenVINO's goes by way of ONNX.
+
+    `pixels`: the file takes and returns uint8 (B, H, W, C). `examples`, (1, in, H, W), are what int8 is calibrated on.
+    Raises ValueError for a network that cannot be exported.
+    """
+    to_onnx = path.suffix == ".onnx"
+    graph = path.with_suffix(".onnx")
+    write_onnx(graph, net, card.in_channels, half=precision == "fp16" and to_onnx, pixels=pixels)
+    if precision == "int8":
+        quantise_onnx(graph, [to_levels(x).permute(0, 2, 3, 1) if pixels else x for x in examples])
+    facts = {
         FORMAT: json.dumps(asdict(card), sort_keys=True),
         "direction": card.direction,
         "input": "uint8 (B, H, W, C)" if pixels else "float32 (B, C, H, W) in [-1, 1]",
@@ -50,22 +81,72 @@ def metadata(card: Card, net: Generator, precision: Precision, pixels: bool, lic
         "trained": json.dumps(card.trained, sort_keys=True),
         "licence": licence or "not stated",
     }
+    set_metadata(graph, facts)
+    if not to_onnx:
+        write_openvino(graph, path, half=precision == "fp16")
+        graph.unlink()
 
 
 def load_exported(path: Path) -> tuple[ExportedGenerator, Card]:
-    """Return the generator in an .onnx or .xml file that `viceversa export` wrote, and its card.
+    """Return the generator in an .onnx or .xml file that `write_exported` wrote, and its card.
 
     Raises ValueError, with the remedy, for any other file, and if the library that runs it is not installed.
     """
-    if EXPORTED[path.suffix] == "onnx":
-        require(f"of {path}", "onnx", "onnxruntime")
-    else:
-        require(f"of {path}", "openvino", "openvino")
+    form = EXPORTED[path.suffix]
+    require(f"of {path}", form, "onnxruntime" if form == "onnx" else form)
     try:
-        backend, facts = onnx_session(path) if path.suffix == ".onnx" else openvino_session(path)
+        backend, facts = onnx_session(path) if form == "onnx" else openvino_session(path)
         card = TypeAdapter(Card).validate_python(json.loads(facts[FORMAT]), strict=False)
         size = None if facts["size"] == "any" else int(facts["size"])
         net = ExportedGenerator(backend, int(facts["size_multiple"]), size, facts["input"].startswith("uint8"))
     except Exception:  # each library has its own kinds
         raise ValueError(f"{path}: damaged, or not written by viceversa export") from None
     return net, card
+
+
+def load_network(path: Path) -> tuple[Generator, Card]:
+    """Return the generator of a weights file or of an exported one, and its card; ValueError as of either."""
+    return load_exported(path) if path.suffix in EXPORTED else load_generator(path)
+
+
+def from_cache(name: str, suffix: str, precision: Precision) -> Callable[[TrainedGenerator], Backend]:
+    """Return a backend that runs an exported file, which is written into the cache unless it is there."""
+    form = EXPORTED[suffix]
+
+    def backend(trained: TrainedGenerator) -> Backend:
+        require(name, form, *dict.fromkeys((form, "onnx", "onnxscript", "onnxruntime")))
+        examples = trained.examples if precision == "int8" else ()
+        if precision == "int8" and len(examples) < FEWEST:
+            few = f"sets its ranges on {FEWEST} images or more, not {len(examples)}; name some with --calibrate"
+            raise ValueError(f"backend {name} {few}")
+
+        def write(folder: Path) -> None:
+            write_exported(folder / f"model{suffix}", trained.net, trained.card, precision, examples=examples)
+
+        return load_exported(_kept(f"{name}-{_digest(trained, examples)}", write) / f"model{suffix}")[0]
+
+    return backend
+
+
+def _kept(name: str, write: Callable[[Path], None]) -> Path:
+    """Return a folder of the cache that `write` has filled, now or earlier; a temporary one if there is no cache."""
+    try:
+        folder = cache_folder() / "backends" / name
+        with locked(folder):
+            if not folder.is_dir():
+                with replacing_folder(folder) as temporary:
+                    write(temporary)
+    except (OSError, RuntimeError):  # read-only, or no home folder
+        folder = Path(tempfile.mkdtemp(prefix="viceversa-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        write(folder)
+    return folder
+
+
+def _digest(trained: TrainedGenerator, examples: Sequence[Tensor]) -> str:
+    """Return a name for a generator that no other one has: its weights and all that decides what is made of them."""
+    described = [*asdict(trained.card).items(), __version__, torch.__version__]
+    seen = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
+    for tensor in (*trained.net.state_dict().values(), *examples):
+        seen.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return seen.hexdigest()[:24]

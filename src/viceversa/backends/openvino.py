@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import sys
 import warnings
@@ -12,43 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from viceversa.backends.onnx import PACKAGES, digest, kept, onnx_file, quantise_onnx
-from viceversa.backends.pytorch import Backend, TrainedGenerator, require
+from viceversa.backends.pytorch import Backend
 
-FEWEST = 8
-"""Examples that 8-bit ranges must be seen on."""
 SIZES = 8
 """Sizes of batches compiled for themselves, a tenth faster; further ones share a form for all sizes."""
-
-
-def openvino(trained: TrainedGenerator) -> Backend:
-    """The network in the CPU's fastest floating-point type."""
-    require("openvino", "openvino", "openvino", *PACKAGES)
-    return compiled(onnx_file(trained))
-
-
-def int8(trained: TrainedGenerator) -> Backend:
-    """Convolutions in 8-bit integers, ranges as the examples have them; the rest in floating point."""
-    require("int8", "openvino", "openvino", "onnxruntime", *PACKAGES)
-    if len(trained.examples) < FEWEST:
-        found = len(trained.examples)
-        raise ValueError(
-            f"backend int8 sets its ranges on {FEWEST} images or more, not {found}; name some with --calibrate"
-        )
-    return compiled(quantised(trained))
-
-
-def quantised(trained: TrainedGenerator) -> Path:
-    """Return the network in 8 bits as these examples make it, from the cache if they did before."""
-    name = digest(trained)
-    seen = hashlib.sha256(name.encode())
-    for x in trained.examples:
-        seen.update(x.cpu().contiguous().numpy().tobytes())
-
-    def write(folder: Path) -> None:
-        quantise_onnx(onnx_file(trained), folder / "model.onnx", trained.examples)
-
-    return kept(f"{name}-int8-{seen.hexdigest()[:12]}", write) / "model.onnx"
 
 
 def imported(name: str) -> Any:
@@ -66,21 +32,16 @@ def write_openvino(source: Path, target: Path, *, half: bool = False) -> None:
 
 
 def openvino_session(path: Path) -> tuple[Backend, dict[str, str]]:
-    """Return what runs an OpenVINO file, and its metadata; a file of precision fp32 is computed in that."""
-    kept_of_onnx = imported("openvino").Core().read_model(path).get_rt_info()["framework"]
-    facts = {key: str(entry.value) for key, entry in kept_of_onnx.items()}
-    return compiled(path, exact=facts["precision"] == "fp32"), facts
+    """Return what runs an OpenVINO file, and its metadata.
 
-
-def compiled(path: Path, exact: bool = False) -> Backend:
-    """Return a network compiled for each of the first `SIZES` shapes of batches, and then once for all.
-
-    `exact`: in float32, where the CPU would be faster in bfloat16.
+    A file of precision fp32 is computed in that, any other in the CPU's fastest type. The network is compiled for each
+    of the first `SIZES` shapes of batches, and then once for all.
     """
     core = imported("openvino").Core()
     model = core.read_model(path)
+    facts = {key: str(entry.value) for key, entry in model.get_rt_info()["framework"].items()}  # as ONNX had it
     options = {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "PERFORMANCE_HINT": "LATENCY"}
-    if exact:
+    if facts["precision"] == "fp32":
         options["INFERENCE_PRECISION_HINT"] = "f32"
     forms: dict[tuple[int, ...], Any] = {}
 
@@ -96,4 +57,4 @@ def compiled(path: Path, exact: bool = False) -> Backend:
         # a request of its own, as other threads may compute at the same time
         return torch.from_numpy(forms[shape].infer_new_request(x.contiguous().numpy())[0].copy())
 
-    return run
+    return run, facts

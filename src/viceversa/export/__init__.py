@@ -77,7 +77,7 @@ def export_model(model: Path, out: Path, options: ExportOptions = ExportOptions(
         return export_web(model, out, runtime, options)
     from viceversa.export.files import export_file
 
-    return [export_file(form, weights, out, model, options)]
+    return [export_file(weights, out, model, options)]
 
 
 def _check(model: Path, out: Path, options: ExportOptions) -> Format:

@@ -10,13 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 import viceversa
 from viceversa.config import Config, Direction, load_config
 from viceversa.data import find_splits
-from viceversa.data.datasets import Sample
-from viceversa.data.image_data import ImageError
+from viceversa.data.image_data import ImageData, ImageError
 from viceversa.data.image_io import write_image
 from viceversa.data.transforms import fitted, read_each
 from viceversa.export.proof import Proof, images_of, prove
@@ -87,12 +84,9 @@ def write_answers(config: Config, teacher: Translator, folder: Path, track: Trac
         for number, sample in enumerate(split.of(x))
     ]
     for part, number, sample in track(numbered, len(numbered)):
-        pixels = _read(sample, x, config)
-        if pixels is not None:
-            for domain, shown in ((x, pixels), (y, teacher.pixels(pixels))):
-                write_image(folder / f"{part}{domain}" / f"{number:06}.png", shown)
-
-
-def _read(sample: Sample, domain: str, config: Config) -> np.ndarray | None:
-    (image,) = read_each([sample], domain, config.data)
-    return None if isinstance(image, ImageError) else fitted([image], config.data)[0]
+        (image,) = read_each([sample], x, config.data)
+        if isinstance(image, ImageError):
+            continue
+        seen = ImageData(fitted([image], config.data)[0])
+        for domain, shown in ((x, seen), (y, teacher.translate(seen))):
+            write_image(folder / f"{part}{domain}" / f"{number:06}.png", shown.pixels, shown.alpha)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from viceversa.backends import load_exported
+from viceversa.backends import load_network
 from viceversa.export import Exported, ExportOptions
 from viceversa.export.files import export_file
 from viceversa.files import replacing_folder
@@ -27,8 +27,8 @@ def export_web(model: Path, out: Path, runtime: Sequence[Path], options: ExportO
     with replacing_folder(out, overwrite=options.overwrite) as folder:
         for direction in wanted:
             weights = weights_file(model, direction, ema=options.ema, best=options.best)
-            exported = export_file("onnx", weights, folder / f"{direction or 'model'}.onnx", model, options)
-            net, card = load_exported(exported.path)
+            exported = export_file(weights, folder / f"{direction or 'model'}.onnx", model, options)
+            net, card = load_network(exported.path)
             if not {card.in_channels, card.out_channels} <= {1, 3, 4}:
                 raise ValueError(f"{weights}: a page shows 1, 3 or 4 channels, and this network has others")
             shown.append({
