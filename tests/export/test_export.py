@@ -79,9 +79,9 @@ def test_openvino_and_safetensors(run: Path, tmp_path: Path) -> None:
     assert done.proof.largest <= 1e-4, "in float32, though the CPU may have bfloat16"
     photos = [np.full((40, 40, 3), 10 * n, np.uint8) for n in range(8)]
     translate = Translator.load(done.path)
-    alone = [translate.pixels(photo) for photo in photos]
+    alone = [translate(photo) for photo in photos]
     with ThreadPoolExecutor(8) as threads:
-        assert np.array_equal(list(threads.map(translate.pixels, photos)), alone), "from several threads as from one"
+        assert np.array_equal(list(threads.map(translate, photos)), alone), "from several threads as from one"
     weights, card = run / "weights" / "BtoA.safetensors", read_card(run / "weights" / "BtoA.safetensors")
     folder = run.parent / "data" / "testB"
     (done,) = export_model(weights, tmp_path / "b.safetensors", ExportOptions(images=folder, precision="fp16"))

@@ -60,7 +60,7 @@ def test_batches_are_of_one_kind_and_leave_nothing_behind() -> None:
     assert several.batches[:3] == [[0], [1], [2]], "the next one is of another kind"
     alike = Recorder(kinds=1)
     alike.run(range(9), size=4)
-    assert alike.batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
+    assert alike.batches == [[0], [1, 2, 3, 4], [5, 6, 7, 8]]
 
 
 @pytest.mark.parametrize("size", [1, 4])
