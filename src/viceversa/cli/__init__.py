@@ -27,6 +27,7 @@ COMMANDS = {  # in the order of the help text
     "train": "train.train",
     "translate": "translate.translate",
     "evaluate": "evaluate.evaluate",
+    "serve": "serve.serve",
     "demo": "train.demo",
     "export": "export.export",
     "distill": "export.distill",

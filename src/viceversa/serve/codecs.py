@@ -48,10 +48,15 @@ class Codecs:
     """So many processes that decode and encode pictures; threads may share them. Close them in the end."""
 
     def __init__(self, count: int = 2, limits: Limits | None = None) -> None:
-        self.limits = limits or Limits()
+        self.count, self.limits = count, limits or Limits()
         self._free: queue.LifoQueue[_Process | None] = queue.LifoQueue()
         for _ in range(count):
-            self._free.put(None)  # started when it is needed
+            self._free.put(None)
+
+    def start(self) -> None:
+        """Start the processes, which takes seconds; else each starts when it is needed."""
+        for process in [self._free.get() for _ in range(self.count)]:
+            self._free.put(process or _Process(self.limits.memory))
 
     def decode(self, content: bytes) -> Upload:
         """Decode the content of a file; ImageError, in one line, if it is no picture or more than the limits allow."""

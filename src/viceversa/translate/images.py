@@ -52,9 +52,7 @@ def translate_all(
     )
     no_mask = options.save_mask and not translator.has_mask
     refuse(no_mask, f"{model}: has no attention mask; train with generator.mask=true for --save-mask")
-    if translator.card.out_channels not in (1, 3, 4):  # only these formats hold any number of channels
-        deep = (".tif", ".tiff", ".npy")
-        pairs = [(file, out if out.suffix.lower() in deep else out.with_suffix(".tiff")) for file, out in pairs]
+    pairs = [(file, out.with_suffix(written_suffix(translator, out.suffix))) for file, out in pairs]
     result = TranslateResult(translator.card.direction)
     todo = list[Job]()
     for job in pairs[dist.rank :: dist.world_size]:
@@ -95,22 +93,34 @@ def _translated(
             raise ImageError(f"there is no mask of its name in {options.mask}")
         return translator.prepare(resize_short_side(read_source(job[0]), options.size))
 
-    def batch_size(image: PreparedImage) -> int:
-        _, _, height, width = image.x.shape
-        if height * width > LARGE:
-            return 0
-        room = BATCH_PIXELS.get(translator.device.type, 0) // (height * width)
-        alone = draws_random_numbers(translator.net) or not options.one_output
-        return 1 if alone else options.batch or max(1, min(LARGEST_BATCH, room))
+    def size(image: PreparedImage) -> int:
+        fits = batch_size(translator, image, options.batch)
+        return fits if options.one_output else min(fits, 1)
 
     end = read_image(options.interpolate) if options.interpolate else None
     compute, write = partial(_compute, translator, options, end), partial(_write, options, masks)
-    done = pipeline(jobs, read, compute, write, batch_key=lambda image: image.x.shape, batch_size=batch_size)
+    done = pipeline(jobs, read, compute, write, batch_key=lambda image: image.x.shape, batch_size=size)
     with closing(done):
         for number, files in done:
             if options.manifest:
                 _record(options.manifest, jobs[number], options, files)
             yield number, files
+
+
+def written_suffix(translator: Translator, suffix: str) -> str:
+    """Return the suffix of a translation's file, of which only some formats hold any number of channels."""
+    holds = translator.card.out_channels in (1, 3, 4) or suffix.lower() in (".tif", ".tiff", ".npy")
+    return suffix if holds else ".tiff"
+
+
+def batch_size(translator: Translator, image: PreparedImage, wanted: int | None = None) -> int:
+    """Return how many images of this one's size to compute at once, or `wanted`; 0 for one too large for company."""
+    _, _, height, width = image.x.shape
+    if height * width > LARGE:
+        return 0
+    if draws_random_numbers(translator.net):
+        return 1
+    return wanted or max(1, min(LARGEST_BATCH, BATCH_PIXELS.get(translator.device.type, 0) // (height * width)))
 
 
 def _clip(
@@ -124,7 +134,7 @@ def _clip(
     """Translate a video or an animation; return how many files were written, or what is wrong with it."""
     files: int | ImageError = 1
     prepare = partial(resize_short_side, size=options.size)
-    finish = partial(_finished, options, masks.get(job[0]))
+    finish = partial(finished, options, masks.get(job[0]))
     try:
         if options.mask and job[0] not in masks:
             raise ImageError(f"there is no mask of its name in {options.mask}")
@@ -187,7 +197,7 @@ def _write(options: TranslateOptions, masks: Mapping[Path, Path], job: Job, imag
     file, output = job
     original, *results = images
     made = len(results) - options.save_mask  # the last one is where it painted
-    results[:made] = [_finished(options, masks.get(file), original, result) for result in results[:made]]
+    results[:made] = [finished(options, masks.get(file), original, result) for result in results[:made]]
     todo = [
         (path, result)
         for path, result in zip(options.outputs(output), results, strict=True)
@@ -199,7 +209,7 @@ def _write(options: TranslateOptions, masks: Mapping[Path, Path], job: Job, imag
     return len(todo)
 
 
-def _finished(options: TranslateOptions, mask: Path | None, original: ImageData, result: ImageData) -> ImageData:
+def finished(options: TranslateOptions, mask: Path | None, original: ImageData, result: ImageData) -> ImageData:
     """Return a translation with what the options keep of the original."""
     if mask is None and options.strength == 1 and not options.match_color:
         return result

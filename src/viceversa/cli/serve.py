@@ -1,0 +1,60 @@
+"""`viceversa serve`."""
+
+from typing import Annotated, Optional
+
+from viceversa.cli.options import Model, number_of_bytes, option
+
+
+def serve(
+    model: Model,
+    host: Annotated[
+        str, option(metavar="ADDRESS", help="Where to listen; 0.0.0.0: everywhere.", show=True)
+    ] = "127.0.0.1",
+    port: Annotated[int, option(metavar="N", min=0, max=65535, help="0: any that is free.", show=True)] = 8000,
+    password: Annotated[
+        str,
+        option(metavar="WORD", envvar="VICEVERSA_PASSWORD", help="Others can read a command line, not a variable."),
+    ] = "",
+    allow_host: Annotated[
+        Optional[list[str]], option(metavar="NAME", help="Another name of the server, such as a proxy's.")
+    ] = None,
+    workers: Annotated[int, option(metavar="N", min=1, help="Processes, each with the model.", show=True)] = 1,
+    queue: Annotated[int, option(metavar="N", min=1, help="Pictures to take at a time; then 503.", show=True)] = 64,
+    batch: Annotated[
+        Optional[int], option(metavar="N", min=1, help="Pictures of one size at once; 1: exact to the last bit.")
+    ] = None,
+    max_size: Annotated[
+        int, option(metavar="SIZE", parser=number_of_bytes, help="Of a picture's file, such as 32MB (default).")
+    ] = 32 * 2**20,
+    max_pixels: Annotated[int, option(metavar="N", min=1, help="Of a picture.", show=True)] = 2**25,
+    best: Annotated[bool, option("--best", help="Use the weights that scored best in training.")] = False,
+    device: Annotated[str, option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps.", show=True)] = "auto",
+) -> None:
+    """Serve a trained model over HTTP.
+
+    POST a picture to /translate and get what `viceversa translate` would write. There are /health, /info, /metrics for
+    Prometheus, and /docs. Only this machine can reach it, unless --host and --password say otherwise.
+
+    \b
+    viceversa serve runs/h2z
+    curl --data-binary @horse.jpg "http://127.0.0.1:8000/translate" -o zebra.jpg
+    VICEVERSA_PASSWORD=... viceversa serve h2z.onnx --host 0.0.0.0 --workers 2
+    """
+    from viceversa.serve import ServeOptions, serve
+
+    serve(
+        ServeOptions(
+            model=model,
+            host=host,
+            port=port,
+            password=password,
+            names=tuple(allow_host or ()),
+            workers=workers,
+            queue=queue,
+            batch=batch,
+            max_bytes=max_size,
+            max_pixels=max_pixels,
+            best=best,
+            device=device,
+        )
+    )

@@ -1,0 +1,174 @@
+"""The routes of the service, which the studio has as well."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.datastructures import UploadFile
+from starlette.requests import ClientDisconnect
+
+from viceversa import __version__
+from viceversa.config import Direction
+from viceversa.data.image_data import ImageError
+from viceversa.data.image_io import FORMATS
+from viceversa.nets.weights import Card
+from viceversa.paths import EXTENSIONS
+from viceversa.serve import monitoring
+from viceversa.serve.messages import limited
+from viceversa.serve.pages import page
+from viceversa.serve.security import Access, Guard
+from viceversa.serve.service import Busy, NoDirectionError, Service
+
+FORMAT = f"^({'|'.join(sorted(suffix[1:] for suffix in EXTENSIONS))})$"
+MEDIA_TYPES = {
+    "JPEG2000": "image/jp2",
+    "PPM": "image/x-portable-anymap",
+    "TGA": "image/x-tga",
+    None: "application/octet-stream",
+}
+FORM = 2**16
+"""Bytes of a form besides its picture."""
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+BODY = {
+    "required": True,
+    "content": {
+        "image/*": BINARY,
+        "application/octet-stream": BINARY,
+        "multipart/form-data": {
+            "schema": {"type": "object", "required": ["image"], "properties": {"image": BINARY["schema"]}}
+        },
+    },
+}
+PROBLEM = {
+    "content": {"application/json": {"schema": {"type": "object", "properties": {"detail": {"type": "string"}}}}}
+}
+PROBLEMS = {
+    400: "No picture that this model translates, or a direction that it does not have.",
+    401: "No password, or a wrong one.",
+    408: "The upload was too slow.",
+    413: "The upload is too large.",
+    503: "Too many pictures are waiting; `Retry-After` says for how many seconds to wait.",
+}
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The translation.", "content": {"image/*": BINARY}},
+    **{status: {"description": text, **PROBLEM} for status, text in PROBLEMS.items()},
+}
+
+
+def routes(find: Callable[[], Service]) -> APIRouter:
+    """Return the routes over the service that `find` returns; it may raise HTTPException if there is none."""
+    router = APIRouter()
+
+    @router.post(
+        "/translate",
+        response_class=Response,
+        responses=ANSWERS,
+        openapi_extra={"requestBody": BODY},
+    )
+    async def translate(
+        request: Request,
+        direction: Annotated[Direction | None, Query(description="Default: the first that the model has.")] = None,
+        format: Annotated[str | None, Query(pattern=FORMAT, description="Default: that of the picture.")] = None,
+        strength: Annotated[float, Query(ge=0, le=1, description="How much to change the picture.")] = 1.0,
+    ) -> Response:
+        """Translate a picture: the body, or the part `image` of a form. It keeps its size, depth and colour profile."""
+        status = 500
+        try:
+            answer = await _translated(find(), request, direction, format, strength)
+            status = answer.status_code
+            return answer
+        except HTTPException as error:
+            status = error.status_code
+            raise
+        finally:
+            monitoring.ANSWERS.labels(status).inc()
+
+    @router.get("/info")
+    def info() -> dict[str, Any]:
+        """Tell what the model translates, and how much the server takes."""
+        service = find()
+        return {
+            "viceversa": __version__,
+            "directions": {name: _facts(translator.card) for name, translator in service.translators.items()},
+            "limits": {
+                "bytes": service.codecs.limits.bytes,
+                "pixels": service.codecs.limits.pixels,
+                "queue": service.queue,
+            },
+        }
+
+    @router.get("/health")
+    def health() -> dict[str, str]:
+        """Tell that the server is there."""
+        return {"status": "ok"}
+
+    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    def prometheus() -> Response:
+        """Tell Prometheus how many pictures were translated, how fast, and how many wait."""
+        return Response(monitoring.exposition(), media_type=CONTENT_TYPE_LATEST)
+
+    @router.get("/docs", include_in_schema=False)
+    def docs(request: Request) -> HTMLResponse:
+        return HTMLResponse(page("docs", schema=request.app.openapi(), address=str(request.base_url)))
+
+    return router
+
+
+def create_app(service: Service, access: Access) -> FastAPI:
+    """Return the application that `viceversa serve` runs."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        await service.close()
+
+    app = FastAPI(title="viceversa", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.include_router(routes(lambda: service))
+    app.add_api_route("/", lambda: RedirectResponse("/docs"), include_in_schema=False)
+    app.add_middleware(Guard, access=access, max_body=service.codecs.limits.bytes + FORM)
+    return app
+
+
+async def _translated(
+    service: Service, request: Request, direction: Direction | None, format: str | None, strength: float
+) -> Response:
+    """Return the answer to an upload; HTTPException for what cannot be done."""
+    try:
+        service.refuse_if_full()
+        content = await _upload(request, service.codecs.limits.bytes)
+        with monitoring.SECONDS.time():
+            picture, suffix = await service.translate(content, direction, format, strength)
+    except Busy as error:
+        raise HTTPException(503, str(error), {"Retry-After": str(error.seconds)}) from None
+    except (ImageError, NoDirectionError) as error:
+        raise HTTPException(400, str(error)) from None
+    except ClientDisconnect:
+        raise HTTPException(400, "the upload broke off") from None
+    kind = FORMATS.get(suffix)
+    return Response(picture, media_type=MEDIA_TYPES.get(kind, f"image/{str(kind).lower()}"))
+
+
+async def _upload(request: Request, most: int) -> bytes:
+    """Return the picture's file in a request."""
+    request = Request(request.scope, limited(request.receive, most + FORM, request))
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        return await request.body()
+    async with request.form(max_files=1, max_fields=10) as form:
+        image = form.get("image")
+        if not isinstance(image, UploadFile):
+            raise HTTPException(400, "the form has no file named image")
+        return await image.read()
+
+
+def _facts(card: Card) -> dict[str, Any]:
+    return {
+        "generator": card.generator["name"],
+        "in_channels": card.in_channels,
+        "out_channels": card.out_channels,
+        "trained_on_pixels": card.size,
+    }

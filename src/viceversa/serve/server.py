@@ -1,0 +1,186 @@
+"""The processes that listen, and how they end: what was taken is finished first."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from multiprocessing.process import BaseProcess
+from tempfile import TemporaryDirectory
+from threading import Thread
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from viceversa.config import ConfigError
+from viceversa.paths import weights_file
+from viceversa.serve import ServeOptions
+from viceversa.serve.security import Access
+
+IDLE = 20.0
+"""Seconds after which a connection is cut that neither asks nor takes its answer."""
+LAST_CALL = 0.5
+"""Seconds in which requests that are on their way still arrive, when the server ends."""
+ENDING = (signal.SIGTERM, signal.SIGINT)
+SPARE_CONNECTIONS = 128
+"""Besides those of the queue."""
+
+
+class ImpatientProtocol(H11Protocol):
+    """HTTP (with headers of 64 KB at most) that cuts connections off whose client does not get on."""
+
+    def connection_made(self, transport: Any) -> None:
+        """Begin to watch."""
+        super().connection_made(transport)
+        self._watch((None, -1))
+
+    def _watch(self, before: tuple[Any, int]) -> None:
+        if self not in self.connections:  # lost, or become a WebSocket
+            return
+        now = self.cycle, self.transport.get_write_buffer_size()
+        working = self.cycle is not None and not self.cycle.response_complete and not now[1]
+        if now == before and not working:
+            self.transport.abort()
+        else:
+            self.loop.call_later(IDLE, self._watch, now)
+
+
+class GracefulServer(uvicorn.Server):
+    """Ends in three steps: no new connections, the last requests of those that there are, all answers."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End."""
+        for server in self.servers:
+            server.close()
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+        await asyncio.sleep(LAST_CALL)
+        await super().shutdown(sockets)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; ConfigError if the port is taken or the host is not this machine."""
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(f"port {port} is taken; choose another with --port") from None
+        raise ConfigError(f"--host {host}, --port {port}: cannot be listened on ({error.strerror})") from None
+
+
+def address(listener: socket.socket) -> str:
+    """Return where a socket listens, as a browser has it."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def make_server(app: Any, most: int) -> GracefulServer:
+    """Return a server of an ASGI application that takes at most so many connections."""
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)
+    config = uvicorn.Config(
+        app,
+        http=ImpatientProtocol,
+        access_log=False,
+        limit_concurrency=most,
+        log_config=None,
+        proxy_headers=False,  # else a client could name another address at each guess of the password
+        server_header=False,
+    )
+    return GracefulServer(config)
+
+
+def run_app(app: Any, listener: socket.socket, most: int) -> None:
+    """Serve an ASGI application until a signal, and finish what was taken: SIGTERM returns, Ctrl-C raises."""
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn raises it again in the end
+    try:
+        make_server(app, most).run(sockets=[listener])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def run(options: ServeOptions) -> None:
+    """Serve in one process, or in several below this one."""
+    access = Access(options.host, options.password, options.names)
+    if not options.model.is_file():
+        weights_file(options.model, best=options.best)  # or say what is missing, before torch is imported
+    with closing(listen(options.host, options.port)) as listener:
+        if options.workers == 1:
+            _serve(options, access, listener)
+            return
+        with TemporaryDirectory(prefix="viceversa-") as folder:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+            _supervise(options, access, listener)
+
+
+def _serve(options: ServeOptions, access: Access, listener: socket.socket) -> None:
+    from viceversa.serve.app import create_app  # here, as all of these import torch
+    from viceversa.serve.codecs import Codecs
+    from viceversa.serve.service import Service, load
+    from viceversa.serve.uploads import Limits
+
+    with ThreadPoolExecutor(1) as other:
+        codecs = Codecs(limits=Limits(options.max_bytes, options.max_pixels))
+        starting = other.submit(codecs.start)
+        service = Service(load(options.model, options.best, options.device), codecs, options.queue, options.batch)
+        starting.result()
+    if options.workers == 1:
+        print(f"{address(listener)} translates {' and '.join(service.translators)}; Ctrl-C ends it", flush=True)
+    run_app(create_app(service, access), listener, options.queue + SPARE_CONNECTIONS)
+
+
+def _supervise(options: ServeOptions, access: Access, listener: socket.socket) -> None:
+    """Keep so many processes going until a signal; one that fails by itself ends all."""
+    asked: list[int] = []
+    before = {name: signal.signal(name, lambda number, _: asked.append(number)) for name in ENDING}
+    context = multiprocessing.get_context("spawn")
+
+    def started() -> BaseProcess:
+        process = context.Process(target=_work, args=(options, access, listener))
+        process.start()
+        return process
+
+    workers = [started() for _ in range(options.workers)]
+    print(f"{address(listener)} with {options.workers} processes; Ctrl-C ends it", flush=True)
+    while not (failed := max(worker.exitcode or 0 for worker in workers)) and not asked:
+        time.sleep(0.1)
+        workers = [worker if worker.exitcode is None or worker.exitcode > 0 else started() for worker in workers]
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join()
+    for name, handler in before.items():
+        signal.signal(name, handler)
+    if signal.SIGINT in asked:
+        raise KeyboardInterrupt
+    sys.exit(failed)
+
+
+def _work(options: ServeOptions, access: Access, listener: socket.socket) -> None:
+    """Serve in one of several processes; end with the one above."""
+
+    def follow() -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    import torch
+
+    torch.set_num_threads(max(1, torch.get_num_threads() // options.workers))
+    Thread(target=follow, daemon=True).start()
+    try:
+        _serve(options, access, listener)
+    except KeyboardInterrupt:  # the one above says so
+        pass
+    except (ValueError, OSError) as error:
+        print(f"viceversa: {error}", file=sys.stderr)
+        sys.exit(1)
