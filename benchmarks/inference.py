@@ -34,8 +34,7 @@ from torchvision import transforms
 
 import viceversa
 from viceversa.backends import BACKENDS, Backend, TrainedGenerator, open_backend
-from viceversa.backends.onnx import onnx_file
-from viceversa.backends.openvino import compiled
+from viceversa.backends.exported import from_cache
 from viceversa.data import water2wine
 from viceversa.data.image_io import read_image
 from viceversa.nets import GENERATORS
@@ -165,7 +164,7 @@ def untrained(rounds: int, clock: Callable[[], float]) -> None:
         x = torch.rand(1, 3, 256, 256) * 2 - 1
         contenders: dict[str, Backend] = {
             "plain float32": copy.deepcopy(net),
-            "openvino, float32": compiled(onnx_file(trained), exact=True),
+            "openvino, float32": from_cache("openvino-fp32", ".xml", "fp32")(trained),
         }
         contenders |= {name: open_backend(name, trained) for name in ("onnx", "openvino", "bf16", "eager")}
         for run in contenders.values():
@@ -195,7 +194,7 @@ def end_to_end(
     contenders |= {f"translate, {name}": ours(name) for name in ("eager", "bf16", "openvino", "int8")}
     print(f"{len(files)} pictures of {size} px, from file to file:")
     # outputs are named as their inputs, JPEG; PNG is what the classic loop writes, and takes longer
-    with mock.patch("viceversa.translate.images.write_image", as_png):
+    with mock.patch("viceversa.translate.source.write_image", as_png):
         in_turn(contenders, rounds, clock)
 
 

@@ -16,8 +16,8 @@ from PIL import Image
 from viceversa.data.image_data import ImageData
 from viceversa.data.image_io import read_image, write_image
 from viceversa.nets.weights import save_generator
-from viceversa.translate import images as stages
-from viceversa.translate import translate_images
+from viceversa.translate import everything, source, translate_images
+from viceversa.translate.images import resize_short_side
 from viceversa.translator import Translator
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "first_edition"
@@ -180,7 +180,7 @@ def test_samples_of_a_folder(vae: Path, photos: Path) -> None:
 def test_interpolation_in_files(vae: Path, photos: Path) -> None:
     go(vae, photos / "2.jpg", interpolate=photos / "10.jpg", size=32)
     assert names(photos / "out") == [f"2.{n}.png" for n in range(1, 9)]
-    small = stages.resize_short_side(read_image(photos / "2.jpg"), 32)
+    small = resize_short_side(read_image(photos / "2.jpg"), 32)
     assert (read_image(photos / "out" / "2.1.png").pixels == Translator.load(vae).translate(small).pixels).all()
     go(vae, photos / "2.jpg", "three", interpolate=photos / "10.jpg", samples=3)
     assert len(names(photos / "three")) == 3
@@ -198,13 +198,13 @@ def test_only_variational_generators_draw(weights: Path, photos: Path, options: 
 def test_the_short_side_is_resized(dtype: type, value: float, within: float) -> None:
     stripes = np.zeros((40, 60, 3), np.uint8)
     stripes[:, ::2] = 255
-    small = stages.resize_short_side(ImageData(stripes), 20)
+    small = resize_short_side(ImageData(stripes), 20)
     assert small.pixels.shape == (20, 30, 3)
     assert np.abs(small.pixels[4:-4, 4:-4].astype(int) - 127).max() < 20, "antialiased"
-    assert stages.resize_short_side(ImageData(stripes.swapaxes(0, 1)), 80).pixels.shape == (120, 80, 3)
+    assert resize_short_side(ImageData(stripes.swapaxes(0, 1)), 80).pixels.shape == (120, 80, 3)
     pixels, alpha = np.full((40, 40, 3), value, dtype), np.zeros((40, 40), np.uint8)
     pixels[:, :22], alpha[:, 22:] = 0, 255
-    small = stages.resize_short_side(ImageData(pixels, alpha), 10)
+    small = resize_short_side(ImageData(pixels, alpha), 10)
     assert small.alpha is not None
     assert (small.pixels.dtype, small.alpha.dtype) == (dtype, np.uint8)
     assert ((small.alpha[:, :3] == 0) & (small.alpha[:, -3:] == 255)).all()
@@ -212,6 +212,18 @@ def test_the_short_side_is_resized(dtype: type, value: float, within: float) -> 
     error = np.abs(small.pixels.astype(float) - value)
     assert error[:, -3:].max() <= within
     assert error[:, 5].max() < value / 40, "colours that are not seen do not spread"
+
+
+@pytest.mark.parametrize("options", [{"save_mask": True}, {"samples": 2}])
+def test_what_is_only_computed_whole_is_refused_if_it_does_not_fit(
+    weights: Path, vae: Path, photos: Path, options: dict
+) -> None:
+    write_image(photos / "large.png", noise(400, 400, 3))
+    model = weights if "save_mask" in options else vae
+    result = go(model, photos, memory=2**26, **options)
+    assert list(result.failed) == [photos / "large.png"]
+    assert "GB; make it smaller with --size" in result.failed[photos / "large.png"]
+    assert go(model, photos / "large.png", "whole", **options).failed == {}
 
 
 # --- at the same time
@@ -233,7 +245,7 @@ def test_a_full_disk_leaves_nothing_half(weights: Path, dozen: Path, monkeypatch
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         write_image(path, *rest, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(stages, "write_image", full)
+    monkeypatch.setattr(source, "write_image", full)
     with pytest.raises(OSError, match="No space left on device"):
         go(weights, dozen, batch=1)
     assert names(dozen.parent / "out") == ["00.png", "01.png", "02.png", "04.png", "05.png"]
@@ -268,8 +280,8 @@ def test_a_backend_computes_and_its_exactness_is_told(weights: Path, dozen: Path
 
 def test_auto_is_bf16_where_that_is_fast_and_exact(weights: Path, dozen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for fast, exact, chosen in ((False, 0, "eager"), (True, 999, "eager"), (True, 20, "bf16")):
-        monkeypatch.setattr(stages, "multiplies_bf16", lambda _, fast=fast: fast)
-        monkeypatch.setattr(stages, "EXACT", exact)
+        monkeypatch.setattr(everything, "multiplies_bf16", lambda _, fast=fast: fast)
+        monkeypatch.setattr(everything, "EXACT", exact)
         assert go(weights, dozen, f"{fast}{exact}", backend="auto").backend.startswith(f"backend {chosen}")
     computed = [read_image(dozen.parent / folder / "00.png").pixels for folder in ("False0", "True999", "True20")]
     assert (computed[0] == computed[1]).all()

@@ -84,7 +84,7 @@ def write_onnx(path: Path, net: Generator, in_channels: int, *, half: bool = Fal
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of how torch exports
         try:
-            program = torch.onnx.export(
+            program: Any = torch.onnx.export(
                 WithIO(net.cpu(), half=half, pixels=pixels).eval(),
                 (to_levels(x).permute(0, 2, 3, 1) if pixels else x,),
                 dynamo=True,
@@ -96,8 +96,7 @@ def write_onnx(path: Path, net: Generator, in_channels: int, *, half: bool = Fal
         except torch.onnx.errors.OnnxExporterError as error:
             reason = str(error).strip().splitlines()[0]
             raise ValueError(f"this generator cannot be exported to ONNX ({reason}); use eager or bf16") from None
-    taken: Any = program and program.model.graph.inputs[0].shape
-    if any(isinstance(taken[dim], int) for dim in shapes):
+    if any(isinstance(program.model.graph.inputs[0].shape[dim], int) for dim in shapes):
         raise ValueError("this generator can be exported to ONNX for one size only; use eager or bf16")
     program.save(path, external_data=False)
 

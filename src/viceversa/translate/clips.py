@@ -9,6 +9,7 @@ from fractions import Fraction
 from heapq import merge
 from importlib.util import find_spec
 from itertools import chain
+from operator import sub
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +18,7 @@ import numpy as np
 from viceversa.data.image_data import ImageData, ImageError, Pixels, eight_bits, to_pil
 from viceversa.data.image_io import from_pil, open_pil
 from viceversa.files import replacing
-from viceversa.translate.files import VIDEOS
+from viceversa.translate.files import is_video
 
 TimedFrame: TypeAlias = tuple[int, ImageData]
 """When it is shown, in units of the clip's time base, and what."""
@@ -77,11 +78,6 @@ class Clip:
                 if wanted(number):
                     yield time, from_pil(image.convert("RGBA" if image.has_transparency_data else "RGB"))
                 time += round(image.info.get("duration") or 100)
-
-
-def is_video(path: Path) -> bool:
-    """Whether a file is a video, by its suffix."""
-    return path.suffix.lower() in VIDEOS
 
 
 def open_clip(path: Path) -> Clip:
@@ -172,11 +168,16 @@ def _packets(path: Path, streams: dict[int, Any]) -> Iterator[Any]:
 
 
 def write_animation(path: Path, frames: Iterable[TimedFrame], clip: Clip) -> None:
-    """Write frames as an animation in the format of the suffix."""
-    times, images = zip(*((time, to_pil(image)) for time, image in frames), strict=True)
-    ends = [*times[1:], times[-1] + (clip.last or times[-1] - times[-2] if len(times) > 1 else 1)]
-    lengths = [round((end - time) * clip.time_base / MILLISECOND) for time, end in zip(times, ends, strict=True)]
-    more = {"disposal": 2} if path.suffix.lower() == ".gif" else {"quality": 95}
+    """Write frames, if there are any, as an animation in the format of the suffix."""
+    times, images = [], []
+    for time, image in frames:
+        times.append(time)
+        images.append(to_pil(image))
+    if not images:
+        return
+    last = clip.last or (times[-1] - times[-2] if len(times) > 1 else 1)
+    lengths = [round(length * clip.time_base / MILLISECOND) for length in (*map(sub, times[1:], times), last)]
+    more: dict[str, Any] = {"disposal": 2} if path.suffix.lower() == ".gif" else {"quality": 95}
     with replacing(path) as partial:
         images[0].save(partial, save_all=True, append_images=images[1:], duration=lengths, loop=clip.loop, **more)
 

@@ -19,6 +19,11 @@ VIDEOS = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".webm"})
 READABLE, WRITABLE = EXTENSIONS | HEIC | VIDEOS, EXTENSIONS | VIDEOS
 
 
+def is_video(path: Path) -> bool:
+    """Whether a file is a video, by its suffix."""
+    return path.suffix.lower() in VIDEOS
+
+
 def plan(inputs: Sequence[str], output: Path, format: str | None = None) -> list[tuple[Path, Path]]:
     """Return (input file, output file) for files, folders with their subfolders, and globs.
 

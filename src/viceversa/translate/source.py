@@ -15,7 +15,7 @@ from PIL.ImageFile import ImageFile
 
 from viceversa.data.image_data import ImageData, ImageError, in_16_bits, pil_image
 from viceversa.data.image_io import FORMATS, from_pil, open_pil, read_image, write_image
-from viceversa.translate.files import HEIC
+from viceversa.translate.files import HEIC, is_video
 
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 """Formats whose further images are an animation."""
@@ -65,6 +65,14 @@ def count_images(path: Path) -> tuple[int, str]:
             return int(getattr(image, "n_frames", 1)), image.format or ""
     except Exception:  # as above; whoever reads the image will say why
         return 1, ""
+
+
+def is_clip(path: Path) -> bool:
+    """Whether a file is a video or an animation."""
+    if is_video(path):
+        return True
+    count, kind = count_images(path)
+    return count > 1 and kind in ANIMATED
 
 
 def read_metadata(path: Path) -> Metadata:

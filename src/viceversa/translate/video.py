@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from viceversa.data.image_data import ImageData, ImageError, eight_bits, luminance
 from viceversa.files import Track, replacing
 from viceversa.translate import TranslateOptions
-from viceversa.translate.clips import Clip, TimedFrame, is_video, join_parts, open_clip, write_animation, write_part
+from viceversa.translate.clips import Clip, TimedFrame, join_parts, open_clip, write_animation, write_part
+from viceversa.translate.files import is_video
+from viceversa.translate.images import Job, Steps, resize_short_side
 from viceversa.translator import Translator
 
 PART = 50
@@ -65,43 +67,38 @@ class Memory:
             return cls([*saved["inputs"]], [*saved["outputs"]], (saved["gray"], saved["pixels"]))
 
 
-def translate_clip(
-    translator: Translator,
-    file: Path,
-    output: Path,
-    options: TranslateOptions,
-    prepare: Callable[[ImageData], ImageData],
-    finish: Callable[[ImageData, ImageData], ImageData],
-    track: Track,
-) -> str:
+def translate_clip(steps: Steps, job: Job, track: Track) -> str:
     """Translate a video or an animation, and return a line that tells how much it flickers.
 
-    `prepare` makes of a frame what is translated, `finish` of both what is written. Raises ImageError for what cannot
-    be read or written. Of a damaged file, what precedes the damage is written, and the error says so.
+    Raises ImageError for what cannot be read or written. Of a damaged file, what precedes the damage is written, and
+    the error says so.
     """
-    clip = open_clip(file)
+    (file, output), translator, options = job, steps.translator, steps.options
+    steps.check_mask(file)
+    if not options.one_output:
+        raise ImageError(f"{file}: moves; --samples, --interpolate and --save-mask are for images")
     if not is_video(output) and output.suffix.lower() not in ANIMATIONS:
         raise ImageError(f"{file}: moves, and {output.suffix} does not; name a .gif, .webp, .png or .mp4 file")
+    clip = open_clip(file)
     if options.clip_statistics is not False:
         sample = {round(n * (clip.count - 1) / (SAMPLE - 1)) for n in range(SAMPLE)}
-        frames = [prepare(image) for _, image in _whole(clip.frames(sample.__contains__), [])]
+        shown = _whole(clip.frames(sample.__contains__), [])
+        frames = [resize_short_side(image, options.size) for _, image in shown]
         translator = translator.with_statistics(frames) if frames else translator
     errors = list[ImageError]()
 
     def translated(memory: Memory, first: int) -> Iterator[TimedFrame]:
         coming = _whole(clip.frames(lambda number: number >= first), errors)
         for time, frame in track(coming, max(0, clip.count - first)):
-            image = prepare(frame)
-            result = finish(image, translator.translate(image))
+            image = resize_short_side(frame, options.size)
+            result = steps.finish(file, image, translator.translate(image))
             yield time, memory.blended(image, result, options.smooth)
 
     if is_video(output):
         memory = _in_parts(clip, output, _settings(translator, file, options), translated)
     else:
         memory = Memory()
-        frames_done = list(translated(memory, 0))
-        if frames_done:
-            write_animation(output, frames_done, clip)
+        write_animation(output, translated(memory, 0), clip)
     if errors:
         count = len(memory.outputs)
         done = f"; the {count} frames before that are translated" if count else ""
