@@ -6,6 +6,7 @@ import copy
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 import torch
@@ -205,49 +206,6 @@ def test_tiles_divide_the_image() -> None:
     assert {size: best_form(ours, torch.zeros(1, 5, *size)) for size in sizes} == sizes
 
 
-class Change:
-    """Ways by which a weight changes, each of a network of one layer."""
-
-    @staticmethod
-    def adam(net: Wrapped) -> None:
-        optimise(net, "adam")
-
-    @staticmethod
-    def sgd(net: Wrapped) -> None:
-        optimise(net, "sgd")
-
-    @staticmethod
-    def ngd(net: Wrapped) -> None:
-        optimise(net, "ngd")
-
-    @staticmethod
-    def load(net: Wrapped) -> None:
-        net.load_state_dict({key: value + 1 for key, value in net.state_dict().items()})
-
-    @staticmethod
-    def in_place(net: Wrapped) -> None:
-        with torch.no_grad():
-            net.layer.weight[0] += 1
-
-    @staticmethod
-    def other_numbers(net: Wrapped) -> None:
-        net.layer.weight.data = net.layer.weight.data + 1
-
-    @staticmethod
-    def other_layout(net: Wrapped) -> None:
-        net.to(memory_format=torch.channels_last)
-
-    @staticmethod
-    def average(net: Wrapped) -> None:
-        ema = Ema({"AtoB": net}, 0.9, "running")
-        other = copy.deepcopy(net)
-        with torch.no_grad():
-            other.layer.weight += 1
-        ema.copies["AtoB"] = net.requires_grad_(False)
-        ema.update({"AtoB": other}, 5)
-        net.requires_grad_(True)
-
-
 def optimise(net: nn.Module, name: str) -> None:
     optimizer = make_optimizer(TrainConfig(optimizer=name, lr=0.1), list(net.parameters()), torch.device("cpu"))
     for parameter in net.parameters():
@@ -255,7 +213,25 @@ def optimise(net: nn.Module, name: str) -> None:
     optimizer.step()
 
 
-@pytest.mark.parametrize("change", [name for name in vars(Change) if not name.startswith("_")])
+def average(net: Wrapped) -> None:
+    ema, other = Ema({"AtoB": net}, 0.9, "running"), copy.deepcopy(net)
+    nn.init.ones_(other.layer.weight)
+    ema.copies["AtoB"] = net.requires_grad_(False)
+    ema.update({"AtoB": other}, 5)
+    net.requires_grad_(True)
+
+
+CHANGES: dict[str, Callable[[Wrapped], object]] = {
+    **{name: partial(optimise, name=name) for name in ("adam", "sgd", "ngd")},
+    "load": lambda net: net.load_state_dict({key: value + 1 for key, value in net.state_dict().items()}),
+    "in place": lambda net: nn.init.ones_(net.layer.weight),
+    "other numbers": lambda net: setattr(net.layer.weight, "data", net.layer.weight.data + 1),
+    "other layout": lambda net: net.to(memory_format=torch.channels_last),
+    "average": average,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 @pytest.mark.parametrize("translate_first", [False, True])
 @pytest.mark.parametrize("name", ["3x3", "few out", "halving"])
 def test_changed_weights_are_prepared_anew(name: str, translate_first: bool, change: str) -> None:
@@ -264,7 +240,7 @@ def test_changed_weights_are_prepared_anew(name: str, translate_first: bool, cha
     x = noise(1, channels_of(ours), 8, 8).float()
     with torch.inference_mode(translate_first):
         ours(x)
-    getattr(Change, change)(net)
+    CHANGES[change](net)
     plain = MAKE[name]()
     plain.load_state_dict(ours.state_dict())
     x, wanted = x.requires_grad_(), x.detach().double().requires_grad_()

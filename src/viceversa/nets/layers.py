@@ -46,7 +46,7 @@ def normalise_each(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: f
         return functional.instance_norm(x, weight=weight, bias=bias, eps=eps)
     if len(x) == 1:
         return in_layout(functional.batch_norm(x, None, None, weight, bias, training=True, eps=eps))
-    return torch.cat([normalise_each(x[i : i + 1], weight, bias, eps) for i in range(len(x))])
+    return torch.cat([normalise_each(image, weight, bias, eps) for image in torch.split(x, 1)])
 
 
 def in_layout(y: Tensor) -> Tensor:
