@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 from generators import SMALL, go, noise, weights_of
@@ -117,6 +118,18 @@ def test_heic_becomes_jpeg(weights: Path, tmp_path: Path) -> None:
     assert [path.name for path in result.written] == ["x.jpg"]
     assert read_image(result.written[0]).pixels.shape == (30, 44, 3)
     assert [file.name for file in result.failed] == ["y.heic"]
+
+
+@pytest.mark.parametrize("suffix", ["jp2", "avif"])
+def test_bits_that_are_lost_are_told(
+    weights: Path, tmp_path: Path, suffix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    deep = noise(32, 40, 3).astype(np.uint16) * 4
+    encode = {"jp2": imagecodecs.jpeg2k_encode, "avif": imagecodecs.avif_encode}[suffix]
+    (tmp_path / f"deep.{suffix}").write_bytes(encode(deep, bitspersample=10))
+    Image.fromarray(noise(32, 40, 3)).save(tmp_path / f"plain.{suffix}")
+    assert go(weights, tmp_path).failed == {}
+    assert [record.args[0] for record in caplog.records] == [tmp_path / f"deep.{suffix}"]  # type: ignore[index]
 
 
 def test_pages_are_not_lost_silently(weights: Path, tmp_path: Path) -> None:

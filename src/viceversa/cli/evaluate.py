@@ -8,12 +8,12 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from viceversa.cli.options import Overrides, argument, existing, option
+from viceversa.cli.options import argument, existing, option
 
 
 def evaluate(
     model: Annotated[Optional[Path], argument("RUN|WEIGHTS", callback=existing)] = None,
-    overrides: Overrides = None,
+    overrides: Annotated[Optional[list[str]], argument("DATA|KEY=VALUE")] = None,
     metrics: Annotated[str, option(metavar="LIST", help="kid, fid[inception], psnr, ... with commas between.")] = "",
     data: Annotated[Optional[Path], option(metavar="ROOT", help="Another data set than the run's.")] = None,
     no_ema: Annotated[bool, option("--no-ema", help="Evaluate the last weights, not their moving average.")] = False,
@@ -32,7 +32,7 @@ def evaluate(
     \b
     viceversa evaluate runs/h2z
     viceversa evaluate runs/h2z --metrics kid,fid[inception]
-    viceversa evaluate h2z.safetensors --data datasets/horse2zebra
+    viceversa evaluate h2z.onnx datasets/horse2zebra
     viceversa evaluate --images fakes --against truths
     """
     if (model is None) == (images is None) or (images is None) != (against is None):
@@ -42,11 +42,14 @@ def evaluate(
     from viceversa.evaluate import evaluate_folders, evaluate_model
 
     names = [name for name in metrics.split(",") if name]
+    words = overrides or []
+    if words and "=" not in words[0]:
+        data = Path(words.pop(0))
     if images and against:
         found = evaluate_folders(images, against, names, device=device)
     elif model:
         root = [f"data.root={data}", "data.a=", "data.b=", "data.layout=auto"] if data else []
-        found = evaluate_model(model, [*root, *(overrides or [])], names, ema=not no_ema, best=best, device=device)
+        found = evaluate_model(model, [*root, *words], names, ema=not no_ema, best=best, device=device)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:

@@ -133,7 +133,7 @@ def _check(options: TranslateOptions, pairs: Sequence[tuple[Path, Path]]) -> Non
     calibrate = options.calibrate
     refuse(calibrate is not None and options.backend != "int8", "--calibrate goes with --backend int8")
     refuse(calibrate is not None and not calibrate.is_dir(), f"{calibrate}: there is no such folder")
-    refuse(options.memory is not None and options.memory < 2**26, "--memory: less than 64MB is too little")
+    refuse(options.memory is not None and options.memory < 64e6, "--memory: less than 64MB is too little")
     mask, manifest = options.mask, options.manifest
     refuse(mask is not None and not mask.exists(), f"{mask}: there is no such mask, nor a folder of masks")
     refuse(manifest is not None and manifest.is_dir(), f"{manifest}: is a folder; name a .jsonl file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from viceversa.data.image_data import ImageData, ImageError, in_16_bits, pil_ima
 from viceversa.data.image_io import FORMATS, from_pil, open_pil, read_image, write_image
 from viceversa.translate.files import HEIC, is_video
 
+log = logging.getLogger("viceversa")
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
 """Formats whose further images are an animation."""
 KEPT = {270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, 0x8769, 0x8825}
@@ -24,6 +26,10 @@ KEPT = {270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, 0x8769, 0x8825}
 PROFILED = ("AVIF", "JPEG", "PNG", "TIFF", "WEBP")
 PAGES = ("TIFF",)
 """Formats whose further images are pages."""
+
+
+MORE_BITS = {b"av1C": (6, 0x40), b"hvcC": (21, 0x07), b"\xff\x4f\xff\x51": (42, 0x78)}
+"""Where AVIF, HEIC and JPEG 2000 say that they have more than 8 bits: which bits of which byte from a mark on."""
 
 
 @dataclass(frozen=True)
@@ -38,17 +44,24 @@ class Metadata:
 
 
 def read_source(path: Path) -> ImageData:
-    """Read an image, also in HEIC; ImageError as of `read_image`, and for several pages."""
+    """Read an image, also in HEIC; ImageError as of `read_image`, and for several pages. Bits that are lost are told."""
     if path.suffix.lower() not in HEIC:
         refuse_pages(path)
-        return read_image(path)
-    if find_spec("pillow_heif") is None:
+        image = read_image(path)
+    elif find_spec("pillow_heif") is None:
         raise ImageError(f'{path}: HEIC needs pillow-heif; pip install "viceversa[heic]", or convert it to PNG or JPEG')
-    try:
-        with _opened(path) as image:
-            return from_pil(image)
-    except Exception as error:  # on damaged files Pillow raises nearly anything
-        raise ImageError(f"{path}: damaged, or not HEIC ({error})") from None
+    else:
+        try:
+            with _opened(path) as opened:
+                image = from_pil(opened)
+        except Exception as error:  # on damaged files Pillow raises nearly anything
+            raise ImageError(f"{path}: damaged, or not HEIC ({error})") from None
+    with path.open("rb") as file:
+        head = file.read(4096)
+    for mark, (place, bits) in MORE_BITS.items():
+        if image.pixels.dtype == np.uint8 and mark in head and head[head.index(mark) :][place] & bits:
+            log.warning("%s: has more than 8 bits, and is read with 8; 16-bit PNG or TIFF would keep them", path)
+    return image
 
 
 def refuse_pages(path: Path) -> None:
