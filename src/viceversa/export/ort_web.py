@@ -55,21 +55,9 @@ def _fetched() -> Path:
                 if archive is None:
                     said = (result.stderr.strip().splitlines() or ["no reason given"])[-1]
                     raise ValueError(f"npm did not bring {PACKAGE} ({said}); name its folder with --ort-web")
-                with replacing_folder(folder) as temporary:
-                    _unpack(archive, temporary)
+                with replacing_folder(folder) as temporary, tarfile.open(archive) as package:
+                    for member in package:
+                        name = member.name.removeprefix("package/dist/")
+                        if name in LOADERS or PART.fullmatch(name.replace(".wasm", ".mjs")):
+                            package.extract(member.replace(name=name), temporary, filter="data")
     return folder
-
-
-def _unpack(archive: Path, folder: Path) -> None:
-    """Write the loaders and the parts, and no other file of the archive."""
-    with tarfile.open(archive) as package:
-
-        def read(name: str) -> bytes:
-            member = package.extractfile(f"package/dist/{name}")
-            assert member is not None  # that is for folders
-            return member.read()
-
-        loaders = {name: read(name) for name in LOADERS}
-        parts = {part: read(part) for loader in loaders.values() for part in _parts(loader)}
-    for name, content in (loaders | parts).items():
-        (folder / name).write_bytes(content)

@@ -30,7 +30,8 @@ LARGEST_ERROR = 1e-4
 LEAST_PSNR = {"fp32": 60.0, "fp16": 45.0, "int8": 30.0}
 PROVED, CALIBRATED = 8, 16
 """Images that the file is compared on, and that 8-bit ranges are seen on."""
-ROUNDS = 5
+ROUNDS, SECONDS = 6, 1.0
+"""How often, and how long, the file and PyTorch are timed, at least."""
 
 Item = TypeVar("Item")
 
@@ -123,7 +124,7 @@ def failure(proof: Proof, precision: Precision, pixels: bool) -> str:
 def _times(one: Callable[[], Tensor], other: Callable[[], Tensor]) -> tuple[float, float]:
     """Return the seconds that `one` takes, and how many times longer `other` does: the least, taken in turn."""
     taken: tuple[list[float], list[float]] = ([], [])
-    for _ in range(ROUNDS + 1):
+    while len(taken[0]) < ROUNDS or sum(map(sum, taken)) < SECONDS:
         for times, do in zip(taken, (one, other), strict=True):
             start = time.perf_counter()
             do()

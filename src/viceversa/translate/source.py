@@ -44,7 +44,7 @@ class Metadata:
 
 
 def read_source(path: Path) -> ImageData:
-    """Read an image, also in HEIC; ImageError as of `read_image`, and for several pages. Bits that are lost are told."""
+    """Read an image, also in HEIC; ImageError as of `read_image`, and for several pages. Lost bits are told."""
     if path.suffix.lower() not in HEIC:
         refuse_pages(path)
         image = read_image(path)
