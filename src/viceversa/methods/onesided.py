@@ -15,8 +15,8 @@ from torch.nn.functional import l1_loss
 from viceversa.config import ConfigError, Direction
 from viceversa.config.schema import Count
 from viceversa.losses.content import coarse_color, selfsim
+from viceversa.losses.moments import MomentMatching
 from viceversa.methods.base import Batch, Method, Networks, Translators, Update
-from viceversa.nets.base import Generator
 from viceversa.nets.features import STRIDES
 from viceversa.nets.projected import ProjectedDiscriminator
 
@@ -31,6 +31,7 @@ class Half(nn.Module):
         if not isinstance(D, ProjectedDiscriminator):
             raise ConfigError("discriminator.name: method=onesided compares frozen features; use projected")
         self.D = D
+        self.moments = MomentMatching(D.features.channels)
 
 
 class OneSided(Method):
@@ -44,13 +45,14 @@ class OneSided(Method):
         positions: Places of each map whose similarity to all others is compared.
         color: Weight of keeping which colours stand beside which, in G(x) as in x; brightness and contrast are free.
         color_side: Areas a side whose mean colours are compared.
+        moments: Weight of the distance of mean frozen features, of translations to the target domain.
         identity: Weight of the L1 distance of G(y) to y; preserves colours.
     """
 
     def __init__(
         self, make: Networks, *, direction: Direction | Literal["both"] = "AtoB", keep: float = 1.0,
         content: float = 1.5, layers: tuple[Literal[4, 8, 16, 32], ...] = (16,), positions: Count = 64,
-        color: float = 1.0, color_side: Count = 8, identity: float = 0.0,
+        color: float = 1.0, color_side: Count = 8, moments: float = 0.0, identity: float = 0.0,
     ) -> None:  # fmt: skip
         super().__init__()
         make.require_same_channels(color=keep * color, identity=identity)
@@ -59,21 +61,25 @@ class OneSided(Method):
         self.nets = nn.ModuleDict({str(way): half for way, half in self.halves.items()})
         self.content, self.color, self.identity = keep * content, keep * color, identity
         self.layers = [STRIDES.index(stride) for stride in layers]
-        self.positions, self.color_side, self.gan = positions, color_side, make.objective()
+        self.positions, self.color_side, self.moments = positions, color_side, moments
+        self.gan = make.objective()
 
     def step(self, batch: Batch) -> Iterator[Update]:
         for way, half in self.halves.items():
             x, y = (batch[domain] for domain in way.split("to"))
-            yield from self.one_way(half.G, half.D, x, y, way)
+            yield from self.one_way(half, x, y, way)
 
-    def one_way(self, G: Generator, D: ProjectedDiscriminator, x: Tensor, y: Tensor, way: str) -> Iterator[Update]:
+    def one_way(self, half: Half, x: Tensor, y: Tensor, way: str) -> Iterator[Update]:
         """G: X -> Y."""
+        G, D = half.G, half.D
         fake = G(x)
         fake_altered, x_altered = D.augment.alike(fake, x)
         maps = D.features(fake_altered)  # once, for both updates and for the content
         seen = D.project(maps, fake_altered)
+        y_altered = D.augment(y)
+        y_maps = D.features(y_altered)
 
-        gan_D = self.gan.discriminator(D.judge, real=D.look(y), fake=seen)
+        gan_D = self.gan.discriminator(D.judge, real=D.project(y_maps, y_altered), fake=seen)
         yield Update(f"D_{way}", **{f"gan_D_{way}": gan_D})
 
         losses = {"gan": self.gan.generator(D.judge(seen))}
@@ -81,6 +87,8 @@ class OneSided(Method):
             own = D.features(x_altered)
             pairs = [[found[layer] for layer in self.layers] for found in (maps, own)]
             losses["content"] = self.content * selfsim(*pairs, positions=self.positions)
+        if self.moments:
+            losses["moments"] = self.moments * half.moments(maps, y_maps)
         if self.color:
             losses["color"] = self.color * coarse_color(fake, x, side=self.color_side)
         if self.identity:
@@ -88,7 +96,7 @@ class OneSided(Method):
         yield Update(f"G_{way}", **{f"{name}_G_{way}": loss for name, loss in losses.items()})
 
     def groups(self) -> dict[str, list[nn.Module]]:
-        return {f"{name}_{way}": [net] for way, half in self.halves.items() for name, net in half.named_children()}
+        return {f"{name}_{way}": [getattr(half, name)] for way, half in self.halves.items() for name in ("G", "D")}
 
     def translators(self) -> Translators:
         return {way: half.G for way, half in self.halves.items()}
