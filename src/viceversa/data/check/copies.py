@@ -1,8 +1,7 @@
 """Findings about copies: the same image twice, in both domains, or in training and test.
 
-Equal images have equal pixels. Near copies, resized or saved again, are found by difference hashes (dHash: does it
-get brighter to the right, in 8 x 8 places?), and held to be copies only if their small versions agree in colour, too. A
-library for the hash would save five lines; what is long here is looking them up among a hundred thousand.
+Equal images have equal pixels. Near copies, resized or saved again, are found by the correlation of their small
+versions, which must also agree in brightness and colour.
 """
 
 from __future__ import annotations
@@ -11,81 +10,43 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from viceversa.data.check.findings import Finding, of_groups
 from viceversa.data.check.look import THUMB, Look, Survey
 
-BANDS = (13, 13, 13, 13, 12)  # of the 64 bits: two hashes that differ in at most 4 agree in one of them
-MEAN, MOST = 2.5, 20  # how far the small versions of copies may differ, of 255
-WINDOW = 48  # neighbours in brightness, within a band, that an image is compared with
+ALIKE = 0.98  # least correlation of the small versions of copies
+MEAN, MOST = 2.5, 20  # how far these may differ, of 255
+ROWS = 256  # images compared with all before them at once: a hundred thousand take minutes
 
 
 def copies(survey: Survey) -> Iterator[Finding]:
     """Find equal and nearly equal images, and say by where they lie what that means."""
     looks = [look for look in survey.looks if not look.error]
-    equal: dict[bytes, list[int]] = defaultdict(list)
-    for i, look in enumerate(looks):
-        equal[look.digest].append(i)
+    equal: dict[bytes, list[Look]] = defaultdict(list)
+    for look in looks:
+        equal[look.digest].append(look)
     exact = [group for group in equal.values() if len(group) > 1]
-    near = [group for group in joined(similar(looks)) if group not in exact]
-    yield from _findings(survey, [[looks[i] for i in group] for group in exact], exact=True)
-    yield from _findings(survey, [[looks[i] for i in group] for group in near], exact=False)
+    yield from _findings(survey, exact, exact=True)
+    yield from _findings(survey, [group for group in similar(looks) if group not in exact], exact=False)
 
 
-def similar(seen: Sequence[Look]) -> list[tuple[int, int]]:
-    """Return pairs of images that are copies or nearly so.
-
-    Those that agree in a band of their hashes are sorted by brightness and compared with their neighbours, so that a
-    hundred thousand white images take no longer than others.
-    """
-    if len(seen) < 2:
-        return []
-    hashes = np.array([look.dhash for look in seen], np.uint64)
-    thumbs = np.frombuffer(b"".join(look.thumb for look in seen), np.uint8).reshape(len(seen), THUMB * THUMB * 3)
-    brightness = thumbs.mean(1, dtype=np.float32)
-    found: list[NDArray[np.int64]] = []
-    shift = 0
-    for bits in BANDS:
-        band = (hashes >> np.uint64(shift)) & np.uint64(2**bits - 1)
-        shift += bits
-        order = np.lexsort((brightness, band))
-        for step in range(1, min(WINDOW, len(seen) - 1) + 1):
-            one, other = order[:-step], order[step:]
-            close = (band[one] == band[other]) & (brightness[other] - brightness[one] <= MEAN)
-            if not close.any():
-                break
-            found.append(np.stack([one[close], other[close]], axis=1))
-    pairs = np.unique(np.sort(np.concatenate(found), axis=1), axis=0) if found else np.empty((0, 2), np.int64)
-    return [(int(i), int(j)) for i, j in pairs[_agree(pairs, hashes, thumbs)]]
-
-
-def _agree(pairs: NDArray[np.int64], hashes: NDArray[np.uint64], thumbs: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Whether hashes differ in at most 4 bits, and small versions little everywhere; some thousand pairs at a time."""
-    verdicts = [np.zeros(0, bool)]
-    for start in range(0, len(pairs), 4096):
-        one, other = pairs[start : start + 4096].T
-        differ = np.unpackbits((hashes[one] ^ hashes[other]).view(np.uint8).reshape(-1, 8), axis=1).sum(1)
-        apart = np.abs(thumbs[one].astype(np.int16) - thumbs[other])
-        verdicts.append((differ <= len(BANDS) - 1) & (apart.mean(1) <= MEAN) & (apart.max(1) <= MOST))
-    return np.concatenate(verdicts)
-
-
-def joined(pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
-    """Return the groups that pairs make when whatever shares a member belongs together."""
-    leader: dict[int, int] = {}
-
-    def lead(i: int) -> int:
-        while leader.setdefault(i, i) != i:
-            leader[i] = i = leader[leader[i]]
-        return i
-
-    for i, j in pairs:
-        first, second = sorted((lead(i), lead(j)))
-        leader[second] = first
-    groups: dict[int, list[int]] = defaultdict(list)
-    for i in sorted(leader):
-        groups[lead(i)].append(i)
+def similar(looks: Sequence[Look]) -> list[list[Look]]:
+    """Return groups of images that are copies or nearly so; flat ones, which show nothing, are in none."""
+    bytes_of_all = np.frombuffer(b"".join(look.thumb for look in looks), np.uint8)
+    thumbs = bytes_of_all.reshape(len(looks), 3 * THUMB**2).astype(np.float32)
+    shapes = thumbs - thumbs.mean(1, keepdims=True)
+    shapes /= np.linalg.norm(shapes, axis=1, keepdims=True) + 1e-3
+    leaders: dict[int, int] = {}
+    for start in range(0, len(looks), ROWS):
+        alike = np.tril(shapes[start : start + ROWS] @ shapes[: start + ROWS].T > ALIKE, start - 1)
+        for row in np.flatnonzero(alike.any(1)):
+            number, candidates = start + int(row), np.flatnonzero(alike[row])[:ROWS]
+            apart = np.abs(thumbs[candidates] - thumbs[number])
+            for first in candidates[(apart.mean(1) <= MEAN) & (apart.max(1) <= MOST)][:1].tolist():
+                leaders[number] = leaders.setdefault(first, first)
+    groups: dict[int, list[Look]] = defaultdict(list)
+    for number, leader in sorted(leaders.items()):
+        groups[leader].append(looks[number])
     return list(groups.values())
 
 

@@ -50,8 +50,6 @@ class Look:
     """What reading changes: animated, cmyk, misnamed, transparent, turned, stretched."""
     digest: bytes = b""
     """Of the decoded pixels: equal for equal images, whatever their files."""
-    dhash: int = 0
-    """64 bits: does it get brighter to the right? Hardly changes when an image is resized or saved again."""
     thumb: bytes = b""
     """(16, 16, 3), small enough to keep for all images."""
     outlines: bytes = b""
@@ -169,9 +167,8 @@ def _described(look: Look, pixels: Pixels) -> Look:
         look,
         size=(pixels.shape[1], pixels.shape[0]),
         digest=digest.digest(),
-        dhash=int.from_bytes(np.packbits(np.diff(_box(gray, 8, 9), axis=1) > 0).tobytes(), "big"),
-        thumb=np.rint(_box(small, THUMB, THUMB)).astype(np.uint8).tobytes(),
-        outlines=np.rint(_box(_edges(gray), THUMB, THUMB) * (255 / 40)).astype(np.uint8).tobytes(),
+        thumb=_box(small),
+        outlines=_box(_edges(gray) * (255 / 40)),
         peak=float(pixels.max()) / top,
         measures=measures | look.measures,
     )
@@ -204,9 +201,7 @@ def _small(pixels: Pixels, side: int) -> Gray:
     return small
 
 
-def _box(values: Gray, rows: int, columns: int) -> Gray:
-    """Average a (64, 64) or (64, 64, C) field over rows x columns boxes."""
-    cells = [np.array_split(np.arange(64), count) for count in (rows, columns)]
-    bands = np.stack([values[own].mean(0) for own in cells[0]])
-    boxes: Gray = np.stack([bands[:, own].mean(1) for own in cells[1]], axis=1)
-    return boxes
+def _box(values: Gray) -> bytes:
+    """Average a (64, 64) or (64, 64, C) field over THUMB x THUMB boxes."""
+    means: Gray = values.reshape(THUMB, 64 // THUMB, THUMB, 64 // THUMB, -1).mean((1, 3))
+    return np.rint(means).astype(np.uint8).tobytes()
