@@ -5,19 +5,25 @@ from __future__ import annotations
 import io
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, HTTPException
 from fastapi.responses import FileResponse, Response
 
-from viceversa.studio.workspace import OutsideError, Workspace
+from viceversa.serve.codecs import Codecs
+from viceversa.studio.workspace import OutsideError
+
+if TYPE_CHECKING:
+    from viceversa.studio import Studio
 
 LARGEST = 2048  # pixels of a side
 SANDBOX = {"Content-Security-Policy": "sandbox allow-scripts; default-src 'unsafe-inline' data:"}
 """For pages that lie in the workspace: whoever wrote them, they cannot ask the studio for anything."""
 
 
-def add_routes(app: FastAPI, workspace: Workspace) -> None:
+def add_routes(app: FastAPI, studio: Studio) -> None:
     """Let the app answer for files."""
+    workspace = studio.workspace
 
     def served(name: str) -> Path:
         try:
@@ -35,7 +41,7 @@ def add_routes(app: FastAPI, workspace: Workspace) -> None:
     def thumb(name: str, side: int = 256) -> Response:
         path = served(name)
         try:
-            content = small(path, path.stat().st_mtime_ns, max(16, min(side, LARGEST)))
+            content = small(studio.codecs, path, path.stat().st_mtime_ns, max(16, min(side, LARGEST)))
         except (ValueError, OSError):  # no picture, or a broken one
             raise HTTPException(404) from None
         return Response(content, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
@@ -54,14 +60,13 @@ def add_routes(app: FastAPI, workspace: Workspace) -> None:
 
 
 @lru_cache(maxsize=512)
-def small(path: Path, _changed: int, side: int) -> bytes:
+def small(codecs: Codecs, path: Path, _changed: int, side: int) -> bytes:
     """Return a picture as WebP, shrunk to `side` pixels if it is larger; ImageError if it is none."""
     from PIL import Image
 
     from viceversa.data.image_data import to_pil
-    from viceversa.translate.source import read_source
 
-    image = to_pil(read_source(path))
+    image = to_pil(codecs.decode(path.read_bytes()).image)
     image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     file = io.BytesIO()

@@ -12,9 +12,11 @@ from fastapi.responses import FileResponse, Response
 from nicegui import ui
 
 from viceversa.report.page import TEMPLATES
-from viceversa.studio.trainings import typed
+from viceversa.studio.trainings import Training, Trainings, typed
 
 HERE = Path(__file__).parent
+QUEUE = 2.0  # seconds between looks at the queue
+STATES = {"training": "in training", "waiting": "waiting", "stopping": "saving", "paused": "paused"}
 PAGES = {"Translate": "/", "Train": "/train", "Runs": "/runs"}
 
 
@@ -27,8 +29,8 @@ def add_look(app: FastAPI) -> None:
 
 
 @contextmanager
-def framed(here: str) -> Iterator[None]:
-    """Begin a page: brand and navigation; what is made in the block is its content."""
+def framed(here: str, trainings: Trainings) -> Iterator[None]:
+    """Begin a page: brand, navigation and what is in training; what is made in the block is its content."""
     ui.colors(primary="var(--accent)", dark="var(--card)", dark_page="var(--ground)")
     with ui.element("header").classes("top"):
         ui.link("viceversa", "/").classes("brand")
@@ -37,8 +39,29 @@ def framed(here: str) -> Iterator[None]:
                 ui.link(name, address).classes("here" if name == here else "").props(
                     'aria-current="page"' if name == here else ""
                 )
+        show_queue(trainings)
     with ui.element("main"):
         yield
+
+
+def show_queue(trainings: Trainings) -> None:
+    """Show, with links, what is in training and what waits for it."""
+    place = ui.element("div").classes("queue").props('role="status" aria-label="Trainings"')
+    seen: list[Training] = []
+
+    def update() -> None:
+        live = [one for one in trainings.all() if one.state != "ended"]
+        if live == seen:
+            return
+        seen[:] = live
+        place.clear()
+        with place:
+            for one in live[:1]:
+                ui.link(f"{Path(one.run).name}: {STATES[one.state]}", f"/run/{one.run}").classes("pill in-training")
+            if len(live) > 1:
+                tagged("span", f"{len(live) - 1} waiting", "quiet")
+
+    ui.timer(QUEUE, update)
 
 
 def title(text: str, lead: str = "") -> None:
@@ -103,6 +126,11 @@ def show_command(*lines: Sequence[str], opened: bool = False) -> None:
 def picture(name: str, changed: float, side: int) -> str:
     """Return the address of a picture of the workspace, at most `side` pixels wide and high."""
     return f"/thumbs/{quote(name)}?side={side}&v={changed:.3f}"
+
+
+def download(name: str) -> None:
+    """Let the browser save a file of the workspace."""
+    ui.download.from_url(f"/files/{quote(name)}?download=1")
 
 
 def before_after(before: str, after: str, label: str) -> ui.element:

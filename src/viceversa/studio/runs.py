@@ -132,7 +132,7 @@ class RunsPage:
             with self.result:
                 tagged("pre", said)
                 if chosen != "web":
-                    button("Download", lambda: ui.download.from_url(f"/files/{out}?download=1"))
+                    button("Download", lambda: frame.download(out))
                 show_command(words)
 
     async def rename(self, name: str) -> None:

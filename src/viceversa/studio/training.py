@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 ROWS = 4  # samples of a direction
 NEWS = 2.0  # seconds between looks at the run's folder
-STATES = {"training": "in training", "waiting": "waiting", "stopping": "saving", "paused": "paused"}
 
 
 def read(path: Path) -> tuple[RunRecord, dict[str, Any], list[Any], list[Any]] | None:
@@ -96,7 +95,7 @@ class RunPage:
         """Show how far the training is."""
         live = training is not None and training.state != "ended"
         ended = self.record.ended if self.record else None
-        word = STATES[training.state] if training and live else ended or "interrupted"
+        word = frame.STATES[training.state] if training and live else ended or "interrupted"
         self.pill.set_text(word)
         self.pill.classes(replace=f"pill {word.replace(' ', '-')}")
         self.bar.props["value"] = status.get("share") or 0

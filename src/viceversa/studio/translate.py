@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import run, ui
 
+from viceversa.paths import weights_file
 from viceversa.studio import frame
 from viceversa.studio.frame import button, show_command, tagged
 from viceversa.studio.tasks import Work, progress
@@ -20,6 +21,20 @@ if TYPE_CHECKING:
     from viceversa.studio import Studio
 
 SHOWN = 48  # results on the page
+VARIATIONS = {0: "none", 2: "2", 4: "4", 8: "8"}
+
+
+def traits(model: Path) -> tuple[int, bool]:
+    """Return the pixels of the crops that a model was trained on, and whether it can draw variations; 0 if unknown."""
+    from viceversa.nets import GENERATORS, VariationalGenerator
+    from viceversa.nets.weights import read_card
+
+    try:
+        card = read_card(weights_file(model))
+    except (ValueError, OSError):  # an exported file, or a broken one
+        return 0, False
+    kind = GENERATORS.get(str(card.generator["name"]))
+    return card.size, kind is not None and issubclass(kind, VariationalGenerator)
 
 
 class TranslatePage:
@@ -30,7 +45,7 @@ class TranslatePage:
         self.model, self.inputs, self.direction = model, "", ""
         self.strength, self.size, self.samples = 100, 0, 0
 
-    def show(self) -> None:
+    async def show(self) -> None:
         """Make the page."""
         models = self.workspace.models()
         frame.title("Translate pictures")
@@ -42,28 +57,38 @@ class TranslatePage:
         with ui.element("div").classes("bench"):
             with ui.element("div").classes("card controls"):
                 model = ui.select(models, label="Model").bind_value(self, "model")
-                self.directions = ui.element("div")
-                model.on_value_change(self.refresh_directions)
-                self.refresh_directions()
-                DropZone(self.studio, "Drop pictures, a video or a zip", self.take)
-                ui.input("or a folder or file of the workspace").bind_value(self, "inputs")
-                with ui.element("label"):
-                    tagged("span", "Strength, %")
-                    ui.slider(min=0, max=100, step=5).props("label").bind_value(self, "strength")
+                self.choices = ui.element("div").classes("controls inner")
+                with ui.element("div"):
+                    DropZone(self.studio, "Drop or paste pictures, a video or a zip", self.take)
+                ui.input("Or a folder or file in the workspace").bind_value(self, "inputs")
+                with ui.element("div"):
+                    words = tagged("span", "")
+                    strength = ui.slider(min=0, max=100, step=5).props('aria-label="Strength"')
+                    strength.bind_value(self, "strength")
+                    words.bind_text_from(strength, "value", lambda value: f"Strength: {value} %")
                 self.go = button("Translate", self.translate, "main")
             self.gallery = ui.element("div").classes("gallery-side")
         with self.gallery:
             tagged("p", "The translations appear here.", "quiet empty")
+        model.on_value_change(self.show_choices)
+        await ui.context.client.connected()
+        await self.show_choices()
 
-    def refresh_directions(self) -> None:
-        """Offer the directions of the model."""
+    async def show_choices(self) -> None:
+        """Offer what the model can: its directions, sizes near those it learned from, variations."""
         found = self.workspace.directions(self.model)
-        self.direction = found[0] if found else ""
-        self.directions.clear()
-        if len(found) > 1:
-            with self.directions:
+        trained, variational = await run.io_bound(traits, self.workspace.path(self.model)) or (0, False)
+        self.direction, self.size, self.samples = found[0] if found else "", trained, 0
+        self.choices.clear()
+        with self.choices:
+            if len(found) > 1:
                 ways = {direction: direction.replace("to", " → ") for direction in found}
-                ui.toggle(ways).props("no-caps").bind_value(self, "direction")
+                ui.toggle(ways).props('no-caps aria-label="Direction"').bind_value(self, "direction")
+            sizes = {trained: f"{trained} px, as in training"} if trained else {}
+            sizes |= {factor * trained: f"{factor * trained} px" for factor in (2, 4) if trained}
+            ui.select({**sizes, 0: "as large as they are"}, label="Short side").bind_value(self, "size")
+            if variational:
+                ui.select(VARIATIONS, label="Variations").bind_value(self, "samples")
 
     def take(self, folder: Path) -> None:
         """Translate what was just uploaded."""
@@ -73,19 +98,21 @@ class TranslatePage:
     async def translate(self) -> None:
         """Translate, and show the results."""
         with frame.errors_shown():
-            source = self.workspace.existing(self.inputs)
-            out = self.workspace.fresh("results")
+            source, model = self.workspace.readable(self.inputs), self.workspace.existing(self.model)
+            out, work = self.workspace.fresh("results"), Work()
             options = TranslateOptions(
-                direction=self.direction or None,  # type: ignore[arg-type]  # from the run's own list
+                direction=self.direction or None,  # type: ignore[arg-type]  # of the run's own list
                 strength=self.strength / 100,
-                size=int(self.size) or None,
-                samples=int(self.samples) or None,
+                size=self.size or None,
+                samples=self.samples or None,
             )
-            work = Work()
-            model = self.workspace.existing(self.model)
             self.gallery.clear()
-            with self.gallery, progress(work, "Loading the model …"):
-                result = await run.io_bound(translate_images, model, [str(source)], out, options, work.track)
+            self.go.disable()
+            try:
+                with self.gallery, progress(work, "Loading the model …"):
+                    result = await run.io_bound(translate_images, model, [str(source)], out, options, work.track)
+            finally:
+                self.go.enable()
             if result:
                 self.show_results(source, out, options, result)
 
@@ -95,45 +122,45 @@ class TranslatePage:
         pairs = [pair for pair in plan([str(source)], out) if pair[1] in written]
         with self.gallery:
             with ui.element("div").classes("bar"):
-                tagged("span", f"{len(pairs)} translated {result.direction.replace('to', ' → ')}")
-                button("Download all", lambda: self.download_all(out), "quiet")
+                tagged("span", f"{len(pairs)} translated {result.direction.replace('to', ' → ')}", "grow")
+                button("Download all", lambda: self.download_all(out))
             for file, reason in result.failed.items():
                 tagged("p", f"{file.name}: {reason}", "finding warning")
             with ui.element("div").classes("cards results"):
                 for file, output in pairs[:SHOWN]:
                     for path in options.outputs(output):
                         self.show_one(file, path)
-            words = [self.workspace.name(source), "OUT", *self.flags()]
-            show_command(["translate", self.model, *words])
+            if len(pairs) > SHOWN:
+                tagged("p", f"{len(pairs) - SHOWN} more are in the download.", "quiet")
+            show_command(["translate", self.model, self.workspace.name(source), "OUT", *self.flags()])
 
     def show_one(self, before: Path, after: Path) -> None:
         """Show one result with its download."""
         names = [self.workspace.name(path) for path in (before, after)]
         with ui.element("figure").classes("result"):
             if after.suffix.lower() in VIDEOS:
-                ui.html(f'<video controls src="/files/{names[1]}"></video>', sanitize=False)
+                ui.element("video").props(f'controls src="/files/{names[1]}"')
             else:
                 addresses = [frame.picture(name, self.workspace.path(name).stat().st_mtime, 1024) for name in names]
                 frame.before_after(addresses[0], addresses[1], before.name)
             with ui.element("figcaption"):
                 tagged("span", f"{after.name}, {in_bytes(after.stat().st_size)}")
-                button("Download", lambda: ui.download.from_url(f"/files/{names[1]}?download=1"), "quiet")
+                button("Download", lambda: frame.download(names[1]), "quiet")
 
     def flags(self) -> list[str]:
         """Return the options as words of the command."""
         found = ["--direction", self.direction] if self.direction else []
         found += ["--strength", f"{self.strength / 100:g}"] if self.strength < 100 else []
-        found += ["--size", str(int(self.size))] if self.size else []
-        return found + (["--samples", str(int(self.samples))] if self.samples else [])
+        found += ["--size", str(self.size)] if self.size else []
+        return found + (["--samples", str(self.samples)] if self.samples else [])
 
     async def download_all(self, out: Path) -> None:
         """Send all results as a zip."""
         archive = await run.io_bound(shutil.make_archive, str(out), "zip", out)
         if archive:
-            name = self.workspace.name(Path(archive))
-            ui.download.from_url(f"/files/{name}?download=1")
+            frame.download(self.workspace.name(Path(archive)))
 
 
 async def page(studio: Studio, run: str) -> None:
     """Make the page, with a run chosen if one is named."""
-    TranslatePage(studio, run).show()
+    await TranslatePage(studio, run).show()

@@ -108,9 +108,12 @@ class Workspace:
                 raise OutsideError(f"{place}: lies outside the workspace; train with it in a terminal")
             self.path(place or ".")
 
-    def leaks(self, name: str) -> list[str]:
-        """Return the files in a folder that are links to somewhere outside."""
-        return [self.name(path) for path in sorted(self.path(name).rglob("*")) if not self._within(path)][:10]
+    def readable(self, name: str) -> Path:
+        """Return a file or folder to read pictures from; raise OutsideError if a link in it leads out."""
+        path = self.existing(name)
+        if leak := next((inner for inner in path.rglob("*") if not self._within(inner)), None):
+            raise OutsideError(f"{self.name(leak)}: a link that leads out of the workspace; copy what it leads to")
+        return path
 
     def rename(self, run: str, new: str) -> str:
         """Give a run another name, in its folder; raise ValueError if that cannot be."""

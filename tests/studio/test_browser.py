@@ -1,0 +1,150 @@
+"""The whole way in a real browser: two folders become a model that translates a picture, and no request leaves."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import signal
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+from PIL import Image
+
+from support import environment, free_port
+from viceversa.data import water2wine
+from viceversa.studio.trainings import Trainings
+from viceversa.studio.workspace import Workspace
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.slow
+MINUTE = 60_000
+SMALL = {
+    "generator.width": "4",
+    "generator.blocks": "1",
+    "discriminator.width": "8",
+    "data.load": "36",
+    "data.crop": "32",
+}
+
+
+class Server:
+    """A studio in a process of its own, which can be killed and started again."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.port = root, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        words = [sys.executable, "-m", "viceversa", "studio", ".", "--no-browser", "--port", str(self.port)]
+        own = {name: value for name, value in environment().items() if name != "PYTEST_CURRENT_TEST"}  # NiceGUI looks
+        self.process = subprocess.Popen(words, cwd=self.root, env=own)
+        for _ in range(600):
+            try:
+                urlopen(f"{self.url}/studio.js", timeout=1).close()
+                return
+            except (URLError, OSError):
+                assert self.process.poll() is None
+                signal.sigtimedwait([], 0.1)
+
+    def kill(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    root = tmp_path / "work"
+    water2wine.make(root / "glasses", size=32, count=12, test=4)
+    for name in ("trainA", "trainB"):
+        (root / "glasses" / name).rename(root / {"trainA": "water", "trainB": "wine"}[name])
+    running = Server(root)
+    running.start()
+    yield running
+    running.kill()
+    for one in Trainings(Workspace(root)).all():
+        if one.pid:
+            os.kill(one.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def tab(chromium: Browser, server: Server) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1400, "height": 900}, accept_downloads=True)
+    left, complaints = list[str](), list[str]()
+    own = re.compile(rf"(http|ws)://127\.0\.0\.1:{server.port}/|data:|blob:")
+
+    def refuse(route: Any) -> None:
+        left.append(route.request.url)
+        route.abort()
+
+    context.route(lambda url: not own.match(url), refuse)
+    page = context.new_page()
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.set_default_timeout(MINUTE)
+    yield page
+    context.close()
+    assert left == []
+    assert complaints == []
+
+
+def state(tab: Page, word: str) -> None:
+    """Wait until the run on the page is in this state."""
+    tab.locator(".status .pill", has_text=re.compile(f"^{word}$")).wait_for(timeout=3 * MINUTE)
+
+
+def test_from_two_folders_to_a_translated_picture(tab: Page, server: Server, tmp_path: Path) -> None:
+    tab.goto(f"{server.url}/train")
+    for place, name in enumerate(("water", "wine")):
+        tab.get_by_label("Folder in the workspace").nth(place).fill(name)
+        tab.locator(".picker").nth(place).get_by_text("12 pictures").wait_for()
+    tab.get_by_role("button", name="Check the pictures").click()
+    tab.locator(".finding", has_text="Few training images").wait_for()
+    tab.get_by_role("radio", name="Change one thing").click()
+    tab.get_by_label("Steps, instead of a time").fill("60")
+    tab.get_by_role("button", name="All options").click()
+    for section in ("generator", "discriminator", "data"):
+        tab.get_by_role("button", name=f'"{section}"').click()
+    for key, value in SMALL.items():
+        tab.get_by_label(key, exact=True).fill(value)
+    tab.get_by_label("Name of the model").fill("wine")
+    tab.get_by_role("button", name="Start training").click()
+    tab.wait_for_url("**/run/runs/wine")
+    tab.locator(".sample img").first.wait_for(timeout=3 * MINUTE)
+
+    server.kill()  # the training goes on
+    server.start()
+    tab.goto(f"{server.url}/run/runs/wine")
+    tab.get_by_role("button", name="Stop", exact=True).click()
+    state(tab, "interrupted")
+    tab.get_by_role("button", name="Continue").click()
+    state(tab, "finished")
+    assert tab.locator(".status span").inner_text().startswith("60 of 60 steps")
+    assert tab.locator(".chart svg").count() > 3
+    tab.get_by_role("button", name="Translate with it").click()
+    tab.wait_for_url("**/?run=runs/wine")
+    picture = tmp_path / "holiday.png"
+    Image.new("RGB", (48, 40), (90, 120, 200)).save(picture)
+    tab.locator(".drop input[type=file]").set_input_files([picture])
+    tab.locator(".result .slider").wait_for()
+    with tab.expect_download() as one:
+        tab.locator(".result").get_by_role("button", name="Download").click()
+    with Image.open(one.value.path()) as translated:
+        assert translated.size == (38, 32)  # its short side as in training
+    with tab.expect_download() as every:
+        tab.get_by_role("button", name="Download all").click()
+    assert zipfile.ZipFile(io.BytesIO(every.value.path().read_bytes())).namelist() == ["holiday.png"]
+
+    tab.goto(f"{server.url}/runs")
+    assert tab.locator("article.run .pill").inner_text() == "finished"
