@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -11,12 +11,17 @@ from viceversa.cli.options import argument, has_browser, option
 
 def studio(
     workspace: Annotated[Path, argument("WORKSPACE")] = Path("."),
-    port: Annotated[int, option(metavar="N", min=1, max=65535, help="Port to listen at.", show=True)] = 8420,
-    host: Annotated[str, option(metavar="ADDRESS", help="Address to listen at.", show=True)] = "127.0.0.1",
+    host: Annotated[
+        str, option(metavar="ADDRESS", help="Where to listen; 0.0.0.0: everywhere.", show=True)
+    ] = "127.0.0.1",
+    port: Annotated[int, option(metavar="N", min=0, max=65535, help="0: any that is free.", show=True)] = 8420,
     password: Annotated[
         str,
         option(metavar="TEXT", help="Ask for it; needed where others can reach the host.", envvar="VICEVERSA_PASSWORD"),
     ] = "",
+    allow_host: Annotated[
+        Optional[list[str]], option(metavar="NAME", help="Another name of the server, such as a proxy's.")
+    ] = None,
     no_browser: Annotated[bool, option("--no-browser", help="Do not open the browser.")] = False,
 ) -> None:
     """Train and translate in the browser.
@@ -37,4 +42,5 @@ def studio(
 
     from viceversa.studio import start
 
-    start(workspace, host=host, port=port, password=password, browser=not no_browser and has_browser())
+    show = not no_browser and has_browser()
+    start(workspace, host=host, port=port, password=password, names=tuple(allow_host or ()), show=show)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import webbrowser
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from viceversa.config import ConfigError
-from viceversa.serve.codecs import Codecs
-from viceversa.serve.security import Access, Guard
-from viceversa.serve.uploads import Limits
+from viceversa.serve import require_extra
+from viceversa.studio.offer import Offer
 from viceversa.studio.trainings import Trainings
 from viceversa.studio.workspace import Workspace
 
 TICK = 1.0  # seconds between looks at the trainings
-LIMITS = Limits(bytes=2**28, pixels=2**27)
-"""Of a picture; the user's own may be large."""
 LARGEST_BODY = 2**30
 """Bytes of an upload: a video, or a zip of pictures."""
+CONNECTIONS = 256
 
 
 @dataclass(frozen=True)
@@ -27,56 +28,59 @@ class Studio:
 
     workspace: Workspace
     trainings: Trainings
-    codecs: Codecs
+    offer: Offer = field(default_factory=Offer)
 
 
-def start(root: Path, *, host: str, port: int, password: str = "", browser: bool = False) -> None:
-    """Serve the studio of a workspace until it is interrupted.
+def start(root: Path, *, host: str, port: int, password: str = "", names: tuple[str, ...] = (), show: bool) -> None:
+    """Serve the studio of a workspace until a signal; `show` opens the browser.
 
-    Raises ConfigError for a port that is taken, and where another studio works in the workspace.
+    Raises ConfigError for a host that others reach without a password, for a port that is taken, and where another
+    studio works in the workspace.
     """
+    require_extra()
+    from fastapi import FastAPI
     from filelock import FileLock, Timeout
-    from nicegui import app, ui
+    from nicegui import app as pages
+    from nicegui import ui
 
+    from viceversa.serve.app import routes
+    from viceversa.serve.security import Access, Guard
+    from viceversa.serve.server import address, listen, run_app
     from viceversa.studio import frame, runs, train, training, translate
     from viceversa.studio.files import add_routes
 
-    access = Access(host=host, password=password)
+    access = Access(host, password, names)
     workspace = Workspace(root)
     os.chdir(workspace.root)  # commands and configurations name files relative to it
-    studio = Studio(workspace, Trainings(workspace), Codecs(limits=LIMITS))
+    studio = Studio(workspace, Trainings(workspace))
 
-    def page(address: str, name: str, content: Callable[..., Awaitable[None]]) -> None:
+    def add_page(path: str, name: str, content: Callable[..., Awaitable[None]]) -> None:
         async def build(run: str = "") -> None:
             with frame.framed(name, studio.trainings):
                 await content(studio, run)
 
-        ui.page(address, title=f"{name} – viceversa")(build)
+        ui.page(path, title=f"{name} – viceversa")(build)
 
-    page("/", "Translate", translate.page)
-    page("/train", "Train", train.page)
-    page("/runs", "Runs", runs.page)
-    page("/run/{run:path}", "Runs", training.page)
+    add_page("/", "Translate", translate.page)
+    add_page("/train", "Train", train.page)
+    add_page("/runs", "Runs", runs.page)
+    add_page("/run/{run:path}", "Runs", training.page)
+    app = FastAPI(title="viceversa studio", docs_url=None, redoc_url=None)
     add_routes(app, studio)
+    app.include_router(routes(studio.offer.find))
     frame.add_look(app)
+    ui.run_with(
+        app, title="viceversa", favicon="◧", dark=None, language="en-US", tailwind=False, show_welcome_message=False
+    )
     app.add_middleware(Guard, access=access, max_body=LARGEST_BODY)
-    app.on_shutdown(studio.codecs.close)
-    app.timer(TICK, studio.trainings.advance)
-    lock = FileLock(workspace.own() / ".lock")
+    pages.timer(TICK, studio.trainings.advance)
+    pages.on_shutdown(studio.offer.close)
+    logging.getLogger("nicegui").setLevel(logging.ERROR)  # it warns of pages that were closed while they were made
     try:
-        with lock.acquire(timeout=0):
-            print(f"viceversa studio: http://{host}:{port}/ for {workspace.root}; press Ctrl-C to stop", flush=True)
-            ui.run(
-                host=host,
-                port=port,
-                title="viceversa",
-                language="en-US",
-                favicon="◧",
-                dark=None,
-                tailwind=False,
-                reload=False,
-                show=browser,
-                show_welcome_message=False,
-            )
+        with FileLock(workspace.own() / ".lock").acquire(timeout=0), listen(host, port) as listener:
+            print(f"{address(listener)} shows {workspace.root}; Ctrl-C ends it, trainings go on", flush=True)
+            if show:
+                pages.on_startup(partial(webbrowser.open, address(listener)))
+            run_app(app, listener, CONNECTIONS)
     except Timeout:
         raise ConfigError(f"{root}: another studio works in this folder") from None

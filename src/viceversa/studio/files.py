@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ SANDBOX = {"Content-Security-Policy": "sandbox allow-scripts; default-src 'unsaf
 
 def add_routes(app: FastAPI, studio: Studio) -> None:
     """Let the app answer for files."""
-    workspace = studio.workspace
+    workspace, hidden = studio.workspace, partial(app.get, include_in_schema=False)
 
     def served(name: str) -> Path:
         try:
@@ -31,22 +31,22 @@ def add_routes(app: FastAPI, studio: Studio) -> None:
         except OutsideError:
             raise HTTPException(404) from None
 
-    @app.get("/files/{name:path}")
+    @hidden("/files/{name:path}")
     def file(name: str, download: bool = False) -> FileResponse:
         path = served(name)
         headers = SANDBOX if path.suffix == ".html" else {"Cache-Control": "no-cache"}
         return FileResponse(path, headers=headers, filename=path.name if download else None)
 
-    @app.get("/thumbs/{name:path}")
+    @hidden("/thumbs/{name:path}")
     def thumb(name: str, side: int = 256) -> Response:
         path = served(name)
         try:
-            content = small(studio.codecs, path, path.stat().st_mtime_ns, max(16, min(side, LARGEST)))
+            content = small(studio.offer.codecs, path, path.stat().st_mtime_ns, max(16, min(side, LARGEST)))
         except (ValueError, OSError):  # no picture, or a broken one
             raise HTTPException(404) from None
         return Response(content, media_type="image/webp", headers={"Cache-Control": "private, max-age=86400"})
 
-    @app.get("/report/{name:path}")
+    @hidden("/report/{name:path}")
     def report(name: str) -> FileResponse:
         from viceversa import report
 

@@ -23,8 +23,8 @@ PAGES = {"Translate": "/", "Train": "/train", "Runs": "/runs"}
 def add_look(app: FastAPI) -> None:
     """Let pages have the styles, the report's and ours, and the script."""
     styles = "\n".join(path.read_text("utf-8") for path in (TEMPLATES / "page.css", HERE / "studio.css"))
-    app.get("/studio.css")(lambda: Response(styles, media_type="text/css"))
-    app.get("/studio.js")(lambda: FileResponse(HERE / "studio.js"))
+    app.get("/studio.css", include_in_schema=False)(lambda: Response(styles, media_type="text/css"))
+    app.get("/studio.js", include_in_schema=False)(lambda: FileResponse(HERE / "studio.js"))
     ui.add_head_html('<link rel="stylesheet" href="/studio.css"><script src="/studio.js" defer></script>', shared=True)
 
 
@@ -121,6 +121,11 @@ def show_command(*lines: Sequence[str], opened: bool = False) -> None:
                 with ui.element("pre"):
                     tagged("code", text)
                 button("Copy", lambda text=text: ui.clipboard.write(text))
+
+
+def address(name: str, changed: float) -> str:
+    """Return the address of a file of the workspace, another one when it has changed."""
+    return f"/files/{quote(name)}?v={changed:.3f}"
 
 
 def picture(name: str, changed: float, side: int) -> str:

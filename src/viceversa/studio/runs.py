@@ -36,7 +36,8 @@ def describe(path: Path, training: Training | None) -> tuple[str, str, str]:
     last = replace(record, sample_steps=record.sample_steps[-1:])
     scores = [best(history) for history in histories(record) or sample_histories(read_frames(last))]
     score = scores[0] if scores else None
-    words = f"{score.way}  {score.words.title} {score.value:.4g}{score.words.unit}" if score else "no score"
+    metric = score.metric.partition("[")[0].upper() if score else ""
+    words = f"{metric} {score.value:.4g}{score.words.unit}, {score.way}" if score else "no score"
     size = f"{record.config.method['name']}, {record.config.data.crop} px, {record.step:,} steps"
     return "in training" if state == "training" else state, size, words
 
@@ -73,7 +74,7 @@ class RunsPage:
         faces = [file for folder in samples for file in sorted(folder.glob("*-translation.png"))]
         with ui.link(target=f"/run/{name}").classes("faces"):
             for file in spread(faces, FACES):
-                frame.image(frame.picture(self.workspace.name(file), file.stat().st_mtime, 256), f"sample of {name}")
+                frame.image(frame.address(self.workspace.name(file), file.stat().st_mtime), f"sample of {name}")
         state, size, score = await run.io_bound(describe, path, training) or ("", "", "")
         with ui.element("div").classes("bar"):
             ui.link(name.removeprefix("runs/"), f"/run/{name}").classes("run-name")

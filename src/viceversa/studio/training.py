@@ -58,7 +58,10 @@ class RunPage:
         self.buttons = ui.element("div").classes("bar actions")
         self.trouble = tagged("p", "", "finding error")
         self.trouble.visible = False
-        with section("Samples", "Pictures that the training does not see, translated by the model as it was then."):
+        with section(
+            "Samples",
+            "Pictures that the training does not see: input, translation at the step, and the truth where it is known.",
+        ):
             self.scrubber, self.samples = ui.element("div").classes("master"), ui.element("div")
         with section("Findings") as self.findings_section:
             self.findings = ui.element("div").classes("findings")
@@ -222,7 +225,7 @@ class RunPage:
 
     def address(self, path: Path) -> str:
         """Return where the browser finds a picture of the run."""
-        return frame.picture(self.studio.workspace.name(path), path.stat().st_mtime, 512)
+        return frame.address(self.studio.workspace.name(path), path.stat().st_mtime)
 
     def show_findings(self, findings: list[Any]) -> None:
         """Show what the doctor found."""

@@ -67,6 +67,9 @@ class TranslatePage:
                     strength.bind_value(self, "strength")
                     words.bind_text_from(strength, "value", lambda value: f"Strength: {value} %")
                 self.go = button("Translate", self.translate, "main")
+                with ui.expansion("For other programs").classes("fold"):
+                    button("Offer this model at /translate", self.offer)
+                    self.offered = ui.element("div")
             self.gallery = ui.element("div").classes("gallery-side")
         with self.gallery:
             tagged("p", "The translations appear here.", "quiet empty")
@@ -89,6 +92,18 @@ class TranslatePage:
             ui.select({**sizes, 0: "as large as they are"}, label="Short side").bind_value(self, "size")
             if variational:
                 ui.select(VARIATIONS, label="Variations").bind_value(self, "samples")
+
+    async def offer(self) -> None:
+        """Let other programs use the model, as `viceversa serve` does."""
+        with frame.errors_shown():
+            await self.studio.offer.choose(self.workspace.existing(self.model))
+            self.offered.clear()
+            with self.offered:
+                tagged("p", f"{self.model} answers at /translate, until another is offered or the studio ends:")
+                request = ui.context.client.request
+                tagged("code", f'curl --data-binary @photo.jpg "{request.base_url}translate" -o translated.jpg')
+                ui.link("How to use it", "/docs", new_tab=True)
+                show_command(["serve", self.model])
 
     def take(self, folder: Path) -> None:
         """Translate what was just uploaded."""

@@ -61,7 +61,7 @@ class DropZone:
 
     def _look_at(self, path: Path) -> None:
         """Unpack an archive, and refuse what is no picture."""
-        codecs = self.studio.codecs
+        codecs = self.studio.offer.codecs
         if path.suffix.lower() == ".zip":
             refused = unpack_pictures(path, path.with_suffix(""), codecs, codecs.limits)
             self.refused += [f"{name}: {reason}" for name, reason in refused.items()]
