@@ -20,6 +20,7 @@ TICK = 1.0  # seconds between looks at the trainings
 LARGEST_BODY = 2**30
 """Bytes of an upload: a video, or a zip of pictures."""
 CONNECTIONS = 256
+AWAY = 30.0  # seconds that a page may be cut off from us and keep what was filled in
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,14 @@ def start(root: Path, *, host: str, port: int, password: str = "", names: tuple[
     app.include_router(routes(studio.offer.find))
     frame.add_look(app)
     ui.run_with(
-        app, title="viceversa", favicon="◧", dark=None, language="en-US", tailwind=False, show_welcome_message=False
+        app,
+        title="viceversa",
+        favicon="◧",
+        dark=None,
+        language="en-US",
+        tailwind=False,
+        show_welcome_message=False,
+        reconnect_timeout=AWAY,
     )
     app.add_middleware(Guard, access=access, max_body=LARGEST_BODY)
     pages.timer(TICK, studio.trainings.advance)

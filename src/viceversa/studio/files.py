@@ -51,7 +51,7 @@ def add_routes(app: FastAPI, studio: Studio) -> None:
         from viceversa import report
 
         try:
-            run = workspace.existing(name)
+            run = workspace.readable(name)
             if report.stale(run):
                 report.write(run)
         except (OSError, ValueError):

@@ -43,6 +43,8 @@ class RunPage:
     def __init__(self, studio: Studio, name: str) -> None:
         self.studio, self.name = studio, name
         self.path = studio.workspace.path(name)
+        if self.path.exists():
+            studio.workspace.readable(name)
         self.record: RunRecord | None = None
         self.seen: Any = None
         self.steps: list[int] = []

@@ -96,7 +96,7 @@ class TranslatePage:
     async def offer(self) -> None:
         """Let other programs use the model, as `viceversa serve` does."""
         with frame.errors_shown():
-            await self.studio.offer.choose(self.workspace.existing(self.model))
+            await self.studio.offer.choose(self.workspace.readable(self.model))
             self.offered.clear()
             with self.offered:
                 tagged("p", f"{self.model} answers at /translate, until another is offered or the studio ends:")
@@ -113,7 +113,7 @@ class TranslatePage:
     async def translate(self) -> None:
         """Translate, and show the results."""
         with frame.errors_shown():
-            source, model = self.workspace.readable(self.inputs), self.workspace.existing(self.model)
+            source, model = self.workspace.readable(self.inputs), self.workspace.readable(self.model)
             out, work = self.workspace.fresh("results"), Work()
             options = TranslateOptions(
                 direction=self.direction or None,  # type: ignore[arg-type]  # of the run's own list

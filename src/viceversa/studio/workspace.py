@@ -81,7 +81,8 @@ class Workspace:
 
     def runs(self) -> list[str]:
         """Return the names of all runs, the newest first."""
-        found = [path for path in self._walk(self.root, DEPTH) if (path / "config.yaml").is_file()]
+        configs = [path / "config.yaml" for path in self._walk(self.root, DEPTH)]
+        found = [config.parent for config in configs if config.is_file() and self._within(config)]
         return [self.name(run) for run in sorted(found, key=_changed, reverse=True)]
 
     def models(self) -> list[str]:
