@@ -13,7 +13,6 @@ from viceversa.studio import frame
 from viceversa.studio.frame import button, show_command, tagged
 from viceversa.studio.tasks import Work, progress
 from viceversa.studio.uploads import DropZone
-from viceversa.studio.workspace import in_bytes
 from viceversa.translate import TranslateOptions, TranslateResult, translate_images
 from viceversa.translate.files import VIDEOS, plan
 
@@ -159,7 +158,7 @@ class TranslatePage:
                 addresses = [frame.picture(name, self.workspace.path(name).stat().st_mtime, 1024) for name in names]
                 frame.before_after(addresses[0], addresses[1], before.name)
             with ui.element("figcaption"):
-                tagged("span", f"{after.name}, {in_bytes(after.stat().st_size)}")
+                tagged("span", after.name)
                 button("Download", lambda: frame.download(names[1]), "quiet")
 
     def flags(self) -> list[str]:
