@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 from docutils.utils.math.latex2mathml import tex2mathml
-from sphinx.addnodes import download_reference
 from sphinx.application import Sphinx
 
 import viceversa
@@ -31,7 +31,6 @@ autodoc_typehints_format = "short"
 autodoc_default_options = {"members": True}
 copybutton_prompt_text = "$ "
 copybutton_line_continuation_character = "\\"
-nitpicky = False
 html_theme = "furo"
 html_title = f"viceversa {release}"
 html_static_path = ["_static"]
@@ -57,15 +56,11 @@ def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
             source[0] += f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{entries}\n```\n"
 
 
-def link_to_repository(app: Sphinx, document: nodes.document) -> None:
-    """Let links to files outside of docs/ lead to the repository where its address is known, as in the workflow."""
-    address = os.environ.get("GITHUB_REPOSITORY")
-    for link in list(document.findall(download_reference)) if address else []:
-        path = (HERE / app.env.docname).parent / link["reftarget"]
-        place = os.path.relpath(path, HERE.parent)
-        link.replace_self(
-            nodes.reference("", "", *link.children, refuri=f"https://github.com/{address}/blob/main/{place}")
-        )
+def link_outwards(app: Sphinx, page: str, source: list[str]) -> None:
+    """Let links to files outside of docs/ lead to the repository; without its address, to a copy of the file."""
+    repository = os.environ.get("GITHUB_REPOSITORY")  # which GitHub's own workflows set
+    place = f"https://github.com/{repository}/blob/main/" if repository else "path:../"
+    source[0] = re.sub(r"\]\(\.\./", f"]({place}", source[0])
 
 
 def inline_math(translator: Any, node: nodes.math) -> None:
@@ -85,4 +80,4 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (inline_math, None), (display_math, None))
     app.connect("builder-inited", lambda app: reference.write(HERE / "reference"))
     app.connect("source-read", add_navigation)
-    app.connect("doctree-read", link_to_repository)
+    app.connect("source-read", link_outwards)
