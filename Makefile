@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
 
-.PHONY: demo test test-all check format clean
+.PHONY: demo test test-all check format docs notebooks release clean
 demo: $(VENV)/installed  ## install, turn water into wine, say where the picture lies
 	$(BIN)/viceversa demo
 
@@ -15,16 +15,28 @@ test-all: $(VENV)/developed  ## the test suite with the tests that take long
 	$(PYTEST)
 
 check: $(VENV)/developed  ## style and types
-	$(BIN)/ruff check src tests examples
-	$(BIN)/ruff format --check src tests examples
+	$(BIN)/ruff check src tests examples docs
+	$(BIN)/ruff format --check src tests examples docs
 	$(BIN)/mypy
 
 format: $(VENV)/developed  ## put the code into its form
-	$(BIN)/ruff check --fix src tests examples
-	$(BIN)/ruff format src tests examples
+	$(BIN)/ruff check --fix src tests examples docs
+	$(BIN)/ruff format src tests examples docs
 
-clean:  ## remove the environment and the demo
-	rm -rf $(VENV) demo
+docs: $(VENV)/developed  ## the documentation as a site, docs/_build/index.html
+	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build
+
+notebooks: $(VENV)/developed  ## examples/*.ipynb, of the scripts beside them
+	$(BIN)/jupytext --quiet --to ipynb --update-metadata '{"jupytext": null}' examples/quickstart.py examples/variational.py
+
+release: $(VENV)/developed  ## dist/: a wheel, checked, and tried in a fresh environment
+	rm -rf dist && $(BIN)/python -m build --outdir dist && $(BIN)/twine check --strict dist/*
+	$(PYTHON) -m venv dist/fresh && dist/fresh/bin/pip install --quiet dist/*.whl
+	cd dist && fresh/bin/viceversa demo demo "train.length=20 steps" "train.decay=10 steps"
+	rm -rf dist/fresh dist/demo
+
+clean:  ## remove the environment and what was made
+	rm -rf $(VENV) demo dist docs/_build docs/reference
 
 INSTALL = test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable

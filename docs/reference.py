@@ -64,7 +64,8 @@ def configuration() -> str:
     page = (
         "# Configuration\n\nEvery key, set as `key=value` on the command line or in a YAML file. `viceversa config`\n"
     )
-    page += "prints those of a preset with their values. Keys with a star may change when a run continues.\n\n## The run\n\n"
+    page += "prints those of a preset with their values. Keys with a star may change when a run continues.\n\n"
+    page += "## The run\n\n"
     page += keys("", {k: v for k, v in defaults.items() if not isinstance(v, dict)}, said)
     for section, title in SECTIONS.items():
         values: Any = defaults

@@ -12,8 +12,8 @@ import viceversa
 from viceversa.data import water2wine
 
 
-def train(folder: Path, steps: int = 40) -> Path:
-    """Draw two small domains, train on them, and return the run's folder; a second call continues the first."""
+def train(folder: Path, steps: int = 40) -> viceversa.RunDir:
+    """Draw two small domains, train on them, and return the run; a second call continues the first."""
     water2wine.make(folder / "data", size=32, count=40, test=8)
     config = viceversa.load_config(
         "cyclegan",
@@ -38,4 +38,4 @@ def train(folder: Path, steps: int = 40) -> Path:
 if __name__ == "__main__":
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "runs/example")
     run = train(folder, int(sys.argv[2]) if len(sys.argv) > 2 else 40)
-    print(f"look into {run / 'samples'}")
+    print(f"look into {run.samples}")

@@ -8,6 +8,7 @@ Without arguments it takes the run and the test pictures of train_in_python.py.
 from __future__ import annotations
 
 import sys
+from os import PathLike
 from pathlib import Path
 
 from PIL import Image
@@ -17,9 +18,9 @@ import viceversa
 from viceversa.paths import list_images
 
 
-def translate_folder(model: Path, pictures: Path, out: Path) -> int:
+def translate_folder(model: str | PathLike[str], pictures: Path, out: Path) -> int:
     """Translate every picture below a folder into the same place below another; return how many there were."""
-    translate = viceversa.Translator.load(model)  # direction="BtoA" is the way back
+    translate = viceversa.load(model)  # direction="BtoA" is the way back
     paths = list_images(pictures)
     for path in paths:
         target = out / path.relative_to(pictures).with_suffix(".png")

@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from viceversa.config import Config, load_config
+    from viceversa.engine.run_dir import RunDir
     from viceversa.interop import load_network
     from viceversa.translator import Translator, load
 
 __version__ = "0.1.0"
-__all__ = ["Config", "Translator", "__version__", "load", "load_config", "load_network", "train"]
+__all__ = ["Config", "RunDir", "Translator", "__version__", "load", "load_config", "load_network", "train"]
 
 HOMES = {
     "Config": "config",
     "load_config": "config",
+    "RunDir": "engine.run_dir",
     "load_network": "interop",
     "Translator": "translator",
     "load": "translator",
@@ -38,11 +40,15 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)
 
 
-def train(config: Config, fork: Path | None = None, fixed: Collection[str] = ()) -> Path:
-    """Train as configured, keep the run's report up to date, and return its folder; see `viceversa.engine.train`."""
-    from viceversa import engine
+def train(config: Config, fork: Path | None = None, fixed: Collection[str] = ()) -> RunDir:
+    """Train as configured, keep the run's report up to date, and return its folder; see `viceversa.engine.train`.
 
-    return engine.train(config, fork, _write_report, fixed)
+    A notebook shows the newest samples in the cell that trains, and wherever the run is a cell's result.
+    """
+    from viceversa import engine
+    from viceversa.engine.run_dir import RunDir
+
+    return RunDir(engine.train(config, fork, _write_report, fixed))
 
 
 def _write_report(run: Path) -> None:

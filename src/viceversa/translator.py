@@ -78,6 +78,7 @@ class Translator:
         self.card = card
         self.device = torch.device(device)
         self.memory = memory
+        self.shown: Path | None = None
         self.backend_name, self.examples = backend, examples
         shares_state = backend in ("openvino", "int8") or isinstance(net, ExportedGenerator)
         self._draws = draws_random_numbers(net)
@@ -107,7 +108,13 @@ class Translator:
         net, card = load_network(file)
         if direction not in (None, card.direction):
             raise ValueError(f"{path}: translates {card.direction}, not {direction}")
-        return cls(net, card, device, backend, memory=memory)
+        translator = cls(net, card, device, backend, memory=memory)
+        translator.shown = Path(path) / "samples" / "latest.png"
+        return translator
+
+    def _repr_png_(self) -> bytes | None:
+        """The newest samples of the run that it was loaded from, which a notebook shows."""
+        return self.shown.read_bytes() if self.shown and self.shown.is_file() else None
 
     def with_backend(self, name: str, examples: Sequence[ImageData] = ()) -> Translator:
         """Return the same translator run by another of `viceversa.backends.BACKENDS`; `examples` calibrate `int8`.

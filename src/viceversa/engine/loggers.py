@@ -18,10 +18,11 @@ from viceversa.engine.run_dir import RunDir
 
 
 class Start(NamedTuple):
-    """Where a training begins, or begins again: after `step` steps; steps up to `logged` were logged before."""
+    """Where a training of `total` steps begins, or begins again: after `step`; those to `logged` were logged before."""
 
     step: int
     logged: int = -1
+    total: int = 0
 
 
 class Logger(Protocol):
@@ -116,6 +117,32 @@ class MLflow:
         self.mlflow.end_run()
 
 
-LOGGERS: dict[str, type[Logger]] = {"tensorboard": TensorBoard, "wandb": WandB, "mlflow": MLflow}
+class Notebook:
+    """A bar and the newest samples, in the cell of a notebook that trains."""
+
+    def __init__(self, run: RunDir, config: Mapping[str, Any], start: Start, id: str) -> None:
+        from IPython import display
+
+        self.id, self.total, self.to_html = id, start.total, display.HTML
+        self.bar, self.sheet = (display.display(display.HTML(""), display_id=True) for _ in range(2))
+
+    def log(self, step: int, values: Mapping[str, float]) -> None:
+        told = "  ".join(f"{name.removeprefix('loss/')} {value:.3g}" for name, value in values.items() if name != "lr")
+        bar = f'<progress style="width: 100%" value="{step}" max="{self.total}"></progress>'
+        self.bar.update(self.to_html(f"{bar}<br>step {step} of {self.total}  {told}"))
+
+    def image(self, step: int, sheet: Image.Image) -> None:
+        self.sheet.update(sheet)
+
+    def close(self) -> None:
+        pass
+
+
+LOGGERS: dict[str, type[Logger]] = {
+    "tensorboard": TensorBoard,
+    "wandb": WandB,
+    "mlflow": MLflow,
+    "notebook": Notebook,  # by itself, in notebooks
+}
 EXTRAS = {"tensorboard": "log", "wandb": "wandb", "mlflow": "mlflow"}
 """What to install for each."""

@@ -57,6 +57,14 @@ class RunDir:
     def __str__(self) -> str:
         return str(self.path)
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def _repr_png_(self) -> bytes | None:
+        """The newest samples, which a notebook shows."""
+        sheet = self.samples / "latest.png"
+        return sheet.read_bytes() if sheet.is_file() else None
+
     def keep(self, config: Config) -> None:
         """Write the complete configuration."""
         with replacing(self.config) as temporary:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
@@ -69,7 +70,10 @@ class RunLog:
     def __init__(self, run: RunDir, config: Config, total: int, dist: DistInfo) -> None:
         self.run, self.total, self.is_main = run, total, dist.is_main
         self.images_per_step = config.train.batch * dist.world_size
-        self.loggers = Loggers(run, config, names=config.train.log_to if dist.is_main else ())
+        ipython = sys.modules.get("IPython")
+        self.in_notebook = ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+        names = (*config.train.log_to, *["notebook"] * self.in_notebook)
+        self.loggers = Loggers(run, config, total, names if dist.is_main else ())
         self.console = Console(quiet=not dist.is_main, highlight=False)
         columns = MofNCompleteColumn(), BarColumn(None), TimeElapsedColumn(), TimeRemainingColumn()
         off = not self.console.is_terminal
@@ -113,7 +117,8 @@ class RunLog:
         left = self.bar.tasks[0].time_remaining if step < self.total else None
         remaining = "" if left is None else f"{timedelta(seconds=int(left))} left"
         values = "  ".join(f"{name} {'-' if value is None else f'{value:.3f}'}" for name, value in losses.items())
-        self.say(f"step {step}/{self.total}  {values}  {speed:.1f} images/s  {remaining}".rstrip())
+        if not self.in_notebook:  # where a cell has it
+            self.say(f"step {step}/{self.total}  {values}  {speed:.1f} images/s  {remaining}".rstrip())
         self._append(self.run.log, {"step": step, "epoch": epoch, "lr": lr, "losses": losses})
         self._append(self.run.events, {"event": "speed", "step": step, "images_per_second": round(speed, 3)})
         self.loggers.log(step, {"lr": lr, **{f"loss/{name}": value for name, value in losses.items()}})
@@ -149,8 +154,8 @@ class RunLog:
 class Loggers:
     """The loggers of a run. One that fails (a server that is down) is dropped with a warning: the training goes on."""
 
-    def __init__(self, run: RunDir, config: Config, names: Sequence[str]) -> None:
-        self.run, self.names, self.config = run, names, flat(to_tree(config))
+    def __init__(self, run: RunDir, config: Config, total: int, names: Sequence[str]) -> None:
+        self.run, self.names, self.config, self.total = run, names, flat(to_tree(config)), total
         self.open_ones: dict[str, Logger] = {}
 
     def open(self, step: int, logged: int) -> None:
@@ -163,10 +168,11 @@ class Loggers:
             return
         from viceversa.engine.loggers import EXTRAS, LOGGERS, Start  # here, as few trainings have any
 
+        start = Start(step, logged, self.total)
         ids = json.loads(self.run.loggers.read_text("utf-8")) if self.run.loggers.exists() else {}
         for name in self.names:
             try:
-                self.open_ones[name] = LOGGERS[name](self.run, self.config, Start(step, logged), ids.get(name, ""))
+                self.open_ones[name] = LOGGERS[name](self.run, self.config, start, ids.get(name, ""))
                 ids[name] = self.open_ones[name].id
             except ModuleNotFoundError:
                 from viceversa.metrics.base import MissingExtra
