@@ -39,7 +39,7 @@ html_copy_source = html_show_sphinx = False
 html_math_renderer = "mathml"
 
 NAVIGATION = {
-    "Use": "quickstart data presets translate export evaluate report troubleshooting",
+    "Use": "quickstart data presets translate export serve studio evaluate report troubleshooting",
     "Methods": "cyclegan pix2pix cut onesided cyclegan-vae",
     "Depend on it": "performance reliability coming-from",
     "Build on it": "extend architecture",

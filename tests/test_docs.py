@@ -26,7 +26,7 @@ from viceversa.registry import options
 ROOT = Path(__file__).parents[1]
 PAGES = {path.name: path.read_text("utf-8") for path in [*ROOT.glob("*.md"), *sorted((ROOT / "docs").glob("*.md"))]}
 PLACES = {path.name: path for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]}
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.py")) if not path.with_suffix(".ipynb").exists()]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 KEY = re.compile(r"(method|generator|discriminator|objective|init|data|train)\.\w+")
 
