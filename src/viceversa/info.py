@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from viceversa import methods
+from viceversa.backends import ExportedGenerator, load_network
 from viceversa.config import Config, load_config, to_yaml
 from viceversa.engine.run_dir import checkpoint_files, checkpoint_step
 from viceversa.nets import Discriminator
@@ -59,11 +60,12 @@ def _run(path: Path) -> dict[str, str]:
 
 
 def _weights(path: Path) -> dict[str, str]:
-    net, card = load_generator(path)
+    net, card = load_network(path)
+    exported = isinstance(net, ExportedGenerator)
     return {
         "translates": card.direction,
         "generator": _spec(card.generator),
-        "size": _size(net),
+        "size": f"exported, {path.stat().st_size / 1e6:.1f} MB" if exported else _size(net),
         "channels": f"{card.in_channels} to {card.out_channels}",
         "trained on": f"{card.size} px crops",
         "inference": card.inference,

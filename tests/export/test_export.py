@@ -15,6 +15,7 @@ from support import Command
 from viceversa.data.image_io import read_image
 from viceversa.evaluate import evaluate_model
 from viceversa.export import ExportOptions, export_model, proof
+from viceversa.info import describe
 from viceversa.nets.weights import load_generator, read_card
 from viceversa.translate import TranslateOptions, translate_images
 from viceversa.translator import Translator
@@ -43,6 +44,7 @@ def test_an_onnx_file_translates_like_the_run_which_stays_as_it_is(run: Path, tm
     photo.convert("RGB").save(tmp_path / "photo.png")
     result = translate_images(out, str(tmp_path / "photo.png"), tmp_path / "out", TranslateOptions(backend="auto"))
     assert read_image(result.written[0]).pixels.shape == (45, 70, 3)
+    assert "BtoA" in describe(out)
     data = [f"data.root={run.parent / 'data'}", "data.paired_test=true"]
     ours, theirs = (evaluate_model(model, data, ["l1"]) for model in (out, run / "weights" / "BtoA.safetensors"))
     assert ours[0]["value"] == pytest.approx(theirs[0]["value"], abs=1e-4)

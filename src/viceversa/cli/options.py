@@ -58,6 +58,8 @@ def _run(context: typer.Context, path: Path) -> Path:
     from viceversa.files import require
 
     if not context.resilient_parsing:
+        if path.is_file():
+            raise typer.BadParameter(f"{path}: is one file, not a run; name the folder that a training wrote")
         require(require(path, "run") / "config.yaml", "file, so this is not a run")
     return path
 

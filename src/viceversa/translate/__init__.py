@@ -17,8 +17,6 @@ from viceversa.translate.files import check_writable, masks_for, plan, refuse
 
 __all__ = ["TranslateOptions", "TranslateResult", "translate_images"]
 
-"""Gets the images as they are done, and how many there will be; hands them on, and may show the progress."""
-
 
 @dataclass(frozen=True)
 class TranslateOptions:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
 from heapq import merge
@@ -131,7 +131,8 @@ def join_parts(parts: Sequence[Path], source: Path, output: Path, clip: Clip) ->
     import av
 
     try:
-        with replacing(output) as partial, av.open(str(partial), "w") as container, _opened(source) as original:
+        opened = av.open(str(source)) if is_video(source) else nullcontext()
+        with replacing(output) as partial, av.open(str(partial), "w") as container, opened as original:
             container.metadata.update(original.metadata if original else {})
             with av.open(str(parts[0])) as first:
                 video = container.add_stream_from_template(first.streams.video[0])
@@ -143,17 +144,6 @@ def join_parts(parts: Sequence[Path], source: Path, output: Path, clip: Clip) ->
                 container.mux(packet)
     except (av.FFmpegError, ValueError) as error:
         raise ImageError(f"{output}: cannot hold this sound or picture ({error}); name an .mkv file") from None
-
-
-@contextmanager
-def _opened(source: Path) -> Iterator[Any]:
-    if not is_video(source):
-        yield None
-        return
-    import av
-
-    with av.open(str(source)) as container:
-        yield container
 
 
 def _packets(path: Path, streams: dict[int, Any]) -> Iterator[Any]:
