@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from viceversa.config import ConfigError
 from viceversa.serve import messages
-from viceversa.serve.security import FREE_TRIES, Access, Guard, address_of
+from viceversa.serve.security import FREE_TRIES, Access, Guard, Throttle, address_of
 
 OWN = "http://127.0.0.1:8000"
 
@@ -173,19 +172,24 @@ def test_guessing_is_slowed_down_for_who_guesses(monkeypatch: pytest.MonkeyPatch
     right = {"Authorization": "Bearer secret"}
     assert browser.get("/", headers=right).status_code == 429  # nothing is compared
     assert int(browser.post("/login", data={"password": "secret"}).headers["retry-after"]) >= 1
-    pauses = []
-    for n in range(12):
-        while browser.get("/", headers={"Authorization": f"Bearer {n}"}).status_code == 429:
-            now += 0.5
-        pauses.append(now)
-    gaps = [later - earlier for earlier, later in pairwise(pauses)]
-    assert gaps[:6] == [2, 4, 8, 16, 32, 64]
-    assert gaps[-1] == 300
     other = TestClient(browser.app, OWN, client=("10.0.0.9", 1))
     assert other.get("/", headers=right).status_code == 200
-    now += 300
+    now += 2
     assert browser.get("/", headers=right).status_code == 200
     assert browser.get("/", headers={"Authorization": "Bearer x"}).status_code == 401  # counted anew
+
+
+def test_each_further_guess_waits_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    throttle, waits = Throttle(), []
+    for _ in range(FREE_TRIES + 12):
+        throttle.note("a", False)
+        waits.append(throttle.wait("a"))
+        now += waits[-1]
+    assert waits[:FREE_TRIES] == [0, 0, 0, 0, 1]
+    assert waits[FREE_TRIES:] == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300, 300]
+    assert throttle.wait("b") == 0
 
 
 def test_an_ipv6_customer_is_one_address() -> None:
