@@ -80,6 +80,11 @@ def load(port: int, jobs: list[tuple[bytes, bytes]], clients: int) -> tuple[floa
     return time.perf_counter() - start, times, said
 
 
+def cpu(family: list[psutil.Process]) -> float:
+    """Return the seconds that processes have computed."""
+    return sum(times.user + times.system for times in (one.cpu_times() for one in family))
+
+
 def main() -> None:
     """Run the benchmark and print a line for each round."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -99,15 +104,18 @@ def main() -> None:
         assert found is not None
         port, first = int(found[1]), psutil.Process(server.pid)
         load(port, jobs[:20], 2)  # warm
-        print("clients  seconds  per second   p50   p95   p99 ms   memory MB   answers")
+        print("clients  per second  CPU ms each   p50   p95   p99 ms  memory MB   answers")
         for _ in range(args.rounds):
             for clients, share in ((1, jobs[: len(jobs) // 5]), (args.clients, jobs)):
+                family = [first, *first.children(recursive=True)]
+                before = cpu(family)
                 seconds, times, said = load(port, share, clients)
+                each = 1000 * (cpu(family) - before) / len(share)
                 cuts = quantiles(times, n=100)
-                memory = sum(one.memory_full_info().uss for one in [first, *first.children(recursive=True)]) / 1e6
+                memory = sum(one.memory_full_info().uss for one in family) / 1e6
                 p50, p95, p99 = (1000 * cuts[percent - 1] for percent in (50, 95, 99))
-                figures = f"{clients:7} {seconds:8.1f} {len(times) / seconds:11.1f} {p50:6.0f}{p95:6.0f}{p99:6.0f}"
-                print(f"{figures} {memory:14.0f}   {dict(said)}", flush=True)
+                figures = f"{clients:7} {len(times) / seconds:11.1f} {each:12.1f} {p50:6.0f}{p95:6.0f}{p99:6.0f}"
+                print(f"{figures} {memory:13.0f}   {dict(said)}", flush=True)
         server.terminate()
 
 

@@ -53,8 +53,10 @@ class Running:
 
 
 @contextmanager
-def running(weights: Path, queue: int = 64, access: Access | None = None) -> Iterator[Running]:
-    service = Service(load(weights), Codecs(2, LIMITS), queue)
+def running(
+    weights: Path, queue: int = 64, access: Access | None = None, batch: int | None = None
+) -> Iterator[Running]:
+    service = Service(load(weights), Codecs(2, LIMITS), queue, batch)
     listener = server.listen("127.0.0.1", 0)
     own = server.make_server(create_app(service, access or Access()), 100)
     thread = Thread(target=own.run, kwargs={"sockets": [listener]})
@@ -194,34 +196,47 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_what_waits_together_is_computed_together(
-    shared: Running, weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    translator = shared.service.translators["AtoB"]
-    compute, batches = translator.translate_batch, list[list[tuple[int, ...]]]()
-
-    def counted(images: list[PreparedImage]) -> Any:
-        batches.append([tuple(one.x.shape[2:]) for one in images])
-        return compute(images)
-
-    monkeypatch.setattr(translator, "translate_batch", counted)
+def test_what_waits_together_is_computed_together(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LAST_CALL", 0.05)
     contents = [encoded(noise(64, 64 - 24 * (n % 2), 3, seed=n)) for n in range(10)]
-    alone = [shared.post(content).content for content in contents]
-    batches.clear()
-    release = held(shared.service)
-    with ThreadPoolExecutor(10) as threads:
-        answers = threads.map(lambda content: shared.post(content).content, contents)
-        wait_for(lambda: len(shared.service._waiting) >= 9)
+    with running(weights, batch=4) as own, ThreadPoolExecutor(10) as threads:
+        translator, batches = own.service.translators["AtoB"], list[set[tuple[int, ...]]]()
+        compute = translator.translate_batch
+
+        def counted(images: list[PreparedImage]) -> Any:
+            batches.append({tuple(one.x.shape) for one in images})
+            sizes.append(len(images))
+            return compute(images)
+
+        alone = [own.post(content).content for content in contents]
+        monkeypatch.setattr(translator, "translate_batch", counted)
+        sizes: list[int] = []
+        release = held(own.service)
+        answers = threads.map(lambda content: own.post(content).content, contents)
+        wait_for(lambda: len(own.service._waiting) >= 9)
         release()
         for answer, expected in zip(answers, alone, strict=True):
             one, other = (np.asarray(Image.open(io.BytesIO(picture)), int) for picture in (answer, expected))
             assert abs(one - other).max() <= 1  # rounded otherwise
             assert (one != other).mean() < 1e-3
-    assert sum(map(len, batches)) == 10
-    assert max(map(len, batches)) > 2
-    assert all(len(batch) <= 2**14 // (batch[0][0] * batch[0][1]) for batch in batches)  # as many as suit a CPU
-    assert all(len(set(batch)) == 1 for batch in batches)
-    assert "viceversa_batch_images_count" in httpx.get(f"{shared.url}/metrics").text
+        assert "viceversa_batch_images_count" in httpx.get(f"{own.url}/metrics").text
+    assert sum(sizes) == 10
+    assert max(sizes) == 4
+    assert all(len(batch) == 1 for batch in batches)  # of one size
+
+
+def test_deep_images_are_computed_alone(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LAST_CALL", 0.05)
+    for n in range(4):
+        write_image(tmp_path / f"{n}.png", np.random.default_rng(n).random((40, 40, 3)).astype(np.float32))
+    contents = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+    with running(weights, batch=4) as own, ThreadPoolExecutor(4) as threads:
+        alone = [own.post(content).content for content in contents]
+        release = held(own.service)
+        answers = threads.map(lambda content: own.post(content).content, contents)
+        wait_for(lambda: len(own.service._waiting) >= 3)
+        release()
+        assert list(answers) == alone
 
 
 def test_a_full_queue_answers_at_once(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ def serve(
     workers: Annotated[int, option(metavar="N", min=1, help="Processes, each with the model.", show=True)] = 1,
     queue: Annotated[int, option(metavar="N", min=1, help="Pictures to take at a time; then 503.", show=True)] = 64,
     batch: Annotated[
-        Optional[int], option(metavar="N", min=1, help="Pictures of one size at once; 1: exact to the last bit.")
+        Optional[int], option(metavar="N", min=1, help="Pictures of one size at once (default: 1 on a CPU).")
     ] = None,
     max_size: Annotated[
         int, option(metavar="SIZE", parser=number_of_bytes, help="Of a picture's file, such as 32MB (default).")

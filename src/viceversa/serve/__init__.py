@@ -27,7 +27,7 @@ class ServeOptions:
     queue: int = 64
     """Pictures that a process takes at a time; beyond, the answer is 503."""
     batch: int | None = None
-    """Pictures of one size to compute at once; None: as many as keep the device busy."""
+    """Pictures of one size to compute at once; None: as many as keep a graphics card busy, one on a CPU."""
     max_bytes: int = 32 * 2**20
     max_pixels: int = 2**25
     best: bool = False

@@ -62,8 +62,9 @@ class Service:
         translators: By direction; the first one is the default.
         codecs: Processes that decode and encode; they are closed with the service.
         queue: Pictures that are taken at a time, at most.
-        batch: Images of one size to compute at once; None: as many as keep the device busy. In a batch a value may be
-            rounded otherwise than alone, so images of more than 8 bits, where it would show, are computed alone.
+        batch: Images of one size to compute at once; None: as many as keep a graphics card busy, but one on a CPU. In a
+            batch a value may be rounded otherwise than alone, so images of more than 8 bits, where it would show more
+            often, are computed alone.
     """
 
     def __init__(
@@ -169,9 +170,8 @@ class Service:
 
     def _next_batch(self) -> list[Waiting]:
         first = self._waiting[0]
-        size = batch_size(first.translator, first.image, self.batch)
-        if first.image.image.pixels.dtype != np.uint8:
-            size = 1
+        alone = first.image.image.pixels.dtype != np.uint8 or (not self.batch and first.translator.device.type == "cpu")
+        size = 1 if alone else batch_size(first.translator, first.image, self.batch)
         batch = [job for job in self._waiting if job.kind == first.kind][: max(1, size)]
         self._waiting = [job for job in self._waiting if job not in batch]
         if not self._waiting:
