@@ -223,3 +223,8 @@ def test_the_generator_and_the_objective_of_the_examples_work() -> None:
     assert all(update.total.isfinite() for update in method.step({"A": x, "B": x}))
     with pytest.raises(ConfigError, match="layers"):
         methods.build(methods.resolve(load_config("cyclegan", [*words, "generator.layers=0"])))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_merge_was_left_half_done(page: str) -> None:
+    assert not re.search(r"^(<{7}|>{7}) ", PAGES[page], re.M)
