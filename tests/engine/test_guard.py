@@ -19,8 +19,7 @@ from viceversa import engine, methods, seeds
 from viceversa.config import Config
 from viceversa.engine.learner import Learner
 from viceversa.engine.run_dir import checkpoint_files
-from viceversa.methods.base import Method, Networks, Update
-from viceversa.methods.pool import ImagePool
+from viceversa.methods.base import ImagePool, Method, Networks, Update
 
 
 class Faulty(Method):

@@ -17,9 +17,9 @@ from viceversa.config import TrainConfig
 from viceversa.engine.ema import Ema
 from viceversa.engine.optimizers import make_optimizer
 from viceversa.fast_cpu import accelerate, layers, winograd
+from viceversa.fast_cpu.convolutions import StackedResults
 from viceversa.fast_cpu.layers import best_form
 from viceversa.fast_cpu.products import Product
-from viceversa.fast_cpu.stacked import StackedResults
 from viceversa.fast_cpu.winograd import Winograd
 from viceversa.nets import Discriminator, Generator
 from viceversa.nets.layers import BlurDown, BlurUp

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from viceversa.methods.pool import ImagePool
+from viceversa.methods.base import ImagePool
 
 
 def numbered(*numbers: float) -> torch.Tensor:

@@ -30,8 +30,7 @@ from viceversa.engine.optimizers import remembers_what_it_must
 from viceversa.engine.run_dir import RunDir, checkpoint_files, checkpoint_step
 from viceversa.engine.run_log import Meter
 from viceversa.files import replacing
-from viceversa.methods.base import Method
-from viceversa.methods.pool import ImagePool
+from viceversa.methods.base import ImagePool, Method
 from viceversa.nets.weights import Card, save_generator
 
 State = dict[str, Any]

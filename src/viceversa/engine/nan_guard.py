@@ -21,7 +21,7 @@ from typing_extensions import TypedDict  # pydantic asks for it before Python 3.
 from viceversa.config import TrainConfig
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
-from viceversa.methods.pool import ImagePool
+from viceversa.methods.base import ImagePool
 
 Names = Callable[[int], dict[str, list[str]]]
 """From a step, counted from 0, to the names of this process's images, by domain."""

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from viceversa.fast_cpu.convolutions import Conv, Convolve, Form
+from viceversa.fast_cpu.convolutions import Conv, Convolve, Form, StackedResults
 from viceversa.fast_cpu.products import Product, output_size
-from viceversa.fast_cpu.stacked import StackedResults
 from viceversa.fast_cpu.winograd import Winograd
 from viceversa.nets.layers import BlurDown, BlurUp, on_cpu
 

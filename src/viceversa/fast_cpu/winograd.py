@@ -6,6 +6,9 @@ product over the channels. It is the function that a convolution computes, with 
 each result instead of 9: 4 with m = 2, 2.25 with m = 4.
 
 The gradients are the same three steps transposed and in reverse order.
+
+It pays in float32 and for wide networks: a step of CycleGAN's ResNet-9 takes 1.17 times as long without it at 256 px,
+and as long at 128 px (one thread, CPU time). In bfloat16 torch's own is as fast.
 """
 
 from __future__ import annotations

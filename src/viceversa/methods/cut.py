@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from viceversa.config import ConfigError, Direction
 from viceversa.losses.contrastive import Contrast, Negatives, Sampling, attend, draw_positions, patch_nce, take
-from viceversa.methods.base import Batch, Method, Networks, Translators, Update
-from viceversa.methods.pool import ImagePool
+from viceversa.methods.base import Batch, ImagePool, Method, Networks, Translators, Update
 from viceversa.seeds import SHARED
 
 
