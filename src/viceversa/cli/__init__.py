@@ -38,9 +38,9 @@ COMMANDS = {  # in the order of the help text
     "compare": "report.compare",
     "grid": "report.grid",
     "studio": "studio.studio",
-    "info": "config.info",
-    "config": "config.show_config",
-    "presets": "config.presets",
+    "info": "report.info",
+    "config": "train.show_config",
+    "presets": "train.presets",
     "data": "data.app",
 }
 

@@ -1,4 +1,4 @@
-"""`viceversa report`, `doctor`, `compare` and `grid`."""
+"""`viceversa report`, `doctor`, `compare`, `grid` and `info`."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from viceversa.cli.options import Run, argument, option
+from viceversa.cli.options import Model, Run, argument, option
 
 
 def report(run: Run) -> None:
@@ -81,3 +81,13 @@ def grid(
     shown = figure.labelled(found, labels.split(",") if labels else [])
     drawn = figure.write(out, shown, width=width, dpi=dpi)
     typer.echo(f"{out}: {drawn.width} x {drawn.height} pixels, {width:g} inches wide at {drawn.width / width:.0f} dpi")
+
+
+def info(model: Model) -> None:
+    """Describe a run or a weights file.
+
+    Prints its method, networks, number of parameters, receptive field, and the steps done.
+    """
+    from viceversa.info import describe
+
+    typer.echo(describe(model))

@@ -6,10 +6,10 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol
 
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data.image_data import ImageData, ImageError
@@ -114,10 +114,6 @@ class Split:
             yield from ((domain, (sample,)) for domain in "AB" for sample in self.of(domain))
 
 
-Splits: TypeAlias = Mapping[str, Split]
-"""By "train", "val" and "test", those that hold images."""
-
-
 @dataclass(frozen=True)
 class Found:
     """What lies where a configuration points. `val` stands in for a missing `test`, and is left alone otherwise."""
@@ -127,11 +123,6 @@ class Found:
     val: Split | None = None
     alone: int = 0
     """Files without a partner, left out."""
-
-    def splits(self) -> Splits:
-        """Return what was found, by split."""
-        splits = {"train": self.train, "val": self.val, "test": self.test}
-        return {name: split for name, split in splits.items() if split}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -11,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from viceversa import __version__
+from viceversa import __version__, methods
+from viceversa.config import Config, flat, load_config, meanings, presets, to_tree
 from viceversa.engine.run_dir import Line, RunRecord
-from viceversa.report.commands import advice, differences, nearest_preset, shell
 from viceversa.report.curves import log_charts, score_charts
 from viceversa.report.samples import EmbeddedImage, embed, films, read_frames, spread
-from viceversa.report.scores import best, cautions, histories, sample_histories, verdicts
+from viceversa.report.scores import RunScore, best, cautions, histories, sample_histories, verdicts
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -30,6 +32,11 @@ KINDS_OF_DATA = {
     "aligned": PAIRED,
     "paired": PAIRED,
 }
+WORSE = (
+    "the untranslated images score better than their translations. Look at the samples: if colours are inverted or the "
+    "background is destroyed, keep more of the input (a larger method.identity, generator.mask=true); if hardly "
+    "anything has changed yet, train longer."
+)
 
 
 def content(record: RunRecord) -> dict[str, Any]:
@@ -89,6 +96,57 @@ def status(record: RunRecord) -> dict[str, Any]:
         speed = record.speeds[max(record.speeds)]
         left = f"about {duration((record.total - record.step) * record.images_per_step / speed)} left" if speed else ""
     return {"word": words, "share": done, "taken": taken if record.speeds else "", "left": left}
+
+
+def advice(record: RunRecord, scores: Sequence[RunScore]) -> list[tuple[str, str]]:
+    """Return what to try, the most pressing first: a sentence, and the command to type or nothing."""
+    run, found = str(record.run), list[tuple[str, str]]()
+    if record.ended != "finished":
+        found.append(("The training is not complete. If it has stopped, continue it:", shell("train", run)))
+    if worse := dict.fromkeys(score.way for score in scores if score.beats_input is False):
+        found.append((f"{' and '.join(worse)}: {WORSE}", ""))
+    if record.ended == "finished":
+        length = record.config.train.length
+        if not record.metrics:
+            found.append(("Measure it on all test images:", shell("evaluate", run)))
+        found.append(("Translate images of your own:", shell("translate", run, "PICTURES", "OUT")))
+        longer = shell("train", run, f"train.length={2 * length.amount} {length.unit}")
+        found.append(("If it was still getting better, train longer:", longer))
+    return found
+
+
+@lru_cache
+def _known() -> dict[str, dict[str, object]]:
+    return {name: flat(to_tree(methods.resolve(load_config(name)))) for name in presets()}
+
+
+def nearest_preset(config: Config) -> tuple[str, dict[str, object]]:
+    """Return the preset from which the fewest keys differ, and the values that it has there; not the run's folder."""
+    own = flat(to_tree(config))
+    found = {}
+    for preset, values in _known().items():
+        differing = [key for key in own if key != "run" and (key not in values or own[key] != values[key])]
+        found[preset] = {key: values.get(key) for key in differing}
+    nearest = min(found, key=lambda name: (len(found[name]), name))
+    return nearest, found[nearest]
+
+
+def differences(config: Config) -> list[tuple[str, str, str, str]]:
+    """Return what is not as in the nearest preset: key, value here, value there, what the key means."""
+    meaning, own = meanings(methods.describe(config)), flat(to_tree(config))
+    return [
+        (key, shown(own[key]), shown(there), meaning.get(key, "")) for key, there in nearest_preset(config)[1].items()
+    ]
+
+
+def shell(*words: str) -> str:
+    """Return a viceversa command that can be pasted into a shell."""
+    return shlex.join(["viceversa", *words])
+
+
+def shown(value: Any) -> str:
+    """Return a value as one would type it."""
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 
 def current(findings: Sequence[Line]) -> list[Line]:
