@@ -134,6 +134,8 @@ MISTAKES = [
     ("train data.root=here run=here", 2, "here: another process is training in it"),
     ("demo out lr=1", 2, "lr: no such key; did you mean train.lr?"),
     ("translate none in out", 1, "none: no such run or weights file"),
+    ("data check data.root=none", 1, "none: no such folder"),
+    ("data cache none out", 1, "none: no such folder"),
     ("evaluate none", 1, "none: no such run or weights file"),
     ("report here", 1, "here/config.yaml: no such file"),
     ("info none", 1, "none: no such run or weights file"),

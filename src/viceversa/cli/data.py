@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import typer
 
-from viceversa.cli.options import Overrides, Source, argument, group, option, track
+from viceversa.cli.options import Overrides, Source, argument, group, option, require_data, track
 
 if TYPE_CHECKING:
     from viceversa.config import Config
@@ -37,6 +37,7 @@ def check_data(
     viceversa data check data.a=photos data.b=drawings --json
     """
     config = _configured(place, overrides or [])
+    require_data(config.data)
     from viceversa.data import check
 
     report = check.check(config.data, track=track)
@@ -113,6 +114,7 @@ def cache_data(
     from viceversa.config import load_words
 
     config = load_words([*filter(None, [source]), *(overrides or []), f"data.root={root}"])
+    require_data(config.data)
     from viceversa.data.cache import make_cache
 
     note, broken = make_cache(config.data, out, overwrite=overwrite, track=track)

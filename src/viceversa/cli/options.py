@@ -5,9 +5,12 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Optional, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeVar
 
 import typer
+
+if TYPE_CHECKING:
+    from viceversa.config import DataConfig
 
 T = TypeVar("T")
 LAYOUT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -62,6 +65,18 @@ def _run(context: typer.Context, path: Path) -> Path:
             raise typer.BadParameter(f"{path}: is one file, not a run; name the folder that a training wrote")
         require(require(path, "run") / "config.yaml", "file, so this is not a run")
     return path
+
+
+def require_data(data: "DataConfig") -> None:
+    """Refuse pictures that are not named, or not there, before torch is imported."""
+    from viceversa.config import ConfigError
+    from viceversa.files import require
+
+    for place in filter(None, (data.root, data.manifest, data.a, data.b)):
+        if "://" not in place:
+            require(Path(place).expanduser())
+    if not any((data.root, data.manifest, data.a)):
+        raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=OTHER")
 
 
 @contextmanager

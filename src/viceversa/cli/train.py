@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from viceversa.cli.options import Overrides, Source, argument, has_browser, option, saved_when_interrupted, words
+from viceversa.cli.options import (
+    Overrides,
+    Source,
+    argument,
+    has_browser,
+    option,
+    require_data,
+    saved_when_interrupted,
+    words,
+)
 
 if TYPE_CHECKING:
     from viceversa.config import Config
@@ -55,12 +64,10 @@ def _refuse_early(config: "Config", fork: Path | None) -> None:
 
     for section in COMPONENTS:
         refuse_misspelt(section, getattr(config, section))
-    data, run = config.data, fork or Path(config.run)
-    for place in (data.root, data.manifest, data.a, data.b, config.init.AtoB, config.init.BtoA):
-        if place is not None and "://" not in place:
-            require(Path(place).expanduser())
-    if not any((data.root, data.manifest, data.a)):
-        raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=OTHER")
+    require_data(config.data)
+    run = fork or Path(config.run)
+    for start in filter(None, (config.init.AtoB, config.init.BtoA)):
+        require(Path(start).expanduser())
     if fork and not (Path(config.run) / "config.yaml").is_file():
         raise ConfigError(f"{config.run}: no run that could be forked; the first word names one, or run=FOLDER does")
     if os.environ.get("RANK", "0") == "0" and (run / ".lock").exists():
