@@ -58,10 +58,14 @@ class Codecs:
         for process in [self._free.get() for _ in range(self.count)]:
             self._free.put(process or _Process(self.limits.memory))
 
+    def decode_file(self, path: Path) -> Upload:
+        """Decode a file as `decode` does; one that is too large is not read."""
+        self._refuse_large(path.stat().st_size)
+        return self.decode(path.read_bytes())
+
     def decode(self, content: bytes) -> Upload:
         """Decode the content of a file; ImageError, in one line, if it is no picture or more than the limits allow."""
-        if len(content) > self.limits.bytes:
-            raise ImageError(f"larger than {self.limits.bytes} bytes")
+        self._refuse_large(len(content))
         head, _, packed = self._ask("decode", content, self.limits.pixels).partition(b"\n")
         facts, arrays = json.loads(head), np.load(BytesIO(packed), allow_pickle=False)
         image = ImageData(arrays["pixels"], arrays.get("alpha"), facts["gray"], facts["depth"], facts["stretched"])
@@ -78,6 +82,10 @@ class Codecs:
             while True:
                 if process := self._free.get_nowait():
                     process.end()
+
+    def _refuse_large(self, size: int) -> None:
+        if size > self.limits.bytes:
+            raise ImageError(f"larger than {self.limits.bytes} bytes")
 
     def _ask(self, what: str, *args: Any) -> bytes:
         process = self._free.get()

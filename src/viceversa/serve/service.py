@@ -119,7 +119,9 @@ class Service:
             raise Busy(self._taken * self._pace)
 
     async def close(self) -> None:
-        """End threads and processes, when nothing is under way."""
+        """End threads and processes, when all that was taken is answered."""
+        async with self._room:
+            await self._room.wait_for(lambda: not self._taken)
         if self._loop:
             self._loop.cancel()
             with suppress(asyncio.CancelledError):

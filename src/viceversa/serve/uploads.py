@@ -1,4 +1,4 @@
-"""What comes from elsewhere: how much of it is taken, what it may be called, and where it may lead."""
+"""What comes from elsewhere: how much of it is taken, and what it may be called."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Limits:
 
 
 class UploadError(ValueError):
-    """An upload or a path that is refused; the message is one line."""
+    """An upload that is refused; the message is one line."""
 
 
 def harmless_name(name: str) -> str:
@@ -49,17 +49,6 @@ def harmless_name(name: str) -> str:
         stem, suffix = kept, ""
     stem = stem[: LONGEST_NAME - len(suffix)]
     return f"{'_' if RESERVED.fullmatch(kept) else ''}{stem}{dot and suffix and f'.{suffix}'}"
-
-
-def below(root: Path, name: str) -> Path:
-    """Return the file or folder of this name below `root`, UploadError if it is not there, or a link leads out."""
-    try:
-        path = (root / name).resolve(strict=True)
-    except (OSError, ValueError, RuntimeError):
-        raise UploadError(f"{name[:80]!r} is not there") from None
-    if not path.is_relative_to(root.resolve()):
-        raise UploadError(f"{name[:80]!r} leads out of the workspace")
-    return path
 
 
 def unpack_pictures(
@@ -77,9 +66,7 @@ def unpack_pictures(
     refused = dict[str, str]()
     for count, path in enumerate(sorted(path for path in folder.rglob("*") if path.is_file()), 1):
         try:
-            if path.stat().st_size > limits.bytes:
-                raise ImageError(f"larger than {limits.bytes} bytes")
-            codecs.decode(path.read_bytes())
+            codecs.decode_file(path)
         except ImageError as error:
             refused[path.relative_to(folder).as_posix()] = str(error)
             path.unlink()
