@@ -75,6 +75,11 @@ def test_completing_spells_out_every_option_once(section: str, name: str) -> Non
     assert registry.complete(table, section, whole) == whole
 
 
+def test_runs_of_before_may_name_what_was_an_option() -> None:
+    table = methods.TABLES["discriminator"]
+    assert "map_size" not in registry.complete(table, "discriminator", {"name": "patchgan", "map_size": None})
+
+
 def test_a_generator_of_somebody_else_takes_one_file_and_one_line(my_lab: str) -> None:
     words = ["generator.name=my_lab:MyGenerator", "generator.kernels=[1, 3, 5]", "data.load=40", "data.crop=40"]
     config = methods.resolve(load_config("cyclegan", words))
