@@ -4,9 +4,11 @@ CycleGAN's generator, nine blocks of width 64, with random weights: neither memo
 A photo, or a drawn picture, is enlarged to each size and translated by the command itself, in a process of its own.
 
     python benchmarks/large.py OUT --sizes 2048 4096 8192       # peak memory and time, by --memory 2GB
+    python benchmarks/large.py OUT --sizes 8192 --few 2         # the same peak, without most of the time
     python benchmarks/large.py OUT --whole 1024 --weights W     # bands against the whole picture, and crops to look at
 
-Peak memory is the largest resident set of the process, Python and PyTorch included.
+Peak memory is the largest resident set of the process, Python and PyTorch included. With --few only the first bands of
+each pass and its last one are computed; all others are alike, and take no more memory.
 """
 
 from __future__ import annotations
@@ -16,12 +18,15 @@ import os
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 
+from viceversa import cli
 from viceversa.backends.bands import Bands
 from viceversa.data import water2wine
 from viceversa.data.image_io import read_image
@@ -59,20 +64,33 @@ def picture(folder: Path, photo: Path | None, size: int) -> Path:
     return path
 
 
-def measure(weights: Path, source: Path, memory: str) -> None:
+def compute_few(count: int) -> None:
+    """Let only so many bands of each pass be computed, and the last one."""
+    compute, done = Bands._compute, Counter[object]()
+
+    def some(self: Bands, target: Any, plan: Any, maps: Any, keep: Any) -> torch.Tensor:
+        done[target] += 1
+        batch, channels, height, width = maps.shapes[target]
+        if done[target] <= count or plan[target].stop == height:
+            return compute(self, target, plan, maps, keep)
+        return torch.zeros(batch, channels, len(plan[target]), width)
+
+    Bands._compute = some  # type: ignore[method-assign]
+
+
+def measure(weights: Path, source: Path, memory: str, few: int | None) -> None:
     """Translate one picture in a process of its own; print its peak memory and its time."""
     out = source.with_name(f"{source.stem}-out.png")
-    command = [sys.executable, "-m", "viceversa", "translate", str(weights), str(source), str(out), "--overwrite"]
+    program = ["-m", "viceversa"] if few is None else [__file__, "few", str(few)]
+    command = [sys.executable, *program, "translate", str(weights), str(source), str(out), "--overwrite"]
     start = time.perf_counter()
     process = subprocess.Popen([*command, "--memory", memory])
     _, status, used = os.wait4(process.pid, 0)
     assert status == 0
     seconds = time.perf_counter() - start
-    print(
-        f"{source.stem}: peak {used.ru_maxrss / 2**20:.2f} GiB, {used.ru_utime + used.ru_stime:.0f} s of CPU time, "
-        f"{seconds:.0f} s by the clock",
-        flush=True,
-    )
+    shown = f"{source.stem}, {few} bands of each pass" if few else source.stem
+    times = f"{used.ru_utime + used.ru_stime:.0f} s of CPU time, {seconds:.0f} s by the clock"
+    print(f"{shown}: peak {used.ru_maxrss / 2**20:.2f} GiB, {times}", flush=True)
 
 
 def compare(weights: Path, source: Path) -> None:
@@ -100,15 +118,20 @@ def main() -> None:
     parser.add_argument("--whole", type=int, nargs="*", default=[], metavar="SIZE")
     parser.add_argument("--photo", type=Path)
     parser.add_argument("--weights", type=Path)
+    parser.add_argument("--few", type=int, metavar="BANDS")
     parser.add_argument("--memory", default="2GB")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     weights = args.weights or random_weights(args.out / "resnet9.safetensors")
     for size in args.sizes:
-        measure(weights, picture(args.out, args.photo, size), args.memory)
+        measure(weights, picture(args.out, args.photo, size), args.memory, args.few)
     for size in args.whole:
         compare(weights, picture(args.out, args.photo, size))
 
 
 if __name__ == "__main__":
+    if sys.argv[1:2] == ["few"]:
+        compute_few(int(sys.argv[2]))
+        sys.argv = ["viceversa", *sys.argv[3:]]
+        cli.main()
     main()

@@ -4,12 +4,13 @@
     python benchmarks/page.py page [page2 ...] --picture photo.jpg
 
 Each folder is served by `python -m http.server`. The picture is translated as often as told, at the size that the page
-offers first; the times are those that the page shows.
+offers first, or --size; the times are those that the page shows.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
 import socket
 import statistics
 import subprocess
@@ -22,7 +23,7 @@ from playwright.sync_api import sync_playwright
 MILLISECONDS = "document.querySelector('#status').dataset.milliseconds"
 
 
-def measure(folder: Path, picture: Path, times: int) -> None:
+def measure(folder: Path, picture: Path, times: int, size: str | None) -> None:
     """Serve a folder, open it, translate the picture; print what the page says and who was asked for anything."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -35,19 +36,22 @@ def measure(folder: Path, picture: Path, times: int) -> None:
     try:
         time.sleep(2)
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch()
+            path = shutil.which("chromium") or shutil.which("google-chrome")  # else the one that Playwright installed
+            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
             page = browser.new_page()
             page.set_default_timeout(600_000)
             asked = list[str]()
             page.on("request", lambda request: asked.append(request.url))
             page.goto(f"http://127.0.0.1:{port}/")
             page.wait_for_selector("body[data-ready]")
+            if size:
+                page.select_option("#size", size)
             found = list[float]()
             last = None
             for _ in range(times + 1):
                 page.set_input_files("#file", [])
                 page.set_input_files("#file", str(picture))
-                page.wait_for_function(f"last => {MILLISECONDS} !== last", arg=last)
+                page.wait_for_function(f"last => ({MILLISECONDS} ?? null) !== last", arg=last)
                 last = page.locator("#status").get_attribute("data-milliseconds")
                 found.append(float(last or 0))
             words = page.locator("#status").inner_text()
@@ -67,10 +71,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("folders", type=Path, nargs="+")
     parser.add_argument("--picture", type=Path, required=True)
+    parser.add_argument("--size", help="one that the page offers: once, twice, four times the training's")
     parser.add_argument("--times", type=int, default=10)
     args = parser.parse_args()
     for folder in args.folders:
-        measure(folder, args.picture, args.times)
+        measure(folder, args.picture, args.times, args.size)
 
 
 if __name__ == "__main__":
