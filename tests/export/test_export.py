@@ -116,6 +116,7 @@ def test_a_proof_that_fails_leaves_no_file(run: Path, tmp_path: Path, monkeypatc
         ("a.onnx", ["--images", "nowhere"]),
         ("a.onnx", ["--best"]),
         ("there.onnx", []),
+        ("again.onnx", ["--images", "run"]),
         ("run/a.onnx", []),
         ("run/student", []),
     ],
@@ -127,7 +128,8 @@ def test_cheap_mistakes_are_one_line_and_need_no_torch(
     for name in ("run/config.yaml", "run/weights/AtoB.safetensors", "there.onnx"):
         (tmp_path / name).touch()
     code = "import sys; sys.modules['torch'] = None; from viceversa.cli import main; main()"
-    command = ("export", "run", out, *words) if out != "run/student" else ("distill", "run", out)
+    model = "there.onnx" if out == "again.onnx" else "run"
+    command = ("export", model, out, *words) if out != "run/student" else ("distill", "run", out)
     result = viceversa(*command, cwd=tmp_path, python=("-c", code))
     assert (result.returncode, len(result.stderr.splitlines())) == (2 if command[0] == "distill" else 1, 1), (
         result.stderr

@@ -105,6 +105,7 @@ finally:
         ("run photos/a.png photos/deep/a.png out", "a.png: would be written for several"),
         ("run photos out --format jpg", "a.jpg: would be written for several"),
         ("run photos/a.png out.png --format jpg", "names the format already"),
+        ("run photos/a.png out.heic", "HEIC is read, but not written"),
         ("run photos out --format xyz", "cannot be written; use one of"),
         ("run photos/notes.txt out", "notes.txt: not an image, by its suffix"),
         ("run photos photos/notes.txt/out", "notes.txt: is a file, not a folder"),

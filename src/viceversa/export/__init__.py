@@ -88,6 +88,8 @@ def _check(model: Path, out: Path, options: ExportOptions) -> Format:
             f"{suffix or 'no suffix'} ({name})" for name, suffix in SUFFIXES.items() if form in (None, name)
         )
         raise ValueError(f"{out}: an export ends in {ends}")
+    if model.suffix in (".onnx", ".xml"):
+        raise ValueError(f"{model}: is exported already; name the run or the weights file that it was made of")
     if out.exists() and not options.overwrite:
         raise ValueError(f"{out}: exists already; --overwrite replaces it")
     if model.is_dir() and out.resolve().is_relative_to(model.resolve()):

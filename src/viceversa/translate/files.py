@@ -32,6 +32,7 @@ def plan(inputs: Sequence[str], output: Path, format: str | None = None) -> list
     (JPEG's for HEIC) unless `format` names another. Raises FileNotFoundError when there is nothing to translate, and
     ValueError, with the remedy, for an output that cannot be.
     """
+    refuse(output.suffix.lower() in HEIC, f"{output}: HEIC is read, but not written; name a .jpg or .png file")
     names_a_file = output.suffix.lower() in WRITABLE and not output.is_dir()
     pairs: list[tuple[Path, Path]] = []
     for name in inputs:
