@@ -11,7 +11,7 @@ from rich.console import Console
 
 import viceversa
 from viceversa import report
-from viceversa.config import Config, Direction, load_config
+from viceversa.config import Direction, load_config
 from viceversa.data import water2wine
 from viceversa.data.grid import grid
 from viceversa.files import replacing
@@ -32,7 +32,8 @@ def run(out: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, float]]
     """
     config = load_config(PRESET, [f"data.root={out / 'data'}", f"run={out / 'run'}", *overrides])
     console = Console(highlight=False, soft_wrap=True)
-    make_data(out / "data", config)
+    if not (out / "data").is_dir():
+        water2wine.make(out / "data", size=config.data.crop, test=TESTED, seed=config.seed)
     console.print(f"{out}: data set drawn; training on them for a few minutes")
     viceversa.train(config)
     figures: dict[str, dict[str, float]] = {}
@@ -54,15 +55,6 @@ def run(out: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, float]]
         grid(columns).save(temporary)
     console.print(f"look: {out / 'before_after_truth.png'}, and the whole run as one page: {out / 'run' / report.NAME}")
     return figures
-
-
-def make_data(root: Path, config: Config) -> None:
-    """Draw the data set, unless an earlier call did; it appears at once and whole."""
-    if root.is_dir():
-        return
-    partial = root.with_name(f".{root.name}.partial")
-    water2wine.make(partial, size=config.data.crop, test=TESTED, seed=config.seed)
-    partial.rename(root)
 
 
 def mean_psnr(images: Sequence[Uint8Image], truths: Sequence[Uint8Image]) -> float:

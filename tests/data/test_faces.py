@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from support import Command
 from viceversa.data.faces import Detector, Face, crop_faces, square, yunet
 from viceversa.data.image_io import read_image
 
@@ -121,12 +120,17 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         yunet()
 
 
-def test_the_command_names_what_it_could_not_read(viceversa: Command, photos: Path, tmp_path: Path) -> None:
+def test_the_command_names_what_it_could_not_read(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from viceversa.cli import data
+
     Image.fromarray(ASTRONAUT).save(photos / "a.png")
     Image.fromarray(np.zeros((99, 99), np.uint8)).save(photos / "black.png")
     (photos / "broken.png").touch()
-    done = viceversa("data", "faces", photos, tmp_path / "out", "--margin", 0.1)
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "1 faces of 2 images" in done.stdout
-    assert str(photos / "broken.png") in done.stderr
-    assert "without a face: black.png" in done.stdout
+    with pytest.raises(SystemExit) as end:
+        data.crop_faces(photos, tmp_path / "out")
+    said = capsys.readouterr()
+    assert end.value.code == 1
+    assert "1 faces of 2 images\nwithout a face: black.png" in said.out
+    assert str(photos / "broken.png") in said.err

@@ -66,11 +66,10 @@ def test_make_is_deterministic_and_grows(tmp_path: Path) -> None:
     first = contents(tmp_path / "a")
     assert {k: v for k, v in contents(tmp_path / "more").items() if k in first} == first
     assert all(contents(tmp_path / "other")[name] != data for name, data in first.items())
-    make(tmp_path / "a", size=16, count=3, test=1)  # again, over its own files
-    assert contents(tmp_path / "a") == first
-    (tmp_path / "a" / "testB" / "cat.jpg").write_bytes(b"mine")
-    with pytest.raises(FileExistsError, match=r"cat\.jpg: choose another folder"):
+    with pytest.raises(FileExistsError, match="not empty"):
         make(tmp_path / "a", size=16, count=3, test=1)
+    make(tmp_path / "a", size=16, count=3, test=1, overwrite=True)
+    assert contents(tmp_path / "a") == first
 
 
 @pytest.mark.parametrize("wrong", [{"size": 15}, {"count": 0}, {"test": -1}])

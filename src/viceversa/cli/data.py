@@ -81,6 +81,7 @@ def make_data(
     count: Annotated[int, option(metavar="N", help="Training images of each domain.", show=True)] = 400,
     test: Annotated[int, option(metavar="N", help="Test images of each domain, as pairs.", show=True)] = 40,
     seed: Annotated[int, option(metavar="N", help="Another seed draws other scenes.", show=True)] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Draw the built-in data set, water2wine, into a folder.
 
@@ -89,7 +90,7 @@ def make_data(
     """
     from viceversa.data import water2wine
 
-    water2wine.make(out, size=size, count=count, test=test, seed=seed)
+    water2wine.make(out, size=size, count=count, test=test, seed=seed, overwrite=overwrite)
     pairs = "; the test images are pairs: data.paired_test=true" if test else ""
     typer.echo(f"{out}: {name}, {count} + {count} to train, {test} + {test} to test{pairs}")
 

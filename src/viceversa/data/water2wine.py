@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from viceversa.data.glassware import BACKDROPS, SHAPES, Scene, render
+from viceversa.files import replacing_folder
 
 # Wall and table, sRGB. Light and dark alike, and none as red as wine: colour must not tell the domains apart.
 PALETTES = (
@@ -55,22 +56,21 @@ def scene(seed: int, index: int) -> Scene:
     )
 
 
-def make(out: Path, *, size: int = 64, count: int = 400, test: int = 40, seed: int = 0) -> None:
+def make(
+    out: Path, *, size: int = 64, count: int = 400, test: int = 40, seed: int = 0, overwrite: bool = False
+) -> None:
     """Write trainA, trainB (`count` images each, of different scenes) and testA, testB (the same `test` scenes).
 
-    Raises ValueError for a size below 16 or a count below 1, FileExistsError where other files are in the way.
+    `out` appears whole. Raises ValueError for a size below 16 or a count below 1, FileExistsError for what is in the
+    way.
     """
     if size < 16 or count < 1 or test < 0:
         raise ValueError(f"size={size} count={count} test={test}: use a size of 16 or more, count >= 1, test >= 0")
     # Three interleaved families of scenes: none shared, and a larger count only adds to a smaller one.
-    plan = {"trainA": ("A", count, 0), "trainB": ("B", count, 1), "testA": ("A", test, 2), "testB": ("B", test, 2)}
-    for folder, (_, number, _) in plan.items():
-        ours = {f"{i:05d}.png" for i in range(number)}
-        strange = sorted(path.name for path in (out / folder).glob("*") if path.name not in ours)
-        if strange:
-            raise FileExistsError(f"{out / folder} already holds {strange[0]}: choose another folder, or delete it")
-    for folder, (domain, number, family) in plan.items():
-        (out / folder).mkdir(parents=True, exist_ok=True)
-        for i in range(number):
-            image = render(scene(seed, 3 * i + family), domain, size)
-            Image.fromarray(image).save(out / folder / f"{i:05d}.png")
+    plan = {"trainA": (count, 0), "trainB": (count, 1), "testA": (test, 2), "testB": (test, 2)}
+    with replacing_folder(out, overwrite=overwrite) as folder:
+        for name, (number, family) in plan.items():
+            (folder / name).mkdir()
+            for i in range(number):
+                image = render(scene(seed, 3 * i + family), name[-1], size)
+                Image.fromarray(image).save(folder / name / f"{i:05d}.png")
