@@ -88,6 +88,7 @@ def test_broken_pictures_stay_in_the_list_so_that_the_order_stays(tmp_path: Path
 def test_what_is_in_the_way(tmp_path: Path) -> None:
     fill(tmp_path / "in", ("trainA", "trainB"), 2)
     Image.new("RGB", (9, 9)).save(tmp_path / "in" / "trainA" / "1.jpg")  # beside 1.png
+    (tmp_path / "in" / "trainB" / "1.png").rename(tmp_path / "in" / "trainB" / "new\nline, ü.png")
     data = as_config(tmp_path / "in").data
     make_cache(data, tmp_path / "cache")
     assert len(find_splits(as_config(tmp_path / "cache").data).train.a) == 2

@@ -6,6 +6,7 @@ It is a data set like any other: arrays (RGBA as plain TIFF), and a manifest.csv
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from viceversa.data.image_data import ImageError, Pixels
 from viceversa.data.layouts import find_splits
 from viceversa.data.transforms import fitted, prepared, read_each
 from viceversa.files import Track, replacing_folder
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def make_cache(
@@ -41,7 +44,7 @@ def make_cache(
             sized = iter((fitted if split == "train" else prepared)(sound, data) if sound else ())
             row = {"split": split}
             for domain, sample, image in zip(domains, samples, read, strict=True):
-                file = folder / f"{split}{domain}" / safe_path(sample.name)
+                file = folder / f"{split}{domain}" / safe_path(CONTROL.sub("_", sample.name))
                 row[domain.lower()] = _store(file, image if isinstance(image, ImageError) else next(sized), folder)
             broken += [str(image) for image in read if isinstance(image, ImageError)]
             rows.append(row)
