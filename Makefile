@@ -1,5 +1,6 @@
 # Every target sets up .venv when it is missing; nothing but Python (3.10 or newer) and make is needed.
 PYTHON ?= python3
+PYTHONS ?= $(PYTHON)
 VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
@@ -29,11 +30,13 @@ docs: $(VENV)/developed  ## the documentation as a site, docs/_build/index.html
 notebooks: $(VENV)/developed  ## examples/*.ipynb, of the scripts beside them
 	$(BIN)/jupytext --quiet --to ipynb --update-metadata '{"jupytext": null}' examples/quickstart.py examples/variational.py
 
-release: $(VENV)/developed  ## dist/: a wheel, checked, and tried in a fresh environment
+release: $(VENV)/developed  ## dist/: checked, and the wheel tried in a fresh environment; PYTHONS="python3.10 python3.13"
 	rm -rf dist && $(BIN)/python -m build --outdir dist && $(BIN)/twine check --strict dist/*
-	$(PYTHON) -m venv dist/fresh && dist/fresh/bin/pip install --quiet dist/*.whl
-	cd dist && fresh/bin/viceversa demo demo "train.length=20 steps" "train.decay=10 steps"
-	rm -rf dist/fresh dist/demo
+	set -e; for python in $(PYTHONS); do \
+		$$python -m venv dist/fresh; dist/fresh/bin/pip install --quiet dist/*.whl; \
+		(cd dist && fresh/bin/viceversa demo demo "train.length=20 steps" "train.decay=10 steps"); \
+		rm -rf dist/fresh dist/demo; \
+	done
 
 clean:  ## remove the environment and what was made
 	rm -rf $(VENV) demo dist docs/_build docs/reference
