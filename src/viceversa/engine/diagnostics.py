@@ -63,16 +63,13 @@ def examine(run: RunDir, config: Config, step: int, since: Mapping[str, int]) ->
 
 
 def diagnose(run: Path) -> list[Diagnosis]:
-    """Examine all that a run has kept, from its first samples to its last; raise FileNotFoundError if it is no run."""
-    folder, found = RunDir(run), list[Diagnosis]()
+    """Examine the newest samples of a run; raise FileNotFoundError if it is no run, or has none."""
+    folder = RunDir(run)
     if not folder.config.is_file():
         raise FileNotFoundError(f"{run}: not a run, it has no config.yaml")
-    config, steps = load_config(run), sample_steps(folder.samples)
-    if not steps:
+    if not (steps := sample_steps(folder.samples)):
         raise FileNotFoundError(f"{run}: there are no samples to look at yet")
-    for step in steps:
-        found = examine(folder, config, step, {finding.finding: finding.since for finding in found})
-    return found
+    return examine(folder, load_config(run), steps[-1], recall(folder))
 
 
 def recall(run: RunDir) -> dict[str, int]:
@@ -115,8 +112,8 @@ def cases(samples: Path, step: int) -> dict[str, Case]:
     found: dict[str, Case] = {}
     for direction in sorted({key.direction for key in images}):
         source, target = direction.split("to")
-        rows = [key.row for key in images if key[::2] == (direction, "translation")]
-        rows = [row for row in rows if Key(direction, row, "input") in images]
+        translated = [key.row for key in images if key[::2] == (direction, "translation")]
+        rows = [row for row in translated if Key(direction, row, "input") in images]
         truth = [image for key, image in images.items() if key[::2] == (direction, "truth")]
         real = truth or [image for key, image in images.items() if key[::2] == (f"{target}to{source}", "input")]
         if rows:
