@@ -16,7 +16,7 @@ from viceversa import engine, methods, train
 from viceversa.config import TrainConfig
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.ema import Ema
-from viceversa.engine.interrupt import listening
+from viceversa.engine.interrupt import Interrupt
 from viceversa.engine.learner import Learner
 from viceversa.engine.optimizers import make_optimizer, rate, remembers_what_it_must
 from viceversa.engine.run_log import Meter, rewind
@@ -169,12 +169,12 @@ def heard_ctrl_c() -> Iterator[None]:
 @pytest.mark.usefixtures("heard_ctrl_c")
 def test_the_second_request_to_stop_leaves_at_once() -> None:
     heard: list[object] = []
-    with listening(lambda: heard.append("noted")) as request:
+    with Interrupt(lambda: heard.append("noted")) as request:
         signal.raise_signal(signal.SIGINT)
         assert (request.signum, heard) == (signal.SIGINT, ["noted"])
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
-    with listening(lambda: None, alone=False) as request:
+    with Interrupt(lambda: None, alone=False) as request:
         for _ in range(2):  # torchrun passes it on
             signal.raise_signal(signal.SIGINT)
     assert heard == ["noted"]

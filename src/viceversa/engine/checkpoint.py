@@ -208,9 +208,8 @@ class Checkpoints:
         self._delete(lambda step: step not in kept)
 
     def _delete(self, which: Callable[[int], bool]) -> None:
-        for path in checkpoint_files(self.folder) + checkpoint_files(
-            self.folder, r"\.rank\d+"
-        ):  # what makes it whole first
+        wholes, parts = checkpoint_files(self.folder), checkpoint_files(self.folder, r"\.rank\d+")
+        for path in wholes + parts:  # what makes a checkpoint whole goes first
             if which(checkpoint_step(path)):
                 path.unlink()
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 
 NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
@@ -26,32 +25,29 @@ class Interrupted(Exception):
 
 
 class Interrupt:
-    """Whether this process was asked to stop, and by which signal; `noted` is called at the first request.
+    """Whether this process was asked to stop while the block runs, and by which signal.
 
-    Of several processes none is left at once: torchrun passes every Ctrl-C on, so that one arrives twice.
+    `noted` is called at the first request; a second Ctrl-C raises KeyboardInterrupt. Of several processes (not `alone`)
+    none is left at once: torchrun passes every Ctrl-C on, so that one arrives twice. Signals come to the main thread
+    only; elsewhere nothing is noted.
     """
 
-    def __init__(self, noted: Callable[[], None], alone: bool) -> None:
+    def __init__(self, noted: Callable[[], object], alone: bool = True) -> None:
         self.signum, self.noted, self.alone = 0, noted, alone
 
-    def __call__(self, signum: int, frame: FrameType | None) -> None:
-        """Note the first request; raise KeyboardInterrupt at a second Ctrl-C."""
+    def __enter__(self) -> Interrupt:
+        main = threading.current_thread() is threading.main_thread()
+        heard = [signum for signum in SIGNALS if main and signal.getsignal(signum) is not signal.SIG_IGN]
+        self.before = {signum: signal.signal(signum, self._hear) for signum in heard}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self.before.items():
+            signal.signal(signum, handler)
+
+    def _hear(self, signum: int, frame: FrameType | None) -> None:
         if not self.signum:
             self.signum = signum
             self.noted()
         elif signum == signal.SIGINT and self.alone:
             raise KeyboardInterrupt
-
-
-@contextmanager
-def listening(noted: Callable[[], None], alone: bool = True) -> Iterator[Interrupt]:
-    """Note requests to stop while the block runs; only possible in the main thread, harmless elsewhere."""
-    interrupt = Interrupt(noted, alone)
-    main = threading.current_thread() is threading.main_thread()
-    heard = [signum for signum in SIGNALS if main and signal.getsignal(signum) is not signal.SIG_IGN]
-    before = {signum: signal.signal(signum, interrupt) for signum in heard}
-    try:
-        yield interrupt
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)

@@ -19,14 +19,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from viceversa import methods
 from viceversa.config import Config, load_config, to_yaml
@@ -240,19 +240,10 @@ def read_run(run: Path) -> RunRecord:
 def read_lines(path: Path, form: type[LogLine]) -> list[Line]:
     """Return the lines of a log that are whole and of the form, the oldest first; none if there is no log."""
     text = path.read_text("utf-8", "replace") if path.is_file() else ""
-    return [line for line in map(_parsed, text.splitlines()) if _fits(line, form)]
-
-
-def _parsed(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _fits(line: object, form: type[LogLine]) -> bool:
-    try:
-        form.model_validate(line)
-    except ValidationError:
-        return False
-    return True
+    found = []
+    for line in text.splitlines():
+        with suppress(ValueError, RecursionError):  # pydantic's error is a ValueError
+            fact = json.loads(line)
+            form.model_validate(fact)
+            found.append(fact)
+    return found

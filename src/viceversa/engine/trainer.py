@@ -17,7 +17,7 @@ from viceversa.data.eval_set import EvalSet
 from viceversa.devices import environment
 from viceversa.engine import distributed
 from viceversa.engine.checkpoint import Checkpoints, Choose, TrainState, save_weights
-from viceversa.engine.interrupt import Interrupted, listening
+from viceversa.engine.interrupt import Interrupt, Interrupted
 from viceversa.engine.learner import Learner
 from viceversa.engine.nan_guard import NanGuard
 from viceversa.engine.run_dir import RunDir
@@ -88,7 +88,7 @@ class Trainer:
         self._begin()
         alone = self.dist.world_size == 1
         stopping = "stopping after this step; Ctrl-C again leaves at once, without saving"
-        with self.log, listening(lambda: self.log.say(stopping), alone) as interrupt:
+        with self.log, Interrupt(lambda: self.log.say(stopping), alone) as interrupt:
             if self.learner.step == 0:
                 self._run(self._due())
             while self.learner.step < self.total:
