@@ -31,7 +31,7 @@ from viceversa.engine.run_dir import RunDir, checkpoint_files, checkpoint_step
 from viceversa.engine.run_log import Meter
 from viceversa.files import replacing
 from viceversa.methods.base import ImagePool, Method
-from viceversa.nets.weights import Card, save_generator
+from viceversa.nets.weights import save_generator
 
 State = dict[str, Any]
 Choose = Callable[[list[int]], list[int]]
@@ -235,29 +235,13 @@ def _load(path: Path) -> State:
 def save_weights(run: RunDir, learner: Learner) -> None:
     """Write each translator, averaged and raw (`weights/AtoB.safetensors`, `weights/AtoB.raw.safetensors`)."""
     for direction, net in learner.ema.translators().items():
-        save_generator(run.weights / f"{direction}.safetensors", net, _card(learner, direction))
+        save_generator(run.weights / f"{direction}.safetensors", net, learner.card(direction))
     for direction, net in learner.method.translators().items():
-        save_generator(run.weights / f"{direction}.raw.safetensors", net, _card(learner, direction, raw=True))
+        save_generator(run.weights / f"{direction}.raw.safetensors", net, learner.card(direction, raw=True))
 
 
 def save_best(run: RunDir, learner: Learner, direction: Direction, scores: dict[str, float]) -> None:
     """Write an averaged translator, with what it scored, to `weights/best-AtoB.safetensors` (or `best-BtoA`)."""
-    card = _card(learner, direction)
+    card = learner.card(direction)
     card.trained["scores"] = scores
     save_generator(run.weights / f"best-{direction}.safetensors", learner.ema.translators()[direction], card)
-
-
-def _card(learner: Learner, direction: Direction, *, raw: bool = False) -> Card:
-    config, data, train = learner.config, learner.config.data, learner.train
-    channels = {"A": data.channels_a, "B": data.channels_b}
-    trained = {"method": config.method["name"], "batch": train.batch, "step": learner.step, "ema": train.ema}
-    return Card(
-        config.generator,
-        channels[direction[0]],
-        channels[direction[-1]],
-        data.crop,
-        direction,
-        config.inference,
-        {**trained, "raw": raw},
-        bits=16 if data.scale == "auto" else int(data.scale.removesuffix("bit")),
-    )

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from viceversa import methods
-from viceversa.config import Config, ConfigError
+from viceversa.config import Config, ConfigError, Direction
 from viceversa.data import normalise
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
@@ -24,6 +24,7 @@ from viceversa.fast_cpu import accelerate, keep_memory
 from viceversa.methods.base import Batch, Update
 from viceversa.nets.blocks import blocks, enable_checkpointing
 from viceversa.nets.layers import standardise
+from viceversa.nets.weights import Card
 from viceversa.seeds import altered, seed_everything
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -154,6 +155,22 @@ class Learner:
         moments = [m for optimizer in self.optimizers.values() for s in optimizer.state.values() for m in s.values()]
         tensors = [*self.method.state_dict().values(), *self.ema.state_dict().values(), *moments]
         return all(bool(tensor.isfinite().all()) for tensor in tensors)
+
+    def card(self, direction: Direction, *, raw: bool = False) -> Card:
+        """Return what a weights file says of a translator, averaged or `raw`."""
+        config, data, train = self.config, self.config.data, self.train
+        channels = {"A": data.channels_a, "B": data.channels_b}
+        trained = {"method": config.method["name"], "batch": train.batch, "step": self.step, "ema": train.ema}
+        return Card(
+            config.generator,
+            channels[direction[0]],
+            channels[direction[-1]],
+            data.crop,
+            direction,
+            config.inference,
+            {**trained, "raw": raw},
+            bits=16 if data.scale == "auto" else int(data.scale.removesuffix("bit")),
+        )
 
 
 def _compile_blocks(net: nn.Module, device: torch.device) -> None:
