@@ -115,6 +115,7 @@ def test_from_two_folders_to_a_translated_picture(tab: Page, server: Server, tmp
     tab.locator(".finding", has_text="Few training images").wait_for()
     tab.get_by_role("radio", name="Change one thing").click()
     tab.get_by_label("Steps, instead of a time").fill("2000")  # it is stopped before
+    tab.get_by_label("Detail", exact=True).fill("4")
     tab.get_by_role("button", name="All options").click()
     for section in ("generator", "discriminator", "data"):
         tab.get_by_role("button", name=f'"{section}"').click()

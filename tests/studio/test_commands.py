@@ -42,4 +42,4 @@ def test_the_form_has_every_key_with_its_meaning(preset: str) -> None:
 
 def test_recipes_show_options_that_their_preset_has() -> None:
     for recipe in RECIPES.values():
-        assert set(recipe.simple) <= {field.key for field in form_fields(recipe.preset, recipe.words)}
+        assert recipe.simple.keys() <= {field.key for field in form_fields(recipe.preset, recipe.words)}

@@ -60,8 +60,8 @@ def _choices(schema: dict[str, Any]) -> tuple[str, ...]:
     return tuple(value for part in parts for value in part) if parts and all(parts) else ()
 
 
-def show_field(field: FormField, changes: dict[str, str]) -> None:
-    """Show one field; what is changed goes into `changes`, what is set back leaves it."""
+def show_field(field: FormField, changes: dict[str, str], name: str = "") -> None:
+    """Show one field; what is changed goes into `changes`, what is set back leaves it. `name`: instead of its key."""
 
     def change(value: Any) -> None:
         text = "" if value is None else shown(value)
@@ -69,15 +69,15 @@ def show_field(field: FormField, changes: dict[str, str]) -> None:
         if text != field.value:
             changes[field.key] = text
 
-    value = changes.get(field.key, field.value)
+    value, name = changes.get(field.key, field.value), name or field.key
     with ui.element("div").classes("field"):
         if field.is_switch:
-            ui.switch(field.key, value=value == "true", on_change=lambda event: change(event.value))
+            ui.switch(name, value=value == "true", on_change=lambda event: change(event.value))
         elif field.choices:
-            ui.select([*field.choices], label=field.key, value=value, on_change=lambda event: change(event.value))
+            ui.select([*field.choices], label=name, value=value, on_change=lambda event: change(event.value))
         else:
-            ui.input(field.key, value=value, on_change=lambda event: change(event.value))
-        tagged("small", field.meaning)
+            ui.input(name, value=value, on_change=lambda event: change(event.value))
+        tagged("small", f"{field.meaning} ({field.key})" if name != field.key else field.meaning)
 
 
 def show_form(fields: Sequence[FormField], changes: dict[str, str]) -> None:

@@ -103,6 +103,13 @@ def button(text: str, action: Callable[..., object], kind: str = "") -> ui.butto
     return ui.button(text, on_click=action, color=None).props("flat no-caps").classes(f"plain {kind}")
 
 
+def toggle(choices: dict[str, str], what: str) -> ui.toggle:
+    """Show a choice of one of a few."""
+    shown = ui.toggle(choices).props("no-caps unelevated toggle-text-color=on-accent")
+    shown.props["aria-label"] = what
+    return shown
+
+
 @contextmanager
 def dialog(heading: str) -> Iterator[ui.dialog]:
     """Begin a dialog; it is opened by the caller."""

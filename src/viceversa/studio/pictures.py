@@ -26,6 +26,8 @@ MODES = {"two": "Two folders", "pairs": "Two folders of pairs, by name", "set": 
 WORDS = {"error": "Put this right", "warning": "Worth a look", "note": "Good to know"}
 REMOVABLE = {"broken", "flat", "tiny", "leak", "copies", "both-domains"}
 """Findings about files that can be left out: of copies the first is kept."""
+OF_THE_ROOT = {"unused", "foreign"}
+"""Findings about all that lies in data.root, which is the whole workspace for a list of pictures."""
 SHEET, EXAMPLES = 12, 6  # pictures shown of a folder, and of a finding
 
 
@@ -55,7 +57,7 @@ class Pictures:
 
     def show(self) -> None:
         """Make the part of the page."""
-        modes = ui.toggle(MODES).props("no-caps").bind_value(self, "mode")
+        modes = frame.toggle(MODES, "Kind of data").bind_value(self, "mode")
         self.pickers = ui.element("div").classes("pickers")
         button("Check the pictures", self.check)
         self.found = ui.element("div").classes("found")
@@ -153,7 +155,7 @@ class Pictures:
         with self.found:
             tagged("p", f"{report.note[:1].upper()}{report.note[1:]}. {'' if report.findings else 'Nothing is wrong.'}")
             frame.show_command(["data", "check", *self.words()])
-            for finding in report.findings:
+            for finding in (one for one in report.findings if not (self.manifest and one.kind in OF_THE_ROOT)):
                 with ui.element("div").classes(f"finding {finding.severity}"):
                     tagged("strong", WORDS[finding.severity])
                     tagged("p", f"{finding.what[:1].upper()}{finding.what[1:]}.")

@@ -18,9 +18,14 @@ class Recipe:
     pairs: bool = False
 
     @property
-    def simple(self) -> tuple[str, ...]:
-        """The options of the simple view, beside size and time."""
-        return ("generator.width", "train.batch", "data.flip", self.dial)
+    def simple(self) -> dict[str, str]:
+        """The options of the simple view, beside size and time, and what they are called there."""
+        names = (
+            ("generator.width", "Detail"),
+            ("train.batch", "Pictures at once"),
+            ("data.flip", "Mirror pictures, too"),
+        )
+        return {**dict(names), self.dial: "The dial of this recipe"}
 
 
 RECIPES = {

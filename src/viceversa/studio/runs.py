@@ -117,8 +117,9 @@ class RunsPage:
         """Ask for a format, and export."""
         with frame.dialog(f"Export {name}") as dialog:
             form = ui.radio(FORMATS, value="onnx")
-            directions = self.workspace.directions(name)
-            direction = ui.toggle(directions, value=next(iter(directions), None)).props("no-caps")
+            ways = {direction: direction.replace("to", " → ") for direction in self.workspace.directions(name)}
+            direction = frame.toggle(ways, "Direction")
+            direction.value = next(iter(ways), None)
             with ui.element("div").classes("bar"):
                 button("Export", lambda: dialog.submit(form.value), "main")
                 button("Cancel", dialog.close, "quiet")

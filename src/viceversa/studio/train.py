@@ -28,7 +28,8 @@ class TrainPage:
         self.studio, self.workspace = studio, studio.workspace
         self.pictures = Pictures(studio)
         self.recipe, self.run = "style", ""
-        self.time, self.size, self.steps = 1, 0, 0
+        self.time, self.size = 1, 0
+        self.steps: float | None = None
         self.changes: dict[str, str] = {}
 
     def words(self) -> list[str]:
@@ -55,7 +56,7 @@ class TrainPage:
             self.cards = {name: self.show_recipe(name) for name in RECIPES}
         with section("3. How long, and how large?"):
             self.show_length()
-            self.settings = ui.element("div")
+            self.settings = ui.element("div").classes("settings")
         with section("4. Start"):
             ui.input("Name of the model", placeholder="photos-to-drawings").bind_value(self, "run").classes("name")
             with ui.element("div").classes("bar"):
@@ -109,8 +110,8 @@ class TrainPage:
             with ui.element("div").classes("fields"), frame.errors_shown():
                 fields = await run.io_bound(form_fields, recipe.preset, recipe.words) or []
                 by_key = {field.key: field for field in fields}
-                for key in recipe.simple:
-                    show_field(by_key[key], self.changes)
+                for key, name in recipe.simple.items():
+                    show_field(by_key[key], self.changes, name)
             with ui.expansion("All options").classes("fold advanced"):
                 show_form([field for field in fields if field.key not in recipe.simple], self.changes)
 

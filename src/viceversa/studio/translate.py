@@ -85,7 +85,7 @@ class TranslatePage:
         with self.choices:
             if len(found) > 1:
                 ways = {direction: direction.replace("to", " → ") for direction in found}
-                ui.toggle(ways).props('no-caps aria-label="Direction"').bind_value(self, "direction")
+                frame.toggle(ways, "Direction").bind_value(self, "direction")
             sizes = {trained: f"{trained} px, as in training"} if trained else {}
             sizes |= {factor * trained: f"{factor * trained} px" for factor in (2, 4) if trained}
             ui.select({**sizes, 0: "as large as they are"}, label="Short side").bind_value(self, "size")
