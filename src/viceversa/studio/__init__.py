@@ -9,12 +9,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from viceversa.config import ConfigError
 from viceversa.serve import require_extra
 from viceversa.studio.offer import Offer
 from viceversa.studio.trainings import Trainings
 from viceversa.studio.workspace import Workspace
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from viceversa.serve.security import Access
 
 TICK = 1.0  # seconds between looks at the trainings
 LARGEST_BODY = 2**30
@@ -39,23 +45,41 @@ def start(root: Path, *, host: str, port: int, password: str = "", names: tuple[
     studio works in the workspace.
     """
     require_extra()
-    from fastapi import FastAPI
     from filelock import FileLock, Timeout
     from nicegui import app as pages
-    from nicegui import ui
 
-    from viceversa.serve.app import routes
-    from viceversa.serve.security import Access, Guard
+    from viceversa.serve.security import Access
     from viceversa.serve.server import address, listen, run_app
-    from viceversa.studio import frame, runs, train, training, translate
-    from viceversa.studio.files import add_routes
 
     access = Access(host, password, names)
     workspace = Workspace(root)
     os.chdir(workspace.root)  # commands and configurations name files relative to it
     studio = Studio(workspace, Trainings(workspace))
+    app = create_app(studio, access)
+    pages.timer(TICK, studio.trainings.advance)
+    pages.on_shutdown(studio.offer.close)
+    logging.getLogger("nicegui").setLevel(logging.ERROR)  # it warns of pages that were closed while they were made
+    try:
+        with FileLock(workspace.own() / ".lock").acquire(timeout=0), listen(host, port) as listener:
+            print(f"{address(listener)} shows {workspace.root}; Ctrl-C ends it, trainings go on", flush=True)
+            if show:
+                pages.on_startup(partial(webbrowser.open, address(listener)))
+            run_app(app, listener, CONNECTIONS)
+    except Timeout:
+        raise ConfigError(f"{root}: another studio works in this folder") from None
 
-    def add_page(path: str, name: str, content: Callable[..., Awaitable[None]]) -> None:
+
+def create_app(studio: Studio, access: Access) -> FastAPI:
+    """Return the application: pages, files, and the routes of the service, behind the guard."""
+    from fastapi import FastAPI
+    from nicegui import ui
+
+    from viceversa.serve.app import routes
+    from viceversa.serve.security import Guard
+    from viceversa.studio import frame, runs, train, training, translate
+    from viceversa.studio.files import add_routes
+
+    def add_page(path: str, name: str, content: Callable[[Studio, str], Awaitable[None]]) -> None:
         async def build(run: str = "") -> None:
             with frame.framed(name, studio.trainings):
                 await content(studio, run)
@@ -70,25 +94,7 @@ def start(root: Path, *, host: str, port: int, password: str = "", names: tuple[
     add_routes(app, studio)
     app.include_router(routes(studio.offer.find))
     frame.add_look(app)
-    ui.run_with(
-        app,
-        title="viceversa",
-        favicon="◧",
-        dark=None,
-        language="en-US",
-        tailwind=False,
-        show_welcome_message=False,
-        reconnect_timeout=AWAY,
-    )
+    options: dict[str, Any] = {"title": "viceversa", "favicon": "◧", "dark": None, "language": "en-US"}
+    ui.run_with(app, **options, tailwind=False, show_welcome_message=False, reconnect_timeout=AWAY)
     app.add_middleware(Guard, access=access, max_body=LARGEST_BODY)
-    pages.timer(TICK, studio.trainings.advance)
-    pages.on_shutdown(studio.offer.close)
-    logging.getLogger("nicegui").setLevel(logging.ERROR)  # it warns of pages that were closed while they were made
-    try:
-        with FileLock(workspace.own() / ".lock").acquire(timeout=0), listen(host, port) as listener:
-            print(f"{address(listener)} shows {workspace.root}; Ctrl-C ends it, trainings go on", flush=True)
-            if show:
-                pages.on_startup(partial(webbrowser.open, address(listener)))
-            run_app(app, listener, CONNECTIONS)
-    except Timeout:
-        raise ConfigError(f"{root}: another studio works in this folder") from None
+    return app

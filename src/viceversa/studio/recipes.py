@@ -62,10 +62,9 @@ def length_words(time: str, steps: int) -> list[str]:
     """Return the words for a training of some time, or of some steps if there are any."""
     if not steps:
         return [f"train.budget={time}"]
-    every = max(1, steps // SAMPLES)
+    every = {"log": min(50, steps // SAMPLES), "sample": min(500, steps // SAMPLES), "save": min(500, steps // 4)}
     found = [f"train.length={steps} steps", f"train.decay={steps // 2} steps"]
-    found += [f"train.{name}={every} steps" for name in ("sample_every", "save_every")]
-    return [*found, f"train.log_every={min(50, every)} steps"]
+    return found + [f"train.{name}_every={max(1, some)} steps" for name, some in every.items()]
 
 
 def size_words(size: int) -> list[str]:

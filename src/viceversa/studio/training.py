@@ -48,6 +48,7 @@ class RunPage:
         self.record: RunRecord | None = None
         self.seen: Any = None
         self.steps: list[int] = []
+        self.index = 0
         self.images: list[tuple[ui.element, str]] = []
 
     async def show(self) -> None:
@@ -180,14 +181,16 @@ class RunPage:
 
     def show_samples(self, record: RunRecord) -> None:
         """Show the samples of a step, the newest unless another was chosen."""
-        if record.sample_steps == self.steps:
+        if not record.sample_steps or record.sample_steps == self.steps:
             return
+        chosen = self.steps[self.index] if self.index < len(self.steps) - 1 else record.sample_steps[-1]
         self.steps = record.sample_steps
+        index = self.steps.index(chosen) if chosen in self.steps else len(self.steps) - 1
         self.scrubber.clear()
         with self.scrubber, ui.element("label"):
             tagged("span", "Step")
-            slider = ui.slider(min=0, max=len(self.steps) - 1, value=len(self.steps) - 1)
-            slider.props('markers snap aria-label="Step of the training"').on_value_change(
+            slider = ui.slider(min=0, max=len(self.steps) - 1, value=index)
+            slider.props('snap aria-label="Step of the training"').on_value_change(
                 lambda event: self.turn_to(int(event.value))
             )
         with self.scrubber:
@@ -197,7 +200,7 @@ class RunPage:
         with self.samples:
             for direction in ("AtoB", "BtoA"):
                 self.show_rows(direction)
-        self.turn_to(len(self.steps) - 1)
+        self.turn_to(index)
 
     def show_rows(self, direction: str) -> None:
         """Show some test images of a direction beside their translations, and the truth where it is known."""
@@ -219,7 +222,7 @@ class RunPage:
 
     def turn_to(self, index: int) -> None:
         """Show the translations of a step."""
-        step = self.steps[index]
+        self.index, step = index, self.steps[index]
         self.at.set_text(f"step {step:,}")
         for shown, name in self.images:
             path = self.path / "samples" / f"step-{step:08d}" / name
