@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import os
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
@@ -228,3 +230,12 @@ def test_the_generator_and_the_objective_of_the_examples_work() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_no_merge_was_left_half_done(page: str) -> None:
     assert not re.search(r"^(<{7}|>{7}) ", PAGES[page], re.M)
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning_and_asks_no_network(tmp_path: Path) -> None:
+    sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", str(ROOT / "docs"), str(tmp_path)]
+    done = subprocess.run(sphinx, capture_output=True, text=True, env=os.environ | {"GITHUB_REPOSITORY": ""})
+    assert done.returncode == 0, done.stderr
+    for page in tmp_path.rglob("*.html"):
+        assert not re.findall(r"<(?:script|link|img|iframe)[^>]+(?:src|href)=\"(?:https?:)?//", page.read_text("utf-8"))
