@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support import CHROMIUM, CHROMIUM_FLAGS, Command, environment
+from viceversa.cli import main
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -39,6 +40,21 @@ def viceversa() -> Command:
             errors="surrogateescape",
             timeout=600,  # a machine may be busy
         )
+
+    return run
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run `viceversa` with arguments in this process, which costs no start, and return what it said."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*words: object) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["viceversa", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return subprocess.CompletedProcess(words, end.value.code, *capsys.readouterr())
 
     return run
 

@@ -20,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 import viceversa as package
 from support import Command, environment
-from viceversa.cli import main, one_line
+from viceversa.cli import one_line
 from viceversa.config import ConfigError, load_config, presets
 
 ORIGINAL = Path(__file__).parent / "golden" / "generator_resnet_9blocks_instance_ngf8.pth"
@@ -57,19 +57,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory, viceversa: Command) -> Path:
 
 
 @pytest.fixture
-def command(lab: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run `viceversa` with arguments in this process, in the lab, and return what it said."""
+def command(command: Command, lab: Path, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command, in the lab."""
     monkeypatch.chdir(lab)
-    monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.setenv("COLUMNS", "80")
-
-    def run(*words: object) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["viceversa", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return subprocess.CompletedProcess(words, end.value.code, *capsys.readouterr())
-
-    return run
+    return command
 
 
 # --- help, and mistakes that do not wait for torch

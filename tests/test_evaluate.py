@@ -184,8 +184,8 @@ def test_a_broken_test_picture_is_left_out(run: Path, tmp_path: Path, caplog: py
     assert caplog.text.count(f"skipped: {broken}") == 1
 
 
-def test_the_command_prints_a_table_and_under_which_conditions(viceversa: Command, run: Path) -> None:
-    done = viceversa("evaluate", run, "--metrics", "psnr,cycle", "--no-ema", "--device", "cpu")
+def test_the_command_prints_a_table_and_under_which_conditions(command: Command, run: Path) -> None:
+    done = command("evaluate", run, "--metrics", "psnr,cycle", "--no-ema", "--device", "cpu")
     assert done.returncode == 0, done.stderr
     first, second, *_ = done.stdout.splitlines()
     assert first.split() == ["metric", "value", "spread", "input", "mean", "answer"]
