@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from viceversa.backends import Backend, TrainedGenerator, open_backend
+from viceversa.backends import Backend, TrainedGenerator, bands, open_backend
 from viceversa.backends.bands import Bands
 from viceversa.backends.statistics import frozen
 from viceversa.nets import GENERATORS, Generator
@@ -55,6 +56,13 @@ def test_bands_equal_the_whole(spec: dict) -> None:
     statistics = Bands(net).statistics(x, SMALL)
     assert (frozen(net, statistics)(x) - whole).abs().max() < 1e-3
     assert not Bands(frozen(net, statistics)).norms, "nothing is left to be gathered"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full")
+def test_a_full_disk_is_one_line_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bands, "TemporaryFile", lambda **_: open("/dev/full", "r+b", buffering=0))  # noqa: SIM115
+    with pytest.raises(OSError, match="TMPDIR"):
+        Bands(make(RESNET))(image(), SMALL)
 
 
 def test_parts_of_their_own_statistics_would_differ() -> None:

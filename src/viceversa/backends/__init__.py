@@ -81,7 +81,7 @@ def _within_memory(whole: Backend, trained: TrainedGenerator) -> Backend:
             return whole(x)
         memory = trained.memory or free_memory(trained.device)
         tiled, reason = bands()
-        if (tiled.bytes(x) if tiled else pixels * PIXEL) <= memory:
+        if pixels * (tiled.bytes_per_pixel if tiled else PIXEL) <= memory:
             return whole(x)
         tell(reason)
         return tiled(x, memory) if tiled else whole(x)

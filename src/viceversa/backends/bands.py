@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
-from tempfile import TemporaryFile
-from typing import IO, Any, TypeAlias
+from io import FileIO
+from tempfile import TemporaryFile, gettempdir
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -36,25 +38,37 @@ class Maps:
     x: Tensor
     shapes: dict[fx.Node, tuple[int, ...]]
     moments: dict[fx.Node, Moments] = field(default_factory=dict)
-    files: defaultdict[fx.Node, IO[bytes]] = field(default_factory=lambda: defaultdict(TemporaryFile))
+    files: defaultdict[fx.Node, FileIO] = field(
+        default_factory=lambda: defaultdict(lambda: TemporaryFile(buffering=0))  # noqa: SIM115
+    )
     """Maps that are kept, each row as (B, W, C). A file has no name, so that nothing is left of it after a kill."""
     stored: set[fx.Node] = field(default_factory=set)
     """Those of them that are whole."""
 
+    def close(self) -> None:
+        """Give up all files."""
+        for file in self.files.values():
+            file.close()
+
     def write(self, node: fx.Node, rows: range, values: Tensor) -> None:
         """Put rows (B, C, h, W) into the file of a map."""
         numbers = values.permute(2, 0, 3, 1).contiguous().cpu().numpy()
-        self.files[node].seek(rows[0] * numbers[0].nbytes)
-        numbers.tofile(self.files[node])
+        file, left = self.files[node], numbers.data.cast("B")
+        file.seek(rows[0] * numbers[0].nbytes)
+        try:
+            while left:
+                left = left[file.write(left) :]
+        except OSError as error:
+            told = f"{error.strerror} for temporary files; name a folder on a larger disk by TMPDIR"
+            raise OSError(error.errno, told, gettempdir()) from None
 
     def read(self, node: fx.Node, rows: range) -> Tensor:
         """Return rows (B, C, h, W) of a map from its file."""
         count, channels, _, width = self.shapes[node]
-        row = count * width * channels
-        self.files[node].seek(4 * row * rows[0])
-        numbers = np.fromfile(self.files[node], np.float32, row * len(rows))
-        values = torch.from_numpy(numbers.reshape(len(rows), count, width, channels))
-        return values.permute(1, 3, 0, 2).to(self.x.device)
+        numbers = np.empty((len(rows), count, width, channels), np.float32)
+        self.files[node].seek(rows[0] * numbers[0].nbytes)
+        self.files[node].readinto(numbers.data)
+        return torch.from_numpy(numbers).permute(1, 3, 0, 2).to(self.x.device)
 
     def keep(self, nodes: set[fx.Node]) -> None:
         """Keep these maps, which have been written, and no others."""
@@ -76,40 +90,37 @@ class Bands:
         (self.source,) = graph.find_nodes(op="placeholder")
         (self.result,) = graph.find_nodes(op="output")[0].all_input_nodes
         self.nodes = [node for node in graph.nodes if node.op not in ("placeholder", "output")]
-        self.layers = {node: self._layer(node) for node in self.nodes}
+        modules = dict[Any, nn.Module](net.named_modules(remove_duplicate=False))
+        self.layers = {node: modules[node.target] if node.op == "call_module" else None for node in self.nodes}
         self.windows = {node: window_of(node, layer) for node, layer in self.layers.items()}
         self.norms = [node for node, layer in self.layers.items() if needs_statistics(layer)]
         self.channels = self._channels(graph)
         side = net.multiple * max(1, 256 // net.multiple)
         maps = Maps(torch.empty(0), self._shapes(1, side, side))
+        # about how much memory a pixel takes if the image is computed whole
         self.bytes_per_pixel = self._bytes(self._plan(self.result, range(side), maps, set()), maps) / side**2
-
-    def bytes(self, x: Tensor) -> float:
-        """Return about how much memory (B, C, H, W) takes if it is computed whole."""
-        return self.bytes_per_pixel * len(x) * x.shape[2] * x.shape[3]
 
     @torch.inference_mode()
     def __call__(self, x: Tensor, memory: float = BAND) -> Tensor:
         """Translate (B, C, H, W) in about `memory` bytes, besides x and the result."""
         results = []
         for image in torch.split(x, 1):
-            maps = self._gathered(image, memory)
-            results.append(x.new_empty(maps.shapes[self.result]))
-            for rows, values in self._go(self.result, maps, set(), memory):
-                results[-1][:, :, rows.start : rows.stop] = values
-            maps.keep(set())
+            with closing(Maps(image, self._shapes(1, *x.shape[2:]))) as maps:
+                self._gather(maps, memory)
+                results.append(x.new_empty(maps.shapes[self.result]))
+                for rows, values in self._go(self.result, maps, set(), memory):
+                    results[-1][:, :, rows.start : rows.stop] = values
         return results[0] if len(results) == 1 else torch.cat(results)
 
     @torch.inference_mode()
     def statistics(self, frames: Tensor, memory: float = BAND) -> dict[str, Moments]:
         """Return the mean and variance that frames (B, C, H, W) have together, by the name of the normalisation."""
-        maps = self._gathered(frames, memory)
-        maps.keep(set())
+        with closing(Maps(frames, self._shapes(len(frames), *frames.shape[2:]))) as maps:
+            self._gather(maps, memory)
         return {str(node.target): moments for node, moments in maps.moments.items()}
 
-    def _gathered(self, x: Tensor, memory: float) -> Maps:
-        """Go through the image once for each normalisation; return their statistics, and the maps kept."""
-        maps = Maps(x, self._shapes(len(x), *x.shape[2:]))
+    def _gather(self, maps: Maps, memory: float) -> None:
+        """Go through the image once for each normalisation for its statistics; keep what is used later."""
         for norm in self.norms:
             (target,) = norm.all_input_nodes
             done = self.nodes[: self.nodes.index(norm) + 1]
@@ -118,9 +129,8 @@ class Bands:
             total = torch.zeros(3, self.channels[target], dtype=torch.float64)
             for _, values in self._go(target, maps, keep - maps.stored, memory):
                 total = merged(total, values)
-            maps.moments[norm] = total[1].to(x), total[2].to(x)
+            maps.moments[norm] = total[1].to(maps.x), total[2].to(maps.x)
             maps.keep(keep)
-        return maps
 
     def _kept_for(self, node: fx.Node) -> set[fx.Node]:
         """Return the maps to keep for this one: what it is made of if it is no map yet, or several."""
@@ -204,9 +214,6 @@ class Bands:
                 uses[arg] -= 1
                 now -= 0 if uses[arg] else size[arg]
         return 3 * peak
-
-    def _layer(self, node: fx.Node) -> nn.Module | None:
-        return self.net.get_submodule(str(node.target)) if node.op == "call_module" else None
 
     def _channels(self, graph: fx.Graph) -> dict[fx.Node, int]:
         """Return the channels of every map (of several in a tuple, all together), as a small image has them."""
