@@ -142,7 +142,7 @@ def train_variant(config: Config, seconds: float) -> tuple[int, dict[Direction, 
     found = {}
     for way in run_directions(Path(config.run)):
         translate = Translator.load(config.run, way)
-        found[way] = np.stack([translate.pixels(from_tensor(image)) for image in test_images(config, way[0])])
+        found[way] = np.stack([translate(from_tensor(image)) for image in test_images(config, way[0])])
     return steps, found
 
 
