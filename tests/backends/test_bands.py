@@ -13,7 +13,7 @@ from viceversa.backends import Backend, TrainedGenerator, bands, open_backend
 from viceversa.backends.bands import Bands
 from viceversa.backends.statistics import frozen
 from viceversa.nets import GENERATORS, Generator
-from viceversa.nets.layers import set_inference
+from viceversa.nets.layers import InstanceNorm, set_inference
 from viceversa.nets.weights import Card
 from viceversa.registry import create
 
@@ -69,6 +69,14 @@ def test_parts_of_their_own_statistics_would_differ() -> None:
     net, x = make(RESNET), image()
     naive = torch.cat([net(x[:, :, :80]), net(x[:, :, 80:])], 2)
     assert (naive - net(x)).abs().max() > 0.1
+
+
+@torch.inference_mode()
+def test_the_whole_is_exact_in_every_layout() -> None:
+    x = torch.rand(1, 2, 700, 700, generator=torch.Generator().manual_seed(0)) * 0.3 + 0.5
+    exact = nn.functional.instance_norm(x.double())
+    for layout in (torch.contiguous_format, torch.channels_last):
+        assert (InstanceNorm(2)(x.contiguous(memory_format=layout)) - exact).abs().max() < 1e-5
 
 
 def test_images_of_a_batch_have_their_own_statistics_and_frames_share_theirs() -> None:
