@@ -37,7 +37,7 @@ class ServeOptions:
 
 def require_extra() -> None:
     """Raise ValueError, with the remedy, if what servers need is not installed."""
-    for package in ("fastapi", "uvicorn", "multipart", "prometheus_client"):
+    for package in ("fastapi", "uvicorn", "prometheus_client"):
         if find_spec(package) is None:
             raise ValueError(f'a server needs {package}; pip install "viceversa[studio]"')
 

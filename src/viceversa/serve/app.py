@@ -22,7 +22,7 @@ from viceversa.serve import monitoring
 from viceversa.serve.messages import limited
 from viceversa.serve.pages import page
 from viceversa.serve.security import Access, Guard
-from viceversa.serve.service import Busy, NoDirectionError, Service
+from viceversa.serve.service import BusyError, NoDirectionError, Service
 
 FORMAT = f"^({'|'.join(sorted(suffix[1:] for suffix in EXTENSIONS))})$"
 MEDIA_TYPES = {
@@ -143,7 +143,7 @@ async def _translated(
         content = await _upload(request, service.codecs.limits.bytes)
         with monitoring.SECONDS.time():
             picture, suffix = await service.translate(content, direction, format, strength)
-    except Busy as error:
+    except BusyError as error:
         raise HTTPException(503, str(error), {"Retry-After": str(error.seconds)}) from None
     except (ImageError, NoDirectionError) as error:
         raise HTTPException(400, str(error)) from None

@@ -29,7 +29,7 @@ from viceversa.serve.security import Access
 IDLE = 20.0
 """Seconds after which a connection is cut that neither asks nor takes its answer."""
 LAST_CALL = 0.5
-"""Seconds in which requests that are on their way still arrive, when the server ends."""
+"""Seconds in which a server that ends still takes what arrives."""
 ENDING = (signal.SIGTERM, signal.SIGINT)
 SPARE_CONNECTIONS = 128
 """Besides those of the queue."""
@@ -55,12 +55,10 @@ class ImpatientProtocol(H11Protocol):
 
 
 class GracefulServer(uvicorn.Server):
-    """Ends in three steps: no new connections, the last requests of those that there are, all answers."""
+    """Ends in three steps: it takes what is on its way, then nothing more, and answers all that it took."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End."""
-        for server in self.servers:
-            server.close()
         self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
         await asyncio.sleep(LAST_CALL)
         await super().shutdown(sockets)
@@ -153,6 +151,7 @@ def _supervise(options: ServeOptions, access: Access, listener: socket.socket) -
     while not (failed := max(worker.exitcode or 0 for worker in workers)) and not asked:
         time.sleep(0.1)
         workers = [worker if worker.exitcode is None or worker.exitcode > 0 else started() for worker in workers]
+    listener.close()  # else connections would be made here that nobody takes
     for worker in workers:
         worker.terminate()
     for worker in workers:

@@ -29,7 +29,7 @@ DECODED_PIXELS = 2**25
 """Of all pictures in memory, about: beyond, none is decoded."""
 
 
-class Busy(Exception):
+class BusyError(Exception):
     """The queue is full; in about so many `seconds` there is room."""
 
     def __init__(self, seconds: float) -> None:
@@ -89,7 +89,7 @@ class Service:
         """Return a file's content translated, and its suffix.
 
         `format` is a suffix without its dot; None: that of the input. Raises ImageError for what cannot be translated,
-        NoDirectionError for a direction that the model does not have, Busy if the queue is full.
+        NoDirectionError for a direction that the model does not have, BusyError if the queue is full.
         """
         translator = self._translator(direction)
         self.refuse_if_full()
@@ -104,7 +104,8 @@ class Service:
                 self._pixels += pixels
             prepared = await self._in(self._coders, translator.prepare, upload.image)
             result = await self._compute(Waiting(translator, prepared))
-            result = finished(TranslateOptions(strength=strength), None, prepared.image, result)
+            options = TranslateOptions(strength=strength)
+            result = await self._in(self._coders, finished, options, None, prepared.image, result)
             suffix = written_suffix(translator, f".{format}" if format else upload.suffix)
             return await self._in(self._coders, self.codecs.encode, result, upload.metadata, suffix), suffix
         finally:
@@ -114,9 +115,9 @@ class Service:
                 self._room.notify_all()
 
     def refuse_if_full(self) -> None:
-        """Raise Busy if no further picture is taken."""
+        """Raise BusyError if no further picture is taken."""
         if self._taken >= self.queue:
-            raise Busy(self._taken * self._pace)
+            raise BusyError(self._taken * self._pace)
 
     async def close(self) -> None:
         """End threads and processes, when all that was taken is answered."""
