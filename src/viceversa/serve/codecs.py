@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from multiprocessing.connection import Connection
+from multiprocessing.util import Finalize
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
@@ -52,6 +53,8 @@ class Codecs:
         self._free: queue.LifoQueue[_Process | None] = queue.LifoQueue()
         for _ in range(count):
             self._free.put(None)
+        # else, at our exit, multiprocessing would wait for processes that wait for us
+        self._at_exit = Finalize(None, self._end, exitpriority=1)
 
     def start(self) -> None:
         """Start the processes, which takes seconds; else each starts when it is needed."""
@@ -78,6 +81,9 @@ class Codecs:
 
     def close(self) -> None:
         """End the processes."""
+        self._at_exit()
+
+    def _end(self) -> None:
         with suppress(queue.Empty):
             while True:
                 if process := self._free.get_nowait():
