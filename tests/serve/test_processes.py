@@ -28,7 +28,7 @@ from generators import SMALL, weights_of
 from viceversa import serve
 from viceversa.cli import main
 
-WAIT = 120.0  # seconds for a process to start on a busy machine
+WAIT = 300.0  # seconds for a process to start on a busy machine
 
 
 def picture() -> bytes:
@@ -81,7 +81,7 @@ def served(model: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], st
         until = time.monotonic() + WAIT
         while True:
             try:
-                if httpx.get(f"{url[0]}/health", timeout=5).status_code == 200:
+                if httpx.get(f"{url[0]}/health", timeout=30).status_code == 200:
                     break
             except httpx.TransportError:
                 assert time.monotonic() < until
