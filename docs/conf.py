@@ -29,6 +29,7 @@ suppress_warnings = ["myst.header", "toc.not_included"]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_default_options = {"members": True}
+default_role = "code"  # of single backticks in docstrings
 copybutton_prompt_text = "$ "
 copybutton_line_continuation_character = "\\"
 html_theme = "furo"
