@@ -89,13 +89,17 @@ def section(heading: str, hint: str = "") -> Iterator[ui.element]:
 
 
 @contextmanager
-def errors_shown() -> Iterator[None]:
-    """Show what the user can put right as a message on the page, in one line."""
+def errors_shown(place: ui.element | None = None) -> Iterator[None]:
+    """Show what the user can put right in one line: in a place of the page, or as a message that goes away."""
     try:
         yield
     except (ValueError, OSError) as error:
         text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
-        ui.notify(text, type="negative", multi_line=True, timeout=8000, close_button="OK")
+        if place is None:
+            ui.notify(text, type="negative", multi_line=True, timeout=8000, close_button="OK")
+        else:
+            with place:
+                tagged("p", text, "finding error").props('role="alert"')
 
 
 def button(text: str, action: Callable[..., object], kind: str = "") -> ui.button:

@@ -140,10 +140,9 @@ class Pictures:
         """Look for what is wrong, and tell it."""
         from viceversa.data import check
 
-        with frame.errors_shown():
-            data = load_config("style", self.words()).data
-            work = Work()
-            self.found.clear()
+        self.found.clear()
+        with frame.errors_shown(self.found):
+            data, work = load_config("style", self.words()).data, Work()
             with self.found, progress(work, "Looking at the pictures …"):
                 report = await run.io_bound(check.check, data, track=work.track)
             if report:

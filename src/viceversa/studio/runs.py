@@ -60,7 +60,7 @@ class RunsPage:
             self.compare_button = button("Compare two", self.compare)
             self.compare_button.visible = len(names) > 1
             self.compare_button.disable()
-            self.result = ui.element("div")
+        self.result = ui.element("div").classes("found")
         await ui.context.client.connected()
         with ui.element("div").classes("cards runs"):
             for name in names:
@@ -99,7 +99,7 @@ class RunsPage:
     async def compare(self) -> None:
         """Write a page with both runs side by side."""
         out = self.workspace.name(self.workspace.fresh("results") / "comparison.html")
-        with frame.errors_shown():
+        with frame.errors_shown(self.result):
             words = ["compare", *self.marked, out]
             await self.command(words)
             with self.result:
@@ -129,7 +129,7 @@ class RunsPage:
         out = f"exports/{Path(name).name}{suffix}"
         words = ["export", name, out, "--to", chosen, "--overwrite"]
         words += [] if chosen == "web" else ["--direction", str(direction.value)]
-        with frame.errors_shown():
+        with frame.errors_shown(self.result):
             said = await self.command(words)
             with self.result:
                 tagged("pre", said)

@@ -118,13 +118,13 @@ class TrainPage:
     def show_words(self) -> None:
         """Show the command that Start runs."""
         self.result.clear()
-        with frame.errors_shown(), self.result:
+        with frame.errors_shown(self.result), self.result:
             show_command(self.words(), opened=True)
 
     async def estimate(self) -> None:
         """Measure a few steps in a process of its own, and say what they promise."""
         self.result.clear()
-        with frame.errors_shown(), self.result:
+        with frame.errors_shown(self.result), self.result:
             words, work = self.words(), Work()
             with progress(work, "Measuring a few real steps …"):
                 said = await work.run(words[1:], self.workspace.root, "viceversa.studio.estimate")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nicegui import run, ui
 
 from viceversa.paths import weights_file
+from viceversa.report.samples import spread
 from viceversa.studio import frame
 from viceversa.studio.frame import button, show_command, tagged
 from viceversa.studio.tasks import Work, progress
@@ -19,7 +20,7 @@ from viceversa.translate.files import VIDEOS, plan
 if TYPE_CHECKING:
     from viceversa.studio import Studio
 
-SHOWN = 48  # results on the page
+SHOWN, EXAMPLES = 48, 6  # results on the page, and test pictures before there are any
 VARIATIONS = {0: "none", 2: "2", 4: "4", 8: "8"}
 
 
@@ -70,8 +71,6 @@ class TranslatePage:
                     button("Offer this model at /translate", self.offer)
                     self.offered = ui.element("div")
             self.gallery = ui.element("div").classes("gallery-side")
-        with self.gallery:
-            tagged("p", "The translations appear here.", "quiet empty")
         model.on_value_change(self.show_choices)
         await ui.context.client.connected()
         await self.show_choices()
@@ -91,6 +90,23 @@ class TranslatePage:
             ui.select({**sizes, 0: "as large as they are"}, label="Short side").bind_value(self, "size")
             if variational:
                 ui.select(VARIATIONS, label="Variations").bind_value(self, "samples")
+        self.show_examples()
+
+    def show_examples(self) -> None:
+        """Show what the model makes of the test images of its training, in the place of the results."""
+        samples = self.workspace.path(self.model) / "samples"
+        latest = sorted(samples.glob("step-*"))[-1:]
+        inputs = spread(sorted(samples.glob(f"inputs/{self.direction}-*-input.png")), EXAMPLES)
+        pairs = [(one, step / one.name.replace("input", "translation")) for step in latest for one in inputs]
+        self.gallery.clear()
+        with self.gallery:
+            tagged("p", "What the model makes of test pictures. Yours appear here.", "quiet")
+            with ui.element("div").classes("cards results"):
+                for before, after in (pair for pair in pairs if pair[1].is_file()):
+                    one, other = (
+                        frame.address(self.workspace.name(path), path.stat().st_mtime) for path in (before, after)
+                    )
+                    frame.before_after(one, other, "test picture").classes("pixels")
 
     async def offer(self) -> None:
         """Let other programs use the model, as `viceversa serve` does."""
@@ -111,7 +127,8 @@ class TranslatePage:
 
     async def translate(self) -> None:
         """Translate, and show the results."""
-        with frame.errors_shown():
+        self.gallery.clear()
+        with frame.errors_shown(self.gallery):
             source, model = self.workspace.readable(self.inputs), self.workspace.readable(self.model)
             out, work = self.workspace.fresh("results"), Work()
             options = TranslateOptions(
@@ -120,7 +137,6 @@ class TranslatePage:
                 size=self.size or None,
                 samples=self.samples or None,
             )
-            self.gallery.clear()
             self.go.disable()
             try:
                 with self.gallery, progress(work, "Loading the model …"):
