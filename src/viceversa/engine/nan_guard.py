@@ -74,6 +74,7 @@ class UpdateGuard:
         """Before a step: remember what its forward passes will change, such as batch norm's statistics."""
         self._before = [buffer.clone() for buffer in self._buffers]
         self._faults: dict[str, Tensor] = {}
+        self._stop = torch.tensor(False)
 
     def judge(self, group: str, loss: Tensor, gradients: list[Tensor], scale: Tensor, asked: Tensor) -> Tensor:
         """Return, on the device, whether loss and gradients are finite: if not, the update must not be carried out.
