@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from viceversa.data import archives
 from viceversa.data.archives import ArchiveError, unpack
 
 FILES = {"set/trainA/1.jpg": b"a" * 700, "set/trainA/ü 2.jpg": b"", "set/trainB/deep/1.jpg": os.urandom(600_000)}
@@ -74,13 +73,13 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def refused(tmp_path: Path, body: bytes, match: str, largest: int = 10**9) -> None:
+def refused(tmp_path: Path, body: bytes, match: str, largest: int = 10**9, entries: int = 1000) -> None:
     """The archive is refused with this reason, by name, and nothing of it is left anywhere."""
     archive = tmp_path / "home" / "set.zip"
     archive.parent.mkdir(exist_ok=True)
     archive.write_bytes(body)
     with pytest.raises(ArchiveError, match=match) as caught:
-        unpack(archive, archive.with_name("set"), largest)
+        unpack(archive, archive.with_name("set"), largest, entries)
     assert str(caught.value).startswith(f"{archive}: ")
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.rglob("*")] == ["home", "set.zip"]
@@ -149,7 +148,6 @@ def test_hostile_archives_are_refused_in_one_line(tmp_path: Path, kind: str) -> 
 
 
 @pytest.mark.parametrize("packed", [zipped, tarred])
-def test_limits_hold(tmp_path: Path, packed: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> None:
-    refused(tmp_path, packed(FILES), "unpacks to more than", 1000)
-    monkeypatch.setattr(archives, "ENTRIES", 20)
-    refused(tmp_path, packed({f"{i}": b"" for i in range(30)}), "20 files")
+def test_limits_hold(tmp_path: Path, packed: Callable[..., bytes]) -> None:
+    refused(tmp_path, packed(FILES), "unpacks to more than", largest=1000)
+    refused(tmp_path, packed({f"{i}": b"" for i in range(30)}), "20 files", entries=20)
