@@ -1,6 +1,8 @@
 r"""How many pictures does `viceversa serve` translate, how fast, and is any answer lost or wrong?
 
-    python benchmarks/serve.py runs/water2wine-small/run runs/water2wine-small/data/testA
+    viceversa demo
+    python benchmarks/serve.py demo/run demo/data/testA
+    python benchmarks/serve.py --rounds 1 demo/run demo/data/testA -- --batch 4
 
 One client first, then fifty at once, in turns, over loopback; clients and server share the machine. Each answer is
 compared with what `viceversa translate` writes. Memory is that of all the server's processes (unshared), after each
