@@ -66,7 +66,7 @@ def small(codecs: Codecs, path: Path, _changed: int, side: int) -> bytes:
 
     from viceversa.data.image_data import to_pil
 
-    image = to_pil(codecs.decode(path.read_bytes()).image)
+    image = to_pil(codecs.decode_file(path).image)
     image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     file = io.BytesIO()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from viceversa.serve.codecs import Codecs
     from viceversa.serve.service import Service
 
 
@@ -15,15 +13,11 @@ class Offer:
     """None at first; the page Translate chooses one. `codecs` decode the studio's own pictures and uploads."""
 
     def __init__(self) -> None:
-        self.service: Service | None = None
-
-    @cached_property
-    def codecs(self) -> Codecs:
-        """Processes with little memory, for pictures as large as the user's own may be."""
         from viceversa.serve.codecs import Codecs
         from viceversa.serve.uploads import Limits
 
-        return Codecs(limits=Limits(bytes=2**28, pixels=2**27))
+        self.service: Service | None = None
+        self.codecs = Codecs(limits=Limits(bytes=2**28, pixels=2**27))  # as large as the user's own may be
 
     def find(self) -> Service:
         """Return the service of the model; HTTPException if none is offered."""
@@ -54,5 +48,4 @@ class Offer:
     async def close(self) -> None:
         """End all."""
         await self.close_service()
-        if "codecs" in self.__dict__:
-            self.codecs.close()
+        self.codecs.close()

@@ -32,9 +32,12 @@ class DropZone:
     def __init__(self, studio: Studio, what: str, changed: Callable[[Path], object]) -> None:
         self.studio, self.changed = studio, changed
         self.folder: Path | None = None
-        self.coming = 0
+        self.coming = self.taken = 0
+        self.most = studio.offer.codecs.limits.files
         self.refused: list[str] = []
-        self.upload = ui.upload(multiple=True, auto_upload=True, max_file_size=LARGEST, on_upload=self._take)
+        self.upload = ui.upload(
+            multiple=True, auto_upload=True, max_file_size=LARGEST, max_files=self.most, on_upload=self._take
+        )
         self.upload.props(f'label="{what}" flat accept="{",".join(sorted(READABLE))},.zip"').classes("drop")
         self.upload.on("finish", self._done, args=[])
         self.upload.on("rejected", lambda: ui.notify("Not a picture, a video or a zip, or larger than 1 GB"), args=[])
@@ -50,6 +53,9 @@ class DropZone:
             if self.folder is None:
                 self.folder = self.studio.workspace.fresh("uploads")
             path = _free(self.folder / harmless_name(event.file.name))
+            self.taken += 1
+            if self.taken > self.most:
+                raise UploadError(f"more than {self.most} files")
             path.touch()
             await event.file.save(path)
             await run.io_bound(self._look_at, path)
@@ -67,7 +73,9 @@ class DropZone:
             self.refused += [f"{name}: {reason}" for name, reason in refused.items()]
             path.unlink()
         elif path.suffix.lower() not in VIDEOS:
-            codecs.decode(path.read_bytes())
+            upload = codecs.decode_file(path)
+            if path.suffix.lower() not in READABLE:
+                path.rename(_free(path.with_suffix(upload.suffix)))
 
     async def _done(self) -> None:
         while self.coming:
@@ -76,7 +84,7 @@ class DropZone:
         if self.refused:
             more = f" (and {len(self.refused) - 1} more)" if len(self.refused) > 1 else ""
             ui.notify(f"Left out: {self.refused[0]}{more}", type="warning", multi_line=True, timeout=8000)
-        folder, self.folder, self.refused = self.folder, None, []
+        folder, self.folder, self.refused, self.taken = self.folder, None, [], 0
         if folder is not None and any(folder.iterdir()):
             self.changed(folder)
 
