@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from support import Command
 from viceversa.data.image_io import read_image
 from viceversa.evaluate import evaluate_model
 from viceversa.export import ExportOptions, export_model, proof
+from viceversa.export.ort_web import ort_files
 from viceversa.info import describe
 from viceversa.nets.weights import load_generator, read_card
 from viceversa.translate import TranslateOptions, translate_images
@@ -141,3 +143,26 @@ def test_a_file_of_others_is_refused(tmp_path: Path) -> None:
         (tmp_path / name).write_text("<net/>")
         with pytest.raises(ValueError, match="not written by viceversa export"):
             Translator.load(tmp_path / name)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a script in the place of npm")
+def test_npm_brings_what_the_page_needs_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {
+        "ort.webgpu.min.mjs": "ort-wasm-simd-threaded.asyncify.mjs",
+        "ort.wasm.min.mjs": "ort-wasm-simd-threaded.mjs",
+    }
+    parts = [f"ort-wasm-simd-threaded{kind}.{suffix}" for kind in ("", ".asyncify") for suffix in ("mjs", "wasm")]
+    package = tmp_path / "package" / "dist"
+    package.mkdir(parents=True)
+    for name in (*files, *parts, "ort.node.min.js"):
+        (package / name).write_text(f'import("./{files.get(name, name)}")')
+    npm = tmp_path / "npm"
+    npm.write_text(f'#!/bin/sh\n[ "$1" = pack ] && tar czf "$5/ort.tgz" -C {tmp_path} package\n')
+    npm.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("VICEVERSA_CACHE", str(tmp_path / "cache"))
+    found = ort_files(None)
+    assert sorted(path.name for path in found) == sorted([*files, *parts])
+    npm.unlink()
+    assert ort_files(None) == found
+    assert not [path for path in found[0].parent.iterdir() if path.name == "ort.node.min.js"]
