@@ -135,6 +135,12 @@ def test_smoothing_keeps_what_stands_still() -> None:
     assert [int(x.mean()) for x in run(0.5)] == [100, 120, 110, 125]
 
 
+def test_still_images_are_not_smoothed(weights: Path, tmp_path: Path) -> None:
+    Image.fromarray(frame(0)).save(tmp_path / "still.png")
+    with pytest.raises(ValueError, match="--smooth"):
+        go(weights, tmp_path / "still.png", smooth=0.5)
+
+
 def test_a_killed_translation_goes_on(weights: Path, clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video, "PART", 4)
     go(weights, clip, "whole.mp4")

@@ -69,6 +69,7 @@ def _done(
     """Yield each job with its number of files, or what is wrong with it: first the images, then the clips."""
     clips = dict.fromkeys(job for job in todo if is_clip(job[0]))
     images = [job for job in todo if job not in clips]
+    refuse(bool(steps.options.smooth) and not clips, "--smooth: blends frames, and no input is a video or an animation")
     if images:
         still = steps
         if steps.options.clip_statistics:
