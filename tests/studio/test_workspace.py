@@ -75,7 +75,7 @@ def test_a_configuration_stays_inside(workspace: Workspace, word: str) -> None:
 def test_uploads_are_deleted_after_a_day(workspace: Workspace) -> None:
     old, new = workspace.fresh("uploads"), workspace.fresh("uploads")
     os.utime(old, (time.time() - 90_000,) * 2)
-    workspace.fresh("uploads")
+    workspace.sweep()
     assert not old.exists()
     assert new.exists()
 

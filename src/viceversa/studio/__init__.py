@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from viceversa.serve.security import Access
 
-TICK = 1.0  # seconds between looks at the trainings
+TICK, HOUR = 1.0, 3600.0  # seconds between looks at the trainings, and at what is older than a day
 LARGEST_BODY = 2**30
 """Bytes of an upload: a video, or a zip of pictures."""
 CONNECTIONS = 256
@@ -57,6 +57,7 @@ def start(root: Path, *, host: str, port: int, password: str = "", names: tuple[
     studio = Studio(workspace, Trainings(workspace))
     app = create_app(studio, access)
     pages.timer(TICK, studio.trainings.advance)
+    pages.timer(HOUR, workspace.sweep)
     pages.on_shutdown(studio.offer.close)
     logging.getLogger("nicegui").setLevel(logging.ERROR)  # it warns of pages that were closed while they were made
     try:

@@ -188,7 +188,7 @@ class Pictures:
         from viceversa.data import FileSample, find_splits
 
         splits = find_splits(data)
-        path = self.workspace.fresh("manifests").with_suffix(".csv")
+        path = self.workspace.fresh("lists") / "pictures.csv"
         with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(("a", "b", "split"))

@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from viceversa.config import Config
-from viceversa.paths import EXTENSIONS, directions, is_hidden
+from viceversa.paths import directions, is_hidden
+from viceversa.translate.files import READABLE
 
 OWN, TRASH = ".studio", "trash"
 """Folders of ours in the workspace: uploads, results, the queue; and runs that were deleted."""
@@ -18,7 +20,7 @@ DAY = 86400
 DEPTH = 3  # folders below the workspace in which runs and models are looked for
 UNITS = ("B", "kB", "MB", "GB", "TB")
 MODELS = (".safetensors", ".onnx")
-SERVED = EXTENSIONS | {".mp4", ".webm", ".mov", ".gif", ".html", ".zip", *MODELS}
+SERVED = READABLE | {".html", ".zip", *MODELS}
 """Suffixes of the files that the browser may ask for."""
 
 
@@ -68,12 +70,16 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def fresh(self, kind: str) -> Path:
-        """Return a new folder for uploads or results; those of yesterday are deleted."""
-        for old in self.own(kind).iterdir():
-            if time.time() - old.stat().st_mtime > DAY:
-                shutil.rmtree(old, ignore_errors=True)
+    def fresh(self, kind: Literal["uploads", "results", "lists"]) -> Path:
+        """Return a new folder for what is deleted after a day."""
         return self.own(kind, f"{datetime.now():%H%M%S-%f}")
+
+    def sweep(self) -> None:
+        """Delete what is older than a day of that."""
+        for kind in ("uploads", "results", "lists"):
+            for old in self.own(kind).iterdir():
+                if time.time() - old.stat().st_mtime > DAY:
+                    shutil.rmtree(old) if old.is_dir() else old.unlink()
 
     def folders(self, inside: str) -> list[str]:
         """Return the names of the folders in a folder, without hidden ones and links that lead out."""
