@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 MINUTE = 60_000
 SMALL = {
-    "generator.width": "4",
     "generator.blocks": "1",
     "discriminator.width": "8",
     "data.load": "36",

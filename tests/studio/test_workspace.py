@@ -82,7 +82,7 @@ def test_uploads_are_deleted_after_a_day(workspace: Workspace) -> None:
 
 def test_runs_are_renamed_and_deleted_into_the_trash(workspace: Workspace) -> None:
     assert workspace.rename("runs/one", "two") == "runs/two"
-    for name in ("", "..", "a/b", ".hidden"):
+    for name in ("", "..", "a/b", ".hidden", "a#b", "--fork"):
         with pytest.raises(ValueError, match="no name"):
             workspace.rename("runs/two", name)
     gone = workspace.delete("runs/two")

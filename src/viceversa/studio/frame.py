@@ -57,7 +57,7 @@ def show_queue(trainings: Trainings) -> None:
         place.clear()
         with place:
             for one in live[:1]:
-                ui.link(f"{Path(one.run).name}: {STATES[one.state]}", f"/run/{one.run}").classes("pill in-training")
+                ui.link(f"{Path(one.run).name}: {STATES[one.state]}", run_page(one.run)).classes("pill in-training")
             if len(live) > 1:
                 tagged("span", f"{len(live) - 1} waiting", "quiet")
 
@@ -132,6 +132,11 @@ def show_command(*lines: Sequence[str], opened: bool = False) -> None:
                 with ui.element("pre"):
                     tagged("code", text)
                 button("Copy", lambda text=text: ui.clipboard.write(text))
+
+
+def run_page(name: str) -> str:
+    """Return the address of the page of a run."""
+    return f"/run/{quote(name)}"
 
 
 def address(name: str, changed: float) -> str:

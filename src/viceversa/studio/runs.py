@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from nicegui import run, ui
 
@@ -72,12 +73,12 @@ class RunsPage:
         path, training = self.workspace.path(name), self.studio.trainings.of(name)
         samples = sorted(path.glob("samples/step-*"))[-1:]
         faces = [file for folder in samples for file in sorted(folder.glob("*-translation.png"))]
-        with ui.link(target=f"/run/{name}").classes("faces"):
+        with ui.link(target=frame.run_page(name)).classes("faces"):
             for file in spread(faces, FACES):
                 frame.image(frame.address(self.workspace.name(file), file.stat().st_mtime), f"sample of {name}")
         state, size, score = await run.io_bound(describe, path, training) or ("", "", "")
         with ui.element("div").classes("bar"):
-            ui.link(name.removeprefix("runs/"), f"/run/{name}").classes("run-name")
+            ui.link(name.removeprefix("runs/"), frame.run_page(name)).classes("run-name")
             tagged("span", state, f"pill {state.replace(' ', '-')}")
         tagged("p", size)
         tagged("p", score, "score")
@@ -86,7 +87,7 @@ class RunsPage:
             ui.checkbox("Compare", on_change=lambda event: self.mark(name, bool(event.value)))
             tagged("span", in_bytes(used), "quiet grow")
             with ui.button("More", color=None).props("flat no-caps").classes("plain quiet"), ui.menu():
-                ui.menu_item("Report", lambda: ui.navigate.to(f"/report/{name}", new_tab=True))
+                ui.menu_item("Report", lambda: ui.navigate.to(f"/report/{quote(name)}", new_tab=True))
                 ui.menu_item("Export …", lambda: self.export(name))
                 ui.menu_item("Rename …", lambda: self.rename(name))
                 ui.menu_item("Move to the trash …", lambda: self.delete(name))

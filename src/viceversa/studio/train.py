@@ -36,12 +36,10 @@ class TrainPage:
         """Return the command's words; raise ValueError or OSError for what cannot be."""
         recipe = RECIPES[self.recipe]
         size, length = size_words(SIZES[self.size]), length_words(TIMES[self.time], int(self.steps or 0))
-        run = f"runs/{self.run.strip()}"
+        run = self.workspace.new_run(self.run)
         words = train_words(
             *(recipe.preset, recipe.words, self.pictures.words(), size, length), changes=self.changes, run=run
         )
-        if not self.run.strip():
-            raise ValueError("the model has no name yet; it becomes the name of its folder in runs")
         if any(":" in value for key, value in self.changes.items() if key.endswith(".name")):
             raise ValueError("code of your own is named on the command line, not here")
         self.workspace.confined(load_config(words[1], words[2:]))
@@ -134,14 +132,14 @@ class TrainPage:
     async def start(self) -> None:
         """Queue the training, with what was uploaded for it kept beside it, and go to its page."""
         with frame.errors_shown():
-            run = f"runs/{self.run.strip()}"
+            run = self.workspace.new_run(self.run)
             if (self.workspace.path(run) / "config.yaml").exists():
                 raise ValueError(f"{run}: is there already; choose another name, or continue it from its page")
             self.words()
             self.keep_uploads()
             self.studio.trainings.add(run, self.words())
             self.studio.trainings.advance()
-            ui.navigate.to(f"/run/{run}")
+            ui.navigate.to(frame.run_page(run))
 
     def keep_uploads(self) -> None:
         """Move what was uploaded, and the list of what is used, to a folder that is not deleted after a day."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from nicegui import run, ui
 
@@ -136,8 +137,8 @@ class RunPage:
                 button("Train longer", self.longer)
             if self.record:
                 button("Fork with changes", self.fork)
-                button("Translate with it", lambda: ui.navigate.to(f"/?run={self.name}"))
-                button("Report", lambda: ui.navigate.to(f"/report/{self.name}", new_tab=True), "quiet")
+                button("Translate with it", lambda: ui.navigate.to(f"/?run={quote(self.name)}"))
+                button("Report", lambda: ui.navigate.to(f"/report/{quote(self.name)}", new_tab=True), "quiet")
             if training:
                 show_command(training.words)
 
@@ -147,7 +148,7 @@ class RunPage:
             self.studio.workspace.confined(load_config(self.name))
             self.studio.trainings.add(name, words)
             self.studio.trainings.advance()
-            ui.navigate.to(f"/run/{name}")
+            ui.navigate.to(frame.run_page(name))
 
     def go_on(self) -> None:
         """Continue where it stopped."""
@@ -173,10 +174,9 @@ class RunPage:
                 button("Start", lambda: dialog.submit(str(new.value).strip()), "main")
                 button("Cancel", dialog.close, "quiet")
         if name := await dialog:
-            fork = f"runs/{name}"
             with frame.errors_shown():
+                fork = self.studio.workspace.new_run(name)
                 self.studio.workspace.confined(load_config(self.name, [f"{k}={v}" for k, v in changes.items()]))
-                self.studio.workspace.path(fork)
                 self.queue(fork, [*train_words(self.name, changes=changes, run=self.name), "--fork", fork])
 
     def show_samples(self, record: RunRecord) -> None:

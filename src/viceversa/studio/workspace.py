@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -124,13 +125,18 @@ class Workspace:
 
     def rename(self, run: str, new: str) -> str:
         """Give a run another name, in its folder; raise ValueError if that cannot be."""
-        if not new or new in (".", "..") or is_hidden(new) or any(mark in new for mark in "/\\\0:"):
-            raise ValueError(f"{new or 'nothing'}: no name for a run; use letters, digits and dashes")
-        target = self.path(run).with_name(new)
+        target = self.path(run).with_name(Path(self.new_run(new)).name)
         if target.exists():
             raise FileExistsError(f"{self.name(target)}: is there already")
         self.path(run).rename(target)
         return self.name(target)
+
+    def new_run(self, name: str) -> str:
+        """Return the folder of a run to be; raise ValueError for what is no name of one."""
+        name = name.strip()
+        if not re.fullmatch(r"\w[\w .-]{0,99}", name):
+            raise ValueError(f"{name or 'nothing'}: no name for a model; use letters, digits and dashes")
+        return f"runs/{name}"
 
     def delete(self, run: str) -> str:
         """Move a run to the trash folder, and return its name there."""
