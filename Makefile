@@ -16,13 +16,13 @@ test-all: $(VENV)/developed  ## the test suite with the tests that take long
 	$(PYTEST)
 
 check: $(VENV)/developed  ## style and types
-	$(BIN)/ruff check src tests examples docs
-	$(BIN)/ruff format --check src tests examples docs
+	$(BIN)/ruff check src tests examples docs experiments
+	$(BIN)/ruff format --check src tests examples docs experiments
 	$(BIN)/mypy
 
 format: $(VENV)/developed  ## put the code into its form
-	$(BIN)/ruff check --fix src tests examples docs
-	$(BIN)/ruff format src tests examples docs
+	$(BIN)/ruff check --fix src tests examples docs experiments
+	$(BIN)/ruff format src tests examples docs experiments
 
 docs: $(VENV)/developed  ## the documentation as a site, docs/_build/index.html
 	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build
