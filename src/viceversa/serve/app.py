@@ -52,7 +52,7 @@ PROBLEMS = {
     401: "No password, or a wrong one.",
     408: "The upload was too slow.",
     413: "The upload is too large.",
-    503: "Too many pictures are waiting; `Retry-After` says for how many seconds to wait.",
+    503: "Too many pictures are waiting; Retry-After says for how many seconds to wait.",
 }
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "The translation.", "content": {"image/*": BINARY}},
@@ -76,7 +76,7 @@ def routes(find: Callable[[], Service]) -> APIRouter:
         format: Annotated[str | None, Query(pattern=FORMAT, description="Default: that of the picture.")] = None,
         strength: Annotated[float, Query(ge=0, le=1, description="How much to change the picture.")] = 1.0,
     ) -> Response:
-        """Translate a picture: the body, or the part `image` of a form. It keeps its size, depth and colour profile."""
+        """Translate a picture: the body, or the file "image" of a form. It keeps size, depth and colours."""
         status = 500
         try:
             answer = await _translated(find(), request, direction, format, strength)
