@@ -81,7 +81,7 @@ def test_the_best_weights_are_kept_beside_the_last(tiny: Any, monkeypatch: pytes
     best, last = (Translator.load(run, "AtoB", best=best) for best in (True, False))
     assert best.card.trained["step"] == 6
     assert last.card.trained["step"] == 8
-    assert not np.array_equal(best.pixels(picture), last.pixels(picture))
+    assert not np.array_equal(best(picture), last(picture))
     assert evaluate_model(run, metrics=["cycle"], device="cpu", best=True)[0]["step"] == 6
 
 
