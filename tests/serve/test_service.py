@@ -280,6 +280,43 @@ def test_the_end_loses_nothing_that_was_taken(weights: Path, monkeypatch: pytest
         assert [one.result().status_code for one in [*taken, late]] == [200] * 7
 
 
+async def answer_ok(scope: Any, receive: Any, send: Any) -> None:
+    while scope["type"] == "lifespan":
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def test_who_has_connected_when_the_server_ends_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "LAST_CALL", 0.1)
+    listener = server.listen("127.0.0.1", 0)
+    own, port = server.make_server(answer_ok, 500), listener.getsockname()[1]
+
+    def connect_until_refused() -> list[bytes]:
+        answers = []
+        while True:
+            try:
+                connection = socket.create_connection(("127.0.0.1", port), 60)
+            except ConnectionRefusedError:
+                return answers
+            with connection:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                answers.append(connection.recv(12))
+
+    with ThreadPoolExecutor(16) as threads:
+        ended = threads.submit(own.run, [listener])
+        wait_for(lambda: own.started)
+        clients = [threads.submit(connect_until_refused) for _ in range(15)]
+        time.sleep(0.1)
+        own.should_exit = True
+        answers = [answer for client in clients for answer in client.result()]
+        ended.result()
+    assert set(answers) == {b"HTTP/1.1 200"}
+
+
 def test_an_error_in_a_batch_is_not_the_end(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "LAST_CALL", 0.05)
     content = encoded(noise(32, 32, 3))

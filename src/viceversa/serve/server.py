@@ -191,14 +191,13 @@ def _work(options: ServeOptions, access: Access, listener: socket.socket) -> Non
         parent.join()
         os.kill(os.getpid(), signal.SIGTERM)
 
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # ends one that does not serve yet at once, and its listener with it
     import torch
 
     torch.set_num_threads(max(1, torch.get_num_threads() // options.workers))
     Thread(target=follow, daemon=True).start()
     try:
         _serve(options, access, listener)
-    except KeyboardInterrupt:  # the one above says so
-        pass
     except (ValueError, OSError) as error:
         print(f"viceversa: {error}", file=sys.stderr)
         sys.exit(1)
