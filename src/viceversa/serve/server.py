@@ -29,7 +29,7 @@ from viceversa.serve.security import Access
 
 IDLE = 20.0
 """Seconds after which a connection is cut that neither asks nor takes its answer."""
-LAST_CALL = 0.5
+LAST_CALL = 1.0
 """Seconds in which a server that ends still takes what arrives."""
 ENDING = (signal.SIGTERM, signal.SIGINT)
 SPARE_CONNECTIONS = 128
@@ -168,8 +168,8 @@ def _supervise(options: ServeOptions, access: Access, listener: socket.socket) -
     workers = [started() for _ in range(options.workers)]
     print(f"{address(listener)} with {options.workers} processes; Ctrl-C ends it", flush=True)
     while not (failed := max(worker.exitcode or 0 for worker in workers)) and not asked:
-        time.sleep(0.1)
         workers = [worker if worker.exitcode is None or worker.exitcode > 0 else started() for worker in workers]
+        time.sleep(0.1)
     listener.close()  # else connections would be made here that nobody takes
     for worker in workers:
         worker.terminate()
