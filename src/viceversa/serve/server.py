@@ -29,8 +29,8 @@ from viceversa.serve.security import Access
 
 IDLE = 20.0
 """Seconds after which a connection is cut that neither asks nor takes its answer."""
-LAST_CALL = 1.0
-"""Seconds in which a server that ends still takes what arrives."""
+LAST_CALL = 0.7
+"""Seconds in which a server that ends still takes connections, and again as many for what they ask."""
 ENDING = (signal.SIGTERM, signal.SIGINT)
 SPARE_CONNECTIONS = 128
 """Besides those of the queue."""
@@ -67,7 +67,7 @@ class GracefulServer(uvicorn.Server):
             server.close()
         for connection in last:
             await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
-        await asyncio.sleep(LAST_CALL if last else 0)
+        await asyncio.sleep(LAST_CALL)  # a busy machine may not have read yet what the last ones ask for
         await super().shutdown(sockets)
 
     def _protocol(self) -> asyncio.Protocol:
