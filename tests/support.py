@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -18,6 +21,12 @@ def free_port() -> int:
     """Return a port on which nobody listens at the moment."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
+
+
+def finish(coroutine: Coroutine[Any, Any, object]) -> None:
+    """Run a coroutine in a thread of its own: in this one a browser's event loop may be running."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, coroutine).result()
 
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")

@@ -150,7 +150,7 @@ def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Br
         report.write(run)
         with tab.expect_navigation():
             tab.clock.run_for(6_000)
-            tab.wait_for_timeout(500)
+        tab.locator(".screen img").nth(3 * 6 - 1).wait_for(state="attached")
         assert tab.locator(".screen img").count() == 3 * 6
         served.close()
         server.shutdown()

@@ -16,6 +16,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from support import finish
 from viceversa.config import ConfigError
 from viceversa.serve import messages
 from viceversa.serve.security import FREE_TRIES, Access, Guard, Throttle, address_of
@@ -227,7 +228,7 @@ def test_slow_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
 
     scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"host", b"localhost")], "query_string": b""}
     app = Guard(Starlette(routes=[Route("/", echo, methods=["POST"])]), Access())
-    asyncio.run(app(scope, drip, send))
+    finish(app(scope, drip, send))
     assert statuses[0] == 408
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ from PIL import Image
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from support import environment
+from support import environment, finish
 from viceversa.serve.security import Access, Guard
 from viceversa.studio.files import add_routes
 from viceversa.studio.offer import Offer
@@ -48,7 +47,7 @@ def client(root: Path) -> Iterator[TestClient]:
     add_routes(app, SimpleNamespace(workspace=Workspace(root), offer=offer))  # type: ignore[arg-type]
     app.add_middleware(Guard, access=Access())
     yield TestClient(app, "http://localhost", raise_server_exceptions=False)
-    asyncio.run(offer.close())
+    finish(offer.close())
 
 
 OUTSIDE = [
