@@ -158,6 +158,7 @@ class Translator:
         uint8, uint16 or floats in [0, 1], and so do their translations. Images of one size are computed in batches.
         Threads may share a translator. Raises ValueError for what is not an image, ImageError as `translate` does.
 
+        >>> from PIL import Image
         >>> to_zebra(Image.new("RGB", (40, 30))).size
         (40, 30)
         >>> to_zebra(np.zeros((30, 40, 3), np.float32)).dtype
