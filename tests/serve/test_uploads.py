@@ -17,8 +17,8 @@ from PIL import Image
 
 from viceversa.data.image_data import ImageError
 from viceversa.data.image_io import read_image
-from viceversa.serve.codecs import Codecs, _Process
-from viceversa.serve.uploads import Limits, UploadError, harmless_name, unpack_pictures
+from viceversa.serve.codecs import Codecs, Limits, _Process
+from viceversa.serve.uploads import UploadError, harmless_name, unpack_pictures
 
 LIMITS = Limits(bytes=10**6, pixels=10**6, memory=400 * 10**6, seconds=60, files=20, unpacked=10**7)
 

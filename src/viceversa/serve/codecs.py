@@ -27,12 +27,29 @@ import psutil
 
 from viceversa.data.image_data import ImageData, ImageError
 from viceversa.data.image_io import image_size
-from viceversa.serve.uploads import Limits
 from viceversa.translate.files import HEIC, suffix_of
 from viceversa.translate.source import ANIMATED, Metadata, count_images, read_metadata, read_source, write_translation
 
 Task: TypeAlias = tuple[str, tuple[Any, ...]]
 """What to do, and with what."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much is taken of what is uploaded."""
+
+    bytes: int = 32 * 2**20
+    """Of a picture's file."""
+    pixels: int = 2**25
+    """Of a picture."""
+    memory: int = 2**31
+    """Bytes to decode or encode a picture in."""
+    seconds: float = 30.0
+    """To decode or encode a picture in."""
+    files: int = 10_000
+    """In an archive."""
+    unpacked: int = 4 * 10**9
+    """Bytes of an archive's files."""
 
 
 @dataclass(frozen=True)

@@ -140,9 +140,8 @@ def run(options: ServeOptions) -> None:
 
 def _serve(options: ServeOptions, access: Access, listener: socket.socket) -> None:
     from viceversa.serve.app import create_app  # here, as all of these import torch
-    from viceversa.serve.codecs import Codecs
+    from viceversa.serve.codecs import Codecs, Limits
     from viceversa.serve.service import Service, load
-    from viceversa.serve.uploads import Limits
 
     with ThreadPoolExecutor(1) as other:
         codecs = Codecs(limits=Limits(options.max_bytes, options.max_pixels))

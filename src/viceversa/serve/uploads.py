@@ -4,36 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from viceversa.data.archives import ArchiveError, unpack
 from viceversa.data.image_data import ImageError
-
-if TYPE_CHECKING:
-    from viceversa.serve.codecs import Codecs
+from viceversa.serve.codecs import Codecs, Limits
 
 LONGEST_NAME = 100
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # devices, to Windows
-
-
-@dataclass(frozen=True)
-class Limits:
-    """How much is taken of what is uploaded."""
-
-    bytes: int = 32 * 2**20
-    """Of a picture's file."""
-    pixels: int = 2**25
-    """Of a picture."""
-    memory: int = 2**31
-    """Bytes to decode or encode a picture in."""
-    seconds: float = 30.0
-    """To decode or encode a picture in."""
-    files: int = 10_000
-    """In an archive."""
-    unpacked: int = 4 * 10**9
-    """Bytes of an archive's files."""
 
 
 class UploadError(ValueError):

@@ -13,8 +13,7 @@ class Offer:
     """None at first; the page Translate chooses one. `codecs` decode the studio's own pictures and uploads."""
 
     def __init__(self) -> None:
-        from viceversa.serve.codecs import Codecs
-        from viceversa.serve.uploads import Limits
+        from viceversa.serve.codecs import Codecs, Limits
 
         self.service: Service | None = None
         self.codecs = Codecs(limits=Limits(bytes=2**28, pixels=2**27))  # as large as the user's own may be
