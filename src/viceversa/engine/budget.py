@@ -97,7 +97,8 @@ def candidates(config: Config, fixed: Collection[str], largest: int) -> list[Con
     for size, width in RUNGS:
         size = config.data.crop if "data.crop" in fixed else size
         values: dict[str, Any] = {"data.crop": size, "data.load": round(size * config.data.load / config.data.crop)}
-        values |= {"generator.width": width} if "width" in config.generator else {}
+        widest = config.generator.get("width")  # a recipe is not known to work beyond its own width
+        values |= {"generator.width": min(width, widest)} if widest else {}
         try:
             candidate = changed(config, {key: value for key, value in values.items() if key not in fixed})
             methods.check(candidate)
