@@ -26,9 +26,8 @@ def losses(learner: Learner) -> dict[str, float]:
 
 def agree(tiny: Any, method: str) -> None:
     """Compare with SGD: Adam would make full steps of rounding noise."""
-    plain, compiled = (
-        Learner(tiny(method, "train.optimizer=sgd", f"train.compile={choice}"), 1) for choice in ("false", "true")
-    )
+    shared = ["train.optimizer=sgd", "train.precision=fp32", "train.channels_last=false"]
+    plain, compiled = (Learner(tiny(method, *shared, f"train.compile={choice}"), 1) for choice in ("false", "true"))
     assert losses(compiled) == pytest.approx(losses(plain), rel=1e-4, abs=1e-5)
     assert list(compiled.method.state_dict()) == list(plain.method.state_dict())
     assert list(compiled.ema.state_dict()) == list(plain.ema.state_dict())
