@@ -147,6 +147,21 @@ def lock_run(run: Path) -> Iterator[None]:
         lock.release()
 
 
+def in_training(run: Path) -> bool:
+    """Whether a process is training in a run's folder."""
+    from filelock import FileLock, Timeout
+
+    if not (run / ".lock").exists():
+        return False
+    try:
+        with FileLock(run / ".lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # a folder that may only be read
+        return False
+
+
 def require(path: Path, kind: str = "") -> Path:
     """Return the path; raise FileNotFoundError, with what is called nearly so, if nothing is there."""
     if path.exists():

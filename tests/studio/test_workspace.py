@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from viceversa.config import load_config
+from viceversa.engine.run_dir import RunDir
+from viceversa.files import in_training
 from viceversa.studio.workspace import OWN, OutsideError, Workspace, in_bytes
 
 
@@ -78,6 +80,17 @@ def test_uploads_are_deleted_after_a_day(workspace: Workspace) -> None:
     workspace.sweep()
     assert not old.exists()
     assert new.exists()
+
+
+def test_a_run_that_is_trained_elsewhere_stays_where_it_is(workspace: Workspace) -> None:
+    path = workspace.path("runs/one")
+    assert not in_training(path)
+    with RunDir(path).locked():
+        assert in_training(path)
+        for move in (lambda: workspace.rename("runs/one", "two"), lambda: workspace.delete("runs/one")):
+            with pytest.raises(ValueError, match="in training"):
+                move()
+    assert workspace.delete("runs/one").startswith("trash/one")
 
 
 def test_runs_are_renamed_and_deleted_into_the_trash(workspace: Workspace) -> None:

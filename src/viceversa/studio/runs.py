@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from nicegui import run, ui
 
+from viceversa.files import in_training
 from viceversa.report.samples import spread
 from viceversa.studio import frame
 from viceversa.studio.frame import button, show_command, tagged
@@ -33,7 +34,8 @@ def describe(path: Path, training: Training | None) -> tuple[str, str, str]:
         record = read_run(path)
     except (OSError, ValueError) as error:
         return "broken", str(error), ""
-    state = training.state if training and training.state != "ended" else record.ended or "interrupted"
+    elsewhere = "in training" if in_training(path) else "interrupted"
+    state = training.state if training and training.state != "ended" else record.ended or elsewhere
     last = replace(record, sample_steps=record.sample_steps[-1:])
     scores = [best(history) for history in histories(record) or sample_histories(read_frames(last))]
     score = scores[0] if scores else None

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from viceversa.config import Config
+from viceversa.files import in_training
 from viceversa.paths import directions, is_hidden
 from viceversa.translate.files import READABLE
 
@@ -128,7 +129,7 @@ class Workspace:
         target = self.path(run).with_name(Path(self.new_run(new)).name)
         if target.exists():
             raise FileExistsError(f"{self.name(target)}: is there already")
-        self.path(run).rename(target)
+        self._idle(run).rename(target)
         return self.name(target)
 
     def new_run(self, name: str) -> str:
@@ -142,8 +143,13 @@ class Workspace:
         """Move a run to the trash folder, and return its name there."""
         target = self.root / TRASH / f"{Path(run).name}-{datetime.now():%Y%m%d-%H%M%S}"
         target.parent.mkdir(exist_ok=True)
-        shutil.move(self.path(run), target)
+        shutil.move(self._idle(run), target)
         return self.name(target)
+
+    def _idle(self, run: str) -> Path:
+        if in_training(self.path(run)):
+            raise ValueError(f"{run}: is in training; stop it first")
+        return self.path(run)
 
     def _within(self, path: Path) -> bool:
         return path.resolve().is_relative_to(self.root)
