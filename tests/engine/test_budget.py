@@ -40,7 +40,7 @@ def what(config: Config) -> tuple[int, int, int]:
 
 @pytest.mark.parametrize(
     ("scale", "expected"),
-    [(10.0, (64, 32, 1)), (0.6, (96, 32, 1)), (0.25, (128, 32, 1)), (0.03, (128, 64, 1)), (0.004, (128, 64, 2))],
+    [(10.0, (64, 32, 1)), (0.25, (96, 32, 1)), (0.1, (128, 32, 1)), (0.012, (128, 64, 1)), (0.0017, (128, 64, 2))],
 )
 def test_more_time_buys_size_then_width_then_batch(scale: float, expected: tuple[int, int, int]) -> None:
     config = chosen(scale)
@@ -54,9 +54,13 @@ def test_more_time_buys_size_then_width_then_batch(scale: float, expected: tuple
 
 
 def test_what_was_given_is_never_changed() -> None:
-    config = chosen(0.004, HOUR, "data.crop=200", "data.load=200", "train.batch=3", "train.save_every=7 steps")
+    config = chosen(0.001, HOUR, "data.crop=200", "data.load=200", "train.batch=3", "train.save_every=7 steps")
     assert (*what(config), config.data.load, str(config.train.save_every)) == (200, 64, 3, 200, "7 steps")
-    assert what(chosen(0.2, HOUR, "generator.width=48")) == (96, 48, 1)
+    assert what(chosen(0.08, HOUR, "generator.width=48")) == (96, 48, 1)
+
+
+def test_no_network_is_wider_than_its_recipe() -> None:
+    assert what(chosen(0.0001, HOUR, preset="style")) == (128, 32, 4)
 
 
 def test_a_network_of_one_size_keeps_it() -> None:

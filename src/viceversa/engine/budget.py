@@ -27,9 +27,9 @@ from viceversa.engine.run_dir import RunDir
 
 RUNGS = ((64, 32), (96, 32), (128, 32), (128, 64), (256, 64))
 """Sizes (pixels) and widths, from the fastest to the best pictures."""
-ENOUGH = 25
+ENOUGH = 60
 """Steps for each pixel of the side at width 32, twice as many at width 64, that a training must have room for. In our
-trials of 64 px, pictures became worth looking at between 1,000 and 1,600 steps; larger ones need more of them."""
+trials of `style` at 64 px, faces had holes for eyes until step 3,000 or so; larger pictures need more steps."""
 PLENTY = 8
 """From so many times enough steps on, a step takes twice as many images, up to four."""
 WARM, MEASURED = 2, 5  # steps
