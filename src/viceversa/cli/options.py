@@ -95,6 +95,21 @@ Source = Annotated[Optional[str], argument("PRESET|CONFIG.yaml")]
 Overrides = Annotated[Optional[list[str]], argument("KEY=VALUE")]
 Model = Annotated[Path, argument("RUN|WEIGHTS", callback=existing)]
 Run = Annotated[Path, argument("RUN", callback=_run)]
+Host = Annotated[str, option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0: everywhere.", show=True)]
+Port = Annotated[int, option("--port", metavar="N", min=0, max=65535, help="0: any that is free.", show=True)]
+Password = Annotated[
+    str,
+    option(
+        "--password",
+        metavar="WORD",
+        envvar="VICEVERSA_PASSWORD",
+        help="Ask for it. Others can read a command line, not a variable.",
+    ),
+]
+AllowHost = Annotated[
+    Optional[list[str]],
+    option("--allow-host", metavar="NAME", help="Another name of the server, such as a proxy's."),
+]
 
 
 def has_browser() -> bool:

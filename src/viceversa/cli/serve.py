@@ -2,22 +2,15 @@
 
 from typing import Annotated, Optional
 
-from viceversa.cli.options import Model, number_of_bytes, option
+from viceversa.cli.options import AllowHost, Host, Model, Password, Port, number_of_bytes, option
 
 
 def serve(
     model: Model,
-    host: Annotated[
-        str, option(metavar="ADDRESS", help="Where to listen; 0.0.0.0: everywhere.", show=True)
-    ] = "127.0.0.1",
-    port: Annotated[int, option(metavar="N", min=0, max=65535, help="0: any that is free.", show=True)] = 8000,
-    password: Annotated[
-        str,
-        option(metavar="WORD", envvar="VICEVERSA_PASSWORD", help="Others can read a command line, not a variable."),
-    ] = "",
-    allow_host: Annotated[
-        Optional[list[str]], option(metavar="NAME", help="Another name of the server, such as a proxy's.")
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    password: Password = "",
+    allow_host: AllowHost = None,
     workers: Annotated[int, option(metavar="N", min=1, help="Processes, each with the model.", show=True)] = 1,
     queue: Annotated[int, option(metavar="N", min=1, help="Pictures to take at a time; then 503.", show=True)] = 64,
     batch: Annotated[

@@ -2,26 +2,19 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
-from viceversa.cli.options import argument, has_browser, option
+from viceversa.cli.options import AllowHost, Host, Password, Port, argument, has_browser, option
 
 
 def studio(
     workspace: Annotated[Path, argument("WORKSPACE")] = Path("."),
-    host: Annotated[
-        str, option(metavar="ADDRESS", help="Where to listen; 0.0.0.0: everywhere.", show=True)
-    ] = "127.0.0.1",
-    port: Annotated[int, option(metavar="N", min=0, max=65535, help="0: any that is free.", show=True)] = 8420,
-    password: Annotated[
-        str,
-        option(metavar="TEXT", help="Ask for it; needed where others can reach the host.", envvar="VICEVERSA_PASSWORD"),
-    ] = "",
-    allow_host: Annotated[
-        Optional[list[str]], option(metavar="NAME", help="Another name of the server, such as a proxy's.")
-    ] = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8420,
+    password: Password = "",
+    allow_host: AllowHost = None,
     no_browser: Annotated[bool, option("--no-browser", help="Do not open the browser.")] = False,
 ) -> None:
     """Train and translate in the browser.

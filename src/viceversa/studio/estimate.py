@@ -10,7 +10,7 @@ def estimate(words: Sequence[str]) -> str:
     """Return a sentence about the training that the words of `viceversa train` mean. Raises ConfigError as it would."""
     from viceversa import methods
     from viceversa.config import flat, load_words, parse_override
-    from viceversa.data import find_splits
+    from viceversa.data import TrainLoader, find_splits
     from viceversa.devices import pick_device
     from viceversa.engine import budget
     from viceversa.engine.run_dir import RunDir
@@ -24,8 +24,7 @@ def estimate(words: Sequence[str]) -> str:
         return f"In {config.train.budget} on this machine: {said.removeprefix('train.budget: ')}."
     splits = find_splits(config.data)
     seconds = budget.step_seconds(config, splits, device)
-    images = max(len(splits.train.a), len(splits.train.b))
-    steps = config.train.length.steps(-(-images // config.train.batch))
+    steps = config.train.length.steps(TrainLoader(splits, config).steps_per_epoch())
     return f"{steps:,} steps of {seconds:.2g} s: about {duration(steps * seconds)} on this machine, as busy as it is."
 
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
 from nicegui import ui
 
+from viceversa.files import in_training
 from viceversa.report.page import TEMPLATES
 from viceversa.studio.trainings import Training, Trainings, typed
 
@@ -18,6 +19,13 @@ HERE = Path(__file__).parent
 QUEUE = 2.0  # seconds between looks at the queue
 STATES = {"training": "in training", "waiting": "waiting", "stopping": "saving", "paused": "paused"}
 PAGES = {"Translate": "/", "Train": "/train", "Runs": "/runs"}
+
+
+def state_word(training: Training | None, ended: str | None, run: Path) -> str:
+    """Return a run's state in a word: that of its training here, how it ended, or whether it is trained elsewhere."""
+    if training and training.state != "ended":
+        return STATES[training.state]
+    return ended or ("in training" if in_training(run) else "interrupted")
 
 
 def add_look(app: FastAPI) -> None:

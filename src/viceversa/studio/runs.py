@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from nicegui import run, ui
 
-from viceversa.files import in_training
 from viceversa.report.samples import spread
 from viceversa.studio import frame
 from viceversa.studio.frame import button, show_command, tagged
@@ -34,15 +33,14 @@ def describe(path: Path, training: Training | None) -> tuple[str, str, str]:
         record = read_run(path)
     except (OSError, ValueError) as error:
         return "broken", str(error), ""
-    elsewhere = "in training" if in_training(path) else "interrupted"
-    state = training.state if training and training.state != "ended" else record.ended or elsewhere
+    state = frame.state_word(training, record.ended, path)
     last = replace(record, sample_steps=record.sample_steps[-1:])
     scores = [best(history) for history in histories(record) or sample_histories(read_frames(last))]
     score = scores[0] if scores else None
     metric = score.metric.partition("[")[0].upper() if score else ""
     words = f"{metric} {score.value:.4g}{score.words.unit}, {score.way}" if score else "no score"
     size = f"{record.config.method['name']}, {record.config.data.crop} px, {record.step:,} steps"
-    return "in training" if state == "training" else state, size, words
+    return state, size, words
 
 
 class RunsPage:

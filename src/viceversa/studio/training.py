@@ -10,7 +10,6 @@ from urllib.parse import quote
 from nicegui import run, ui
 
 from viceversa.config import load_config
-from viceversa.files import in_training
 from viceversa.report.samples import spread
 from viceversa.studio import frame
 from viceversa.studio.curves import show_curves
@@ -103,8 +102,7 @@ class RunPage:
         """Show how far the training is."""
         live = training is not None and training.state != "ended"
         ended = self.record.ended if self.record else None
-        elsewhere = "in training" if in_training(self.path) else "interrupted"
-        word = frame.STATES[training.state] if training and live else ended or elsewhere
+        word = frame.state_word(training, ended, self.path)
         self.pill.set_text(word)
         self.pill.classes(replace=f"pill {word.replace(' ', '-')}")
         self.bar.props["value"] = status.get("share") or 0
