@@ -103,7 +103,7 @@ def check(source: str, *overrides: str) -> None:
 @pytest.mark.parametrize(("page", "words"), in_pages(commands))
 def test_commands_are_understood(page: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("viceversa.files.require", lambda path, kind: path)  # what they name is not there
-    monkeypatch.setattr("viceversa.hub.local_copy", lambda path: path)
+    monkeypatch.setattr("viceversa.paths.local_copy", lambda path: path)
     command: Any = get_command(program())
     rest = words[2:] if words[0] == "--import" else list(words)
     if rest == ["--version"]:

@@ -15,7 +15,7 @@ import viceversa
 
 ROOT = Path(viceversa.__file__).parent
 LEVELS = [
-    {"config", "hub"},
+    {"config"},
     {"files", "registry", "devices", "seeds", "paths"},
     {"losses", "nets", "data"},
     {"fast_cpu", "metrics"},

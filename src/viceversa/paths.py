@@ -1,4 +1,7 @@
-"""What the paths that a user names stand for: images in a folder, the weights of a run. Nothing here needs torch."""
+"""What the paths that a user names stand for: images in a folder, the weights of a run, hf://USER/NAME.
+
+Nothing here needs torch.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import logging
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import get_args
 
@@ -20,6 +25,9 @@ EXTENSIONS = frozenset([
 """Suffixes of images that are read and written."""
 BESIDES = frozenset({"@eaDir", "#recycle", "#snapshot", "@Recycle", "__MACOSX", "$RECYCLE.BIN", "lost+found"})
 DIGITS = re.compile("([0-9]+)")
+ON_THE_HUB = re.compile(r"hf:/{1,2}([\w.-]+/[\w.-]+?)/*(?:/([^/].*))?")  # a Path has lost the second slash
+KEPT = ["config.yaml", "metrics.jsonl", "weights/*.safetensors"]
+"""What makes a run of a repository."""
 
 
 def list_images(folder: Path, suffixes: frozenset[str] = EXTENSIONS) -> list[Path]:
@@ -71,8 +79,6 @@ def weights_file(path: Path, direction: Direction | None = None, ema: bool = Tru
     Of a run with two directions it is AtoB's unless told; without `ema` the last weights instead of their moving
     average, with `best` those that scored best in training. Raises FileNotFoundError or ValueError with the remedy.
     """
-    from viceversa.hub import local_copy  # here, as a training asks for nothing there
-
     path = local_copy(path)
     if path.is_file():
         return path
@@ -97,3 +103,37 @@ def directions(run: Path) -> list[Direction]:
     if not found:
         raise FileNotFoundError(f"{run}: has no weights yet; a run writes them with its first checkpoint")
     return found
+
+
+def local_copy(path: Path) -> Path:
+    """Return the local copy of hf://USER/NAME, a run's folder, or of hf://USER/NAME/FILE; any other path as it is.
+
+    Raises ValueError, with the remedy, if it cannot be had.
+    """
+    found = ON_THE_HUB.fullmatch(path.as_posix())
+    if found is None:
+        return path
+    repository, file = found.groups()
+    with explained(repository):
+        from huggingface_hub import hf_hub_download, snapshot_download
+
+        return Path(hf_hub_download(repository, file) if file else snapshot_download(repository, allow_patterns=KEPT))
+
+
+@contextmanager
+def explained(repository: str) -> Iterator[None]:
+    """Turn what goes wrong with the hub into one line with a remedy."""
+    if find_spec("huggingface_hub") is None:
+        raise ValueError('the Hugging Face Hub takes huggingface_hub; pip install "viceversa[hub]"')
+    from huggingface_hub import errors
+
+    try:
+        yield
+    except (errors.RepositoryNotFoundError, errors.LocalTokenNotFoundError):  # the hub does not say which it is
+        raise ValueError(f"hf://{repository}: missing, or private; hf auth login, or HF_TOKEN, opens it") from None
+    except errors.LocalEntryNotFoundError:
+        raise ValueError(f"hf://{repository}: the hub cannot be reached, and there is no copy from before") from None
+    except errors.EntryNotFoundError:
+        raise ValueError(f"hf://{repository}: has no such file") from None
+    except Exception as error:  # of the network, or what the hub answers
+        raise ValueError(f"hf://{repository}: {(str(error).strip().splitlines() or ['it failed'])[0]}") from None

@@ -13,7 +13,7 @@ from PIL import Image
 from support import Command
 from viceversa.config import load_config
 from viceversa.export.push import model_card
-from viceversa.hub import local_copy
+from viceversa.paths import local_copy
 from viceversa.translator import Translator
 
 

@@ -26,7 +26,7 @@ INTERRUPTED = 130
 COMMANDS = {  # in the order of the help text
     "train": "train.train",
     "translate": "translate.translate",
-    "evaluate": "evaluate.evaluate",
+    "evaluate": "report.evaluate",
     "serve": "serve.serve",
     "demo": "train.demo",
     "export": "export.export",
@@ -37,7 +37,7 @@ COMMANDS = {  # in the order of the help text
     "doctor": "report.doctor",
     "compare": "report.compare",
     "grid": "report.grid",
-    "studio": "studio.studio",
+    "studio": "serve.studio",
     "info": "report.info",
     "config": "train.show_config",
     "presets": "train.presets",

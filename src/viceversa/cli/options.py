@@ -51,7 +51,7 @@ def existing(context: typer.Context, path: Optional[Path]) -> Optional[Path]:
     if path is None or context.resilient_parsing:
         return path
     from viceversa.files import require
-    from viceversa.hub import local_copy
+    from viceversa.paths import local_copy
 
     return require(local_copy(path), "run or weights file")
 

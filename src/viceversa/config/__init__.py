@@ -1,22 +1,31 @@
-"""The configuration of a run: frozen dataclasses, read from presets, YAML files and `key=value` words.
+"""The configuration of a run: frozen dataclasses, read from presets, YAML files and `key=value` words, and written.
 
 Values come, later ones winning, from the defaults in `schema`, a preset, a YAML 1.2 file, and `key=value` overrides.
+In YAML 1.2 1e-4 is a number and `no` a word.
 """
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import importlib
+import inspect
+import io
 import os
 import shlex
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .check import COMPONENTS, ConfigError, explain, is_text, may_change, suggest, validate
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+from .check import COMPONENTS, SECTIONS, ConfigError, adapter, explain, is_text, may_change, suggest, validate
 from .schema import AugmentConfig, Config, DataConfig, Direction, Duration, Inference, TrainConfig, as_component
-from .yaml import flat, meanings, parse_value, parse_yaml, to_tree, to_yaml
 
 __all__ = ["COMPONENTS", "AugmentConfig", "Config", "ConfigError", "DataConfig", "Direction", "Duration", "Inference"]
 __all__ += ["TrainConfig", "default_run", "explain", "flat", "import_class", "load_config", "load_words", "may_change"]
@@ -135,3 +144,80 @@ def import_class(key: str, name: str) -> Any:
 def presets() -> dict[str, Path]:
     """Return the files of the presets by name."""
     return {path.stem: path for path in sorted(PRESETS.glob("*.yaml"))}
+
+
+def parse_value(text: str) -> Any:
+    """Return the value that a YAML text stands for; on odd text ruamel raises nearly anything."""
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def parse_yaml(text: str, name: str) -> dict[str, Any]:
+    """Parse YAML that must hold a mapping; `name` is used in the message of the ConfigError."""
+    try:
+        tree = parse_value(text)
+    except Exception as error:
+        place = getattr(error, "problem_mark", None)
+        line = f", line {place.line + 1}" if place else ""
+        raise ConfigError(f"{name}{line}: not valid YAML ({getattr(error, 'problem', None) or error})") from None
+    if not isinstance(tree, dict | None):
+        raise ConfigError(f"{name}: expected `key: value` lines, found {type(tree).__name__}")
+    return tree or {}
+
+
+def to_tree(config: Config) -> dict[str, Any]:
+    """Return the configuration as plain values that YAML and JSON can hold."""
+    tree: dict[str, Any] = adapter().dump_python(config, mode="json")
+    return tree
+
+
+def to_yaml(config: Config, options: Mapping[str, Mapping[str, str]] | None = None) -> str:
+    """Return the configuration as YAML.
+
+    `options` describes the components' options: {"generator": {"blocks": "Number of residual blocks."}}.
+    """
+    yaml, text = YAML(), io.StringIO()
+    yaml.width = 10_000
+    yaml.dump(_commented(to_tree(config), meanings(options or {})), text)
+    return text.getvalue().lstrip("\n")
+
+
+def meanings(options: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return what every key means, by dotted key; `options` describes the components', as in `to_yaml`."""
+    found = {f"{section}.{key}": text for section, texts in options.items() for key, text in texts.items()}
+    for section, cls in SECTIONS.items():
+        found |= {f"{section}.{name}".lstrip("."): text for name, text in _docs(cls).items()}
+    return found
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, object]:
+    """Return nested values under dotted keys."""
+    found: dict[str, object] = {}
+    for key, value in tree.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return found
+
+
+def _commented(tree: Mapping[str, Any], meaning: Mapping[str, str], prefix: str = "") -> CommentedMap:
+    found = CommentedMap()
+    for name, value in tree.items():
+        key = prefix + name
+        found[name] = _commented(value, meaning, f"{key}.") if isinstance(value, dict) else value
+        if isinstance(value, str) and not value.isprintable():  # which ruamel might write as plain line ends
+            found[name] = DoubleQuotedScalarString(value)
+        if key in meaning:
+            comment = meaning[key] if prefix else "\n" + meaning[key]
+            found.yaml_set_comment_before_after_key(name, before=comment, indent=2 * prefix.count("."))
+    return found
+
+
+@cache
+def _docs(section: type) -> dict[str, str]:
+    """Return the docstring below each attribute of a dataclass."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(section))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    found = {}
+    for attribute, doc in zip(body.body, body.body[1:], strict=False):
+        if isinstance(attribute, ast.AnnAssign) and isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant):
+            assert isinstance(attribute.target, ast.Name)
+            found[attribute.target.id] = " ".join(str(doc.value.value).split())
+    return found

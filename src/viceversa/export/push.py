@@ -11,9 +11,8 @@ from viceversa import __version__
 from viceversa.config import Config, load_config, to_yaml
 from viceversa.engine.run_dir import read_run
 from viceversa.export import ExportOptions, export_model
-from viceversa.hub import explained
 from viceversa.nets.weights import read_card
-from viceversa.paths import directions
+from viceversa.paths import directions, explained
 from viceversa.report.page import summary
 from viceversa.report.scores import best, histories
 
