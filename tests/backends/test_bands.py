@@ -25,7 +25,7 @@ NETS = {
     "batch": {**RESNET, "upsample": "resize", "norm": "batch", "padding": "zeros"},
     "affine": {**RESNET, "upsample": "pixelshuffle", "norm": "instance_affine", "output_norm": True},
     "skip": {**RESNET, "skip": True, "mask": True},
-    "standardised": {**RESNET, "norm": "standardised", "upsample": "resize"},
+    "standardised": {**RESNET, "norm": "standardised", "upsample": "resize", "output": "clamp"},
     "unet": {"name": "unet", "width": 8, "depth": 5},
     "resnet_vae": {"name": "resnet_vae", "width": 8, "blocks": 2},
     "group": {"name": "res_vae", "width": 8, "norm": "group"},

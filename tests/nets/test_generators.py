@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from viceversa.nets import GENERATORS, VariationalGenerator
-from viceversa.nets.layers import BatchNorm, init_weights, standardise
+from viceversa.nets.layers import BatchNorm, Clamp, init_weights, standardise
 from viceversa.nets.resnet import ResNetGenerator
 from viceversa.nets.unet import UNetGenerator
 from viceversa.nets.vae import VAE1, VAEGAN, ResNetVAE, ResVAE
@@ -59,6 +59,7 @@ def test_parameter_counts_are_the_originals(cls: type[nn.Module], options: dict[
         {"downs": 3, "blocks": 0},
         {"mask": True},
         {"output_norm": True},
+        {"output": "clamp"},
         {"dropout": 0.5},
     ],
     ids=str,
@@ -116,6 +117,20 @@ def test_the_head_sees_what_is_skipped() -> None:
     nn.init.zeros_(skipping.head.bias)  # type: ignore[arg-type]
     skipping.adjust_first_weights()
     torch.testing.assert_close(skipping(images()), torch.tanh(1.2 * images()[:, :2]))
+
+
+def test_a_clamped_output_copies_what_is_skipped_and_can_leave_its_bounds_inwards_only() -> None:
+    net = ResNetGenerator(3, 3, width=4, blocks=1, skip=True, output="clamp")
+    nn.init.zeros_(net.head.weight)
+    nn.init.zeros_(net.head.bias)  # type: ignore[arg-type]
+    net.adjust_first_weights()
+    torch.testing.assert_close(net(images()), images())
+    raw = torch.tensor([-9.0, -9.0, 0.5, 9.0, 9.0], requires_grad=True)
+    bounded = Clamp()(raw)
+    bounded.backward(torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0]))  # descent goes the other way
+    assert bounded.tolist() == [-1, -1, 0.5, 1, 1]
+    assert raw.grad is not None
+    assert raw.grad.tolist() == [0, -1, 1, 1, 0]
 
 
 def test_output_norm_takes_away_brightness_and_contrast() -> None:

@@ -14,12 +14,12 @@ from torch.nn import functional
 
 from viceversa.backends.statistics import needs_statistics
 from viceversa.nets import Generator
-from viceversa.nets.layers import BatchNorm, BlurDown, BlurUp, StandardisedWeights
+from viceversa.nets.layers import BatchNorm, BlurDown, BlurUp, Clamp, StandardisedWeights
 
 POINTWISE = {
     functional.relu, functional.leaky_relu, functional.elu, torch.relu, torch.tanh, torch.sigmoid,
     operator.add, operator.mul, operator.sub, operator.truediv, nn.Identity, nn.Dropout, nn.ReLU, nn.LeakyReLU, nn.ELU,
-    nn.Tanh, nn.Sigmoid, nn.BatchNorm2d, BatchNorm, StandardisedWeights,
+    nn.Tanh, nn.Sigmoid, nn.BatchNorm2d, BatchNorm, Clamp, StandardisedWeights,
 }  # fmt: skip
 """Functions and layers that compute each pixel from that pixel alone."""
 DIM = {torch.cat: 1, torch.split: 2}

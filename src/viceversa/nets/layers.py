@@ -111,6 +111,35 @@ class BatchNorm(nn.BatchNorm2d):
         return normalise_each(x, self.weight, self.bias, self.eps)
 
 
+class Clamp(nn.Module):
+    """In place of a final tanh: cut off what exceeds [-1, 1], and with it the gradient that would push it further.
+
+    A tanh that was driven to its end has no slope, so a pixel that became black or white stays so. Here whatever pulls
+    it back still arrives (zeroing gradients: Hausknecht and Stone, 2016; arXiv 1511.04143).
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape."""
+        return InwardClamp.apply(x) if x.requires_grad else x.clamp(-1, 1)
+
+
+class InwardClamp(torch.autograd.Function):
+    """Clamp to [-1, 1]; beyond it, only a gradient whose descent leads back passes."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        """Any shape."""
+        ctx.save_for_backward(x)
+        return x.clamp(-1, 1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        """The same shape."""
+        (x,) = ctx.saved_tensors
+        outward = (x.abs() > 1) & (x * gradient < 0)
+        return gradient.masked_fill(outward, 0)
+
+
 class StandardisedWeights(nn.Module):
     """In place of a norm: the filters of the convolution before it are kept standardised, and each channel has a gain.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from viceversa.config.schema import Count, Natural
 
 from .base import Generator, Probability
 from .blocks import ResidualBlock, Upsample, channels_of, make_down, make_stem, make_up, walk
-from .layers import ConvNorm, InstanceNorm, Padding
+from .layers import Clamp, ConvNorm, InstanceNorm, Padding
 
 SKIPPED = 8  # features of the input that the head sees beside it
 OPEN = 2.0  # sigmoid(2) = 0.88: a mask that starts shut stays shut where the whole picture must change
@@ -42,6 +43,8 @@ class ResNetGenerator(Generator):
             its whole style.
         skip: Let the last layer see the input, too, and a few features of it that are not normalised: what stays need
             not be learned through the normalised layers, so training is ahead from the start.
+        output: How the last layer is kept within [-1, 1]: tanh, as the originals do, or clamp, whose gradient also
+            brings back pixels that have become black or white.
         output_norm: Normalise the output. It hurts: brightness, tint and contrast are then out of reach.
     """
 
@@ -49,7 +52,7 @@ class ResNetGenerator(Generator):
         self, in_channels: int, out_channels: int, *, width: Count = 64, blocks: Natural = 9, downs: Natural = 2,
         norm: ConvNorm = "instance", dropout: Probability = 0.0, padding: Padding = "reflect",
         upsample: Upsample = "transposed", antialias: bool = False, mask: bool = False, skip: bool = False,
-        output_norm: bool = False,
+        output: Literal["tanh", "clamp"] = "tanh", output_norm: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         if mask and in_channels != out_channels:
@@ -72,6 +75,7 @@ class ResNetGenerator(Generator):
         seen = width + in_channels + SKIPPED if skip else width
         self.head = nn.Conv2d(seen, out_channels + mask, 7, padding=3, padding_mode="reflect")
         self.output_norm = InstanceNorm(out_channels) if output_norm else nn.Identity()
+        self.bound = nn.Tanh() if output == "tanh" else Clamp()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, in, H, W) to (B, out, H, W) in [-1, 1]; H and W multiples of `multiple`."""
@@ -92,7 +96,8 @@ class ResNetGenerator(Generator):
         first = self.head.in_channels - SKIPPED - self.skip.in_channels
         self.head.weight *= 0.3
         for channel in range(min(self.skip.in_channels, self.head.out_channels - self.mask)):
-            self.head.weight[channel, first + channel, 3, 3] = 1.2  # tanh(1.2 x) is about x
+            # tanh(1.2 x) is about x
+            self.head.weight[channel, first + channel, 3, 3] = 1.2 if isinstance(self.bound, nn.Tanh) else 1.0
 
     def attention(self, x: Tensor) -> Tensor | None:
         """Return the mask, (B, 1, H, W) in [0, 1], or None without one."""
@@ -103,9 +108,9 @@ class ResNetGenerator(Generator):
         h = self.ups(h)
         raw = self.head(h if self.skip is None else torch.cat([h, x.to(h.dtype), relu(self.skip(x)).to(h.dtype)], 1))
         if not self.mask:
-            return torch.tanh(self.output_norm(raw)), None
+            return self.bound(self.output_norm(raw)), None
         content, mask = raw[:, :-1], raw[:, -1:]
-        return torch.tanh(self.output_norm(content)), torch.sigmoid(mask + OPEN)
+        return self.bound(self.output_norm(content)), torch.sigmoid(mask + OPEN)
 
     def _inner(self, x: Tensor) -> Tensor:
         h: Tensor = self.blocks(self.downs(self.stem(x)))
