@@ -40,7 +40,7 @@ from viceversa.data.archives import ArchiveError, unpack
 from viceversa.data.image_io import image_size, read_image
 from viceversa.data.tables import read_manifest, read_shards
 from viceversa.engine.checkpoint import Checkpoints
-from viceversa.engine.diagnostics import diagnose, examine, recall
+from viceversa.engine.diagnostics import diagnose, update
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.learner import Learner
 from viceversa.engine.run_dir import RunDir
@@ -427,7 +427,7 @@ def test_logs(run: Path, data: st.DataObject) -> None:
         (run / name).write_bytes(data.draw(st.just(text) | mutations(text) | nested))
     report.write(run)
     diagnose(run)
-    examine(RunDir(run), load_config(run), 2, recall(RunDir(run)))
+    update(RunDir(run), load_config(run), 2)
     rewind(run / "log.jsonl", 5)
 
 

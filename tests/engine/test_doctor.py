@@ -13,7 +13,7 @@ from viceversa import engine, report
 from viceversa.config import Config, load_config, to_yaml
 from viceversa.data import water2wine
 from viceversa.data.image_io import read_image
-from viceversa.engine.diagnostics import diagnose, examine, of_losses, recall, write
+from viceversa.engine.diagnostics import diagnose, examine, of_losses, update
 from viceversa.engine.run_dir import RunDir
 from viceversa.engine.sample_history import Key, write_samples
 
@@ -94,9 +94,10 @@ def test_since_when_and_that_a_cure_is_noticed(scenes: Any, tmp_path: Path) -> N
     well, ill = scenes["B"], [255 - p for p in scenes["A"]]
     config = run_of(tmp_path / "run", {100: well, 200: ill, 300: ill}, scenes)
     run = RunDir(tmp_path / "run")
-    write(run, examine(run, config, 200, {}))
+    assert [(f.since, f.step) for f in update(run, config, 200)] == [(200, 200)]
     assert [(f.since, f.step) for f in diagnose(run.path)] == [(200, 300)]
-    assert examine(run, config, 100, recall(run)) == []
+    assert update(run, config, 300) == []
+    assert examine(run, config, 100) == []
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +13,12 @@ from viceversa.config import Config, ConfigError, default_run, flat, load_config
 
 if TYPE_CHECKING:
     from viceversa.engine.run_dir import RunDir
-    from viceversa.engine.trainer import WriteReport
 
 
 def train(
     config: Config,
     fork: Path | None = None,
-    write_report: WriteReport | None = None,
+    write_report: Callable[[Path], object] | None = None,
     fixed: Collection[str] = (),
 ) -> Path:
     """Train as configured and return the run's folder; the same call again continues where the run stopped.

@@ -12,7 +12,7 @@ import logging
 import operator
 import shlex
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,6 @@ from viceversa.methods.base import ImagePool, Method
 from viceversa.nets.weights import save_generator
 
 State = dict[str, Any]
-Choose = Callable[[list[int]], list[int]]
 log = logging.getLogger("viceversa")
 
 
@@ -162,24 +161,26 @@ class Checkpoints:
         self.spoilt.discard(step)
         self._prune(step, self.keep)
 
-    def restore(self, choose: Choose = lambda steps: steps) -> tuple[State, State] | None:
-        """Return the newest shared and own state that all processes can read; None when there is no checkpoint at all.
+    def steps(self) -> list[int]:
+        """Return the steps of the checkpoints, the newest first, as the first process finds them."""
+        return distributed.all_gather([checkpoint_step(path) for path in checkpoint_files(self.folder)], self.dist)[0]
 
-        `choose` may leave out some of the steps, or order them anew. Raises ValueError when none can be read.
+    def planned(self) -> list[int]:
+        """Return those of the steps that a run saves without being asked; all, if there is none."""
+        steps = self.steps()
+        return [step for step in steps if step % self.every == 0] or steps
+
+    def read(self, steps: Sequence[int]) -> tuple[State, State]:
+        """Return the shared and own state of the first of these steps that all processes can read.
+
+        Raises ValueError when there is none.
         """
-        steps = distributed.all_gather([checkpoint_step(path) for path in checkpoint_files(self.folder)], self.dist)[0]
-        for step in choose(steps):
+        for step in steps:
             state = self._read(step)
-            if all(distributed.all_gather(state is not None, self.dist)):
+            if all(distributed.all_gather(state is not None, self.dist)) and state:
                 return state
             self.spoilt.add(step)
-        if steps:
-            raise ValueError(f"{self.folder}: no checkpoint can be read; move the folder away to start anew")
-        return None
-
-    def planned(self, steps: list[int]) -> list[int]:
-        """Return those of the steps, newest first, that a run saves without being asked; all, if there is none."""
-        return [step for step in steps if step % self.every == 0] or steps
+        raise ValueError(f"{self.folder}: no checkpoint can be read; move the folder away to start anew")
 
     def drop_after(self, step: int) -> None:
         """Delete the checkpoints of steps that were undone."""

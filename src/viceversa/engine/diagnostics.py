@@ -6,9 +6,8 @@ examined as well as a running one. What it finds now stands in `doctor.jsonl`, a
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 
 from viceversa.config import Config, load_config
 from viceversa.data.grid import grid
-from viceversa.engine.run_dir import FindingLine, LossLine, RunDir, read_lines
+from viceversa.engine.run_dir import FindingLine, LossLine, RunDir, read_lines, write_lines
 from viceversa.engine.sample_history import Key, read_samples, sample_steps
 from viceversa.engine.symptoms import PROBES, Case, DiagnosisSeverity, ImageSet
 from viceversa.files import replacing
@@ -44,8 +43,9 @@ LINES = 5
 """Lines of the log that are averaged, so that one odd step is no finding."""
 
 
-def examine(run: RunDir, config: Config, step: int, since: Mapping[str, int]) -> list[Diagnosis]:
-    """Return what is wrong at a step of which there are samples; `since` says since when something has been so."""
+def examine(run: RunDir, config: Config, step: int) -> list[Diagnosis]:
+    """Return what is wrong at a step of which there are samples; since when, as far as the run's file tells."""
+    since = {line["finding"]: line["since"] for line in read_lines(run.doctor, FindingLine)}
     found = [*_of_samples(run, step), *of_losses(_losses(run, step), config)]
     return [replace(f, step=step, since=min(since.get(f.finding, step), step)) for f in found]
 
@@ -57,18 +57,14 @@ def diagnose(run: Path) -> list[Diagnosis]:
         raise FileNotFoundError(f"{run}: not a run, it has no config.yaml")
     if not (steps := sample_steps(folder.samples)):
         raise FileNotFoundError(f"{run}: there are no samples to look at yet")
-    return examine(folder, load_config(run), steps[-1], recall(folder))
+    return examine(folder, load_config(run), steps[-1])
 
 
-def recall(run: RunDir) -> dict[str, int]:
-    """Return what is wrong according to the run's file, and since when; what cannot be read there is forgotten."""
-    return {line["finding"]: line["since"] for line in read_lines(run.doctor, FindingLine)}
-
-
-def write(run: RunDir, found: Iterable[Diagnosis]) -> None:
-    """Write into the run what is wrong now."""
-    with replacing(run.doctor) as temporary:
-        temporary.write_text("".join(json.dumps(asdict(finding)) + "\n" for finding in found), "utf-8")
+def update(run: RunDir, config: Config, step: int) -> list[Diagnosis]:
+    """Examine a run that goes on, write what is wrong into its file, and return what is new."""
+    found = examine(run, config, step)
+    write_lines(run.doctor, map(asdict, found))
+    return [finding for finding in found if finding.since == step]
 
 
 def _of_samples(run: RunDir, step: int) -> Iterator[Diagnosis]:

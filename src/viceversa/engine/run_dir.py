@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,12 +97,12 @@ class LogLine(BaseModel):
     """What a line must hold; it may hold more."""
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, strict=True, protected_namespaces=())
+    step: Step
 
 
 class LossLine(LogLine):
     """Of log.jsonl: the mean losses since the line before; None where nothing was finite."""
 
-    step: Step
     epoch: int = 0
     lr: float
     losses: dict[str, float | None]
@@ -111,7 +111,6 @@ class LossLine(LogLine):
 class EventLine(LogLine):
     """Of events.jsonl, and of log.jsonl where the guard did something."""
 
-    step: Step
     event: str
     images_per_second: Positive = 0
     total: Step | None = None
@@ -123,7 +122,6 @@ class EventLine(LogLine):
 class MetricLine(LogLine):
     """Of metrics.jsonl: one score."""
 
-    step: Step
     direction: Literal["AtoB", "BtoA"]
     metric: str
     value: float | None
@@ -136,7 +134,6 @@ class MetricLine(LogLine):
 class FindingLine(LogLine):
     """Of doctor.jsonl: what is wrong."""
 
-    step: Step
     since: Step
     finding: str
     severity: Literal["note", "warning", "error"]
@@ -181,12 +178,9 @@ class RunRecord:
     @property
     def ended(self) -> str | None:
         """`finished` or `interrupted`, if the last session said so."""
-        for event in reversed(self.events):
-            if event["event"] in ("finished", "interrupted"):
-                return str(event["event"])
-            if event is self.started:
-                return None
-        return None
+        told = "started", "continued", "finished", "interrupted"
+        last = next((event["event"] for event in reversed(self.events) if event["event"] in told), "")
+        return last if last in ("finished", "interrupted") else None
 
     @property
     def images_per_step(self) -> int:
@@ -221,23 +215,23 @@ class RunRecord:
 
 def read_run(run: Path) -> RunRecord:
     """Read a run's folder; raise FileNotFoundError if it is none."""
-    path = run / "config.yaml"
-    if not path.is_file():
+    folder = RunDir(run)
+    if not folder.config.is_file():
         raise FileNotFoundError(f"{run}: not a run, it has no config.yaml; name the folder that a training wrote")
     return RunRecord(
         run=run,
-        config=load_config(path),
-        text=path.read_text("utf-8", "replace"),
-        losses=read_lines(run / "log.jsonl", LossLine),
-        incidents=read_lines(run / "log.jsonl", EventLine),
-        events=read_lines(run / "events.jsonl", EventLine),
-        metrics=read_lines(run / "metrics.jsonl", MetricLine),
-        findings=read_lines(run / "doctor.jsonl", FindingLine),
-        sample_steps=sample_steps(run / "samples"),
+        config=load_config(folder.config),
+        text=folder.config.read_text("utf-8", "replace"),
+        losses=read_lines(folder.log, LossLine),
+        incidents=read_lines(folder.log, EventLine),
+        events=read_lines(folder.events, EventLine),
+        metrics=read_lines(folder.metrics, MetricLine),
+        findings=read_lines(folder.doctor, FindingLine),
+        sample_steps=sample_steps(folder.samples),
     )
 
 
-def read_lines(path: Path, form: type[LogLine]) -> list[Line]:
+def read_lines(path: Path, form: type[LogLine] = LogLine) -> list[Line]:
     """Return the lines of a log that are whole and of the form, the oldest first; none if there is no log."""
     text = path.read_text("utf-8", "replace") if path.is_file() else ""
     found = []
@@ -247,3 +241,9 @@ def read_lines(path: Path, form: type[LogLine]) -> list[Line]:
             form.model_validate(fact)
             found.append(fact)
     return found
+
+
+def write_lines(path: Path, lines: Iterable[Line]) -> None:
+    """Write a log anew."""
+    with replacing(path) as temporary:
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")

@@ -25,7 +25,7 @@ from viceversa.config import Config, flat, to_tree
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.nan_guard import Fault, Rollback, blame
-from viceversa.engine.run_dir import RunDir
+from viceversa.engine.run_dir import Line, RunDir, read_lines, write_lines
 from viceversa.files import replacing
 from viceversa.losses.adversarial import to_float32
 
@@ -67,18 +67,19 @@ class Meter:
 class RunLog:
     """Writes down what happens in a run and shows its progress; silent on all ranks but the first."""
 
-    def __init__(self, run: RunDir, config: Config, total: int, dist: DistInfo) -> None:
-        self.run, self.total, self.is_main = run, total, dist.is_main
+    def __init__(self, run: RunDir, config: Config, steps_per_epoch: int, dist: DistInfo) -> None:
+        self.run, self.steps_per_epoch, self.dist = run, steps_per_epoch, dist
+        self.total = config.train.length.steps(steps_per_epoch)
         self.images_per_step = config.train.batch * dist.world_size
         ipython = sys.modules.get("IPython")
         self.in_notebook = ipython is not None and hasattr(ipython.get_ipython(), "kernel")
         names = (*config.train.log_to, *["notebook"] * self.in_notebook)
-        self.loggers = Loggers(run, config, total, names if dist.is_main else ())
+        self.loggers = Loggers(run, config, self.total, names if dist.is_main else ())
         self.console = Console(quiet=not dist.is_main, highlight=False)
         columns = MofNCompleteColumn(), BarColumn(None), TimeElapsedColumn(), TimeRemainingColumn()
         off = not self.console.is_terminal
         self.bar = Progress(*columns, console=self.console, disable=off, expand=True, speed_estimate_period=600)
-        self.task = self.bar.add_task("", total=total)
+        self.task = self.bar.add_task("", total=self.total)
         self.clock, self.clock_step = time.monotonic(), 0
 
     def __enter__(self) -> RunLog:
@@ -93,13 +94,26 @@ class RunLog:
         """Start counting at `step`, forget what was logged beyond it, and see that the log tells of each rollback."""
         self.clock, self.clock_step = time.monotonic(), step
         self.bar.reset(self.task, completed=step)
-        if self.is_main:
-            kept, logged = rewind(self.run.log, step)
+        if self.dist.is_main:
+            logged = max((line["step"] for line in read_lines(self.run.log)), default=-1)
+            kept = rewind(self.run.log, step)
             told = sum(line.get("event") == "went back" for line in kept)
             for rollback in rollbacks[told:]:
                 self._append(self.run.log, {"step": step, "event": "went back", **rollback})
             rewind(self.run.metrics, step)
             self.loggers.open(step, logged)
+
+    def announce(
+        self, step: int, continued: bool, data: str, notes: Sequence[str], environment: Mapping[str, str]
+    ) -> None:
+        """Say that a training begins, or goes on after `step`, and note on what data and machine."""
+        facts = {"data": data, "total": self.total, "processes": self.dist.world_size, "environment": environment}
+        self.event("continued" if continued else "started", step, **facts)
+        for line in filter(None, (data, *notes)):
+            self.say(line)
+        if continued:
+            done = f"has all its {step} steps; a longer train.length goes on" if step >= self.total else ""
+            self.say(f"{self.run}: {done or f'continues after step {step} of {self.total}'}")
 
     def say(self, text: str) -> None:
         """Print one line above the progress bar."""
@@ -109,7 +123,7 @@ class RunLog:
         """Show that `step` steps are done."""
         self.bar.update(self.task, completed=step)
 
-    def losses(self, step: int, epoch: int, lr: float, losses: dict[str, float | None]) -> None:
+    def losses(self, step: int, lr: float, losses: dict[str, float | None]) -> None:
         """Log the mean losses up to `step`."""
         now = time.monotonic()
         speed = (step - self.clock_step) * self.images_per_step / max(now - self.clock, 1e-9)
@@ -119,17 +133,17 @@ class RunLog:
         values = "  ".join(f"{name} {'-' if value is None else f'{value:.3f}'}" for name, value in losses.items())
         if not self.in_notebook:  # where a cell has it
             self.say(f"step {step}/{self.total}  {values}  {speed:.1f} images/s  {remaining}".rstrip())
-        self._append(self.run.log, {"step": step, "epoch": epoch, "lr": lr, "losses": losses})
+        self._append(self.run.log, {"step": step, "epoch": self._epoch(step), "lr": lr, "losses": losses})
         self._append(self.run.events, {"event": "speed", "step": step, "images_per_second": round(speed, 3)})
         self.loggers.log(step, {"lr": lr, **{f"loss/{name}": value for name, value in losses.items()}})
 
-    def scores(self, step: int, per_epoch: int, lines: Sequence[dict[str, Any]]) -> None:
+    def scores(self, step: int, lines: Sequence[dict[str, Any]]) -> None:
         """Log what the translators scored: in metrics.jsonl with all conditions, in log.jsonl in short."""
         short: dict[str, dict[str, float | None]] = {}
         for line in lines:
             self._append(self.run.metrics, line)
             short.setdefault(line["direction"], {})[line["metric"]] = line["value"]
-        self._append(self.run.log, {"step": step, "epoch": (step - 1) // per_epoch, "metrics": short})
+        self._append(self.run.log, {"step": step, "epoch": self._epoch(step), "metrics": short})
         for direction, values in short.items():
             found = "  ".join(f"{name} {'-' if value is None else f'{value:.4g}'}" for name, value in values.items())
             self.say(f"step {step}/{self.total}  {direction}  {found}")
@@ -145,8 +159,11 @@ class RunLog:
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self._append(self.run.events, {"event": name, "step": step, "time": now, **facts})
 
+    def _epoch(self, step: int) -> int:
+        return (step - 1) // self.steps_per_epoch
+
     def _append(self, path: Path, fact: dict[str, Any]) -> None:
-        if self.is_main:
+        if self.dist.is_main:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(fact) + "\n")
 
@@ -213,22 +230,9 @@ def _warn(name: str, error: Exception) -> None:
     log.warning("%s: no longer logged to (%s)", name, " ".join(str(error).split()) or type(error).__name__)
 
 
-def rewind(path: Path, step: int) -> tuple[list[dict[str, Any]], int]:
-    """Drop the lines of a log that lie beyond `step`, and a last line that was cut off by a crash.
-
-    Return the lines that are left, and the newest step that there was, or -1.
-    """
-    lines = path.read_text("utf-8", "replace").splitlines() if path.exists() else []
-    steps = [_step(line) for line in lines]
-    kept = [line for line, its in zip(lines, steps, strict=True) if its is not None and its <= step]
-    if len(kept) < len(lines):
-        with replacing(path) as temporary:
-            temporary.write_text("".join(line + "\n" for line in kept), "utf-8")
-    return [json.loads(line) for line in kept], max((its for its in steps if its is not None), default=-1)
-
-
-def _step(line: str) -> int | None:
-    try:
-        return int(json.loads(line)["step"])
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
-        return None
+def rewind(path: Path, step: int) -> list[Line]:
+    """Drop the lines of a log that lie beyond `step`, and what is no line, such as one cut off by a crash."""
+    kept = [line for line in read_lines(path) if line["step"] <= step]
+    if path.exists():
+        write_lines(path, kept)
+    return kept
