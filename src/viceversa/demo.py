@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 
 import viceversa
@@ -14,8 +13,8 @@ from viceversa import report
 from viceversa.config import Direction, load_config
 from viceversa.data import water2wine
 from viceversa.data.grid import grid
+from viceversa.evaluate import evaluate_model
 from viceversa.files import replacing
-from viceversa.metrics.paired import psnr
 from viceversa.report.figure import Uint8Image, columns_of
 
 PRESET = "water2wine-small"
@@ -36,27 +35,19 @@ def run(out: Path, overrides: Sequence[str] = ()) -> dict[str, dict[str, float]]
         water2wine.make(out / "data", size=config.data.crop, test=TESTED, seed=config.seed)
     console.print(f"{out}: data set drawn; training on them for a few minutes")
     viceversa.train(config)
+    scores = {line["direction"]: line for line in evaluate_model(out / "run", metrics=["psnr"])}
     figures: dict[str, dict[str, float]] = {}
     columns: dict[str, list[Uint8Image]] = {}
     for direction, words in WORDS.items():
-        before, after, truth = columns_of(out / "run", ["input", direction, "truth"], TESTED).values()
-        figures[direction] = {"psnr": mean_psnr(after, truth), "psnr_input": mean_psnr(before, truth)}
-        rows = np.linspace(0, len(before) - 1, SHOWN).round().astype(int)
+        value, untouched = scores[direction]["value"], scores[direction]["baseline"]["input"]
+        figures[direction] = {"psnr": value, "psnr_input": untouched}
+        before, after, truth = columns_of(out / "run", ["input", direction, "truth"], SHOWN).values()
         blank = " " * bool(columns)  # labels of columns differ
-        named = {f"before{blank}": before, f"after {words}": after, f"truth{blank}": truth}
-        columns |= {name: [images[row] for row in rows] for name, images in named.items()}
-        console.print(
-            f"{words}: {figures[direction]['psnr']:.1f} dB to the true answer; "
-            f"the untranslated input has {figures[direction]['psnr_input']:.1f} dB"
-        )
+        columns |= {f"before{blank}": before, f"after {words}": after, f"truth{blank}": truth}
+        console.print(f"{words}: {value:.1f} dB to the true answer; the untranslated input has {untouched:.1f} dB")
     with replacing(out / "metrics.json") as temporary:
         temporary.write_text(json.dumps(figures, indent=2) + "\n", "utf-8")
     with replacing(out / "before_after_truth.png") as temporary:
         grid(columns).save(temporary)
     console.print(f"look: {out / 'before_after_truth.png'}, and the whole run as one page: {out / 'run' / report.NAME}")
     return figures
-
-
-def mean_psnr(images: Sequence[Uint8Image], truths: Sequence[Uint8Image]) -> float:
-    """Return the mean over images of their PSNR to the truth, in dB."""
-    return float(np.mean([psnr(image, truth) for image, truth in zip(images, truths, strict=True)]))

@@ -94,14 +94,11 @@ def refuse_misspelt(section: str, spec: Mapping[str, Any]) -> None:
     nodes = [node for file in files for node in ast.parse(file.read_text("utf-8")).body]
     classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
     source = next(node for node in nodes if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == table)
-    assert isinstance(source.value, ast.Dict)
-    keys, values = map(ast.unparse, filter(None, source.value.keys)), map(ast.unparse, source.value.values)
-    named = {ast.literal_eval(key): value for key, value in zip(keys, values, strict=True)}
-    name = spec["name"]
-    if name in named:
-        _refuse_others(section, spec, _keyword_only(named[name], classes))
-    elif ":" not in name:
-        raise _no_component(section, name, named)
+    named = dict(re.findall(r"'([\w-]+)': (\w+)", ast.unparse(source)))
+    if spec["name"] in named:
+        _refuse_others(section, spec, _keyword_only(named[spec["name"]], classes))
+    elif ":" not in spec["name"]:
+        raise _no_component(section, spec["name"], named)
 
 
 def _keyword_only(name: str, classes: Mapping[str, ast.ClassDef]) -> list[str]:

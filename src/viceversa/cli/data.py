@@ -4,21 +4,17 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Optional
+from typing import Annotated, Literal, Optional
 
 import typer
 
-from viceversa.cli.options import Overrides, Source, argument, group, option, require_data, track
-
-if TYPE_CHECKING:
-    from viceversa.config import Config
+from viceversa.cli.options import Overrides, Source, argument, option, require_data, track, words
 
 Overwrite = Annotated[bool, option("--overwrite", help="Delete what OUT holds.")]
 SHOWN = 10  # names in a message
 
-app = group("Get, make, check and prepare data sets.")
+app = typer.Typer(rich_markup_mode=None, help="Get, make, check and prepare data sets.")
 
 
 @app.command("check")
@@ -36,7 +32,11 @@ def check_data(
     viceversa data check datasets/horse2zebra
     viceversa data check data.a=photos data.b=drawings --json
     """
-    config = _configured(place, overrides or [])
+    from viceversa.config import load_words
+
+    if place is not None and Path(place).is_dir() and not Path(place, "config.yaml").is_file():
+        place = f"data.root={place}"
+    config = load_words(words(place, overrides))
     require_data(config.data)
     from viceversa.data import check
 
@@ -114,7 +114,7 @@ def cache_data(
     """
     from viceversa.config import load_words
 
-    config = load_words([*filter(None, [source]), *(overrides or []), f"data.root={root}"])
+    config = load_words([*words(source, overrides), f"data.root={root}"])
     require_data(config.data)
     from viceversa.data.cache import make_cache
 
@@ -141,28 +141,9 @@ def crop_faces(
 
     found, failed = faces.crop_faces(source, out, faces.yunet(), margin, min_size, every, overwrite, track)
     typer.echo(f"{out}: {sum(found.values())} faces of {len(found)} images")
-    _name("without a face", [name for name, count in found.items() if not count])
-    _fail(failed)
-
-
-def _name(what: str, names: list[str]) -> None:
-    if names:
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        typer.echo(f"{what}: {', '.join(names[:SHOWN])}{more}")
-
-
-def _fail(failed: Mapping[str, str]) -> None:
-    """Name what failed, if anything did, and end with status 1."""
+    if without := [name for name, count in found.items() if not count]:
+        more = f" and {len(without) - SHOWN} more" if len(without) > SHOWN else ""
+        typer.echo(f"without a face: {', '.join(without[:SHOWN])}{more}")
     for reason in failed.values():
         typer.echo(f"viceversa: left out: {reason}", err=True)
     sys.exit(bool(failed))
-
-
-def _configured(place: str | None, words: list[str]) -> "Config":
-    """Return the configuration that the words mean; a folder that is no run stands for data.root=FOLDER."""
-    from viceversa.config import load_words
-
-    first = [] if place is None else [place]
-    if place is not None and Path(place).is_dir() and not Path(place, "config.yaml").is_file():
-        first = [f"data.root={place}"]
-    return load_words([*first, *words])

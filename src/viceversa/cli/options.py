@@ -16,11 +16,6 @@ T = TypeVar("T")
 LAYOUT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-def group(help: str) -> typer.Typer:
-    """Return a group of commands, such as `viceversa data`."""
-    return typer.Typer(rich_markup_mode=None, help=help)
-
-
 def argument(metavar: str, **more: Any) -> Any:
     """Return an argument that appears in the usage line; the command's docstring explains it."""
     return typer.Argument(metavar=metavar, hidden=True, show_default=False, **more)

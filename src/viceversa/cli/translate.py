@@ -36,7 +36,7 @@ def translate(
     interpolate: Annotated[Optional[Path], option(metavar="IMAGE", help="Go there in 8 or K steps.")] = None,
     backend: Annotated[
         Literal["eager", "auto", "bf16", "onnx", "openvino", "int8"],
-        option("--backend", "--route", help="How to compute; auto: bf16 where fast and exact.", show=True),
+        option("--backend", help="How to compute; auto: bf16 where fast and exact.", show=True),
     ] = "eager",
     calibrate: Annotated[Optional[Path], option(metavar="FOLDER", help="Images to calibrate int8 on.")] = None,
     batch: Annotated[Optional[int], option(metavar="N", min=1, help="Images of one size at once.")] = None,
@@ -44,9 +44,7 @@ def translate(
         Optional[int],
         option(metavar="SIZE", parser=number_of_bytes, help="Memory for an image, such as 2GB; default: what is free."),
     ] = None,
-    no_ema: Annotated[
-        bool, option("--no-ema", "--raw", help="Use the last weights, not their moving average.")
-    ] = False,
+    no_ema: Annotated[bool, option("--no-ema", help="Use the last weights, not their moving average.")] = False,
     best: Annotated[bool, option("--best", help="Use the weights that scored best in training.")] = False,
     device: Annotated[str, option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps.", show=True)] = "auto",
 ) -> None:

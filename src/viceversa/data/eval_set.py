@@ -10,7 +10,7 @@ from torch import Tensor
 
 from viceversa.config import Config
 from viceversa.data.datasets import DatasetSplits
-from viceversa.data.image_data import ImageError, to_tensor
+from viceversa.data.image_data import to_tensor
 from viceversa.data.transforms import prepared, read_each
 
 log = logging.getLogger("viceversa")
@@ -50,15 +50,11 @@ class EvalSet:
         What cannot be read is warned of, once.
         """
         samples = [self.split.of(domain)[number] for domain in domains]
-        images = read_each(samples, domains, self.data)
-        sound = []
-        for sample, image in zip(samples, images, strict=True):
-            if not isinstance(image, ImageError):
-                sound.append(image)
-            elif str(sample) not in self.broken:
-                log.warning("skipped: %s", image)
-                self.broken[str(sample)] = str(image)
-        return [to_tensor(image) for image in prepared(sound, self.data)] if len(sound) == len(samples) else None
+        images, broken = read_each(samples, domains, self.data)
+        for sample in broken.keys() - self.broken.keys():
+            log.warning("skipped: %s", broken[sample])
+        self.broken.update(broken)
+        return None if broken else [to_tensor(image) for image in prepared(images, self.data)]
 
     def samples(self, limit: int | None = None) -> list[EvalSample]:
         """Return at most `limit` samples, spread evenly over the test images.

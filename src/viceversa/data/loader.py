@@ -72,13 +72,10 @@ class Dataset(torch_data.Dataset[Drawn]):
         place, order = self._place(domains, number)
         for index in np.roll(order, -place):
             samples = [self.train.of(domain)[int(index)] for domain in domains]
-            read = read_each(samples, domains, self.config.data)
-            for sample, image in zip(samples, read, strict=True):
-                if isinstance(image, ImageError):
-                    broken[str(sample)] = str(image)
-            images = [image for image in read if not isinstance(image, ImageError)]
-            if len(images) == len(samples):
+            images, failed = read_each(samples, domains, self.config.data)
+            if not failed:
                 return images
+            broken.update(failed)
             if len(broken) > self.tolerated:
                 break
         return None
@@ -200,11 +197,17 @@ class TrainLoader:
         )
 
     def _sound(self, joined: Joined) -> Batch:
-        """Return the batch; raise ImageError if there is none, or if too many files are broken."""
+        """Return the batch, and warn once of each broken file; ImageError if there is none, or if too many are."""
         batch, broken = joined
-        self._note(broken)
-        if batch is None:
-            raise ImageError(f"no picture can be read: {next(iter(broken.values()))}")
+        for sample in broken.keys() - self.broken.keys():
+            log.warning("skipped: %s", broken[sample])
+        self.broken.update(broken)
+        if batch is None or len(self.broken) > self.tolerated:
+            names = ", ".join(sorted(self.broken)[:3]) + (", ..." if len(self.broken) > 3 else "")
+            raise ImageError(
+                f"{len(self.broken)} of {self._files} pictures cannot be read: {names}; remove or repair them "
+                f"({self.broken[min(self.broken)]})"
+            )
         return batch
 
     def fingerprint(self) -> dict[str, int | str]:
@@ -218,18 +221,6 @@ class TrainLoader:
         """Return what the images of a batch are called, by domain (where one is broken, another takes its place)."""
         (keys,) = islice(BatchSampler(self.config.train.batch, 0, step, rank, world_size), 1)
         return {domain: [self._dataset.called(domain, number) for number, _ in keys] for domain in "AB"}
-
-    def _note(self, broken: Broken) -> None:
-        """Warn once of each broken file, and stop when they are too many."""
-        for sample in broken.keys() - self.broken.keys():
-            log.warning("skipped: %s", broken[sample])
-        self.broken.update(broken)
-        if len(self.broken) > self.tolerated:
-            names = ", ".join(sorted(self.broken)[:3]) + (", ..." if len(self.broken) > 3 else "")
-            raise ImageError(
-                f"{len(self.broken)} of {self._files} pictures cannot be read: {names}; remove or repair them "
-                f"({self.broken[min(self.broken)]})"
-            )
 
 
 def _start(dataset: Dataset, sampler: BatchSampler, workers: int, pinned: bool) -> Any:

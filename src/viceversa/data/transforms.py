@@ -19,15 +19,19 @@ from viceversa.data.datasets import Sample, open_each
 from viceversa.data.image_data import ImageData, ImageError, Pixels, resize, with_channels, with_depth
 
 
-def read_each(samples: Sequence[Sample], domains: str, data: DataConfig) -> list[Pixels | ImageError]:
+def read_each(samples: Sequence[Sample], domains: str, data: DataConfig) -> tuple[list[Pixels], dict[str, str]]:
     """Read the samples of a draw, of the domains "A", "B" or "AB", as (H, W, C) with the channels of their domain.
 
-    Where one cannot be read, the error takes its place.
+    Return those that can be read, and what the others are called, each with the reason.
     """
-    return [
-        image if isinstance(image, ImageError) else converted(image, sample, domain, data)
-        for sample, domain, image in zip(samples, domains, open_each(samples), strict=True)
-    ]
+    images, broken = [], {}
+    for sample, domain, image in zip(samples, domains, open_each(samples), strict=True):
+        pixels = image if isinstance(image, ImageError) else converted(image, sample, domain, data)
+        if isinstance(pixels, ImageError):
+            broken[str(sample)] = str(pixels)
+        else:
+            images.append(pixels)
+    return images, broken
 
 
 def converted(image: ImageData, sample: Sample, domain: str, data: DataConfig) -> Pixels | ImageError:

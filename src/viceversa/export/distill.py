@@ -13,7 +13,7 @@ from pathlib import Path
 import viceversa
 from viceversa.config import Config, Direction, load_config
 from viceversa.data import find_splits
-from viceversa.data.image_data import ImageData, ImageError
+from viceversa.data.image_data import ImageData
 from viceversa.data.image_io import write_image
 from viceversa.data.transforms import fitted, read_each
 from viceversa.export.proof import Proof, images_of, prove
@@ -84,9 +84,9 @@ def write_answers(config: Config, teacher: Translator, folder: Path, track: Trac
         for number, sample in enumerate(split.of(x))
     ]
     for part, number, sample in track(numbered, len(numbered)):
-        (image,) = read_each([sample], x, config.data)
-        if isinstance(image, ImageError):
+        images, broken = read_each([sample], x, config.data)
+        if broken:
             continue
-        seen = ImageData(fitted([image], config.data)[0])
+        seen = ImageData(fitted(images, config.data)[0])
         for domain, shown in ((x, seen), (y, teacher.translate(seen))):
             write_image(folder / f"{part}{domain}" / f"{number:06}.png", shown.pixels, shown.alpha)
