@@ -16,7 +16,7 @@ from support import Command
 from viceversa.data.image_io import read_image
 from viceversa.evaluate import evaluate_model
 from viceversa.export import ExportOptions, export_model, proof
-from viceversa.export.ort_web import ort_files
+from viceversa.export.web import ort_files
 from viceversa.info import describe
 from viceversa.nets.weights import load_generator, read_card
 from viceversa.translate import TranslateOptions, translate_images

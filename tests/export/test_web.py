@@ -17,7 +17,7 @@ from PIL import Image
 
 from support import free_port
 from viceversa.export import ExportOptions, export_model
-from viceversa.export.ort_web import ort_files
+from viceversa.export.web import ort_files
 from viceversa.translator import Translator
 
 if TYPE_CHECKING:

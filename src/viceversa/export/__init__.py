@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from viceversa.config import Direction
-from viceversa.export.ort_web import ort_files
 from viceversa.paths import weights_file
 
 if TYPE_CHECKING:
@@ -71,13 +70,13 @@ def export_model(model: Path, out: Path, options: ExportOptions = ExportOptions(
     weights = weights_file(model, options.direction, ema=options.ema, best=options.best)  # or say what is missing
 
     if form == "web":
-        runtime = ort_files(options.ort_web)
         from viceversa.export.web import export_web
 
-        return export_web(model, out, runtime, options)
-    from viceversa.export.files import export_file
+        return export_web(model, out, options)
+    from viceversa.export.proof import export_file
+    from viceversa.nets.weights import load_generator
 
-    return [export_file(weights, out, model, options)]
+    return [export_file(*load_generator(weights), out, model, options)]
 
 
 def _check(model: Path, out: Path, options: ExportOptions) -> Format:

@@ -1,29 +1,37 @@
-"""The proof of an export: what the file computes of real images, beside what PyTorch does."""
+"""One exported file and its proof: what it computes of real images, beside what PyTorch does.
+
+It is written in a folder of its own, so that it appears when its proof has held, or not at all.
+"""
 
 from __future__ import annotations
 
+import copy
 import math
+import os
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from viceversa.backends.exported import Precision
+from viceversa.backends import draws_random_numbers, load_network
+from viceversa.backends.exported import Precision, write_exported
 from viceversa.backends.onnx import to_levels
 from viceversa.config import ConfigError, load_config
 from viceversa.data import find_splits
 from viceversa.data.eval_set import EvalSet
 from viceversa.data.image_data import normalise, resize, to_tensor, with_channels
 from viceversa.data.image_io import read_image
+from viceversa.export import Exported, ExportOptions
 from viceversa.fast_cpu import accelerate
 from viceversa.nets import Generator
-from viceversa.nets.weights import Card
+from viceversa.nets.weights import Card, save_generator
 from viceversa.paths import list_images
+from viceversa.report.samples import spread
 
 LARGEST_ERROR = 1e-4
 """Of a float32 file, in outputs from -1 to 1; what is rounded to uint8 may fall on the neighbouring level."""
@@ -32,8 +40,6 @@ PROVED, CALIBRATED = 8, 16
 """Images that the file is compared on, and that 8-bit ranges are seen on."""
 ROUNDS, SECONDS = 6, 1.0
 """How often, and how long, the file and PyTorch are timed, at least."""
-
-Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,29 @@ class Proof:
         )
 
 
+def export_file(net: Generator, card: Card, out: Path, model: Path, options: ExportOptions) -> Exported:
+    """Write one generator to `out`, and return it with its proof; raise ValueError, with the remedy, if that fails."""
+    if draws_random_numbers(net):
+        raise ValueError(f"{model}: draws random numbers (inference=original), which no file can repeat")
+    precision, pixels = options.precision, options.with_io
+    proved, calibrated = images_of(model, card, options.images)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=out.parent) as folder:
+        path = Path(folder) / out.name
+        if path.suffix == ".safetensors":
+            save_generator(path, copy.deepcopy(net).half() if precision == "fp16" else net, card)
+        else:
+            write_exported(path, net, card, precision, pixels=pixels, licence=options.licence, examples=calibrated)
+        files = list(Path(folder).iterdir())
+        proof = prove(net, load_network(path)[0], proved, pixels, sum(file.stat().st_size for file in files))
+        if wrong := failure(proof, precision, pixels):
+            remedy = "" if precision == "fp32" else "; try --precision fp32, or more --images"
+            raise ValueError(f"{out}: not written, as its proof failed: {wrong}{remedy}")
+        for file in files:
+            os.replace(file, out.with_name(file.name))
+    return Exported(out, card.direction, proof)
+
+
 def images_of(model: Path, card: Card, folder: Path | None) -> tuple[list[Tensor], list[Tensor]]:
     """Return images as the network sees them, (1, in, H, W): to prove on, and others to calibrate on.
 
@@ -65,7 +94,7 @@ def images_of(model: Path, card: Card, folder: Path | None) -> tuple[list[Tensor
     if there are none.
     """
     if folder is not None:
-        files = _spread(list_images(folder), 2 * CALIBRATED)
+        files = spread(list_images(folder), 2 * CALIBRATED)
         read = [with_channels(read_image(path), card.in_channels) for path in files]
         found = [to_tensor(resize(pixels, (card.size, card.size)))[None] for pixels in read]
         proved, calibrated = found[::2][:PROVED], (found[1::2] or found)[:CALIBRATED]
@@ -85,12 +114,8 @@ def images_of(model: Path, card: Card, folder: Path | None) -> tuple[list[Tensor
 
 def _read(images: EvalSet, card: Card, count: int) -> list[Tensor]:
     domain = card.direction[0]
-    numbers = _spread(range(images.count(domain)), count)
+    numbers = spread(range(images.count(domain)), count)
     return [found[0][None] for found in (images.read(domain, number) for number in numbers) if found]
-
-
-def _spread(items: Sequence[Item], count: int) -> Sequence[Item]:
-    return items[:: max(1, -(-len(items) // count))]
 
 
 @torch.inference_mode()

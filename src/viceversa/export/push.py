@@ -13,10 +13,8 @@ from viceversa.engine.run_dir import read_run
 from viceversa.export import ExportOptions, export_model
 from viceversa.nets.weights import read_card
 from viceversa.paths import directions, explained
-from viceversa.report.page import summary
+from viceversa.report.page import render, summary
 from viceversa.report.scores import best, histories
-
-TEMPLATE = "model_card.md.j2"
 
 
 def push(run: Path, repository: str, *, private: bool = False, licence: str | None = None) -> str:
@@ -61,20 +59,12 @@ def without_places(config: Config) -> Config:
 
 def model_card(run: Path, repository: str, licence: str | None) -> str:
     """Return the card of a run, Markdown with the hub's header, all of it from what the run's folder tells."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
     record, ways = read_run(run), directions(run)
     card = read_card(run / "weights" / f"{ways[0]}.safetensors")
     config = without_places(record.config)
     options = ", ".join(f"{key} {value}" for key, value in card.generator.items() if key != "name")
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(TEMPLATE).render(
+    return render(
+        "model_card.md.j2",
         name=repository.rpartition("/")[2],
         repository=repository,
         licence=licence,
@@ -88,7 +78,6 @@ def model_card(run: Path, repository: str, licence: str | None) -> str:
         crop=config.data.crop,
         steps=card.trained.get("step", record.step),
         images_per_step=record.images_per_step,
-        version=__version__,
         scores=[best(history) for history in histories(record)],
         cautions=[line["message"] for line in record.findings if line["severity"] != "note"][:5],
     )

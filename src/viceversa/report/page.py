@@ -169,7 +169,7 @@ def _picture(run: Path, line: Mapping[str, Any]) -> EmbeddedImage | None:
 
 
 def render(template: str, **values: Any) -> str:
-    """Return a page; values are escaped, styles and scripts of the package are not."""
+    """Return a page; in HTML, values are escaped, styles and scripts of the package are not."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     return readable(_environment().get_template(template).render(now=now, version=__version__, **values))
 
@@ -190,12 +190,12 @@ def duration(seconds: float) -> str:
 
 @lru_cache
 def _environment() -> Environment:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # here, as no training should wait for it
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape  # no training waits for it
     from markupsafe import Markup
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
+        autoescape=select_autoescape(["html.j2"]),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
