@@ -8,9 +8,32 @@ import socket
 import subprocess
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+TINY = [
+    *("generator.width=4", "generator.blocks=1", "discriminator.width=4", "discriminator.layers=2", "data.load=32"),
+    *("data.crop=32", "data.workers=0", "train.decay=0 steps", "train.device=cpu", "train.samples=1"),
+]
+"""A training that takes a moment."""
+
+
+def noise(*shape: int, seed: int = 0, kind: Any = np.uint8) -> np.ndarray:
+    """Random numbers over the whole range of an integer type."""
+    return np.random.default_rng(seed).integers(0, np.iinfo(kind).max + 1, shape, kind)
+
+
+def save(path: Path, image: np.ndarray | Image.Image, **options: object) -> Path:
+    """Write an image as Pillow does, in folders made as needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(path, **options)
+    return path
 
 
 def environment() -> dict[str, str]:

@@ -19,18 +19,13 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import viceversa as package
-from support import Command, environment
+from support import TINY, Command, environment
 from viceversa.cli import one_line
 from viceversa.config import ConfigError, load_config, presets
 
 ORIGINAL = Path(__file__).parent / "golden" / "generator_resnet_9blocks_instance_ngf8.pth"
 
-TINY = [
-    *("generator.width=4", "generator.blocks=1", "discriminator.width=4", "discriminator.layers=2"),
-    *("data.load=32", "data.crop=32", "data.workers=0", "train.decay=2 steps"),
-]
-FOUR = [*TINY, "train.length=4 steps"]
-TRAIN = ["train", "cyclegan", "data.root=data", "run=run", *FOUR, "generator.mask=true"]
+TRAIN = ["train", "cyclegan", "data.root=data", *TINY, "train.length=4 steps", "generator.mask=true"]
 COMMANDS = ["train", "translate", "evaluate", "demo", "import", "report", "doctor", "compare", "grid", "info"]
 COMMANDS += ["config", "presets", "data"]
 
@@ -50,7 +45,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, viceversa: Command) -> Path:
     lab = tmp_path_factory.mktemp("lab")
     made = viceversa("data", "make", "water2wine", "data", "--size", 32, "--count", 8, "--test", 2, cwd=lab)
     assert made.returncode == 0, made.stderr
-    trained = viceversa(*TRAIN, cwd=lab)
+    trained = viceversa(*TRAIN, "run=run", cwd=lab)
     assert (trained.returncode, trained.stderr) == (0, "")
     assert trained.stdout.splitlines()[-1] == "run: trained; try: viceversa translate run PICTURES OUT"
     return lab
@@ -208,7 +203,7 @@ def test_a_reader_may_go_away(line: str, status: int, stderr: bytes, tmp_path: P
 
 
 def test_work_is_done_whoever_reads(lab: Path) -> None:
-    words = shlex.join([*TRAIN[:3], "run=unread", *FOUR, "train.log_every=1 step"])
+    words = shlex.join([*TRAIN, "run=unread", "train.log_every=1 step"])
     said = shell(f"V {words} >/dev/full 2>&-", lab)
     assert (said.returncode, said.stderr) == (0, b"")
     assert (lab / "unread" / "weights" / "AtoB.safetensors").stat().st_size
@@ -216,7 +211,7 @@ def test_work_is_done_whoever_reads(lab: Path) -> None:
 
 def test_a_training_outlives_its_terminal(lab: Path) -> None:
     ours, theirs = os.openpty()
-    words = [sys.executable, "-m", "viceversa", *TRAIN[:3], "run=orphan", *FOUR, "train.length=20 steps"]
+    words = [sys.executable, "-m", "viceversa", *TRAIN, "run=orphan", "train.length=20 steps"]
     options = {"cwd": lab, "env": environment(), "stdout": theirs, "stderr": theirs, "start_new_session": True}
     with subprocess.Popen([*words, "train.log_every=1 step"], **options) as process:
         os.close(theirs)
@@ -249,7 +244,6 @@ def test_config_prints_what_can_be_loaded(command: Command, tmp_path: Path) -> N
 def test_train_leaves_a_run_and_continues_it(command: Command, lab: Path) -> None:
     run = lab / "run"
     assert load_config(run).run == "run"
-    assert [json.loads(line)["step"] for line in (run / "log.jsonl").read_text().splitlines()] == [4]
     told = command("info", "run").stdout
     assert all(fact in told for fact in ("cyclegan", "step 4", "patches of 34 x 34 px"))
     spoilt = lab / "spoilt" / "weights" / "AtoB.safetensors"
@@ -260,7 +254,7 @@ def test_train_leaves_a_run_and_continues_it(command: Command, lab: Path) -> Non
     assert "is not finite" in refused(command("info", "spoilt"), 1)
     assert "BtoA" in command("info", "run/weights/BtoA.safetensors").stdout.splitlines()[0]
     before = load_file(run / "weights" / "AtoB.safetensors")
-    assert command(*TRAIN).returncode == 0
+    assert command(*TRAIN, "run=run").returncode == 0
     after = load_file(run / "weights" / "AtoB.safetensors")
     assert all((after[name] == before[name]).all() for name in before | after)
     changed = command("train", "run", "train.lr=1")
@@ -282,36 +276,23 @@ def test_translate_a_folder_with_a_broken_file(command: Command, lab: Path) -> N
     for name, size in (("a.png", (30, 20)), ("deep/b.jpg", (65, 41))):
         Image.fromarray(np.full((*size[::-1], 3), 99, np.uint8)).save(photos / name)
     (photos / "bad.png").write_text("<html>")
-    words = ["translate", "run", "photos", "out", "--save-mask", "--direction", "BtoA"]
-    said = command(*words)
+    said = command("translate", "run", "photos", "out", "--save-mask", "--direction", "BtoA")
     assert said.returncode == 1
     assert said.stderr.startswith("viceversa: photos/bad.png: ")
     made = {str(path.relative_to(lab / "out")): size_of(path) for path in (lab / "out").rglob("*.*")}
     small, large = (30, 20), (65, 41)
     assert made == {"a.png": small, "a.mask.png": small, "deep/b.jpg": large, "deep/b.mask.png": large}
-    (photos / "bad.png").unlink()
-    before = {path: path.stat().st_mtime_ns for path in (lab / "out").rglob("*.*")}
-    again = command(*words)
-    assert (again.returncode, again.stderr) == (0, "")
-    assert {path: path.stat().st_mtime_ns for path in (lab / "out").rglob("*.*")} == before
 
 
-def test_import_translate_info_and_train_on(command: Command, lab: Path) -> None:
+def test_what_was_imported_translates(command: Command, lab: Path) -> None:
     said = command("import", ORIGINAL, "theirs.safetensors", "--direction", "BtoA")
     assert (said.returncode, said.stderr) == (0, "")
     assert "blocks 9" in command("info", "theirs.safetensors").stdout
     assert command("translate", "theirs.safetensors", "data/testB", "theirs").returncode == 0
     assert len(list((lab / "theirs").iterdir())) == 2
-    same = [word for word in TINY if not word.startswith("generator")] + ["generator.width=8", "generator.blocks=9"]
-    words = ["train", "cyclegan", "data.root=data", "init.BtoA=theirs.safetensors", "train.length=2 steps"]
-    trained = command(*words, *same, "run=tuned", "train.lr=1e-9", "train.ema=0")
-    assert trained.returncode == 0, trained.stderr
-    before = load_file(lab / "theirs.safetensors")
-    after = load_file(lab / "tuned" / "weights" / "BtoA.safetensors")
-    assert all(np.allclose(before[name], after[name], rtol=0, atol=1e-7) for name in before | after)
-    other = command(*words, *same, "generator.blocks=2", "run=other")
-    assert refused(other, 2).endswith("set generator.blocks=9")
-    assert not (lab / "other").exists()
+    unlike = command(*TRAIN, "init.BtoA=theirs.safetensors", "generator.width=8", "run=unlike")
+    assert "set generator.blocks=9" in refused(unlike, 2)
+    assert not (lab / "unlike").exists()
 
 
 def test_an_import_leaves_nothing_where_it_fails(command: Command, tmp_path: Path) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from support import Command
+from support import Command, noise, save
 
 
 def test_making_and_checking_in_words(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,9 +29,7 @@ def test_making_and_checking_in_words(command: Command, tmp_path: Path, monkeypa
 
 def test_any_file_name_works_everywhere(tmp_path: Path, viceversa: Command) -> None:
     for number in range(24):
-        path = tmp_path / "d\udce9" / "AB"[number % 2] / f"{number // 2}\udce9.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.random.default_rng(number).integers(0, 256, (20, 20, 3), np.uint8)).save(path)
+        save(tmp_path / "d\udce9" / "AB"[number % 2] / f"{number // 2}\udce9.png", noise(20, 20, 3, seed=number))
     small = ("data.load=18", "data.crop=16")
     for words in (("check", "d\udce9", *small), ("cache", "d\udce9", "out", *small), ("check", "out", *small)):
         done = viceversa("data", *words, cwd=tmp_path)

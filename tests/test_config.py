@@ -150,7 +150,7 @@ def test_nonsense_durations(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "message"),
+    ("words", "message"),
     [
         ("trian.lr=1", "trian: no such key; did you mean train?"),
         ("lr=1", "lr: no such key; did you mean train.lr?"),
@@ -164,16 +164,22 @@ def test_nonsense_durations(text: str) -> None:
         ("generator=5", "generator: a name, or a section of options, not 5"),
         ("generator.name=", "generator.name: should be a name, not None"),
         ("generator.blocks=many", "generator.blocks: should be a valid integer, not 'many'"),
-        ("train.betas=[0.5, 1.5]", "train.betas.1: should be less than 1, not 1.5"),
-        ('train.save_every="0 steps"', 'train.save_every: must be at least "1 step"'),
+        ("train.betas=[0.5,1.5]", "train.betas.1: should be less than 1, not 1.5"),
+        ("train.save_every=0steps", 'train.save_every: must be at least "1 step"'),
         ("crop", "crop: expected key=value"),
         ("train..lr=3", "train..lr=3: expected key=value"),
-        ("train.length=3 weeks", "train.length: '3 weeks' is not a duration"),
+        ("train.length=3weeks", "train.length: '3weeks' is not a duration"),
         ("data.a=photos", "data.a and data.b go together"),
+        ("data.load=100 data.crop=128", "data.crop=128 is larger than data.load=100"),
+        ("data.root=x data.a=y data.b=z", "data.root and data.a/data.b exclude each other"),
+        ("train.length=9steps train.decay=10steps", 'train.decay="10 steps" is longer than'),
+        ("generator=unet data.load=110 data.crop=100", "data.crop=100: the unet generator"),
+        ("data.channels_a=1 method.identity=0.5", "method.identity: "),
+        ("generator.mask=true data.channels_a=1 method.identity=0", "generator: mask=true"),
     ],
 )
-def test_a_mistake_is_one_line_that_names_the_key(word: str, message: str) -> None:
-    assert fails(word).startswith(message)
+def test_a_mistake_is_one_line_that_names_the_key(words: str, message: str) -> None:
+    assert fails(*words.split()).startswith(message)
 
 
 def test_a_mistaken_source_is_named(tmp_path) -> None:
@@ -182,21 +188,6 @@ def test_a_mistaken_source_is_named(tmp_path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"run: \xe4\n")
     assert "latin.yaml: cannot be read" in fails(source=str(tmp_path / "latin.yaml"))
     assert len(fails("train.batch=" + "9" * 9999)) < 200, "a long value is cut"
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["data.load=100", "data.crop=128"], "data.crop=128 is larger than data.load=100"),
-        (["data.root=x", "data.a=y", "data.b=z"], "data.root and data.a/data.b exclude each other"),
-        (['train.length="9 steps"', 'train.decay="10 steps"'], 'train.decay="10 steps" is longer than'),
-        (["generator=unet", "data.load=110", "data.crop=100"], "data.crop=100: the unet generator"),
-        (["data.channels_a=1", "method.identity=0.5"], "method.identity: "),
-        (["generator.mask=true", "data.channels_a=1", "method.identity=0"], "generator: mask=true"),
-    ],
-)
-def test_impossible_combinations_are_refused(words: list[str], message: str) -> None:
-    assert fails(*words).startswith(message)
 
 
 def test_a_method_of_pairs_refuses_unpaired_data() -> None:

@@ -32,6 +32,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from support import TINY
 from viceversa import engine, report
 from viceversa.cli import _is_for_the_user
 from viceversa.config import Config, ConfigError, load_config, load_words, to_tree, validate
@@ -311,10 +312,8 @@ def test_cards_of_weights(place: Path, changes: list[Any]) -> None:
 def run(place: Path) -> Path:
     """A training of two steps."""
     water2wine.make(place / "worlds", size=32, count=2, test=1)
-    words = ["generator.width=2", "generator.blocks=1", "discriminator.width=2", "discriminator.layers=1"]
-    words += ["data.load=32", "data.crop=32", "data.workers=0", "train.precision=fp32", "train.device=cpu"]
-    words += ["train.length=2 steps", "train.decay=0 steps", "train.samples=1", "train.report=false"]
-    return engine.train(load_config("cyclegan", [*words, f"data.root={place / 'worlds'}", f"run={place / 'run'}"]))
+    words = ["train.length=2 steps", "train.report=false", f"data.root={place / 'worlds'}", f"run={place / 'run'}"]
+    return engine.train(load_config("cyclegan", [*TINY, *words]))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from support import Command
+from support import TINY, Command
 from viceversa import engine, methods
 from viceversa.config import COMPONENTS, ConfigError, load_config
 from viceversa.data import water2wine
@@ -70,10 +70,8 @@ def test_a_configuration_imports_nothing(section: str, diary: Path, tmp_path: Pa
 
 def test_what_was_typed_is_imported_and_only_then(diary: Path, tmp_path: Path) -> None:
     water2wine.make(tmp_path / "data", size=32, count=2, test=1)
-    words = [f"data.root={tmp_path / 'data'}", "data.load=32", "data.crop=32", "data.workers=0", "train.report=false"]
-    words += [f"run={tmp_path / 'run'}", "train.length=1 step", "train.decay=0 steps", "train.device=cpu"]
-    words += ["discriminator.width=2", "discriminator.layers=1", "train.precision=fp32"]
-    run = engine.train(load_config("cyclegan", [*words, f"generator={NAME}"]))
+    words = [f"data.root={tmp_path / 'data'}", f"run={tmp_path / 'run'}", "train.length=1 step", "train.report=false"]
+    run = engine.train(load_config("cyclegan", [*TINY[2:], *words, f"generator={NAME}"]))
     Translator.load(run)
     assert diary.read_text() == "imported\n"
     sys.modules.pop("secret_lab")  # as in the next process

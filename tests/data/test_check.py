@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support import save
 from viceversa.config import DataConfig
 from viceversa.data.check import Finding, Report, check
 from viceversa.data.check.findings import separability
@@ -23,11 +24,6 @@ def image(seed: int, side: int = 40) -> np.ndarray:
     """Blobs of colour: (side, side, 3) uint8, another one for each seed."""
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 5, 3), np.uint8)
     return np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC))
-
-
-def save(path: Path, pixels: np.ndarray, **options: object) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, **options)
 
 
 @pytest.fixture

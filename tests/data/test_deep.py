@@ -13,6 +13,7 @@ import tifffile
 import torch
 from PIL import Image
 
+from support import noise, save
 from viceversa.config import Config, DataConfig
 from viceversa.data import open_loader
 from viceversa.data.eval_set import EvalSet
@@ -20,8 +21,9 @@ from viceversa.data.image_data import ImageError, resize, to_tensor, with_channe
 from viceversa.data.image_io import read_image, write_image
 
 
-def deep(*shape: int, kind: Any = np.uint16, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, np.iinfo(kind).max + 1, shape, kind)
+def deep(*shape: int, kind: Any = np.uint16) -> np.ndarray:
+    """Noise of a type; floats lie in [0, 1]."""
+    return noise(*shape, kind=np.uint16) / np.float32(65535) if kind == np.float32 else noise(*shape, kind=kind)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff", ".pgm", ".jp2"])
@@ -99,7 +101,7 @@ def test_16_bit_png(tmp_path: Path, colours: int, alpha: bool) -> None:
 def test_tiff_of_any_channels(
     tmp_path: Path, kind: Any, channels: int, planar: Any, compression: Any, orientation: int
 ) -> None:
-    values = deep(6, 9, channels, kind=kind) if kind != np.float32 else deep(6, 9, channels).astype(np.float32) / 65535
+    values = deep(6, 9, channels, kind=kind)
     stored = values if planar == "contig" else np.moveaxis(values, 2, 0)
     colour = "rgb" if channels == 3 else "minisblack"
     path = tmp_path / "x.tif"
@@ -116,7 +118,7 @@ def test_tiff_of_any_channels(
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
 @pytest.mark.parametrize("shape", [(6, 9), (6, 9, 1), (6, 9, 2), (6, 9, 4), (6, 9, 7)])
 def test_arrays(tmp_path: Path, kind: Any, shape: tuple[int, ...]) -> None:
-    values = deep(*shape, kind=kind) if kind != np.float32 else deep(*shape).astype(np.float32) / 65535
+    values = deep(*shape, kind=kind)
     np.save(tmp_path / "x.npy", values)
     picture = read_image(tmp_path / "x.npy")
     channels = 1 if len(shape) == 2 else shape[2]
@@ -160,7 +162,7 @@ def test_a_stack_of_pages_is_no_picture_but_its_first_page_is(tmp_path: Path) ->
 @pytest.mark.parametrize("suffix", [".tiff", ".npy", ".png"])
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 def test_written_as_deep_as_it_is(tmp_path: Path, suffix: str, channels: int) -> None:
-    pixels = deep(5, 7, channels).astype(np.float32) / np.float32(65535)
+    pixels = deep(5, 7, channels, kind=np.float32)
     path = tmp_path / f"x{suffix}"
     if suffix == ".png" and channels not in (1, 3):
         with pytest.raises(ImageError, match=rf"x\.png: {channels} channels do not fit into \.png; name a \.tiff or"):
@@ -176,7 +178,7 @@ def test_written_as_deep_as_it_is(tmp_path: Path, suffix: str, channels: int) ->
 
 def test_written_with_alpha(tmp_path: Path) -> None:
     for colours in (1, 3):
-        pixels, alpha = deep(5, 7, colours).astype(np.float32) / np.float32(65535), deep(5, 7, kind=np.uint8)
+        pixels, alpha = deep(5, 7, colours, kind=np.float32), deep(5, 7, kind=np.uint8)
         for name in ("x.png", "x.tiff"):
             write_image(tmp_path / name, pixels, alpha)
             picture = read_image(tmp_path / name)
@@ -192,19 +194,16 @@ def test_no_memory_is_taken_because_a_file_says_so(tmp_path: Path, monkeypatch: 
 
 
 def test_12_bits_in_16_bit_files(tmp_path: Path) -> None:
-    for domain, kind in (("A", np.uint16), ("B", np.uint8)):
-        (tmp_path / domain).mkdir()
-        for i in range(3):
-            Image.fromarray(np.full((8, 8), 4095 if kind == np.uint16 else 200, kind)).save(
-                tmp_path / domain / f"{i}.png"
-            )
+    for i in range(3):
+        save(tmp_path / "A" / f"{i}.png", np.full((8, 8), 4095, np.uint16))
+        save(tmp_path / "B" / f"{i}.png", np.full((8, 8), 200, np.uint8))
     data = DataConfig(str(tmp_path), load=8, crop=8, workers=0, scale="12bit", channels_a=1, test_fraction=0)
     loader = open_loader(Config(data=data))
     batch = next(loader.batches(0))
     assert torch.equal(batch["A"], torch.ones(1, 1, 8, 8))
     assert batch["B"].unique().tolist() == [200]  # 8 bits are 8 bits
     assert torch.equal(EvalSet(loader.splits, loader.config).samples(1)[0].a, torch.ones(1, 8, 8))  # type: ignore[arg-type]
-    Image.fromarray(np.full((8, 8), 4096, np.uint16)).save(tmp_path / "A" / "0.png")
-    Image.fromarray(np.full((8, 8), 5000, np.uint16)).save(tmp_path / "A" / "1.png")
+    for i in range(2):
+        save(tmp_path / "A" / f"{i}.png", np.full((8, 8), 4096, np.uint16))
     with pytest.raises(ImageError, match=r"more than 12 bits can \(data\.scale\)"):
         list(zip(range(4), loader.batches(0), strict=False))

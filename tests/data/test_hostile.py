@@ -11,19 +11,17 @@ import numpy as np
 import pytest
 import torch
 
-from viceversa.config import DataConfig, load_config
+from support import TINY, noise, save
+from viceversa.config import Config, DataConfig, load_config
 from viceversa.data import ImageError
 from viceversa.data.check import check
 from viceversa.data.image_data import with_channels
-from viceversa.data.image_io import read_image, write_image
+from viceversa.data.image_io import read_image
 from viceversa.engine import train
 from viceversa.nets import GENERATORS
 from viceversa.nets.weights import Card, save_generator
 from viceversa.registry import create
 from viceversa.translate import translate_images
-
-TINY = ["generator.width=2", "generator.blocks=1", "discriminator.width=2", "discriminator.layers=2"]
-TINY += ["data.load=36", "data.crop=32", "data.workers=0", "data.test_fraction=0", "train.decay=1 steps"]
 
 
 @pytest.fixture
@@ -34,8 +32,13 @@ def wild() -> Iterator[tuple[Path, list[hostile.Hostile]]]:
         root.chmod(0o755)
         files = hostile.make(root / "A")
         for i in range(4):
-            write_image(root / "B" / f"{i}.png", np.random.default_rng(i).integers(0, 256, (40, 40, 3), np.uint8))
+            save(root / "B" / f"{i}.png", noise(40, 40, 3, seed=i))
         yield root, files
+
+
+def config_of(root: Path, steps: int) -> Config:
+    words = ["data.load=36", "data.test_fraction=0", f"data.root={root}", f"run={root / 'run'}"]
+    return load_config("cyclegan", [*TINY, *words, f"train.length={steps} steps"])
 
 
 def test_check_names_each_problem(wild: tuple[Path, list[hostile.Hostile]]) -> None:
@@ -62,15 +65,14 @@ def test_right_images_come_out_the_right_way_up(wild: tuple[Path, list[hostile.H
 
 def test_training_stops_in_one_line_that_names_files(wild: tuple[Path, list[hostile.Hostile]]) -> None:
     root, _ = wild
-    config = load_config("cyclegan", [*TINY, f"data.root={root}", f"run={root / 'run'}", "train.length=40 steps"])
     with pytest.raises(ImageError, match=r"pictures cannot be read: .*; remove or repair them") as raised:
-        train(config)
+        train(config_of(root, 40))
     assert "\n" not in str(raised.value).replace("new\nline", "")
 
 
 def test_training_survives_what_is_left_when_errors_are_removed(wild: tuple[Path, list[hostile.Hostile]]) -> None:
     root, _ = wild
-    config = load_config("cyclegan", [*TINY, f"data.root={root}", f"run={root / 'run'}", "train.length=2 steps"])
+    config = config_of(root, 2)
     for finding in check(config.data).findings:
         for file in finding.files if finding.severity == "error" else ():
             Path(file).unlink()

@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import hostile
 import numpy as np
 import pytest
 import torch
@@ -14,13 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
+from support import noise
 from viceversa.data.image_data import ImageData, ImageError, from_tensor, normalise, resize, to_tensor, with_channels
 from viceversa.data.image_io import EXTENSIONS, image_size, read_image, write_image
 from viceversa.paths import list_images
-
-
-def noise(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 def test_list_images_is_recursive_natural_and_skips_what_is_no_picture(
@@ -166,23 +164,12 @@ def test_a_png_may_hold_megabytes_of_text(tmp_path: Path, mode: str, after: bool
     assert np.array_equal(read_image(tmp_path / "x.png").pixels, read_image(tmp_path / "plain.png").pixels)
 
 
-def png_header(width: int, height: int) -> bytes:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-
-
 BROKEN: dict[str, tuple[bytes, str]] = {
     "empty.png": (b"", "the file is empty"),
     "zeros.jpg": (bytes(900), "only zeros"),
     "page.png": (b"\xef\xbb\xbf\n<!DOCTYPE html><html>404</html>", "a web page"),
     "error.jpg": (b"404: Not Found", "a text, not a picture"),
-    "pointer.png": (
-        b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7\nsize 12\n",
-        "a Git LFS pointer.*pull",
-    ),
+    "pointer.png": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7\n", "a Git LFS pointer.*pull"),
     "phone.jpg": (b"\0\0\0\x24ftypheic\0\0\0\0mif1heic" + bytes(80), "in HEIC, which is not read; convert"),
     "clip.jpg": (b"\0\0\0\x20ftypisom" + bytes(80), "not a picture"),
     "cut.jpg": (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1" + bytes(80), "damaged|not a picture"),
@@ -190,7 +177,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "paper.png": (b"%PDF-1.7\n", "a PDF document"),
     "script.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),  # would start Ghostscript
     "garbage.png": (noise(500).tobytes(), "not a picture"),
-    "bomb.png": (png_header(100_000, 100_000), "too large"),
+    "bomb.png": (hostile.png(100_000, 100_000, 8, b""), "too large"),
 }
 
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from support import noise, save
 from viceversa.config import ConfigError, DataConfig
 from viceversa.data import FileSample, ImageError, Sample, Split, find_splits
 from viceversa.data.datasets import hold_out, open_each
@@ -23,9 +24,7 @@ from viceversa.data.layouts import LAYOUTS, find
 
 def fill(folder: Path, names: Iterable[object], size: tuple[int, int] = (4, 4)) -> None:
     for name in names:
-        path = folder / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", size).save(path)
+        save(folder / f"{name}.png", Image.new("L", size))
 
 
 def names(*sides: Iterable[Sample]) -> list[str]:
@@ -129,7 +128,7 @@ def test_aligned(tmp_path: Path) -> None:
 
 
 def test_a_file_and_its_halves(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (4, 9, 4), dtype=np.uint8)
+    pixels = noise(4, 9, 4)
     fill(tmp_path, ["class/y", "thin"], (1, 5))
     Image.fromarray(pixels).save(tmp_path / "class/x.old.png")
     whole = FileSample(tmp_path, "class/x.old.png")

@@ -16,16 +16,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from batches import config_of, equal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
+from support import save
 from viceversa.config import Config, DataConfig, TrainConfig, load_config
 from viceversa.data import DatasetSplits, ImageError, LoaderError, Sample, Split, TrainLoader, loader, open_loader
 from viceversa.data.eval_set import EvalSample, EvalSet
 from viceversa.data.image_data import ImageData, normalise, resize, to_tensor
-from viceversa.data.image_io import write_image
 from viceversa.data.loader import Batch
 
 SIZE = 8
@@ -89,17 +90,15 @@ def test_any_start_and_any_number_of_ranks(
 
 def make(folder: Path, count: int, start: int = 0) -> None:
     """Write images that tell which one it is (red), which domain (green), and crop and flip (blue)."""
-    folder.mkdir(parents=True, exist_ok=True)
     for index in range(start, start + count):
         pixels = np.empty((SIZE, SIZE, 3), np.uint8)
         pixels[:] = (10 * index % 256, 200 if folder.name.endswith("A") else 100, 255)
         pixels[:, :, 2] = np.arange(SIZE) * 20 + np.arange(SIZE)[:, None]
-        Image.fromarray(pixels).save(folder / f"{index:02d}.png")
+        save(folder / f"{index:02d}.png", pixels)
 
 
 def loader_of(root: Path, batch: int = 1, **data: Any) -> TrainLoader:
-    options = {"load": SIZE, "crop": 6, "workers": 0, "test_fraction": 0.0, **data}
-    return open_loader(Config(data=DataConfig(root=str(root), **options), train=TrainConfig(batch=batch)))
+    return open_loader(config_of(root, batch, **{"load": SIZE, "crop": 6, "test_fraction": 0.0, **data}))
 
 
 def take(source: TrainLoader, count: int, step: int = 0) -> list[Batch]:
@@ -114,12 +113,6 @@ def numbers(batches: list[Batch], domain: str) -> list[int]:
     return [round(float(x[0].mean() + 1) * 12.75) for batch in batches for x in batch[domain]]
 
 
-def equal(some: list[Batch], others: list[Batch]) -> bool:
-    return len(some) == len(others) and all(
-        torch.equal(one[domain], other[domain]) for one, other in zip(some, others, strict=True) for domain in "AB"
-    )
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     for folder, count, start in (("trainA", 5, 0), ("trainB", 7, 0), ("testA", 10, 10), ("testB", 4, 10)):
@@ -132,7 +125,7 @@ def test_batches_are_what_training_expects(root: Path) -> None:
     assert (batch["A"].shape, batch["A"].dtype) == ((3, 3, 6, 6), torch.uint8)  # which travel as bytes
     assert batch["B"].shape == (3, 1, 6, 6)
     assert torch.allclose(normalise(batch["A"])[:, 1], torch.tensor(200 / 127.5 - 1))
-    Image.fromarray(np.full((SIZE, SIZE), 40000, np.uint16)).save(root / "trainA" / "deep.png")
+    save(root / "trainA" / "deep.png", np.full((SIZE, SIZE), 40000, np.uint16))
     deep = [batch["A"] for batch in itertools.islice(loader_of(root, batch=3).batches(0), 2)]
     (floats,) = (images for images in deep if images.dtype == torch.float32)
     assert any(torch.allclose(image, torch.tensor(40000 / 32767.5 - 1)) for image in floats)
@@ -187,7 +180,7 @@ def test_crops_can_end_when_the_learning_rate_falls(tmp_path: Path) -> None:
     """CUT's code shows whole images during decay: load = crop."""
     pixels = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)
     for domain, i in itertools.product(("trainA", "trainB"), range(2)):
-        write_image(tmp_path / domain / f"{i}.png", pixels)
+        save(tmp_path / domain / f"{i}.png", pixels)
     options = [f"data.root={tmp_path}", "data.load=16", "data.crop=8", "data.flip=false", "data.workers=0"]
     lengths = ["train.length=6 steps", "train.decay=3 steps", "data.test_fraction=0"]
     source = open_loader(load_config(None, [*options, *lengths, "data.decay_crop=false"]))

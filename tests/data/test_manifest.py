@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from support import save
 from viceversa.config import ConfigError, DataConfig, load_config
 from viceversa.data import DatasetSplits, find_splits
 
@@ -15,9 +16,7 @@ from viceversa.data import DatasetSplits, find_splits
 def folder(tmp_path: Path) -> Path:
     root = tmp_path / "data"
     for name in ("p/1.png", "p/2.png", "p/3.png", "q/1.jpg", "q/2.jpg", "q/ü, 3.jpg", "../secret.png"):
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (4, 4)).save(path)
+        save(root / name, Image.new("L", (4, 4)))
     return root
 
 
@@ -43,9 +42,7 @@ def test_pairs(folder: Path) -> None:
     source = source_of(folder)
     assert source.layout == "manifest"
     assert files(source) == [["p/1.png", "p/2.png"], ["q/2.jpg", "q/1.jpg"], ["p/3.png"], ["q/ü, 3.jpg"]]
-    assert source.train.paired
-    assert source.test.paired
-    assert source.train.a[0].name == "p/1"
+    assert (source.train.paired, source.test.paired, source.train.a[0].name) == (True, True, "p/1")
     assert source.note == "manifest: 2 pairs; test split: 1 pairs"
 
 
@@ -61,8 +58,7 @@ def test_rows_may_leave_a_or_b_empty(folder: Path) -> None:
 
 def test_where_a_manifest_lies(folder: Path, tmp_path: Path) -> None:
     for domain in ("trainA", "trainB"):
-        (folder / domain).mkdir()
-        Image.new("L", (4, 4)).save(folder / domain / "x.png")
+        save(folder / domain / "x.png", Image.new("L", (4, 4)))
     assert source_of(folder).layout == "unpaired"
     (tmp_path / "lists").mkdir()
     file = write(tmp_path / "lists", PAIRS, "mine.csv")

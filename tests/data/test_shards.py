@@ -12,34 +12,25 @@ from typing import Any
 import datasets
 import numpy as np
 import pytest
-import torch
+from batches import config_of, draw, equal
 from PIL import Image
 
-from viceversa.config import Config, ConfigError, DataConfig, TrainConfig
-from viceversa.data import ImageError, open_loader
+import support
+from viceversa.config import ConfigError, DataConfig
+from viceversa.data import ImageError
 from viceversa.data.layouts import find
 
 pytestmark = pytest.mark.usefixtures("cache")
 
 
 def noise(seed: int) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 9, 3), np.uint8))
+    return Image.fromarray(support.noise(8, 9, 3, seed=seed))
 
 
 def png(seed: int) -> bytes:
     buffer = BytesIO()
     noise(seed).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def training(root: Path, rank: int = 0, ranks: int = 1, step: int = 0, **data: Any) -> list[dict[str, torch.Tensor]]:
-    options: dict[str, Any] = {"load": 12, "crop": 7, "workers": 0, **data}
-    config = Config(data=DataConfig(root=str(root), **options), train=TrainConfig(batch=2))
-    return list(itertools.islice(open_loader(config).batches(step, rank, ranks), 9))
-
-
-def same(some: list[dict[str, torch.Tensor]], others: list[dict[str, torch.Tensor]]) -> bool:
-    return all(torch.equal(one[d], other[d]) for one, other in zip(some, others, strict=True) for d in "AB")
 
 
 def write(folder: Path, rows: list[dict[str, Any]], name: str = "train.parquet") -> None:
@@ -55,17 +46,16 @@ def test_training_from_shards_is_training_from_folders(tmp_path: Path, layout: A
         for i in range(3 * part, 3 * part + 3):
             cells = {domain: png(next(numbers)) for domain in "ab"}
             for domain, content in cells.items():
-                path = tmp_path / "in" / f"{split}{domain.upper()}" / f"{i}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content)
+                support.save(tmp_path / "in" / f"{split}{domain.upper()}" / f"{i}.png", Image.open(BytesIO(content)))
                 rows += [{"name": str(i), "domain": domain.upper(), "image": content}] * (layout == "unpaired")
             rows += [{"name": str(i), **cells}] * (layout == "paired")
         write(tmp_path / "out", rows, f"{split}-{part:05d}-of-00002.parquet")
-    expected = training(tmp_path / "in", layout=layout)
-    assert same(training(tmp_path / "out"), expected)
-    assert same(training(tmp_path / "out", workers=2), expected)
-    assert same(training(tmp_path / "out", step=4)[:5], expected[4:])
-    assert same(training(tmp_path / "out", 1, 2), training(tmp_path / "in", 1, 2, layout=layout))
+    folders, shards = config_of(tmp_path / "in", layout=layout), config_of(tmp_path / "out")
+    expected = draw(folders)
+    assert equal(draw(shards), expected)
+    assert equal(draw(config_of(tmp_path / "out", workers=2)), expected)
+    assert equal(draw(shards, 5, step=4), expected[4:])
+    assert equal(draw(shards, rank=1, ranks=2), draw(folders, rank=1, ranks=2))
 
 
 def test_others_write_them_otherwise(tmp_path: Path) -> None:
@@ -102,7 +92,7 @@ def test_a_cell_that_is_no_image_is_skipped_like_a_broken_file(tmp_path: Path) -
     with pytest.raises(ImageError, match=r"train, row 1: a web page or other text, not a picture") as raised:
         samples[1].open()
     assert "\n" not in str(raised.value)
-    assert len(training(tmp_path)) == 9
+    assert len(draw(config_of(tmp_path))) == 9
 
 
 @pytest.mark.parametrize(
