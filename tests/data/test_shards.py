@@ -17,8 +17,7 @@ from PIL import Image
 
 import support
 from viceversa.config import ConfigError, DataConfig
-from viceversa.data import ImageError
-from viceversa.data.layouts import find
+from viceversa.data import ImageError, find_splits
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -61,17 +60,15 @@ def test_training_from_shards_is_training_from_folders(tmp_path: Path, layout: A
 def test_others_write_them_otherwise(tmp_path: Path) -> None:
     rows = [{"image": png(i), "domain": "ab"[i % 2], "split": "validation" if i > 7 else "train"} for i in range(10)]
     write(tmp_path / "flat" / "data", rows, "any.parquet")
-    layout, found = find(DataConfig(root=str(tmp_path / "flat")))
-    assert layout == "shards"
-    assert found.val
-    assert [len(found.train.a), len(found.train.b), len(found.val.a), len(found.val.b)] == [4, 4, 1, 1]
+    found = find_splits(DataConfig(root=str(tmp_path / "flat")))
+    assert found.note == "shards: 4 A, 4 B; test split: 1 A, 1 B"
     assert found.train.b[1].name == "00000003"
     assert np.array_equal(found.train.b[1].open().pixels, noise(3))
     features = datasets.Features({"a": datasets.Image(), "b": datasets.Image()})
     pairs = datasets.Dataset.from_dict({"a": [noise(0), noise(1)], "b": [noise(2), noise(3)]}, features=features)
     (tmp_path / "pairs").mkdir()
     pairs.to_parquet(tmp_path / "pairs" / "train.parquet")
-    train = find(DataConfig(root=str(tmp_path / "pairs")))[1].train
+    train = find_splits(DataConfig(root=str(tmp_path / "pairs"), test_fraction=0)).train
     assert train.paired
     assert np.array_equal(train.b[1].open().pixels, noise(3))
 
@@ -79,7 +76,7 @@ def test_others_write_them_otherwise(tmp_path: Path) -> None:
 def test_rows_travel_without_their_images_and_changed_shards_are_read_anew(tmp_path: Path) -> None:
     for count in (4, 60):
         write(tmp_path / "out", [{"a": png(i), "b": png(i + 100)} for i in range(count)])
-        samples = find(DataConfig(root=str(tmp_path / "out")))[1].train.b
+        samples = find_splits(DataConfig(root=str(tmp_path / "out"), test_fraction=0)).train.b
         assert len(samples) == count
     sent = pickle.dumps(samples)
     assert len(sent) < 10_000
@@ -88,7 +85,7 @@ def test_rows_travel_without_their_images_and_changed_shards_are_read_anew(tmp_p
 
 def test_a_cell_that_is_no_image_is_skipped_like_a_broken_file(tmp_path: Path) -> None:
     write(tmp_path, [{"a": png(i), "b": b"<html>" if i == 1 else png(i)} for i in range(3)])
-    samples = find(DataConfig(root=str(tmp_path)))[1].train.b
+    samples = find_splits(DataConfig(root=str(tmp_path), test_fraction=0)).train.b
     with pytest.raises(ImageError, match=r"train, row 1: a web page or other text, not a picture") as raised:
         samples[1].open()
     assert "\n" not in str(raised.value)
@@ -110,7 +107,7 @@ def test_mistakes_are_one_line(tmp_path: Path, rows: Any, message: str) -> None:
     else:
         write(tmp_path, rows)
     with pytest.raises(ConfigError, match=message) as raised:
-        find(DataConfig(root=str(tmp_path)))
+        find_splits(DataConfig(root=str(tmp_path)))
     assert "\n" not in str(raised.value)
 
 
@@ -118,4 +115,4 @@ def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "train.parquet").touch()
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ConfigError, match=r'pip install "viceversa\[data\]"'):
-        find(DataConfig(root=str(tmp_path)))
+        find_splits(DataConfig(root=str(tmp_path)))

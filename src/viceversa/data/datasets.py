@@ -116,11 +116,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Found:
-    """What lies where a configuration points. `val` stands in for a missing `test`, and is left alone otherwise."""
+    """What lies where a configuration points; where there is no test split, the validation split is `test`."""
 
     train: Split
     test: Split | None = None
-    val: Split | None = None
     alone: int = 0
     """Files without a partner, left out."""
 
@@ -142,7 +141,7 @@ def completed(layout: str, found: Found, data: DataConfig) -> DatasetSplits:
     """
     if data.paired_test and found.train.paired:
         raise ConfigError(f"data.paired_test is for unpaired data; layout {layout} holds pairs anyway")
-    train, test, alone = found.train, found.test or found.val, found.alone
+    train, test, alone = found.train, found.test, found.alone
     said = "test split: "
     if test is None:
         train, test = hold_out(train, data.test_fraction)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -18,7 +19,7 @@ Places: TypeAlias = tuple[Path, Path]  # of domains A and B: folders, or single 
 
 DOMAINS = (("A", "B"), ("a", "b"), ("X", "Y"), ("x", "y"))
 TRAIN = ("train{}", "train_{}", "train/{}", "{}")
-REST = ("test", "val")
+REST = ("test", "val")  # the second stands in for a missing first, and is left alone otherwise
 
 
 def find_splits(data: DataConfig) -> DatasetSplits:
@@ -26,18 +27,13 @@ def find_splits(data: DataConfig) -> DatasetSplits:
 
     Raises FileNotFoundError for a missing folder, ConfigError for one without images or of no known layout.
     """
-    return completed(*find(data), data)
-
-
-def find(data: DataConfig) -> tuple[str, Found]:
-    """Return the layout's name and all that lies there, nothing held out; raise as `find_splits` does."""
     if data.root is None and data.manifest is None and (data.a is None or data.b is None):
         raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=OTHER")
     root, manifest, a, b = map(_here, (data.root, data.manifest, data.a, data.b))
     data = dataclasses.replace(data, root=root, manifest=manifest, a=a, b=b)
     for name, (_, opened) in LAYOUTS.items():
         if data.layout in ("auto", name) and (found := opened(data)):
-            return name, found
+            return completed(name, found, data)
     raise ConfigError(_unknown(data))
 
 
@@ -101,10 +97,8 @@ def _open_unpaired(data: DataConfig) -> Found | None:
     places = _two_domains(data)
     if places is None:
         return None
-    (a, b), beside = places
-    splits = {name: Split(_files(a), _files(b)) for name, (a, b) in beside.items()}
-    rest = {name: split for name, split in splits.items() if split.a or split.b}
-    return Found(Split(_images(a), _images(b)), rest.get("test"), rest.get("val"))
+    (a, b), *rest = places
+    return Found(Split(_images(a), _images(b)), _first(Split(_files(a), _files(b)) for a, b in rest))
 
 
 def _open_paired(data: DataConfig) -> Found | None:
@@ -112,11 +106,9 @@ def _open_paired(data: DataConfig) -> Found | None:
     found = _open_unpaired(data) if data.layout == "paired" else None
     if found is None or (data.a and data.b and Path(data.a).is_file() and Path(data.b).is_file()):
         return found and Found(dataclasses.replace(found.train, paired=True))
-    pattern = data.pair_pattern
-    train, alone = matched(found.train, pattern)
-    test, of_test = (None, 0) if found.test is None else matched(found.test, pattern)
-    val, of_val = (None, 0) if found.val is None else matched(found.val, pattern)
-    return Found(train, test, val, alone=alone + of_test + of_val)
+    train, alone = matched(found.train, data.pair_pattern)
+    test, of_test = (None, 0) if found.test is None else matched(found.test, data.pair_pattern)
+    return Found(train, test, alone + of_test)
 
 
 def _open_aligned(data: DataConfig) -> Found | None:
@@ -126,13 +118,11 @@ def _open_aligned(data: DataConfig) -> Found | None:
             return None
         raise ConfigError("data.layout=aligned takes one folder of side-by-side files: data.root=FOLDER")
     root = Path(data.root)
-    train, *rest = [_halves(root / name) for name in ("train", *REST)]
-    if not (root / "train").is_dir():
-        train, rest = _halves(root), [Split((), ())] * 2
+    divided = (root / "train").is_dir()
+    train = _halves(root / "train" if divided else root)
     if not train.a or (data.layout == "auto" and not _are_wide(train.a)):
         return None
-    test, val = (split if split.a else None for split in rest)
-    return Found(train, test, val)
+    return Found(train, _first(_halves(root / name) for name in REST) if divided else None)
 
 
 def _are_wide(samples: Sequence[Sample]) -> bool:
@@ -142,17 +132,22 @@ def _are_wide(samples: Sequence[Sample]) -> bool:
     return sum(1.9 <= width / height <= 2.1 for width, height in sizes) > len(sizes) / 2
 
 
-def _two_domains(data: DataConfig) -> tuple[Places, dict[str, Places]] | None:
-    """Return where the training images are, and where those of other splits may be."""
+def _two_domains(data: DataConfig) -> list[Places] | None:
+    """Return where the training images are, and where those of the test and the validation split may be."""
     if data.a is not None and data.b is not None:
-        return (Path(data.a), Path(data.b)), {}
+        return [(Path(data.a), Path(data.b))]
     root = Path(data.root or "")
-    for pattern, (a, b) in ((pattern, domains) for pattern in TRAIN for domains in DOMAINS):
-        train = root / pattern.format(a), root / pattern.format(b)
-        if train[0].is_dir() and train[1].is_dir():
-            names = {rest: pattern.replace("train", rest) for rest in REST if "train" in pattern}
-            return train, {rest: (root / name.format(a), root / name.format(b)) for rest, name in names.items()}
+    for pattern, (a, b) in itertools.product(TRAIN, DOMAINS):
+        patterns = [pattern.replace("train", split) for split in ("train", *REST)] if "train" in pattern else [pattern]
+        places = [(root / each.format(a), root / each.format(b)) for each in patterns]
+        if all(folder.is_dir() for folder in places[0]):
+            return places
     return None
+
+
+def _first(splits: Iterable[Split]) -> Split | None:
+    """Return the first split with images."""
+    return next((split for split in splits if split.a or split.b), None)
 
 
 def _halves(folder: Path) -> Split:

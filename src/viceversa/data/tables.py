@@ -90,7 +90,7 @@ def _found(rows: Iterable[Row], where: Path) -> Found:
     train = splits.get("train", Split((), ()))
     if not train.a or not train.b:
         raise ConfigError(f"{where}: no training picture of domain {'B' if train.a else 'A'}")
-    return Found(train, splits.get("test"), splits.get("val"))
+    return Found(train, splits.get("test") or splits.get("val"))
 
 
 @dataclass(frozen=True, slots=True)
