@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from viceversa.data.image_data import ImageData, ImageError, Pixels, turned
+from viceversa.data.image_data import ImageData, ImageError, Pixels, turned, unit_gray
 
 CHANNELS_FIRST, CHANNELS_LAST = ("SYX", "CYX"), ("YXS", "YXC")  # as tifffile names the axes
 LARGEST = 2**30
@@ -130,25 +130,6 @@ def _image(values: NDArray[Any], alpha: NDArray[Any] | None) -> ImageData:
     seen = None if alpha is None else np.rint(_unit(alpha) * (1 if alpha.dtype == np.uint8 else 255)).astype(np.uint8)
     depth = 16 if values.dtype == np.uint16 else 0
     return ImageData(np.ascontiguousarray(pixels), seen, pixels.shape[2] == 1, depth)
-
-
-def unit_gray(values: NDArray[Any]) -> ImageData:
-    """Bring deep gray values (H, W) into [0, 1].
-
-    Integers are 16 bit; floats are taken as they are, or, if they are whole numbers, as 8 or 16 bit. Whatever fits none
-    of these, such as negative numbers, has an unknown range, and is stretched from its least to its greatest value.
-    """
-    low, high = float(values.min()), float(values.max())
-    if not np.isfinite([low, high]).all():
-        raise ImageError("holds values that are not finite numbers")
-    if values.dtype == np.int8 and low >= 0:
-        return ImageData(values.astype(np.uint8)[:, :, None], None, True)
-    whole = values.dtype.kind in "iu"
-    tops = [65535] if whole else [1, 255, 65535] if (values == np.rint(values)).all() else [1]
-    top = next((top for top in tops if low >= 0 and high <= top), None)
-    scaled = (values - np.float64(low)) / max(high - low, 1e-12) if top is None else values / np.float64(top)
-    pixels = scaled.astype(np.float32)[:, :, None]
-    return ImageData(pixels, None, True, 16 if whole and top else 0, stretched=top is None)
 
 
 def _unit(values: NDArray[Any]) -> Pixels:

@@ -54,6 +54,25 @@ def turned(image: ImageData, orientation: int) -> ImageData:
     return replace(image, pixels=turn(image.pixels), alpha=alpha)
 
 
+def unit_gray(values: NDArray[Any]) -> ImageData:
+    """Bring deep gray values (H, W) into [0, 1].
+
+    Integers are 16 bit; floats are taken as they are, or, if they are whole numbers, as 8 or 16 bit. Whatever fits none
+    of these, such as negative numbers, has an unknown range, and is stretched from its least to its greatest value.
+    """
+    low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise ImageError("holds values that are not finite numbers")
+    if values.dtype == np.int8 and low >= 0:
+        return ImageData(values.astype(np.uint8)[:, :, None], None, True)
+    whole = values.dtype.kind in "iu"
+    tops = [65535] if whole else [1, 255, 65535] if (values == np.rint(values)).all() else [1]
+    top = next((top for top in tops if low >= 0 and high <= top), None)
+    scaled = (values - np.float64(low)) / max(high - low, 1e-12) if top is None else values / np.float64(top)
+    pixels = scaled.astype(np.float32)[:, :, None]
+    return ImageData(pixels, None, True, 16 if whole and top else 0, stretched=top is None)
+
+
 def with_depth(image: ImageData, bits: int) -> ImageData:
     """Return an image of 16-bit integers, of which `bits` are used, scaled to them; leave any other as it is.
 

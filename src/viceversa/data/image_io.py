@@ -16,7 +16,6 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from viceversa.data import deep
 from viceversa.data.image_data import (
     ImageData,
     ImageError,
@@ -27,6 +26,7 @@ from viceversa.data.image_data import (
     pil_image,
     to_srgb,
     turned,
+    unit_gray,
 )
 from viceversa.files import replacing
 from viceversa.paths import EXTENSIONS
@@ -41,6 +41,7 @@ DEEP_GRAY = frozenset({"PNG", "TIFF", "JPEG2000", "PPM"})  # in which Pillow wri
 
 ORIENTATION, WIDTH, HEIGHT, SAMPLES_PER_PIXEL, SAMPLE_FORMAT = 0x0112, 0x0100, 0x0101, 0x0115, 0x0153
 SIGNED = 2  # a SAMPLE_FORMAT
+ARRAY, PNG, TIFF = b"\x93NUMPY", b"\x89PNG", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the first bytes of files
 LONGEST_TEXT = 2**27  # bytes in a PNG: Pillow takes one megabyte, and some programs write more
 
 OTHERS = {
@@ -81,21 +82,23 @@ def decode(file: BinaryIO, name: object) -> ImageData:
 
 
 def _decode(file: BinaryIO, name: str) -> ImageData:
-    head = file.read(6)
+    head, orientation = file.read(6), 1
     file.seek(0)
-    if head == b"\x93NUMPY":
+    if head != ARRAY:
+        try:
+            with open_pil(file, name) as image:
+                if not _too_deep(image):
+                    return from_pil(image)
+                orientation = _orientation(image)
+        except UnidentifiedImageError:
+            if head[:4] not in TIFF:
+                raise
+    from viceversa.data import deep  # here, as ordinary pictures do without
+
+    file.seek(0)
+    if head == ARRAY:
         return deep.read_array(file)
-    try:
-        with open_pil(file, name) as image:
-            if not _too_deep(image):
-                return from_pil(image)
-            is_png, orientation = image.format == "PNG", _orientation(image)
-    except UnidentifiedImageError:
-        if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            raise
-        is_png = False
-    file.seek(0)
-    return turned(deep.read_png(file), orientation) if is_png else deep.read_tiff(file)
+    return turned(deep.read_png(file), orientation) if head.startswith(PNG) else deep.read_tiff(file)
 
 
 def open_pil(file: BinaryIO | Path, name: str) -> ImageFile:
@@ -136,7 +139,7 @@ def from_pil(image: Image.Image) -> ImageData:
     image.load()
     orientation = _orientation(image)
     if image.mode[0] in "IF":
-        return turned(deep.unit_gray(np.asarray(image)), orientation)
+        return turned(unit_gray(np.asarray(image)), orientation)
     gray, palette = image.mode in ("1", "L", "LA", "La"), image.mode in ("P", "PA")
     profile, alpha = image.info.get("icc_profile"), None
     if image.has_transparency_data:
@@ -219,6 +222,8 @@ def _write(
         image = Image.fromarray(np.rint(pixels[:, :, 0].clip(0, 1) * 65535).astype(np.uint16))
         image.save(path, format=format_of, **metadata)
     elif format_of is None or channels not in (1, 3) or (is_deep and format_of in ("PNG", "TIFF")):
+        from viceversa.data import deep
+
         deep.write(path, suffix, pixels, alpha, **metadata)
     else:
         image = pil_image(eight_bits(pixels))
