@@ -227,11 +227,6 @@ def test_the_generator_and_the_objective_of_the_examples_work() -> None:
         methods.build(methods.resolve(load_config("cyclegan", [*words, "generator.layers=0"])))
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_no_merge_was_left_half_done(page: str) -> None:
-    assert not re.search(r"^(<{7}|>{7}) ", PAGES[page], re.M)
-
-
 @pytest.mark.slow
 def test_the_site_is_built_without_a_warning_and_asks_no_network(tmp_path: Path) -> None:
     sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", str(ROOT / "docs"), str(tmp_path)]

@@ -81,20 +81,16 @@ def test_squares_lie_inside_and_hold_the_middle(
         assert abs(left + side / 2 - x - width / 2) <= 1
 
 
-def test_turned_gray_deep_and_transparent_photos(photos: Path, tmp_path: Path) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6
+def test_gray_deep_and_transparent_photos(photos: Path, tmp_path: Path) -> None:
     gray, clear = Image.fromarray(ASTRONAUT).convert("L"), Image.fromarray(ASTRONAUT)
     clear.putalpha(200)
-    Image.fromarray(ASTRONAUT).rotate(90).save(photos / "turned.jpg", exif=exif, quality=95)
-    gray.save(photos / "gray.png")
     Image.fromarray(np.asarray(gray).astype(np.uint16) * 257).save(photos / "deep.png")
     clear.save(photos / "clear.png")
     crop_faces(photos, tmp_path / "out", fixed(HEAD), margin=0)
     left, top, width, height = HEAD
     part = slice(top, top + height), slice(left + width // 2 - height // 2, left + width // 2 + height // 2)
-    for name in ("turned.jpg", "gray.png", "deep.png", "clear.png"):
-        found, is_gray = read_image(tmp_path / "out" / f"{name}.png"), name in ("gray.png", "deep.png")
+    for name, is_gray in (("deep.png", True), ("clear.png", False)):
+        found = read_image(tmp_path / "out" / f"{name}.png")
         expected = np.asarray(gray)[part][:, :, None] if is_gray else ASTRONAUT[part]
         assert np.abs(found.pixels.astype(int) - expected).mean() < 5
         assert found.gray == is_gray
