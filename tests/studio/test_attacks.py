@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import av
 import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from nicegui.elements.upload_files import SmallFileUpload
 from PIL import Image
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from support import environment, finish
+from viceversa.serve.codecs import Codecs, Limits
 from viceversa.serve.security import Access, Guard
 from viceversa.studio.files import add_routes
-from viceversa.studio.offer import Offer
+from viceversa.studio.uploads import Arrivals
 from viceversa.studio.workspace import OWN, Workspace
 
 
@@ -34,6 +37,8 @@ def root(tmp_path: Path) -> Path:
         Image.new("RGB", (8, 8)).save(path)
     (root / "notes.txt").write_text("secret")
     (root / "page.html").write_text("<script>fetch('/files/photos/a.png')</script>")
+    (root / "photos" / "drawing.svg").write_text("<svg onload='alert(1)'/>")
+    (root / "config.yaml").write_text("run: x")
     (root / "fake.png").write_text("<script>alert(1)</script>")
     (root / "out").symlink_to(tmp_path / "secret")
     (root / "out.png").symlink_to(tmp_path / "secret" / "key.png")
@@ -43,11 +48,11 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(root: Path) -> Iterator[TestClient]:
-    app, offer = FastAPI(), Offer()
-    add_routes(app, SimpleNamespace(workspace=Workspace(root), offer=offer))  # type: ignore[arg-type]
+    app, codecs = FastAPI(), Codecs()
+    add_routes(app, Workspace(root), codecs)
     app.add_middleware(Guard, access=Access())
     yield TestClient(app, "http://localhost", raise_server_exceptions=False)
-    finish(offer.close())
+    codecs.close()
 
 
 OUTSIDE = [
@@ -62,6 +67,9 @@ OUTSIDE = [
     "/etc/passwd",
     "%2fetc%2fpasswd",
     "photos/a.png%00.html",
+    "photos/drawing.svg",
+    "config.yaml",
+    f"{OWN}/.lock",
     ".hidden.png",
     "notes.txt",
     "photos",
@@ -86,6 +94,7 @@ def test_no_report_is_made_outside(client: TestClient, root: Path, name: str) ->
 
 def test_what_lies_in_the_workspace_cannot_act(client: TestClient) -> None:
     assert client.get("/files/photos/a.png").headers["content-type"] == "image/png"
+    assert "attachment" in client.get("/files/photos/a.png?download=1").headers["content-disposition"]
     assert client.get("/thumbs/photos/a.png?side=999999").headers["content-type"] == "image/webp"
     page = client.get("/files/page.html").headers
     assert "sandbox" in page["content-security-policy"]
@@ -93,6 +102,38 @@ def test_what_lies_in_the_workspace_cannot_act(client: TestClient) -> None:
     fake = client.get("/files/fake.png").headers
     assert (fake["content-type"], fake["x-content-type-options"]) == ("image/png", "nosniff")
     assert client.get("/thumbs/fake.png").status_code == 404
+
+
+def arriving(name: str, content: bytes) -> SmallFileUpload:
+    return SmallFileUpload(name, "image/png", content)
+
+
+def test_uploads_are_limited_in_number_and_bytes_and_are_pictures(tmp_path: Path) -> None:
+    picture, clip = io.BytesIO(), tmp_path / "clip.mp4"
+    Image.new("RGB", (40, 30)).save(picture, "PNG")
+    write_clip(clip, 64)
+    small = picture.getvalue()
+    codecs = Codecs(1, Limits(pixels=2000, files=5, unpacked=clip.stat().st_size + 4 * len(small)))
+    arrivals = Arrivals(tmp_path, codecs)
+    files = [("a.png", small), ("../a.png", small), ("page.html", b"<p>"), ("fake.png", b"<svg/>")]
+    for name, content in [*files, ("large.mp4", clip.read_bytes()), ("sixth.png", small)]:
+        finish(arrivals.take(arriving(name, content)))
+    assert [line.partition(":")[0] for line in arrivals.refused] == [
+        *("page.html", "fake.png", "large.mp4", "sixth.png"),
+    ]
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["a-2.png", "a.png"]
+    full = Arrivals(tmp_path, codecs)
+    finish(full.take(arriving("b.png", bytes(codecs.limits.unpacked + 1))))
+    assert len(full.refused) == 1
+    codecs.close()
+
+
+def write_clip(path: Path, side: int) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = side
+        container.mux(stream.encode(av.VideoFrame(side, side, "yuv420p")))
+        container.mux(stream.encode())
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from viceversa.config import load_config
 from viceversa.engine.run_dir import RunDir
 from viceversa.files import in_training
-from viceversa.studio.workspace import OWN, OutsideError, Workspace, in_bytes
+from viceversa.studio.workspace import OWN, OutsideError, Workspace
 
 
 @pytest.fixture
@@ -96,18 +96,8 @@ def test_a_run_that_is_trained_elsewhere_stays_where_it_is(workspace: Workspace)
 def test_runs_are_renamed_and_deleted_into_the_trash(workspace: Workspace) -> None:
     assert workspace.rename("runs/one", "two") == "runs/two"
     for name in ("", "..", "a/b", ".hidden", "a#b", "--fork"):
-        with pytest.raises(ValueError, match="no name"):
+        with pytest.raises(ValueError, match="name"):
             workspace.rename("runs/two", name)
     gone = workspace.delete("runs/two")
     assert workspace.path(gone).is_dir()
     assert workspace.runs() == []
-
-
-def test_bytes_in_words() -> None:
-    assert [in_bytes(number) for number in (0, 999, 1500, 2_340_000, 10**12)] == [
-        "0 B",
-        "999 B",
-        "1.5 kB",
-        "2.34 MB",
-        "1 TB",
-    ]

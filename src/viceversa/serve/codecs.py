@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -24,11 +25,13 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import psutil
+from PIL import Image
 
-from viceversa.data.image_data import ImageData, ImageError
+from viceversa.data.image_data import ImageData, ImageError, to_pil
 from viceversa.data.image_io import image_size
-from viceversa.translate.files import HEIC, suffix_of
-from viceversa.translate.source import ANIMATED, Metadata, count_images, read_metadata, read_source, write_translation
+from viceversa.translate.clips import open_clip
+from viceversa.translate.files import HEIC, is_video, suffix_of
+from viceversa.translate.source import Metadata, is_clip, read_metadata, read_source, write_translation
 
 Task: TypeAlias = tuple[str, tuple[Any, ...]]
 """What to do, and with what."""
@@ -78,10 +81,11 @@ class Codecs:
         for process in [self._free.get() for _ in range(self.count)]:
             self._free.put(process or _Process(self.limits.memory))
 
-    def decode_file(self, path: Path) -> Upload:
-        """Decode a file as `decode` does; one that is too large is not read."""
-        self._refuse_large(path.stat().st_size)
-        return self.decode(path.read_bytes())
+    def thumbnail(self, path: Path, side: int) -> bytes:
+        """Return a picture of at most `side` pixels, of a clip the first, as WebP; ImageError as of `decode`."""
+        if not is_video(path):
+            self._refuse_large(path.stat().st_size)
+        return self._ask("thumbnail", path, side, self.limits.pixels)
 
     def decode(self, content: bytes) -> Upload:
         """Decode the content of a file; ImageError, in one line, if it is no picture or more than the limits allow."""
@@ -172,9 +176,10 @@ def _answer(folder: Path, task: Task) -> bytes:
     what, args = task
     path = folder / "picture"
     try:
-        return b"=" + (_decode if what == "decode" else _encode)(path, *args)
+        return b"=" + TASKS[what](path, *args)
     except ImageError as error:
-        return b"!" + re.sub(rf"^{re.escape(str(path))}[.\w]*: ", "", str(error)).encode()
+        names = "|".join(re.escape(str(name)) for name in (path, *args) if isinstance(name, Path))
+        return b"!" + re.sub(rf"^({names})[.\w]*: ", "", str(error)).encode()
     except MemoryError:
         return b"!takes too much memory; shrink it first"
     finally:
@@ -187,15 +192,9 @@ def _decode(path: Path, content: bytes, most: int) -> bytes:
     suffix = suffix_of(content)
     path = path.with_suffix(suffix)
     path.write_bytes(content)
-    width, height = image_size(path) or (0, 0)
-    if width * height > most:
-        raise ImageError(f"{width} x {height} pixels are more than {most}; shrink it first")
-    count, kind = count_images(path)
-    if count > 1 and kind in ANIMATED:
+    if is_clip(path):
         raise ImageError("moves; send its frames one by one")
-    image, metadata = read_source(path), read_metadata(path)
-    if image.pixels.shape[0] * image.pixels.shape[1] > most:
-        raise ImageError(f"more than {most} pixels; shrink it first")
+    image, metadata = _read(path, most), read_metadata(path)
     facts = {"gray": image.gray, "depth": image.depth, "stretched": image.stretched, "deep": metadata.deep}
     arrays: dict[str, Any] = {"pixels": image.pixels, "exif": np.frombuffer(metadata.exif, np.uint8)}
     arrays["profile"] = np.frombuffer(metadata.profile, np.uint8)
@@ -206,7 +205,31 @@ def _decode(path: Path, content: bytes, most: int) -> bytes:
     return json.dumps({"suffix": ".jpg" if suffix in HEIC else suffix, **facts}).encode() + b"\n" + packed.getvalue()
 
 
+def _read(path: Path, most: int) -> ImageData:
+    """Return a picture, of a clip the first, if it has no more than so many pixels."""
+    width, height = image_size(path) or (0, 0)
+    if width * height <= most:
+        image = next(open_clip(path).frames())[1] if is_clip(path) else read_source(path)
+        height, width = image.pixels.shape[:2]
+    if width * height > most:
+        raise ImageError(f"{width} x {height} pixels are more than {most}; shrink it first")
+    return image
+
+
 def _encode(path: Path, image: ImageData, metadata: Metadata, suffix: str) -> bytes:
+    """Return what `Codecs.encode` does."""
     path = path.with_suffix(suffix)
     write_translation(path, image, metadata)
     return path.read_bytes()
+
+
+def _thumbnail(path: Path, source: Path, side: int, most: int) -> bytes:
+    """Return what `Codecs.thumbnail` does."""
+    image = to_pil(_read(source, most))
+    image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    image.thumbnail((side, side), Image.Resampling.LANCZOS)
+    image.save(path, "WEBP", quality=88, method=2)
+    return path.read_bytes()
+
+
+TASKS: dict[str, Callable[..., bytes]] = {"decode": _decode, "encode": _encode, "thumbnail": _thumbnail}

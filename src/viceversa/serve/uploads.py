@@ -11,6 +11,7 @@ from viceversa.data.image_data import ImageError
 from viceversa.serve.codecs import Codecs, Limits
 
 LONGEST_NAME = 100
+LOOKED_AT = 16  # pixels of what is made of an upload to see whether it can be read
 RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # devices, to Windows
 
 
@@ -44,7 +45,7 @@ def unpack_pictures(
     refused = dict[str, str]()
     for count, path in enumerate(sorted(path for path in folder.rglob("*") if path.is_file()), 1):
         try:
-            codecs.decode_file(path)
+            codecs.thumbnail(path, LOOKED_AT)
         except ImageError as error:
             refused[path.relative_to(folder).as_posix()] = str(error)
             path.unlink()

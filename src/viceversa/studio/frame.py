@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,18 +14,18 @@ from nicegui import ui
 
 from viceversa.files import in_training
 from viceversa.report.page import TEMPLATES
-from viceversa.studio.trainings import Training, Trainings, typed
+from viceversa.studio.trainings import Training, Trainings
+from viceversa.studio.workspace import Workspace
 
 HERE = Path(__file__).parent
 QUEUE = 2.0  # seconds between looks at the queue
-STATES = {"training": "in training", "waiting": "waiting", "stopping": "saving", "paused": "paused"}
 PAGES = {"Translate": "/", "Train": "/train", "Runs": "/runs"}
 
 
 def state_word(training: Training | None, ended: str | None, run: Path) -> str:
     """Return a run's state in a word: that of its training here, how it ended, or whether it is trained elsewhere."""
-    if training and training.state != "ended":
-        return STATES[training.state]
+    if training and training.state:
+        return training.state
     return ended or ("in training" if in_training(run) else "interrupted")
 
 
@@ -55,17 +56,17 @@ def framed(here: str, trainings: Trainings) -> Iterator[None]:
 def show_queue(trainings: Trainings) -> None:
     """Show, with links, what is in training and what waits for it."""
     place = ui.element("div").classes("queue").props('role="status" aria-label="Trainings"')
-    seen: list[Training] = []
+    seen: list[tuple[str, str]] = []
 
     def update() -> None:
-        live = [one for one in trainings.all() if one.state != "ended"]
+        live = [(one.run, one.state) for one in trainings.all() if one.state]
         if live == seen:
             return
         seen[:] = live
         place.clear()
         with place:
-            for one in live[:1]:
-                ui.link(f"{Path(one.run).name}: {STATES[one.state]}", run_page(one.run)).classes("pill in-training")
+            for run, state in live[:1]:
+                ui.link(f"{Path(run).name}: {state}", run_page(run)).classes(f"pill {state.replace(' ', '-')}")
             if len(live) > 1:
                 tagged("span", f"{len(live) - 1} waiting", "quiet")
 
@@ -130,12 +131,19 @@ def dialog(heading: str) -> Iterator[ui.dialog]:
         yield opened
 
 
+def answers(opened: ui.dialog, yes: str, answer: Callable[[], object] = lambda: True, kind: str = "main") -> None:
+    """Show the buttons of a dialog: one that closes it with an answer, and one that cancels."""
+    with ui.element("div").classes("bar"):
+        button(yes, lambda: opened.submit(answer()), kind)
+        button("Cancel", opened.close, "quiet")
+
+
 def show_command(*lines: Sequence[str], opened: bool = False) -> None:
     """Offer the command lines that do the same in a terminal."""
     with ui.element("details").classes("commands").props("open" if opened else ""):
         tagged("summary", "Show command")
         for words in lines:
-            text = typed(words)
+            text = shlex.join(["viceversa", *words])
             with ui.element("div").classes("command"):
                 with ui.element("pre"):
                     tagged("code", text)
@@ -147,14 +155,15 @@ def run_page(name: str) -> str:
     return f"/run/{quote(name)}"
 
 
-def address(name: str, changed: float) -> str:
-    """Return the address of a file of the workspace, another one when it has changed."""
-    return f"/files/{quote(name)}?v={changed:.3f}"
+def ways(directions: Sequence[str]) -> dict[str, str]:
+    """Return directions, and how they are shown."""
+    return {direction: direction.replace("to", " → ") for direction in directions}
 
 
-def picture(name: str, changed: float, side: int) -> str:
-    """Return the address of a picture of the workspace, at most `side` pixels wide and high."""
-    return f"/thumbs/{quote(name)}?side={side}&v={changed:.3f}"
+def address(workspace: Workspace, path: Path, side: int = 0) -> str:
+    """Return the address of a file, or of its picture in at most `side` pixels; another one when it has changed."""
+    name, version = quote(workspace.name(path)), f"v={path.stat().st_mtime:.3f}"
+    return f"/thumbs/{name}?side={side}&{version}" if side else f"/files/{name}?{version}"
 
 
 def download(name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,16 +11,14 @@ from typing import TYPE_CHECKING, Any
 from nicegui import run, ui
 
 from viceversa.config import DataConfig, load_config
-from viceversa.data.check.findings import Finding
 from viceversa.paths import list_images
 from viceversa.report.samples import spread
 from viceversa.studio import frame
+from viceversa.studio.commands import run_command
 from viceversa.studio.frame import button, tagged
-from viceversa.studio.tasks import Work, progress
 from viceversa.studio.uploads import DropZone
 
 if TYPE_CHECKING:
-    from viceversa.data.check import Report
     from viceversa.studio import Studio
 
 MODES = {"two": "Two folders", "pairs": "Two folders of pairs, by name", "set": "A data set's folder"}
@@ -98,9 +97,9 @@ class Pictures:
         sheet.clear()
         with sheet:
             try:
-                files = list_images(self.workspace.existing(place)) if place else []
-            except (OSError, ValueError):
-                tagged("p", "There is no such folder.", "quiet")
+                files = list_images(self.workspace.readable(place)) if place else []
+            except (OSError, ValueError) as error:
+                tagged("p", str(error), "quiet")
                 return
             if place:
                 tagged("p", f"{len(files)} pictures", "count")
@@ -110,18 +109,15 @@ class Pictures:
         """Show small versions of some pictures, of those that lie in the workspace."""
         with ui.element("div").classes("thumbs"):
             for file in files:
-                if file.resolve().is_relative_to(self.workspace.root):
-                    name = self.workspace.name(file)
-                    frame.image(frame.picture(name, file.stat().st_mtime, 128), file.name)
+                if self.workspace.holds(file):
+                    frame.image(frame.address(self.workspace, file, 128), file.name).props["title"] = file.name
 
     async def browse(self, place: ui.input) -> None:
         """Let a folder be chosen, of those below the workspace."""
         with frame.dialog("Choose a folder") as dialog:
             here = tagged("p", "", "quiet")
             folders = ui.element("div").classes("folders")
-            with ui.element("div").classes("bar"):
-                button("Choose this folder", lambda: dialog.submit(here.text), "main")
-                button("Cancel", dialog.close, "quiet")
+            frame.answers(dialog, "Choose this folder", lambda: here.text)
 
         def enter(name: str) -> None:
             here.set_text(name)
@@ -138,49 +134,46 @@ class Pictures:
 
     async def check(self) -> None:
         """Look for what is wrong, and tell it."""
-        from viceversa.data import check
-
         self.found.clear()
-        with frame.errors_shown(self.found):
-            data, work = load_config("style", self.words()).data, Work()
-            with self.found, progress(work, "Looking at the pictures …"):
-                report = await run.io_bound(check.check, data, track=work.track)
-            if report:
-                self.show_report(report, data)
+        with frame.errors_shown(self.found), self.found:
+            words = ["data", "check", *self.words()]
+            report = json.loads(await run_command([*words, "--json"], self.workspace.root, "Looking at the pictures"))
+            note = report["found"]
+            tagged("p", f"{sentence(note)} {'' if report['findings'] else 'Nothing is wrong.'}")
+            for finding in report["findings"]:
+                if not (self.manifest and finding["kind"] in OF_THE_ROOT):
+                    self.show_finding(finding)
+            frame.show_command(words)
 
-    def show_report(self, report: Report, data: DataConfig) -> None:
-        """Tell what was found, the worst first."""
-        self.found.clear()
-        with self.found:
-            tagged("p", f"{report.note[:1].upper()}{report.note[1:]}. {'' if report.findings else 'Nothing is wrong.'}")
-            frame.show_command(["data", "check", *self.words()])
-            for finding in (one for one in report.findings if not (self.manifest and one.kind in OF_THE_ROOT)):
-                with ui.element("div").classes(f"finding {finding.severity}"):
-                    tagged("strong", WORDS[finding.severity])
-                    tagged("p", f"{finding.what[:1].upper()}{finding.what[1:]}.")
-                    self.thumbs([Path(file) for file in finding.files[:EXAMPLES] if Path(file).is_file()])
-                    tagged("p", finding.remedy, "quiet")
-                    self.show_remedies(finding, data)
-
-    def show_remedies(self, finding: Finding, data: DataConfig) -> None:
-        """Offer what one click can do about a finding."""
-        drop = [file for group in finding.groups for file in group[1:] or group]
-        if finding.kind.removesuffix("-near") in REMOVABLE and all(Path(file).is_file() for file in drop):
-            button(f"Leave out {len(drop)}", lambda: self.leave_out(drop, data))
-        if settings := dict(re.findall(r"\b(data\.\w+)=(\w+)", finding.remedy)):
-            words = " ".join(f"{key}={value}" for key, value in settings.items())
-            button(f"Use {words}", lambda: self.use(settings))
+    def show_finding(self, finding: dict[str, Any]) -> None:
+        """Tell one thing that was found, with examples, and offer what one click can do about it."""
+        kind, remedy = finding["kind"].removesuffix("-near"), finding["remedy"]
+        drop = [file for group in finding["groups"] for file in group[1:] or group]
+        files = [Path(file) for file in finding["files"][:EXAMPLES] if Path(file).is_file()]
+        with ui.element("div").classes(f"finding {finding['severity']}"):
+            tagged("strong", WORDS[finding["severity"]])
+            tagged("p", sentence(finding["what"]))
+            if kind == "broken":
+                tagged("p", ", ".join(file.name for file in files))
+            else:
+                self.thumbs(files)
+            tagged("p", sentence(remedy), "quiet")
+            if kind in REMOVABLE and all(Path(file).is_file() for file in drop):
+                button(f"Leave out {len(drop)}", lambda: self.leave_out(drop))
+            if settings := dict(re.findall(r"\b(data\.\w+)=(\w+)", remedy)):
+                words = " ".join(f"{key}={value}" for key, value in settings.items())
+                button(f"Use {words}", lambda: self.use(settings))
 
     async def use(self, settings: dict[str, str]) -> None:
         """Take settings that a finding suggests."""
         self.settings |= settings
         await self.check()
 
-    async def leave_out(self, files: list[str], data: DataConfig) -> None:
+    async def leave_out(self, files: list[str]) -> None:
         """Train without some files, by a manifest of the others; nothing is moved or deleted."""
         self.left_out |= {str(Path(file).resolve()) for file in files}
         with frame.errors_shown():
-            self.manifest = await run.io_bound(self.write_manifest, data) or ""
+            self.manifest = await run.io_bound(self.write_manifest, load_config("style", self.words()).data) or ""
             await self.check()
 
     def write_manifest(self, data: DataConfig) -> str:
@@ -188,7 +181,7 @@ class Pictures:
         from viceversa.data import FileSample, find_splits
 
         splits = find_splits(data)
-        path = self.workspace.fresh("lists") / "pictures.csv"
+        path = self.workspace.fresh("uploads") / "pictures.csv"
         with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(("a", "b", "split"))
@@ -207,3 +200,8 @@ class Pictures:
 
     def _relative(self, sample: Any) -> str:
         return self.workspace.name(Path(str(sample)).resolve())
+
+
+def sentence(text: str) -> str:
+    """Return what a report says as a sentence."""
+    return f"{text[:1].upper()}{text[1:]}." if text else ""

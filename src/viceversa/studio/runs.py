@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from nicegui import run, ui
+from pydantic import ByteSize
 
 from viceversa.report.samples import spread
 from viceversa.studio import frame
+from viceversa.studio.commands import run_command
 from viceversa.studio.frame import button, show_command, tagged
-from viceversa.studio.tasks import Work, progress
 from viceversa.studio.trainings import Training
-from viceversa.studio.workspace import disk_used, in_bytes
+from viceversa.studio.workspace import disk_used
 
 if TYPE_CHECKING:
     from viceversa.studio import Studio
@@ -46,7 +47,7 @@ def describe(path: Path, training: Training | None) -> tuple[str, str, str]:
 class RunsPage:
     """The runs of the workspace, and which are marked."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Studio, _run: str) -> None:
         self.studio, self.workspace = studio, studio.workspace
         self.marked: list[str] = []
 
@@ -75,7 +76,7 @@ class RunsPage:
         faces = [file for folder in samples for file in sorted(folder.glob("*-translation.png"))]
         with ui.link(target=frame.run_page(name)).classes("faces"):
             for file in spread(faces, FACES):
-                frame.image(frame.address(self.workspace.name(file), file.stat().st_mtime), f"sample of {name}")
+                frame.image(frame.address(self.workspace, file), f"sample of {name}")
         state, size, score = await run.io_bound(describe, path, training) or ("", "", "")
         with ui.element("div").classes("bar"):
             ui.link(name.removeprefix("runs/"), frame.run_page(name)).classes("run-name")
@@ -85,7 +86,7 @@ class RunsPage:
         used = await run.io_bound(disk_used, path) or 0
         with ui.element("div").classes("bar"):
             ui.checkbox("Compare", on_change=lambda event: self.mark(name, bool(event.value)))
-            tagged("span", in_bytes(used), "quiet grow")
+            tagged("span", ByteSize(used).human_readable(decimal=True, separator=" "), "quiet grow")
             with ui.button("More", color=None).props("flat no-caps").classes("plain quiet"), ui.menu():
                 ui.menu_item("Report", lambda: ui.navigate.to(f"/report/{quote(name)}", new_tab=True))
                 ui.menu_item("Export …", lambda: self.export(name))
@@ -97,57 +98,46 @@ class RunsPage:
         self.marked = [other for other in self.marked if other != name] + [name] * wanted
         self.compare_button.set_enabled(len(self.marked) == 2)
 
+    async def command(self, words: list[str]) -> str:
+        """Run a command, show it, and return what it printed."""
+        said = await run_command(words, self.workspace.root, f"viceversa {words[0]}")
+        show_command(words)
+        return said
+
     async def compare(self) -> None:
         """Write a page with both runs side by side."""
         out = self.workspace.name(self.workspace.fresh("results") / "comparison.html")
-        with frame.errors_shown(self.result):
-            words = ["compare", *self.marked, out]
-            await self.command(words)
-            with self.result:
-                ui.link("Open the comparison", f"/files/{out}", new_tab=True)
-                show_command(words)
-
-    async def command(self, words: list[str]) -> str:
-        """Run a command in a process of its own; a bar shows that it is at work."""
-        work = Work()
         self.result.clear()
-        with self.result, progress(work, f"viceversa {words[0]} …"):
-            return await work.run(words, self.workspace.root)
+        with frame.errors_shown(self.result), self.result:
+            await self.command(["compare", *self.marked, out])
+            ui.link("Open the comparison", f"/files/{out}", new_tab=True)
 
     async def export(self, name: str) -> None:
         """Ask for a format, and export."""
         with frame.dialog(f"Export {name}") as dialog:
             form = ui.radio(FORMATS, value="onnx")
-            ways = {direction: direction.replace("to", " → ") for direction in self.workspace.directions(name)}
+            ways = frame.ways(self.workspace.directions(name))
             direction = frame.toggle(ways, "Direction")
             direction.value = next(iter(ways), None)
-            with ui.element("div").classes("bar"):
-                button("Export", lambda: dialog.submit(form.value), "main")
-                button("Cancel", dialog.close, "quiet")
+            frame.answers(dialog, "Export", lambda: form.value)
         if not (chosen := await dialog):
             return
-        suffix = "" if chosen == "web" else f"-{direction.value}.{chosen}"
-        out = f"exports/{Path(name).name}{suffix}"
-        words = ["export", name, out, "--to", chosen, "--overwrite"]
-        words += [] if chosen == "web" else ["--direction", str(direction.value)]
-        with frame.errors_shown(self.result):
-            said = await self.command(words)
-            with self.result:
-                tagged("pre", said)
-                if chosen != "web":
-                    button("Download", lambda: frame.download(out))
-                show_command(words)
+        one_way = [] if chosen == "web" else ["--direction", str(direction.value)]
+        out = f"exports/{Path(name).name}{f'-{direction.value}.{chosen}' if one_way else ''}"
+        self.result.clear()
+        with frame.errors_shown(self.result), self.result:
+            tagged("pre", await self.command(["export", name, out, "--to", chosen, "--overwrite", *one_way]))
+            if one_way:
+                button("Download", lambda: frame.download(out))
 
     async def rename(self, name: str) -> None:
         """Give a run another name."""
         with frame.dialog(f"Rename {name}") as dialog:
             new = ui.input("New name", value=Path(name).name)
-            with ui.element("div").classes("bar"):
-                button("Rename", lambda: dialog.submit(str(new.value).strip()), "main")
-                button("Cancel", dialog.close, "quiet")
+            frame.answers(dialog, "Rename", lambda: str(new.value))
         if chosen := await dialog:
             with frame.errors_shown():
-                self.refuse_busy(name)
+                self.refuse_waiting(name)
                 self.workspace.rename(name, chosen)
                 ui.navigate.reload()
 
@@ -155,21 +145,14 @@ class RunsPage:
         """Move a run to the trash folder."""
         with frame.dialog(f"Move {name} to the trash?") as dialog:
             tagged("p", "It goes to the folder trash of the workspace; empty that yourself to free the disk.")
-            with ui.element("div").classes("bar"):
-                button("Move to the trash", lambda: dialog.submit(True), "danger")
-                button("Cancel", dialog.close, "quiet")
+            frame.answers(dialog, "Move to the trash", kind="danger")
         if await dialog:
             with frame.errors_shown():
-                self.refuse_busy(name)
+                self.refuse_waiting(name)
                 self.workspace.delete(name)
                 ui.navigate.reload()
 
-    def refuse_busy(self, name: str) -> None:
-        """Raise ValueError for a run that is in training."""
-        if self.studio.trainings.busy(name):
-            raise ValueError(f"{name}: is in training; stop it first")
-
-
-async def page(studio: Studio, _run: str) -> None:
-    """Make the page."""
-    await RunsPage(studio).show()
+    def refuse_waiting(self, name: str) -> None:
+        """Raise ValueError for a run that will be trained further."""
+        if self.studio.trainings.of(name):
+            raise ValueError(f"{name}: is in the queue; stop it first")

@@ -10,11 +10,11 @@ from nicegui import run, ui
 
 from viceversa.config import load_config
 from viceversa.studio import frame
+from viceversa.studio.commands import run_command
 from viceversa.studio.form import form_fields, show_field, show_form
 from viceversa.studio.frame import button, section, show_command, tagged
 from viceversa.studio.pictures import Pictures
 from viceversa.studio.recipes import RECIPES, SIZES, TIMES, length_words, size_words, train_words
-from viceversa.studio.tasks import Work, progress
 from viceversa.studio.workspace import OWN
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class TrainPage:
     """What was chosen on the page."""
 
-    def __init__(self, studio: Studio) -> None:
+    def __init__(self, studio: Studio, _run: str) -> None:
         self.studio, self.workspace = studio, studio.workspace
         self.pictures = Pictures(studio)
         self.recipe, self.run = "style", ""
@@ -123,22 +123,19 @@ class TrainPage:
         """Measure a few steps in a process of its own, and say what they promise."""
         self.result.clear()
         with frame.errors_shown(self.result), self.result:
-            words, work = self.words(), Work()
-            with progress(work, "Measuring a few real steps …"):
-                said = await work.run(words[1:], self.workspace.root, "viceversa.studio.estimate")
-            with self.result:
-                tagged("p", said.splitlines()[-1], "verdict")
+            words = self.words()[1:]
+            said = await run_command(
+                words, self.workspace.root, "Measuring a few real steps", "viceversa.studio.estimate"
+            )
+            tagged("p", said.splitlines()[-1], "verdict")
 
     async def start(self) -> None:
         """Queue the training, with what was uploaded for it kept beside it, and go to its page."""
         with frame.errors_shown():
             run = self.workspace.new_run(self.run)
-            if (self.workspace.path(run) / "config.yaml").exists():
-                raise ValueError(f"{run}: is there already; choose another name, or continue it from its page")
             self.words()
             self.keep_uploads()
             self.studio.trainings.add(run, self.words())
-            self.studio.trainings.advance()
             ui.navigate.to(frame.run_page(run))
 
     def keep_uploads(self) -> None:
@@ -157,8 +154,3 @@ class TrainPage:
             home.mkdir(parents=True, exist_ok=True)
             (home / "pictures.csv").write_text(listed, "utf-8")
             pictures.manifest = self.workspace.name(home / "pictures.csv")
-
-
-async def page(studio: Studio, _run: str) -> None:
-    """Make the page."""
-    await TrainPage(studio).show()

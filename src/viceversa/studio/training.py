@@ -78,13 +78,14 @@ class RunPage:
     async def update(self) -> None:
         """Show what is new."""
         training = self.studio.trainings.of(self.name)
+        state = frame.state_word(training, None, self.path)
         files = [self.path / name for name in ("config.yaml", "events.jsonl", "log.jsonl", "doctor.jsonl", "samples")]
-        seen = training, [file.stat().st_mtime_ns for file in files if file.exists()]
+        seen = training, state, [file.stat().st_mtime_ns for file in files if file.exists()]
         if seen == self.seen:
             return
         self.seen = seen
         found = await run.io_bound(read, self.path)
-        lines = self.studio.trainings.last_words(training) if training else []
+        lines = self.studio.trainings.last_words(self.name)
         self.said.clear()
         with self.said:
             tagged("code", "\n".join(lines) or "Nothing yet.")
@@ -100,7 +101,7 @@ class RunPage:
 
     def show_status(self, training: Training | None, status: dict[str, Any], lines: list[str]) -> None:
         """Show how far the training is."""
-        live = training is not None and training.state != "ended"
+        live = training is not None and training.state
         ended = self.record.ended if self.record else None
         word = frame.state_word(training, ended, self.path)
         self.pill.set_text(word)
@@ -120,20 +121,20 @@ class RunPage:
 
     def show_buttons(self, training: Training | None) -> None:
         """Offer what can be done in this state."""
-        trainings, state = self.studio.trainings, training.state if training else "ended"
+        trainings, state = self.studio.trainings, training.state if training else ""
         self.buttons.clear()
         with self.buttons:
-            if training and state == "training":
-                button("Pause", lambda: trainings.stop(training, pause=True))
+            if training and state == "in training":
+                button("Pause", lambda: trainings.pause(training))
                 button("Stop", lambda: trainings.stop(training))
             elif training and state == "paused":
                 button("Continue", lambda: trainings.resume(training), "main")
                 button("Stop", lambda: trainings.stop(training))
             elif training and state == "waiting":
                 button("Take out of the queue", lambda: trainings.stop(training))
-            elif state == "ended" and self.record and self.record.ended != "finished":
+            elif not state and self.record and self.record.ended != "finished":
                 button("Continue", self.go_on, "main")
-            elif state == "ended" and self.record:
+            elif not state and self.record:
                 button("Train longer", self.longer)
             if self.record:
                 button("Fork with changes", self.fork)
@@ -147,7 +148,6 @@ class RunPage:
         with frame.errors_shown():
             self.studio.workspace.confined(load_config(self.name))
             self.studio.trainings.add(name, words)
-            self.studio.trainings.advance()
             ui.navigate.to(frame.run_page(name))
 
     def go_on(self) -> None:
@@ -170,9 +170,7 @@ class RunPage:
             new = ui.input("Name of the new run", value=f"{Path(self.name).name}-2")
             with ui.element("div").classes("scrolling"):
                 show_form(fields, changes)
-            with ui.element("div").classes("bar"):
-                button("Start", lambda: dialog.submit(str(new.value).strip()), "main")
-                button("Cancel", dialog.close, "quiet")
+            frame.answers(dialog, "Start", lambda: str(new.value))
         if name := await dialog:
             with frame.errors_shown():
                 fork = self.studio.workspace.new_run(name)
@@ -213,12 +211,12 @@ class RunPage:
             for path in rows:
                 number = path.name.split("-")[1]
                 with ui.element("figure").classes("sample"):
-                    frame.image(self.address(path), f"test image {number}")
+                    frame.image(frame.address(self.studio.workspace, path), f"test image {number}")
                     translated = frame.image("", f"its translation {direction}")
                     self.images.append((translated, f"{direction}-{number}-translation.png"))
                     truth = path.with_name(path.name.replace("input", "truth"))
                     if truth.is_file():
-                        frame.image(self.address(truth), "the truth")
+                        frame.image(frame.address(self.studio.workspace, truth), "the truth")
 
     def turn_to(self, index: int) -> None:
         """Show the translations of a step."""
@@ -226,11 +224,7 @@ class RunPage:
         self.at.set_text(f"step {step:,}")
         for shown, name in self.images:
             path = self.path / "samples" / f"step-{step:08d}" / name
-            shown.props["src"] = self.address(path) if path.is_file() else ""
-
-    def address(self, path: Path) -> str:
-        """Return where the browser finds a picture of the run."""
-        return frame.address(self.studio.workspace.name(path), path.stat().st_mtime)
+            shown.props["src"] = frame.address(self.studio.workspace, path) if path.is_file() else ""
 
     def show_findings(self, findings: list[Any]) -> None:
         """Show what the doctor found."""
@@ -243,9 +237,3 @@ class RunPage:
                     tagged("p", f"Remedy: {finding['remedy']}.", "quiet")
             if not findings:
                 tagged("p", "The doctor has found nothing wrong.", "quiet")
-
-
-async def page(studio: Studio, name: str) -> None:
-    """Make the page."""
-    with frame.errors_shown():
-        await RunPage(studio, name).show()

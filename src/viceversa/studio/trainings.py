@@ -1,27 +1,25 @@
 """Trainings: `viceversa train` in processes of their own, one at a time, from a queue on disk.
 
-A training survives the studio: it is a session of its own, and what is known of it lies in .studio/queue, a file each.
+A training survives the studio: it is a session of its own, and .studio/queue holds a file for each that is not over.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Literal, TypeAlias
 
 import psutil
 
 from viceversa.files import replacing
 from viceversa.studio.workspace import Workspace
 
-TrainingState: TypeAlias = Literal["waiting", "training", "stopping", "paused", "ended"]
 COMMAND = (sys.executable, "-m", "viceversa")
+LAST_WORDS = 8192  # bytes
 
 
 @dataclass(frozen=True)
@@ -31,82 +29,95 @@ class Training:
     number: int
     run: str
     words: list[str]
-    state: TrainingState = "waiting"
     pid: int = 0
     born: float = 0.0
-    hold: bool = False
-    """Pause when it stops: it stays the next in the queue, and those behind it wait."""
+    stopping: bool = False
 
     @property
-    def command(self) -> str:
-        """What one would type."""
-        return typed(self.words)
+    def state(self) -> str:
+        """What the page calls it; empty when its process has ended."""
+        if not self.pid:
+            return "waiting"
+        if not (process := self.process):
+            return ""
+        halted = process.status() == psutil.STATUS_STOPPED
+        return "paused" if halted else "saving" if self.stopping else "in training"
+
+    @property
+    def process(self) -> psutil.Process | None:
+        """Its process, if that has not ended."""
+        with suppress(psutil.NoSuchProcess):
+            process = psutil.Process(self.pid)
+            if abs(process.create_time() - self.born) < 1 and psutil.wait_procs([process], timeout=0)[1]:
+                return process
+        return None
 
 
 class Trainings:
-    """The queue of a workspace. `advance`, called every so often, notices what ended and starts what waits."""
+    """The queue of a workspace. `advance`, called every so often, drops what has ended and starts what waits."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace, self.folder = workspace, workspace.own("queue")
-        self.children: dict[int, subprocess.Popen[bytes]] = {}
+        self.children: list[subprocess.Popen[bytes]] = []
 
     def all(self) -> list[Training]:
-        """Return all trainings, the oldest first; what cannot be read is left out."""
+        """Return the trainings that are not over, the oldest first; what cannot be read is left out."""
         found = []
         for path in sorted(self.folder.glob("*.json")):
-            try:
+            with suppress(OSError, ValueError, TypeError):
                 found.append(Training(**json.loads(path.read_text("utf-8"))))
-            except (OSError, ValueError, TypeError):
-                continue
         return found
 
     def of(self, run: str) -> Training | None:
-        """Return the newest training of a run."""
-        return next((one for one in reversed(self.all()) if one.run == run), None)
+        """Return the training of a run, if it is not over."""
+        return next((one for one in self.all() if one.run == run), None)
 
-    def busy(self, run: str) -> bool:
-        """Whether a run is in training, or will be."""
-        return any(one.run == run and one.state != "ended" for one in self.all())
-
-    def add(self, run: str, words: Sequence[str]) -> Training:
+    def add(self, run: str, words: Sequence[str]) -> None:
         """Queue a training, and start it if nothing else is to be done."""
-        if self.busy(run):
+        if self.of(run):
             raise ValueError(f"{run}: is in training already, or waits for it")
         number = 1 + max((one.number for one in self.all()), default=0)
-        return self._keep(Training(number, run, list(words)))
+        self._keep(Training(number, run, list(words)))
+        self.advance()
 
-    def stop(self, training: Training, *, pause: bool = False) -> None:
-        """Let a training save and end; with `pause`, it goes on before those that wait. One that waits is dropped."""
-        if training.state in ("waiting", "paused"):
-            self._keep(replace(training, state="paused" if pause else "ended"))
-        elif process := _process(training):
-            self._keep(replace(training, state="stopping", hold=pause))
+    def stop(self, training: Training) -> None:
+        """Let a training save and end; drop one that waits."""
+        if process := training.process:
+            self._keep(replace(training, stopping=True))
             process.terminate()
+            self.resume(training)  # who is halted hears nothing
+        else:
+            self._drop(training)
+
+    def pause(self, training: Training) -> None:
+        """Halt a training, its data workers too, where it is; it keeps its memory and its place."""
+        _each(training, psutil.Process.suspend)
 
     def resume(self, training: Training) -> None:
         """Let a paused training go on."""
-        self._keep(replace(training, state="waiting", hold=False))
+        _each(training, psutil.Process.resume)
 
     def advance(self) -> None:
-        """Note which trainings have ended, and start the first that waits, unless one is on or paused."""
+        """Drop the trainings that have ended, and start the first that waits, unless one is on or paused."""
+        self.children = [child for child in self.children if child.poll() is None]
         for one in self.all():
-            if one.state in ("training", "stopping") and not self._alive(one):
-                self._keep(replace(one, state="paused" if one.hold else "ended", pid=0))
-        live = [one for one in self.all() if one.state != "ended"]
-        if live and live[0].state == "waiting" and not any(one.pid for one in live):
+            if not one.state:
+                self._drop(one)
+        live = self.all()
+        if live and not any(one.pid for one in live):
             self._start(live[0])
 
-    def last_words(self, training: Training) -> list[str]:
-        """Return the last lines that a training said."""
+    def last_words(self, run: str) -> list[str]:
+        """Return the last lines that a run's training said."""
         try:
-            with self._log(training).open("rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - 8192))
+            with self.workspace.log(run).open("rb") as log:
+                log.seek(max(0, log.seek(0, os.SEEK_END) - LAST_WORDS))
                 return log.read().decode("utf-8", "replace").splitlines()[-40:]
         except OSError:
             return []
 
     def _start(self, training: Training) -> None:
-        with self._log(training).open("ab") as log:
+        with self.workspace.log(training.run).open("wb") as log:
             child = subprocess.Popen(
                 [*COMMAND, *training.words],
                 cwd=self.workspace.root,
@@ -115,35 +126,20 @@ class Trainings:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.children[child.pid] = child
-        born = psutil.Process(child.pid).create_time()
-        self._keep(replace(training, state="training", pid=child.pid, born=born))
+        self.children.append(child)
+        self._keep(replace(training, pid=child.pid, born=psutil.Process(child.pid).create_time()))
 
-    def _alive(self, training: Training) -> bool:
-        child = self.children.get(training.pid)
-        if child and child.poll() is not None:
-            return False
-        process = _process(training)
-        return process is not None and process.status() != psutil.STATUS_ZOMBIE
-
-    def _log(self, training: Training) -> Path:
-        return self.folder / f"{training.number:04d}.log"
-
-    def _keep(self, training: Training) -> Training:
-        with replacing(self.folder / f"{training.number:04d}.json") as temporary:
+    def _keep(self, training: Training) -> None:
+        with replacing(self.folder / f"{training.number:06d}.json") as temporary:
             temporary.write_text(json.dumps(asdict(training)), "utf-8")
-        return training
+
+    def _drop(self, training: Training) -> None:
+        (self.folder / f"{training.number:06d}.json").unlink(missing_ok=True)
 
 
-def typed(words: Sequence[str]) -> str:
-    """Return a viceversa command that can be pasted into a shell."""
-    return shlex.join(["viceversa", *words])
-
-
-def _process(training: Training) -> psutil.Process | None:
-    """Return the process of a training, if it is still that."""
-    try:
-        process = psutil.Process(training.pid)
-        return process if abs(process.create_time() - training.born) < 1 else None
-    except psutil.NoSuchProcess:
-        return None
+def _each(training: Training, do: Callable[[psutil.Process], None]) -> None:
+    """Do something to a training's process and those that it has started."""
+    if process := training.process:
+        for one in (process, *process.children(recursive=True)):
+            with suppress(psutil.NoSuchProcess):
+                do(one)

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nicegui import run, ui
 
 from viceversa.paths import weights_file
 from viceversa.report.samples import spread
 from viceversa.studio import frame
+from viceversa.studio.commands import run_command
 from viceversa.studio.frame import button, show_command, tagged
-from viceversa.studio.tasks import Work, progress
 from viceversa.studio.uploads import DropZone
-from viceversa.translate import TranslateOptions, TranslateResult, translate_images
-from viceversa.translate.files import VIDEOS, plan
+from viceversa.translate.files import VIDEOS
 
 if TYPE_CHECKING:
     from viceversa.studio import Studio
 
 SHOWN, EXAMPLES = 48, 6  # results on the page, and test pictures before there are any
+LARGE = 1024  # pixels of a picture on the page
 VARIATIONS = {0: "none", 2: "2", 4: "4", 8: "8"}
 
 
@@ -38,11 +39,11 @@ def traits(model: Path) -> tuple[int, bool]:
 
 
 class TranslatePage:
-    """What was chosen on the page, and what came of it."""
+    """What was chosen on the page, and what came of it. `uploaded` is translated where no folder is named."""
 
-    def __init__(self, studio: Studio, model: str) -> None:
+    def __init__(self, studio: Studio, run: str) -> None:
         self.studio, self.workspace = studio, studio.workspace
-        self.model, self.inputs, self.direction = model, "", ""
+        self.model, self.inputs, self.uploaded, self.direction = run, "", "", ""
         self.strength, self.size, self.samples = 100, 0, 0
 
     async def show(self) -> None:
@@ -83,8 +84,7 @@ class TranslatePage:
         self.choices.clear()
         with self.choices:
             if len(found) > 1:
-                ways = {direction: direction.replace("to", " → ") for direction in found}
-                frame.toggle(ways, "Direction").bind_value(self, "direction")
+                frame.toggle(frame.ways(found), "Direction").bind_value(self, "direction")
             sizes = {trained: f"{trained} px, as in training"} if trained else {}
             sizes |= {factor * trained: f"{factor * trained} px" for factor in (2, 4) if trained}
             ui.select({**sizes, 0: "as large as they are"}, label="Short side").bind_value(self, "size")
@@ -93,25 +93,27 @@ class TranslatePage:
         self.show_examples()
 
     def show_examples(self) -> None:
-        """Show what the model makes of the test images of its training, in the place of the results."""
+        """Show what the model made of test pictures in its training, until there are others."""
         samples = self.workspace.path(self.model) / "samples"
-        latest = sorted(samples.glob("step-*"))[-1:]
         inputs = spread(sorted(samples.glob(f"inputs/{self.direction}-*-input.png")), EXAMPLES)
+        latest = sorted(samples.glob("step-*"))[-1:]
         pairs = [(one, step / one.name.replace("input", "translation")) for step in latest for one in inputs]
         self.gallery.clear()
         with self.gallery:
-            tagged("p", "What the model makes of test pictures. Yours appear here.", "quiet")
+            if pairs:
+                tagged("p", "What the model makes of test pictures. Yours appear here.", "quiet")
+            else:
+                tagged("p", "Your pictures appear here.", "quiet empty")
             with ui.element("div").classes("cards results"):
-                for before, after in (pair for pair in pairs if pair[1].is_file()):
-                    one, other = (
-                        frame.address(self.workspace.name(path), path.stat().st_mtime) for path in (before, after)
-                    )
-                    frame.before_after(one, other, "test picture").classes("pixels")
+                for pair in pairs:
+                    if all(path.is_file() for path in pair):
+                        before, after = (frame.address(self.workspace, path) for path in pair)
+                        frame.before_after(before, after, "test picture").classes("pixels")
 
     async def offer(self) -> None:
         """Let other programs use the model, as `viceversa serve` does."""
         with frame.errors_shown():
-            await self.studio.offer.choose(self.workspace.readable(self.model))
+            await self.studio.offer(self.workspace.readable(self.model))
             self.offered.clear()
             with self.offered:
                 tagged("p", f"{self.model} answers at /translate, until another is offered or the studio ends:")
@@ -122,75 +124,66 @@ class TranslatePage:
 
     def take(self, folder: Path) -> None:
         """Translate what was just uploaded."""
-        self.inputs = self.workspace.name(folder)
+        self.uploaded, self.inputs = self.workspace.name(folder), ""
         ui.timer(0.1, self.translate, once=True)
 
     async def translate(self) -> None:
-        """Translate, and show the results."""
+        """Translate, and show the results: all, or those that were done when it was cancelled."""
         self.gallery.clear()
-        with frame.errors_shown(self.gallery):
-            source, model = self.workspace.readable(self.inputs), self.workspace.readable(self.model)
-            out, work = self.workspace.fresh("results"), Work()
-            options = TranslateOptions(
-                direction=self.direction or None,  # type: ignore[arg-type]  # of the run's own list
-                strength=self.strength / 100,
-                size=self.size or None,
-                samples=self.samples or None,
-            )
-            self.go.disable()
-            try:
-                with self.gallery, progress(work, "Loading the model …"):
-                    result = await run.io_bound(translate_images, model, [str(source)], out, options, work.track)
-            finally:
-                self.go.enable()
-            if result:
-                self.show_results(source, out, options, result)
-
-    def show_results(self, source: Path, out: Path, options: TranslateOptions, result: TranslateResult) -> None:
-        """Show a gallery of what was made."""
-        written = set(result.written)
-        pairs = [pair for pair in plan([str(source)], out) if pair[1] in written]
-        with self.gallery:
-            with ui.element("div").classes("bar"):
-                tagged("span", f"{len(pairs)} translated {result.direction.replace('to', ' → ')}", "grow")
-                button("Download all", lambda: self.download_all(out))
-            for file, reason in result.failed.items():
-                tagged("p", f"{file.name}: {reason}", "finding warning")
-            with ui.element("div").classes("cards results"):
-                for file, output in pairs[:SHOWN]:
-                    for path in options.outputs(output):
-                        self.show_one(file, path)
-            if len(pairs) > SHOWN:
-                tagged("p", f"{len(pairs) - SHOWN} more are in the download.", "quiet")
-            show_command(["translate", self.model, self.workspace.name(source), "OUT", *self.flags()])
-
-    def show_one(self, before: Path, after: Path) -> None:
-        """Show one result with its download."""
-        names = [self.workspace.name(path) for path in (before, after)]
-        with ui.element("figure").classes("result"):
-            if after.suffix.lower() in VIDEOS:
-                ui.element("video").props(f'controls src="/files/{names[1]}"')
-            else:
-                addresses = [frame.picture(name, self.workspace.path(name).stat().st_mtime, 1024) for name in names]
-                frame.before_after(addresses[0], addresses[1], before.name)
-            with ui.element("figcaption"):
-                tagged("span", after.name)
-                button("Download", lambda: frame.download(names[1]), "quiet")
+        out = self.workspace.fresh("results")
+        done = out.with_suffix(".jsonl")
+        self.go.disable()
+        try:
+            with frame.errors_shown(self.gallery), self.gallery:
+                for name in (self.inputs or self.uploaded, self.model):
+                    self.workspace.readable(name)
+                words = ["translate", self.model, self.inputs or self.uploaded, self.workspace.name(out), *self.flags()]
+                await run_command([*words, "--manifest", self.workspace.name(done)], self.workspace.root, "Translating")
+        finally:
+            self.go.enable()
+        if done.exists():
+            with self.gallery:
+                self.show_results([json.loads(line) for line in done.read_text("utf-8").splitlines()], out)
+                show_command(words)
 
     def flags(self) -> list[str]:
-        """Return the options as words of the command."""
+        """Return the choices as words of the command."""
         found = ["--direction", self.direction] if self.direction else []
         found += ["--strength", f"{self.strength / 100:g}"] if self.strength < 100 else []
         found += ["--size", str(self.size)] if self.size else []
         return found + (["--samples", str(self.samples)] if self.samples else [])
+
+    def show_results(self, done: list[dict[str, Any]], out: Path) -> None:
+        """Show a gallery of what was made, by the lines of the manifest."""
+        pairs = [(line["input"], Path(output)) for line in done for output in line.get("outputs", ())]
+        with ui.element("div").classes("bar"):
+            count = sum("outputs" in line for line in done)
+            tagged("span", f"{count} translated {self.direction.replace('to', ' → ')}", "grow")
+            button("Download all", lambda: self.download_all(out))
+        for line in done:
+            if "error" in line:
+                tagged("p", f"{Path(line['input']).name}: {line['error']}", "finding warning")
+        with ui.element("div").classes("cards results"):
+            for before, after in pairs[:SHOWN]:
+                self.show_one(self.workspace.path(before), self.workspace.path(str(after)))
+        if len(pairs) > SHOWN:
+            tagged("p", f"{len(pairs) - SHOWN} more are in the download.", "quiet")
+
+    def show_one(self, before: Path, after: Path) -> None:
+        """Show one result with its download."""
+        with ui.element("figure").classes("result"):
+            if after.suffix.lower() in VIDEOS:
+                ui.element("video").props(f'controls loop src="{frame.address(self.workspace, after)}"')
+            else:
+                side = 0 if after.suffix.lower() == ".gif" else LARGE  # which may move
+                one, other = (frame.address(self.workspace, path, side) for path in (before, after))
+                frame.before_after(one, other, before.name)
+            with ui.element("figcaption"):
+                tagged("span", after.name)
+                button("Download", lambda: frame.download(self.workspace.name(after)), "quiet")
 
     async def download_all(self, out: Path) -> None:
         """Send all results as a zip."""
         archive = await run.io_bound(shutil.make_archive, str(out), "zip", out)
         if archive:
             frame.download(self.workspace.name(Path(archive)))
-
-
-async def page(studio: Studio, run: str) -> None:
-    """Make the page, with a run chosen if one is named."""
-    await TranslatePage(studio, run).show()

@@ -8,13 +8,14 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nicegui import run, ui
+from nicegui import ui
+from nicegui.elements.upload_files import FileUpload
 from nicegui.events import UploadEventArguments
 
-from viceversa.data.image_data import ImageError
-from viceversa.serve.uploads import UploadError, harmless_name, unpack_pictures
+from viceversa.serve.codecs import Codecs
+from viceversa.serve.uploads import LOOKED_AT, UploadError, harmless_name, unpack_pictures
 from viceversa.studio.frame import button, dialog
-from viceversa.translate.files import READABLE, VIDEOS
+from viceversa.translate.files import READABLE
 
 if TYPE_CHECKING:
     from viceversa.studio import Studio
@@ -23,70 +24,81 @@ LARGEST = 2**30
 """Bytes of a file that is uploaded."""
 
 
-class DropZone:
-    """Takes pictures, videos and zips; `changed` is told of their folder when all are there.
+class Arrivals:
+    """Files on their way into a folder; what is no picture, or too much, is deleted and noted in `refused`.
 
-    Each picture is decoded once, in a process of its own with little memory; what is none is deleted and named.
+    Each is decoded once, in a process of its own with little memory.
     """
 
-    def __init__(self, studio: Studio, what: str, changed: Callable[[Path], object]) -> None:
-        self.studio, self.changed = studio, changed
-        self.folder: Path | None = None
-        self.coming = self.taken = 0
-        self.most = studio.offer.codecs.limits.files
+    def __init__(self, folder: Path, codecs: Codecs) -> None:
+        self.folder, self.codecs, self.limits = folder, codecs, codecs.limits
+        self.files = self.bytes = self.coming = 0
         self.refused: list[str] = []
-        self.upload = ui.upload(
-            multiple=True, auto_upload=True, max_file_size=LARGEST, max_files=self.most, on_upload=self._take
-        )
-        self.upload.props(f'label="{what}" flat accept="{",".join(sorted(READABLE))},.zip"').classes("drop")
-        self.upload.on("finish", self._done, args=[])
-        self.upload.on("rejected", lambda: ui.notify("Not a picture, a video or a zip, or larger than 1 GB"), args=[])
-        with ui.element("div").classes("bar sources"):
-            ui.button("Folder", color=None).props("flat no-caps").classes("plain quiet").on(
-                "click", js_handler=f"() => chooseFolder({self.upload.id})"
-            )
-            button("Camera", self._camera, "quiet")
 
-    async def _take(self, event: UploadEventArguments) -> None:
-        self.coming += 1
+    async def take(self, file: FileUpload) -> None:
+        """Put a file into the folder."""
+        path = _free(self.folder / harmless_name(file.name))
+        self.files, self.bytes, self.coming = self.files + 1, self.bytes + file.size(), self.coming + 1
         try:
-            if self.folder is None:
-                self.folder = self.studio.workspace.fresh("uploads")
-            path = _free(self.folder / harmless_name(event.file.name))
-            self.taken += 1
-            if self.taken > self.most:
-                raise UploadError(f"more than {self.most} files")
+            if self.files > self.limits.files or self.bytes > self.limits.unpacked:
+                raise UploadError(f"more than {self.limits.files} files or {self.limits.unpacked} bytes")
             path.touch()
-            await event.file.save(path)
-            await run.io_bound(self._look_at, path)
-        except (ImageError, UploadError) as error:
+            await file.save(path)
+            await asyncio.to_thread(self.look_at, path)
+        except (ValueError, OSError) as error:
             path.unlink(missing_ok=True)
-            self.refused.append(f"{path.name}: {error}")
+            self.refused.append(f"{path.name}: {getattr(error, 'strerror', None) or error}")
         finally:
             self.coming -= 1
 
-    def _look_at(self, path: Path) -> None:
+    def look_at(self, path: Path) -> None:
         """Unpack an archive, and refuse what is no picture."""
-        codecs = self.studio.offer.codecs
         if path.suffix.lower() == ".zip":
-            refused = unpack_pictures(path, path.with_suffix(""), codecs, codecs.limits)
+            refused = unpack_pictures(path, path.with_suffix(""), self.codecs, self.limits)
             self.refused += [f"{name}: {reason}" for name, reason in refused.items()]
             path.unlink()
-        elif path.suffix.lower() not in VIDEOS:
-            upload = codecs.decode_file(path)
-            if path.suffix.lower() not in READABLE:
-                path.rename(_free(path.with_suffix(upload.suffix)))
+        elif path.suffix.lower() in READABLE:
+            self.codecs.thumbnail(path, LOOKED_AT)
+        else:
+            raise UploadError("not a picture, a video or a zip, by its name")
+
+
+class DropZone:
+    """Takes pictures, videos and zips; `changed` is told of their folder when all are there."""
+
+    def __init__(self, studio: Studio, what: str, changed: Callable[[Path], object]) -> None:
+        self.studio, self.what, self.changed = studio, what, changed
+        self.arrivals: Arrivals | None = None
+        self.upload = ui.upload(
+            label=what, multiple=True, auto_upload=True, max_file_size=LARGEST, on_upload=self._take
+        )
+        self.upload.props(f'flat accept="{",".join(sorted(READABLE))},.zip"').classes("drop")
+        self.upload.on("finish", self._done, args=[])
+        self.upload.on_rejected(lambda: ui.notify("Not a picture, a video or a zip, or larger than 1 GB"))
+        with ui.element("div").classes("bar sources"):
+            folder = button("Folder", lambda: None, "quiet")
+            button("Camera", self._camera, "quiet")
+        folder.on("click", js_handler=f"() => chooseFolder({self.upload.id})")
+
+    async def _take(self, event: UploadEventArguments) -> None:
+        if self.arrivals is None:
+            self.arrivals = Arrivals(self.studio.workspace.fresh("uploads"), self.studio.codecs)
+        await self.arrivals.take(event.file)
 
     async def _done(self) -> None:
-        while self.coming:
-            await asyncio.sleep(0.05)
+        arrivals, self.arrivals = self.arrivals, None
+        if arrivals is None:
+            return
+        while arrivals.coming:
+            self.upload.props["label"] = f"Looking at {arrivals.coming:,} of {arrivals.files:,} files …"
+            await asyncio.sleep(0.2)
+        self.upload.props["label"] = self.what
         self.upload.reset()
-        if self.refused:
-            more = f" (and {len(self.refused) - 1} more)" if len(self.refused) > 1 else ""
-            ui.notify(f"Left out: {self.refused[0]}{more}", type="warning", multi_line=True, timeout=8000)
-        folder, self.folder, self.refused, self.taken = self.folder, None, [], 0
-        if folder is not None and any(folder.iterdir()):
-            self.changed(folder)
+        if refused := arrivals.refused:
+            more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
+            ui.notify(f"Left out: {refused[0]}{more}", type="warning", multi_line=True, timeout=8000)
+        if any(arrivals.folder.iterdir()):
+            self.changed(arrivals.folder)
 
     def _camera(self) -> None:
         with dialog("Take a picture") as opened:

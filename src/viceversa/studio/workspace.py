@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from urllib.parse import quote
 
 from viceversa.config import Config
 from viceversa.files import in_training
@@ -18,9 +18,10 @@ from viceversa.translate.files import READABLE
 
 OWN, TRASH = ".studio", "trash"
 """Folders of ours in the workspace: uploads, results, the queue; and runs that were deleted."""
+FLEETING = ("uploads", "results")
+"""Folders in OWN of what is deleted after a day."""
 DAY = 86400
 DEPTH = 3  # folders below the workspace in which runs and models are looked for
-UNITS = ("B", "kB", "MB", "GB", "TB")
 MODELS = (".safetensors", ".onnx")
 SERVED = READABLE | {".html", ".zip", *MODELS}
 """Suffixes of the files that the browser may ask for."""
@@ -46,16 +47,18 @@ class Workspace:
             raise OutsideError(f"{name}: lies outside the workspace {self.root}")
         return path
 
-    def existing(self, name: str) -> Path:
-        """Return the same, of what exists; raise FileNotFoundError for what does not."""
-        path = self.path(name)
-        if not name.strip() or not path.exists():
-            raise FileNotFoundError(f"{name or 'nothing'}: there is no such file or folder in the workspace")
-        return path
-
     def name(self, path: Path) -> str:
         """Return what a path in the workspace is called."""
         return (self.root / path).relative_to(self.root).as_posix()
+
+    def readable(self, name: str) -> Path:
+        """Return a file or folder to read from; raise OutsideError if it, or a link in it, leads out."""
+        path = self.path(name)
+        if not name.strip() or not path.exists():
+            raise FileNotFoundError(f"{name or 'nothing'}: there is no such file or folder in the workspace")
+        if leak := next((inner for inner in path.rglob("*") if not self.holds(inner)), None):
+            raise OutsideError(f"{self.name(leak)}: a link that leads out of the workspace; copy what it leads to")
+        return path
 
     def served(self, name: str) -> Path:
         """Return a file that the browser may see; raise OutsideError for others, such as hidden ones."""
@@ -66,22 +69,30 @@ class Workspace:
             raise OutsideError(f"{name}: no such file")
         return path
 
+    def holds(self, path: Path) -> bool:
+        """Whether a path lies in the workspace, after all links."""
+        return path.resolve().is_relative_to(self.root)
+
     def own(self, *parts: str) -> Path:
         """Return a folder of ours, made if it does not exist yet."""
         folder = self.root.joinpath(OWN, *parts)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def fresh(self, kind: Literal["uploads", "results", "lists"]) -> Path:
-        """Return a new folder for what is deleted after a day."""
+    def fresh(self, kind: str) -> Path:
+        """Return a new folder for what is deleted after a day; `kind` is one of FLEETING."""
         return self.own(kind, f"{datetime.now():%H%M%S-%f}")
 
     def sweep(self) -> None:
         """Delete what is older than a day of that."""
-        for kind in ("uploads", "results", "lists"):
+        for kind in FLEETING:
             for old in self.own(kind).iterdir():
                 if time.time() - old.stat().st_mtime > DAY:
                     shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+    def log(self, run: str) -> Path:
+        """Return the file of what a run's training says."""
+        return self.own("logs") / f"{quote(run, safe='')}.log"
 
     def folders(self, inside: str) -> list[str]:
         """Return the names of the folders in a folder, without hidden ones and links that lead out."""
@@ -89,18 +100,15 @@ class Workspace:
 
     def runs(self) -> list[str]:
         """Return the names of all runs, the newest first."""
-        configs = [path / "config.yaml" for path in self._walk(self.root, DEPTH)]
-        found = [config.parent for config in configs if config.is_file() and self._within(config)]
+        found = [path for path in self._walk(self.root, DEPTH) if _is_run(path) and self.holds(path / "config.yaml")]
         return [self.name(run) for run in sorted(found, key=_changed, reverse=True)]
 
     def models(self) -> list[str]:
         """Return what can translate: runs that have weights, and files of weights or ONNX that lie outside runs."""
-        found = [run for run in self.runs() if self.directions(run)]
-        for folder in (self.root, *self._walk(self.root, DEPTH)):
-            in_run = any((parent / "config.yaml").is_file() for parent in (folder, folder.parent))
-            files = () if in_run else sorted(folder.iterdir())
-            found += [self.name(file) for file in files if file.suffix in MODELS and self._within(file)]
-        return found
+        folders = [self.root, *(path for path in self._walk(self.root, DEPTH) if not _is_run(path))]
+        files = [file for folder in folders for file in sorted(folder.iterdir())]
+        runs = [run for run in self.runs() if self.directions(run)]
+        return runs + [self.name(file) for file in files if file.suffix in MODELS and self.holds(file)]
 
     def directions(self, name: str) -> list[str]:
         """Return the directions that a run translates; none for a run without weights, and for a file."""
@@ -117,27 +125,20 @@ class Workspace:
                 raise OutsideError(f"{place}: lies outside the workspace; train with it in a terminal")
             self.path(place or ".")
 
-    def readable(self, name: str) -> Path:
-        """Return a file or folder to read pictures from; raise OutsideError if a link in it leads out."""
-        path = self.existing(name)
-        if leak := next((inner for inner in path.rglob("*") if not self._within(inner)), None):
-            raise OutsideError(f"{self.name(leak)}: a link that leads out of the workspace; copy what it leads to")
-        return path
-
-    def rename(self, run: str, new: str) -> str:
-        """Give a run another name, in its folder; raise ValueError if that cannot be."""
-        target = self.path(run).with_name(Path(self.new_run(new)).name)
-        if target.exists():
-            raise FileExistsError(f"{self.name(target)}: is there already")
-        self._idle(run).rename(target)
-        return self.name(target)
-
-    def new_run(self, name: str) -> str:
-        """Return the folder of a run to be; raise ValueError for what is no name of one."""
+    def new_run(self, name: str, folder: str = "runs") -> str:
+        """Return what a run to be is called; raise ValueError for what is no name, FileExistsError if it is taken."""
         name = name.strip()
         if not re.fullmatch(r"\w[\w .-]{0,99}", name):
-            raise ValueError(f"{name or 'nothing'}: no name for a model; use letters, digits and dashes")
-        return f"runs/{name}"
+            wrong = f"{name}: not a name for a model" if name else "the model has no name yet"
+            raise ValueError(f"{wrong}; use letters, digits and dashes")
+        if self.path(f"{folder}/{name}").exists():
+            raise FileExistsError(f"{folder}/{name}: is there already; choose another name")
+        return f"{folder}/{name}"
+
+    def rename(self, run: str, new: str) -> str:
+        """Give a run another name, in its folder; raise ValueError or OSError if that cannot be."""
+        target = self.new_run(new, Path(run).parent.as_posix())
+        return self.name(self._idle(run).rename(self.path(target)))
 
     def delete(self, run: str) -> str:
         """Move a run to the trash folder, and return its name there."""
@@ -151,21 +152,18 @@ class Workspace:
             raise ValueError(f"{run}: is in training; stop it first")
         return self.path(run)
 
-    def _within(self, path: Path) -> bool:
-        return path.resolve().is_relative_to(self.root)
-
     def _below(self, folder: Path) -> list[Path]:
         try:
             with os.scandir(folder) as entries:
                 found = [Path(entry) for entry in entries if entry.is_dir() and not is_hidden(entry.name)]
         except OSError:
             return []
-        return sorted(path for path in found if self._within(path) and path != self.root / TRASH)
+        return sorted(path for path in found if self.holds(path) and path != self.root / TRASH)
 
     def _walk(self, folder: Path, depth: int) -> Iterator[Path]:
         for path in self._below(folder):
             yield path
-            if depth > 1 and not (path / "config.yaml").is_file():
+            if depth > 1 and not _is_run(path):
                 yield from self._walk(path, depth - 1)
 
 
@@ -174,10 +172,8 @@ def disk_used(folder: Path) -> int:
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def in_bytes(number: float) -> str:
-    """Return a number of bytes as people write it."""
-    power = max(power for power in range(len(UNITS)) if number >= 1000**power or not power)
-    return f"{number / 1000**power:.3g} {UNITS[power]}"
+def _is_run(folder: Path) -> bool:
+    return (folder / "config.yaml").is_file()
 
 
 def _changed(run: Path) -> float:
