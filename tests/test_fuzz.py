@@ -269,14 +269,14 @@ def look(path: Path) -> None:
     assert read_image(path).pixels.ndim == 3
 
 
-OWN = {"pools": {"p": torch.zeros(2, 3)}, "meter": {"sums": {"a": torch.zeros(())}, "counts": {}}}
-CHECKPOINT = {"shared": {"step": 4, "method": {"w": torch.ones(5)}}, "own": OWN, "world": 1}
+OWN = {"pools": {"p": torch.zeros(2, 3)}, "meter": {"a": torch.zeros(2)}}
+CHECKPOINT = {"shared": {"step": 4, "method": {"w": torch.ones(5)}}, "own": OWN, "world_size": 1}
 STATE = {"model.1.weight": torch.zeros(2, 3, 7, 7), "model.1.bias": torch.zeros(2)}
 READERS: dict[str, tuple[list[bytes], tuple[type[Exception], ...], Callable[[Path], object]]] = {
     "step-00000004.pt": (
         [torch_file(CHECKPOINT)],
         (ValueError,),
-        lambda path: Checkpoints(path.parent, DistInfo(), keep=1, every=1).restore(),
+        lambda path: Checkpoints(path.parent, DistInfo(), keep=1, every=1).read([4]),
     ),
     "G.safetensors": ([weights_file()], (ValueError,), load_generator),
     "net.pth": ([torch_file(STATE)], (ValueError, OSError), read_original),
@@ -332,7 +332,7 @@ class Quiet(SimpleNamespace):
 @pytest.fixture(scope="module")
 def saved(trainer: Trainer) -> Quiet:
     """What a checkpoint holds."""
-    shared, own = trainer.checkpoints.restore() or ({}, {})
+    shared, own = trainer.checkpoints.read(trainer.checkpoints.steps())
     return Quiet(state={"shared": shared, "own": own})
 
 
@@ -344,9 +344,8 @@ TENSORS = [torch.zeros(()), torch.zeros(0), torch.full((3,), torch.nan), {"A": 1
 def test_states(trainer: Trainer, saved: Quiet, changes: list[Any]) -> None:
     """What is in a checkpoint that is whole."""
     state = edited(saved.state, changes)
-    with pytest.MonkeyPatch.context() as patch, refused_by(ValueError):
-        patch.setattr(trainer.checkpoints, "restore", lambda choose: (state.get("shared"), state.get("own")))
-        trainer._load(trainer.checkpoints)
+    with refused_by(ValueError):
+        trainer.state.restore(state.get("shared"), state.get("own"))
         trainer.learner.gradients()
         trainer.log.begin(trainer.learner.step, trainer.nan_guard.rollbacks)
 
