@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from viceversa.nets.layers import BlurDown, BlurUp
+from viceversa.nets.blocks import BlurDown, BlurUp
 
 
 def resnet(

@@ -22,7 +22,7 @@ from viceversa.fast_cpu.layers import best_form
 from viceversa.fast_cpu.products import Product
 from viceversa.fast_cpu.winograd import Winograd
 from viceversa.nets import Discriminator, Generator
-from viceversa.nets.layers import BlurDown, BlurUp
+from viceversa.nets.blocks import BlurDown, BlurUp
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 NAMES = ["contiguous", "channels_last"]

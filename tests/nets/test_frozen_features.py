@@ -12,7 +12,8 @@ from efficientnet_lite_pytorch import EfficientNet
 from torch import Tensor, nn
 
 from viceversa.config import ConfigError
-from viceversa.nets.features import FeaturesStamp, FrozenFeatures, lite_file, load_features, load_lite
+from viceversa.nets.features import FrozenFeatures, lite_file, load_features, load_lite
+from viceversa.nets.projected import FeaturesStamp
 
 
 def photo(side: int = 64) -> Tensor:

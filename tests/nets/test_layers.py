@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from viceversa.nets import PatchGAN, UNetGenerator
-from viceversa.nets.layers import BatchNorm, BlurDown, BlurUp, InstanceNorm, Scheme, init_weights, set_inference
+from viceversa.nets.blocks import BlurDown, BlurUp
+from viceversa.nets.layers import BatchNorm, InstanceNorm, Scheme, init_weights, set_inference
 
 LAYOUTS = [torch.contiguous_format, torch.channels_last]
 NAMES = ["contiguous", "channels_last"]

@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from viceversa.backends.statistics import needs_statistics
 from viceversa.nets import Generator
-from viceversa.nets.layers import BatchNorm, BlurDown, BlurUp, Clamp, StandardisedWeights
+from viceversa.nets.blocks import BlurDown, BlurUp
+from viceversa.nets.layers import BatchNorm, Clamp, StandardisedWeights
 
 POINTWISE = {
     functional.relu, functional.leaky_relu, functional.elu, torch.relu, torch.tanh, torch.sigmoid,

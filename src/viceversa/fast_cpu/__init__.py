@@ -9,7 +9,7 @@ from torch import nn
 
 from viceversa.fast_cpu import layers as fast
 from viceversa.nets.base import Generator
-from viceversa.nets.layers import BlurDown, BlurUp
+from viceversa.nets.blocks import BlurDown, BlurUp
 
 __all__ = ["accelerate", "keep_memory"]
 

@@ -9,7 +9,8 @@ from torch.nn.functional import interpolate
 from viceversa.fast_cpu.convolutions import Conv, Convolve, Form, StackedResults
 from viceversa.fast_cpu.products import Product, output_size
 from viceversa.fast_cpu.winograd import Winograd
-from viceversa.nets.layers import BlurDown, BlurUp, on_cpu
+from viceversa.nets.blocks import BlurDown, BlurUp
+from viceversa.nets.layers import on_cpu
 
 WINOGRAD_CHANNELS, WINOGRAD_PIXELS = 128, 1024
 """At least, on both sides and in a batch: with fewer, the algorithm's additions cost more than they save."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed, nn
 from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d, cosine_similarity, normalize, pad
 
 from viceversa.losses.adversarial import to_float32
 from viceversa.losses.contrastive import draw_positions, take
 
 RADIUS, SIGMA = 3, 3.0  # a Gaussian of 7 pixels
+MEMORY = 0.99  # of the means of features: some hundred steps
 
 
 class ContentLoss:
@@ -81,3 +82,41 @@ def coarse_color(translation: Tensor, image: Tensor, *, side: int) -> Tensor:
     areas = [adaptive_avg_pool2d(to_float32(x), side).flatten(1) for x in (translation, image)]
     a, b = (colors - colors.mean(1, keepdim=True) for colors in areas)
     return (1 - cosine_similarity(a, b, dim=1, eps=1e-2)).mean()
+
+
+class MomentMatching(nn.Module):
+    """The squared distance of mean features, translations to target domain, over the last hundred or so steps.
+
+    A pull that no opponent moves (Dos Santos et al., 2019; arXiv 1904.02762).
+    Of every channel of every map it compares the mean and the root mean square. Few images say little about a domain,
+    so the gradient is that of the moving average of the difference (Sec. 3.2, with a plain average for Adam's).
+    """
+
+    gap: Tensor
+    steps: Tensor
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.register_buffer("gap", torch.zeros(2 * sum(channels)))
+        self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, fake: Sequence[Tensor], real: Sequence[Tensor]) -> Tensor:
+        """Maps (B, C, H, W) of translations and of real images to the loss; remembers their difference."""
+        gap = moments(fake) - moments(real).detach()
+        now = gap.detach().clone()
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.all_reduce(now)
+            now /= distributed.get_world_size()
+        self.gap.lerp_(now.to(self.gap.dtype), 1 - MEMORY)
+        self.steps += 1
+        average = self.gap / (1 - MEMORY**self.steps)
+        return average.to(gap.dtype) @ gap
+
+
+def moments(maps: Sequence[Tensor]) -> Tensor:
+    """Return mean and root mean square of each channel over batch and places, scaled so that each map counts alike."""
+    found = []
+    for features in map(to_float32, maps):
+        mean, square = (power.mean((2, 3)) for power in (features, features.square()))
+        found.append(torch.cat([mean, (square + 1e-4).sqrt()], dim=1).mean(0) / features.shape[1] ** 0.5)
+    return torch.cat(found)

@@ -14,8 +14,7 @@ from torch.nn.functional import l1_loss
 
 from viceversa.config import ConfigError, Direction
 from viceversa.config.schema import Count
-from viceversa.losses.content import coarse_color, selfsim
-from viceversa.losses.moments import MomentMatching
+from viceversa.losses.content import MomentMatching, coarse_color, selfsim
 from viceversa.methods.base import Batch, Method, Networks, Translators, Update
 from viceversa.nets.features import STRIDES
 from viceversa.nets.projected import ProjectedDiscriminator

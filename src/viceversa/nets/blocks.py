@@ -12,12 +12,14 @@ from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import relu
+from torch.nn import functional
+from torch.nn.functional import elu, interpolate, pad, relu
 
 from .base import Generator
-from .layers import BlurDown, BlurUp, ConvNorm, Padding, make_norm, recomputing
+from .layers import BatchNorm, ConvNorm, Padding, make_norm, recomputing
 
 Upsample: TypeAlias = Literal["transposed", "resize", "blur", "pixelshuffle"]
+ResNorm: TypeAlias = Literal["batch", "group"]
 
 
 class Block(nn.Module):
@@ -147,3 +149,80 @@ def channels_of(layers: Iterable[tuple[str, nn.Module]]) -> dict[str, int]:
         *_, last = (module for module in layer.modules() if isinstance(module, nn.Conv2d))
         table[name] = last.out_channels
     return table
+
+
+class PreBlock(Block):
+    """A residual block that normalises and activates first (He et al., 2016b), and may halve or double the image.
+
+    Where the shape changes, the first convolution also computes the shortcut, in its first `out_channels` channels.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, *, norm: ResNorm, scale: float = 1) -> None:
+        super().__init__()
+        self.out_channels = out_channels
+        self.inner = (out_channels if scale < 1 else in_channels) // 2
+        self.scale = scale
+        both = self.inner if scale == 1 else self.inner + out_channels
+        self.norm1 = make_res_norm(norm, in_channels)
+        self.conv1 = nn.Conv2d(in_channels, both, 3, stride=2 if scale < 1 else 1, padding=1)
+        self.norm2 = make_res_norm(norm, self.inner)
+        self.conv2 = nn.Conv2d(self.inner, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, H, W) to (B, out, H * scale, W * scale)."""
+        h = elu(self.norm1(x))
+        if self.scale > 1:
+            h = interpolate(h, scale_factor=self.scale, mode="nearest")
+        h = self.conv1(h)
+        if self.scale != 1:
+            x, h = torch.split(h, [self.out_channels, self.inner], dim=1)
+        out: Tensor = x + self.conv2(elu(self.norm2(h)))
+        return out
+
+
+def make_res_norm(kind: ResNorm, channels: int) -> nn.Module:
+    """Return the normalisation of a `PreBlock`."""
+    if kind == "batch":
+        return BatchNorm(channels, eps=1e-4)
+    if channels % 8:
+        raise ValueError(f"norm=group makes 8 groups, which {channels} channels do not; use a width divisible by 8")
+    return nn.GroupNorm(8, channels, eps=1e-4)
+
+
+class BlurDown(nn.Module):
+    """Halve an image after blurring it with [1, 2, 1], edges reflected (Zhang, 2019).
+
+    The filter is a buffer, one for each channel, because CUT's files store it so.
+    """
+
+    kernel_size, stride, padding = 3, 2, 1
+    filter: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("filter", _blur([1.0, 2.0, 1.0], channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2)); H and W must be 2 or more."""
+        return functional.conv2d(pad(x, [1, 1, 1, 1], mode="reflect"), self.filter, stride=2, groups=x.shape[1])
+
+
+class BlurUp(nn.Module):
+    """Double an image and blur it with [1, 3, 3, 1], edges replicated (Zhang, 2019): bilinear interpolation."""
+
+    filter: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.register_buffer("filter", _blur([1.0, 3.0, 3.0, 1.0], channels, total=4.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, 2H, 2W)."""
+        padded = pad(x, [1, 1, 1, 1], mode="replicate")
+        return functional.conv_transpose2d(padded, self.filter, stride=2, padding=3, groups=x.shape[1])
+
+
+def _blur(row: list[float], channels: int, total: float = 1.0) -> Tensor:
+    """Return the outer product of a row of weights with itself, summing to `total`, for every channel: (C, 1, k, k)."""
+    square = torch.tensor([[total * a * b / sum(row) ** 2 for a in row] for b in row])
+    return square.expand(channels, 1, -1, -1).contiguous()

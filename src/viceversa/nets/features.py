@@ -66,29 +66,6 @@ class FrozenFeatures:
         return load_features(self.name, torch.device("cpu"), torch.float32).sha256
 
 
-class FeaturesStamp(nn.Module):
-    """Keeps in a state_dict which weights the frozen network has, and refuses to load what others trained with."""
-
-    sha256: Tensor
-
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        digits = torch.empty(16, dtype=torch.uint8)
-        if not digits.is_meta:
-            digits = torch.tensor(list(bytes.fromhex(FrozenFeatures(name).sha256[:32])), dtype=torch.uint8)
-        self.name = name
-        self.register_buffer("sha256", digits)
-
-    def _load_from_state_dict(  # type: ignore[no-untyped-def]
-        self, state_dict, prefix, metadata, strict, missing, unexpected, errors
-    ) -> None:
-        mine = self.sha256.clone()
-        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, unexpected, errors)
-        if not torch.equal(self.sha256, mine):
-            self.sha256.copy_(mine)
-            errors.append(f"{self.name}: its weights are not those that this was trained with")
-
-
 def as_rgb(x: Tensor) -> Tensor:
     """Return pictures of any number of channels as three: gray thrice, alpha and what follows it left out."""
     return x[:, :3] if x.shape[1] >= 3 else x[:, :1].expand(-1, 3, -1, -1)

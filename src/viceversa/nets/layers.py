@@ -11,7 +11,6 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.functional import pad
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
@@ -240,42 +239,3 @@ def spectral(conv: nn.Conv2d) -> nn.Module:
     if conv.weight.is_meta:
         return conv  # only shapes are asked for, and torch would import its compiler to draw the first vectors
     return spectral_norm(conv)
-
-
-class BlurDown(nn.Module):
-    """Halve an image after blurring it with [1, 2, 1], edges reflected (Zhang, 2019).
-
-    The filter is a buffer, one for each channel, because CUT's files store it so.
-    """
-
-    kernel_size, stride, padding = 3, 2, 1
-    filter: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("filter", _blur([1.0, 2.0, 1.0], channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, ceil(H / 2), ceil(W / 2)); H and W must be 2 or more."""
-        return functional.conv2d(pad(x, [1, 1, 1, 1], mode="reflect"), self.filter, stride=2, groups=x.shape[1])
-
-
-class BlurUp(nn.Module):
-    """Double an image and blur it with [1, 3, 3, 1], edges replicated (Zhang, 2019): bilinear interpolation."""
-
-    filter: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.register_buffer("filter", _blur([1.0, 3.0, 3.0, 1.0], channels, total=4.0))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, C, 2H, 2W)."""
-        padded = pad(x, [1, 1, 1, 1], mode="replicate")
-        return functional.conv_transpose2d(padded, self.filter, stride=2, padding=3, groups=x.shape[1])
-
-
-def _blur(row: list[float], channels: int, total: float = 1.0) -> Tensor:
-    """Return the outer product of a row of weights with itself, summing to `total`, for every channel: (C, 1, k, k)."""
-    square = torch.tensor([[total * a * b / sum(row) ** 2 for a in row] for b in row])
-    return square.expand(channels, 1, -1, -1).contiguous()

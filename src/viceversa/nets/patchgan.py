@@ -13,8 +13,8 @@ from torch.nn.functional import pad
 from viceversa.config.schema import Count
 
 from .base import Discriminator
-from .blocks import Stage
-from .layers import NORMS, BlurDown, Norm, spectral
+from .blocks import BlurDown, Stage
+from .layers import NORMS, Norm, spectral
 
 Alteration: TypeAlias = Literal["color", "shift", "cutout"]
 

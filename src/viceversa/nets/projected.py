@@ -14,7 +14,7 @@ from torch.nn.functional import conv2d, interpolate
 from viceversa.config.schema import Count, Natural
 
 from .base import Discriminator
-from .features import STRIDES, FeaturesName, FeaturesStamp, FrozenFeatures
+from .features import STRIDES, FeaturesName, FrozenFeatures
 from .layers import spectral
 from .patchgan import Alteration, Augment, PatchGAN
 
@@ -110,6 +110,29 @@ class ProjectedDiscriminator(Discriminator):
         logits = [head(found).to(seen.dtype) for head, found in zip(heads, maps, strict=True)]
         side = max(found.shape[-1] for found in logits)
         return torch.cat([interpolate(found, (side, side), mode="nearest-exact") for found in logits], dim=1)
+
+
+class FeaturesStamp(nn.Module):
+    """Keeps in a state_dict which weights the frozen network has, and refuses to load what others trained with."""
+
+    sha256: Tensor
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        digits = torch.empty(16, dtype=torch.uint8)
+        if not digits.is_meta:
+            digits = torch.tensor(list(bytes.fromhex(FrozenFeatures(name).sha256[:32])), dtype=torch.uint8)
+        self.name = name
+        self.register_buffer("sha256", digits)
+
+    def _load_from_state_dict(  # type: ignore[no-untyped-def]
+        self, state_dict, prefix, metadata, strict, missing, unexpected, errors
+    ) -> None:
+        mine = self.sha256.clone()
+        super()._load_from_state_dict(state_dict, prefix, metadata, strict, missing, unexpected, errors)
+        if not torch.equal(self.sha256, mine):
+            self.sha256.copy_(mine)
+            errors.append(f"{self.name}: its weights are not those that this was trained with")
 
 
 class RandomProjection(nn.Module):

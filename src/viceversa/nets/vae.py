@@ -9,21 +9,19 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn.functional import elu, interpolate
 
 from viceversa.config.schema import Count, Natural
 
 from .base import Generator, Probability
-from .blocks import Block, ResidualBlock, Stage, Upsample, channels_of, make_down, make_stem, make_up, walk
-from .layers import NORMS, BatchNorm, Norm
+from .blocks import PreBlock, ResidualBlock, ResNorm, Stage, Upsample, channels_of, make_down, make_stem, make_up, walk
+from .layers import NORMS, Norm
 
 Stages: TypeAlias = OrderedDict[str, nn.Module]
-ResNorm: TypeAlias = Literal["batch", "group"]
 LOGVAR_RANGE = (-30.0, 20.0)  # exp() of it stays finite, also in half precision where sampling halves it
 
 
@@ -213,44 +211,6 @@ class ResNetVAE(VariationalGenerator):
         self.mean = nn.Conv2d(inner, latent, 1)
         self.logvar = nn.Conv2d(inner, latent, 1)
         self.decoder = nn.Sequential(decoder)
-
-
-class PreBlock(Block):
-    """A residual block that normalises and activates first (He et al., 2016b), and may halve or double the image.
-
-    Where the shape changes, the first convolution also computes the shortcut, in its first `out_channels` channels.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, *, norm: ResNorm, scale: float = 1) -> None:
-        super().__init__()
-        self.out_channels = out_channels
-        self.inner = (out_channels if scale < 1 else in_channels) // 2
-        self.scale = scale
-        both = self.inner if scale == 1 else self.inner + out_channels
-        self.norm1 = make_res_norm(norm, in_channels)
-        self.conv1 = nn.Conv2d(in_channels, both, 3, stride=2 if scale < 1 else 1, padding=1)
-        self.norm2 = make_res_norm(norm, self.inner)
-        self.conv2 = nn.Conv2d(self.inner, out_channels, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, in, H, W) to (B, out, H * scale, W * scale)."""
-        h = elu(self.norm1(x))
-        if self.scale > 1:
-            h = interpolate(h, scale_factor=self.scale, mode="nearest")
-        h = self.conv1(h)
-        if self.scale != 1:
-            x, h = torch.split(h, [self.out_channels, self.inner], dim=1)
-        out: Tensor = x + self.conv2(elu(self.norm2(h)))
-        return out
-
-
-def make_res_norm(kind: ResNorm, channels: int) -> nn.Module:
-    """Return the normalisation of a `PreBlock`."""
-    if kind == "batch":
-        return BatchNorm(channels, eps=1e-4)
-    if channels % 8:
-        raise ValueError(f"norm=group makes 8 groups, which {channels} channels do not; use a width divisible by 8")
-    return nn.GroupNorm(8, channels, eps=1e-4)
 
 
 class ResVAE(VariationalGenerator):
