@@ -40,6 +40,7 @@ from viceversa.data.eval_set import EvalSet
 from viceversa.data.image_data import from_tensor
 from viceversa.devices import choose_precision
 from viceversa.engine.learner import Learner
+from viceversa.engine.symptoms import blots
 from viceversa.metrics.distribution import EfficientNetLite, kid
 from viceversa.nets.layers import init_weights
 from viceversa.paths import directions as run_directions
@@ -65,7 +66,9 @@ PER_DATA = {
     "face2anime": ["data.load=64"],
     "emoji": ["data.paired_test=true", "data.flip=false", "data.load=64"],
 }
-COLUMNS = {"steps": 0, "lite0": 0, "vgg": 0, "own colour": 2, "own shape": 2, "colour off": 1, "l1": 3, "psnr": 2}
+COLUMNS = {
+    "steps": 0, "lite0": 0, "vgg": 0, "own colour": 2, "own shape": 2, "colour off": 1, "blobs": 2, "l1": 3, "psnr": 2,
+}  # fmt: skip
 HEIGHT = 96  # pixels of an image on a sheet
 
 
@@ -233,6 +236,7 @@ class Scorer:
             "own colour": nearest_is_own(colour, own_colour),
             "own shape": nearest_is_own(*shapes),
             "colour off": (colour - own_colour).abs().mean().item(),
+            "blobs": float(blots(images / 127.5 - 1).mean()),
         }
         if paired:
             difference = (images.astype(float) - reals) / 255

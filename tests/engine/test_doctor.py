@@ -59,6 +59,13 @@ def grained(picture: np.ndarray) -> np.ndarray:
     return np.clip(picture + grain, 0, 255).astype(np.uint8)
 
 
+def eyed(picture: np.ndarray) -> np.ndarray:
+    """A black blob with a white light in it."""
+    blobbed = picture.copy()
+    blobbed[20:28, 20:28], blobbed[22:24, 22:24] = 0, 255
+    return blobbed
+
+
 ILL = {
     "inverted": lambda a, b: [255 - p for p in a],
     "copied": lambda a, b: a,
@@ -68,6 +75,7 @@ ILL = {
     "one_palette": lambda a, b: repainted(b),
     "ignored": lambda a, b: [*b[1:], b[0]],
     "textured": lambda a, b: [grained(p) for p in b],
+    "blotted": lambda a, b: [eyed(p) for p in b],
     "saturated": lambda a, b: [np.where(p > 127, 255, 0).astype(np.uint8) for p in b],
 }
 

@@ -79,6 +79,13 @@ def saturated(case: Case) -> str:
     return f"{found:.0%} of the values lie at the end of their range, {max(usual):.0%} of real ones"
 
 
+def blotted(case: Case) -> str:
+    """Blobs of pure black and white: pixels that a tanh cannot bring back."""
+    sets = (case.outputs, case.inputs, case.real)
+    found, *usual = (float(blots(images).mean()) for images in sets if images is not None)
+    return f"{found:.0%} have black and white blobs, {max(usual):.0%} of real ones" if found - max(usual) > 0.3 else ""
+
+
 def one_palette(case: Case) -> str:
     """All translations have the same colours, though neither the inputs nor the target domain do."""
     found, *usual = (palettes(images) for images in (case.outputs, case.inputs, case.real) if images is not None)
@@ -124,8 +131,17 @@ PROBES: dict[Callable[[Case], str], tuple[DiagnosisSeverity, str]] = {
     ignored: ("warning", "raise method.content, method.keep, method.nce or cycle_x and cycle_y; generator.skip=true"),
     textured: ("warning", "a lower discriminator.width or pixels, train.discriminator_rate=0.5; train longer"),
     striped: ("warning", "generator.upsample=resize, in a new run; training longer makes it weaker"),
+    blotted: ("warning", "generator.output=clamp, in a new run, or another seed; training longer makes some go"),
     saturated: ("warning", "lower train.lr; if inputs are saturated too: viceversa data check"),
 }
+
+
+def blots(images: ImageSet) -> NDArray[np.bool_]:
+    """Return which images have pure black within two pixels of pure white; lines and lights in drawings have less."""
+    black, white = (images < -0.97).all(-1), (images > 0.97).all(-1)
+    near = np.lib.stride_tricks.sliding_window_view(np.pad(white, ((0, 0), (2, 2), (2, 2))), (5, 5), (1, 2))
+    found: NDArray[np.bool_] = (black & near.any((3, 4))).sum((1, 2)) >= 6 * images.shape[1] / 64
+    return found
 
 
 def palettes(images: ImageSet) -> float:
