@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, spectral_norm
+from torch.utils.flop_counter import FlopCounterMode
 
 from viceversa.config import TrainConfig
 from viceversa.engine.ema import Ema
@@ -112,6 +113,19 @@ def test_the_rule(name: str, dtype: torch.dtype) -> None:
     assert list(ours.state_dict()) == list(plain.state_dict())
     for twin in (copy.deepcopy(ours), pickle.loads(pickle.dumps(ours))):
         assert type(twin) is type(ours)
+
+
+@pytest.mark.parametrize("name", [name for name, (form, _) in LAYERS.items() if form in (Product, StackedResults)])
+def test_gradients_that_nobody_asked_for_are_not_computed(name: str) -> None:
+    ours, plain = make(name)
+    ours, x = ours.double(), noise(1, channels_of(plain), 8, 8).requires_grad_()
+    work = []
+    for inputs in ([x], [x, *ours.parameters()]):
+        y = ours(x)
+        with FlopCounterMode(display=False) as counter:
+            y.sum().backward(inputs=inputs)
+        work.append(counter.get_total_flops())
+    assert 0 < work[0] <= 0.6 * work[1]
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -53,13 +53,24 @@ class Convolve(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of x, weight and bias."""
         x, weight, ready = ctx.saved_tensors
-        wants_x, wants_weight, wants_bias, *_ = ctx.needs_input_grad
-        dbias = dy.sum((0, 2, 3), dtype=weight.dtype) if wants_bias else None
+        wants_x, wants_weight, *wants_bias = map(is_wanted, ctx.needs_input_grad, ctx.next_functions)
+        dbias = dy.sum((0, 2, 3), dtype=weight.dtype) if any(wants_bias) else None
         if torch.is_grad_enabled():  # create_graph=True
             dx, dweight = differentiable_gradients(ctx.layer, dy, x, weight, (wants_x, wants_weight))
         else:
             dx, dweight = ctx.form.gradients(ctx.layer, dy, x, ready, (wants_x, wants_weight))
         return dx, None if dweight is None else dweight.to(weight.dtype), dbias, None, None
+
+
+def is_wanted(needed: bool, edge: tuple[Any, int]) -> bool:
+    """Whether this backward pass goes on to an input: what is not among its `inputs` needs no gradient.
+
+    torch's own nodes ask the same; to functions written in Python it only tells what could be differentiated.
+    """
+    try:
+        return needed and bool(torch._C._will_engine_execute_node(edge[0]))
+    except RuntimeError:  # of a leaf in autograd.grad, of which the engine does not say
+        return needed
 
 
 def prepared(layer: Conv, name: object, make: Callable[[], Tensor]) -> Tensor:

@@ -30,9 +30,9 @@ class Product:
         """Return the convolution of x."""
         n, height, width = len(x), *output_size(layer, x)
         if isinstance(layer, nn.ConvTranspose2d):
-            y = scatter(layer, rows_of(x) @ weight, (n, layer.out_channels, height, width))
+            y = scatter(layer, matmul(rows_of(x), weight), (n, layer.out_channels, height, width))
         else:
-            y = (gather(layer, x) @ weight.t()).view(n, height, width, -1).permute(0, 3, 1, 2)
+            y = matmul(gather(layer, x), weight.t()).view(n, height, width, -1).permute(0, 3, 1, 2)
         y = y if bias is None else y + bias.view(-1, 1, 1)
         return y.contiguous(memory_format=torch.contiguous_format if x.is_contiguous() else torch.channels_last)
 
@@ -50,14 +50,25 @@ class Product:
                 dx = scatter(layer, product(rows, weight, rows), x.shape)
         if wanted[1]:
             k, channels = layer.kernel_size[0], layer.weight.shape[1]
-            dweight, last = rows.t() @ columns, is_channels_last(layer.weight)
+            dweight, last = matmul(rows.t(), columns), is_channels_last(layer.weight)
             dweight = dweight.view(-1, k, k, channels).permute(0, 3, 1, 2) if last else dweight.view_as(layer.weight)
         return dx, dweight
 
 
 def product(a: Tensor, b: Tensor, like: Tensor) -> Tensor:
     """Return a @ b, laid out as `like`, by rows or by columns."""
-    return a @ b if like.is_contiguous() else (b.t() @ a.t()).t()
+    return matmul(a, b) if like.is_contiguous() else matmul(b.t(), a.t()).t()
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Return a @ b, in float32 by oneDNN, as convolutions are.
+
+    torch asks MKL, which uses only half of each register of processors that are not Intel's.
+    """
+    if a.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
+        return a @ b
+    y: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.t(), None, "none", [], "")
+    return y
 
 
 def output_size(layer: Conv, x: Tensor) -> tuple[int, int]:

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from viceversa.fast_cpu.convolutions import Conv, Gradients, surround, surround_gradient
+from viceversa.fast_cpu.products import matmul
 
 ROOM = 2**24
 """Bytes; beyond 2**25 the C library fetches fresh memory for every tensor, page by page."""
@@ -94,7 +95,10 @@ class Winograd:
 
 def product(name: str, a: Tensor, b: Tensor) -> Tensor:
     """Return the matrix products (places, rows, columns) of each place, in scratch memory of that name."""
-    return torch.bmm(a, b, out=scratch(name, a.dtype, len(a), a.shape[1], b.shape[2]))
+    results = scratch(name, a.dtype, len(a), a.shape[1], b.shape[2])
+    for rows, columns, result in zip(a, b, results, strict=True):
+        result.copy_(matmul(rows, columns))
+    return results
 
 
 def side(places: Tensor) -> int:
