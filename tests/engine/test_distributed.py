@@ -83,7 +83,7 @@ batches = TrainLoader.batches
 def breaking(self, *place):
     for number, batch in enumerate(batches(self, *place)):
         if number == 2 and os.environ["RANK"] == "1":
-            self._note({f"{n}.png": "the dog ate it" for n in range(99)})
+            self._sound((batch, {f"{n}.png": "the dog ate it" for n in range(99)}))
         yield batch
 TrainLoader.batches = breaking
 """
