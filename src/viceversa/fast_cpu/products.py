@@ -65,7 +65,7 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 
     torch asks MKL, which uses only half of each register of processors that are not Intel's.
     """
-    if a.dtype != torch.float32 or not torch.backends.mkldnn.is_available():
+    if a.dtype != torch.float32 or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return a @ b
     y: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.t(), None, "none", [], "")
     return y
