@@ -73,7 +73,7 @@ def run(folder: Path, arm: str, seed: int, words: Words, count: int, measure: Me
 
 
 def glasses(folder: Path, count: int, size: int) -> Path:
-    """Return a set of water2wine, `count` training pictures of each domain and 40 test pairs or fewer; made if missing."""
+    """Return a set of water2wine, made if missing: `count` training pictures of each domain, 40 test pairs or fewer."""
     root = folder / f"water2wine-{size}-{count}"
     if not root.is_dir():
         water2wine.make(root, size=size, count=count, test=min(count, 40))

@@ -22,7 +22,7 @@ COMMON = ["generator.mask=true", "method.cycle_x=5", "method.cycle_y=5"]
 
 def measure(run: Path, before: lab.Images, after: lab.Images, truth: lab.Images) -> dict[str, float]:
     """Return thousands of parameters."""
-    net, _ = viceversa.load_network(run / "weights" / "AtoB.safetensors")
+    net = viceversa.load_network(run / "weights" / "AtoB.safetensors")
     return {"thousand parameters": sum(parameter.numel() for parameter in net.parameters()) / 1000}
 
 

@@ -34,7 +34,7 @@ ARMS = {
 
 def measure(run: Path, before: lab.Images, after: lab.Images, truth: lab.Images) -> dict[str, float]:
     """Return the differences of translations of the same pictures through two codes, and what the codes carry."""
-    net, _ = viceversa.load_network(run / "weights" / "AtoB.safetensors")
+    net = viceversa.load_network(run / "weights" / "AtoB.safetensors")
     if not isinstance(net, VariationalGenerator):
         return {"diversity": 0.0, "nats": float("nan")}
     torch.manual_seed(0)

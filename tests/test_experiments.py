@@ -25,8 +25,8 @@ def figures(said: str) -> list[list[float]]:
 def test_an_experiment_trains_and_measures(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (first, *_) = runpy.run_path(str(path))["ARMS"]
     monkeypatch.setattr(sys, "path", [str(EXPERIMENTS), *sys.path])
+    (first, *_) = runpy.run_path(str(path))["ARMS"]
     monkeypatch.setattr(sys, "argv", [str(path), "--quick", "--seeds", "1", "--out", str(tmp_path), "--arms", first])
     runpy.run_path(str(path), run_name="__main__")
     ((quality, *_),) = figures(capsys.readouterr().out)
