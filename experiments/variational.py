@@ -36,7 +36,7 @@ def measure(run: Path, before: lab.Images, after: lab.Images, truth: lab.Images)
     """Return the differences of translations of the same pictures through two codes, and what the codes carry."""
     net = viceversa.load_network(run / "weights" / "AtoB.safetensors")
     if not isinstance(net, VariationalGenerator):
-        return {"diversity": 0.0, "nats": float("nan")}
+        return {"diversity": 0.0, "nats": 0.0}
     torch.manual_seed(0)
     with torch.inference_mode():
         mean, logvar = net.encode(torch.from_numpy(lab.floats(before)).permute(0, 3, 1, 2).float())
