@@ -289,8 +289,7 @@ async def answer_ok(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-def test_who_has_connected_when_the_server_ends_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "LAST_CALL", 0.1)
+def test_who_has_connected_when_the_server_ends_is_answered() -> None:
     listener = server.listen("127.0.0.1", 0)
     own, port = server.make_server(answer_ok, 500), listener.getsockname()[1]
 
@@ -302,10 +301,10 @@ def test_who_has_connected_when_the_server_ends_is_answered(monkeypatch: pytest.
             except ConnectionRefusedError:
                 return answers
             with connection:
-                connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
                 try:
+                    connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
                     answers.append(connection.recv(12))
-                except ConnectionResetError:
+                except ConnectionError:
                     answers.append(b"reset")
 
     with ThreadPoolExecutor(16) as threads:
@@ -317,7 +316,7 @@ def test_who_has_connected_when_the_server_ends_is_answered(monkeypatch: pytest.
         answers = [answer for client in clients for answer in client.result()]
         ended.result()
     lost = [answer for answer in answers if answer != b"HTTP/1.1 200"]
-    assert len(lost) <= 2 < len(answers)  # the system may take one in the moment in which the listener closes
+    assert len(lost) <= 7 < len(answers)  # without the last calls nearly each of the 15 loses one
 
 
 def test_an_error_in_a_batch_is_not_the_end(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
