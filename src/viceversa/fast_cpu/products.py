@@ -65,10 +65,15 @@ def matmul(a: Tensor, b: Tensor) -> Tensor:
 
     torch asks MKL, which uses only half of each register of processors that are not Intel's.
     """
-    if a.dtype != torch.float32 or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+    if not by_onednn(a):
         return a @ b
     y: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.t(), None, "none", [], "")
     return y
+
+
+def by_onednn(x: Tensor) -> bool:
+    """Whether oneDNN is there and torch would not ask it by itself."""
+    return x.dtype == torch.float32 and bool(torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
 
 
 def output_size(layer: Conv, x: Tensor) -> tuple[int, int]:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from viceversa.fast_cpu.convolutions import Conv, Gradients, surround, surround_gradient
-from viceversa.fast_cpu.products import matmul
+from viceversa.fast_cpu.products import by_onednn, matmul
 
 ROOM = 2**24
 """Bytes; beyond 2**25 the C library fetches fresh memory for every tensor, page by page."""
@@ -96,6 +96,8 @@ class Winograd:
 def product(name: str, a: Tensor, b: Tensor) -> Tensor:
     """Return the matrix products (places, rows, columns) of each place, in scratch memory of that name."""
     results = scratch(name, a.dtype, len(a), a.shape[1], b.shape[2])
+    if not by_onednn(a):
+        return torch.bmm(a, b, out=results)
     for rows, columns, result in zip(a, b, results, strict=True):
         result.copy_(matmul(rows, columns))
     return results
