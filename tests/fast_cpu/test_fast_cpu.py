@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, spectral_norm
 from torch.utils.flop_counter import FlopCounterMode
 
+from viceversa import fast_cpu
 from viceversa.config import TrainConfig
 from viceversa.engine.ema import Ema
 from viceversa.engine.optimizers import make_optimizer
-from viceversa.fast_cpu import accelerate, layers, winograd
+from viceversa.fast_cpu import accelerate, best_form, winograd
 from viceversa.fast_cpu.convolutions import StackedResults
-from viceversa.fast_cpu.layers import best_form
 from viceversa.fast_cpu.products import Product
 from viceversa.fast_cpu.winograd import Winograd
 from viceversa.nets import Discriminator, Generator
@@ -65,9 +65,9 @@ MAKE = {name: make for name, (_, make) in LAYERS.items()} | OTHERS | BLURS
 
 @pytest.fixture(autouse=True)
 def _small_layers_are_large_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layers, "WINOGRAD_CHANNELS", 1)
-    monkeypatch.setattr(layers, "WINOGRAD_PIXELS", 1)
-    monkeypatch.setattr(layers, "WIDE_FILTER", 1)
+    monkeypatch.setattr(fast_cpu, "WINOGRAD_CHANNELS", 1)
+    monkeypatch.setattr(fast_cpu, "WINOGRAD_PIXELS", 1)
+    monkeypatch.setattr(fast_cpu, "WIDE_FILTER", 1)
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -145,7 +145,7 @@ def test_results_and_gradients_are_those_of_torchs_layer(
     dtype: torch.dtype, layout: torch.memory_format, incoming: torch.memory_format, name: str, few_pixels: int,
     size: tuple[int, int], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(layers, "FEW_PIXELS", few_pixels)
+    monkeypatch.setattr(fast_cpu, "FEW_PIXELS", few_pixels)
     ours, plain = make(name)
     own_dtype = torch.float64 if dtype == torch.float64 else torch.float32
     ours = ours.to(own_dtype, memory_format=layout)
@@ -207,7 +207,7 @@ def test_narrow_products_are_for_generators(monkeypatch: pytest.MonkeyPatch) -> 
             super().__init__()
             self.layer = nn.Conv2d(3, 5, 4, 2, 1)
 
-    monkeypatch.setattr(layers, "WIDE_FILTER", 1000)
+    monkeypatch.setattr(fast_cpu, "WIDE_FILTER", 1000)
     net = Judge()
     accelerate(net)
     assert best_form(net.layer, torch.zeros(1, 3, 8, 8)) is None

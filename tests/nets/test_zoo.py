@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from viceversa import registry
+from viceversa import fast_cpu, registry
 from viceversa.config import ConfigError
-from viceversa.fast_cpu import accelerate, layers
+from viceversa.fast_cpu import accelerate
 from viceversa.nets import DISCRIMINATORS, GENERATORS, Generator
 from viceversa.nets.blocks import Block, enable_checkpointing
 from viceversa.nets.patchgan import PatchGAN
@@ -149,7 +149,7 @@ def test_checkpointing_computes_the_same_bitwise_with_less_kept(
     name: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cls = GENERATORS.get(name, ResNetGenerator)
-    monkeypatch.setattr(layers, "WINOGRAD_CHANNELS", 16)  # so that small networks, too, go by it
+    monkeypatch.setattr(fast_cpu, "WINOGRAD_CHANNELS", 16)  # so that small networks, too, go by it
     chosen = {"norm": "instance", "width": 16} if name == "wide resnet" else {"norm": "batch", "dropout": 0.5}
     options = {key: value for key, value in chosen.items() if key in inspect.signature(cls).parameters}
     plain, forgetful = build(cls, **options), build(cls, **options)
