@@ -73,17 +73,19 @@ def test_a_training_survives_the_studio_and_can_be_stopped_by_the_next(queue: Tr
     until(again, lambda: not states(again))
 
 
-def test_a_paused_training_keeps_its_place(queue: Trainings) -> None:
+def test_a_paused_training_ends_and_keeps_its_place(queue: Trainings) -> None:
     queue.add("runs/a", ["-c", SLEEPER])
     queue.add("runs/b", ["-c", "pass"])
-    queue.advance()
+    for _ in range(2):  # the second time it goes on, by the same command
+        until(queue, lambda: queue.last_words("runs/a") == ["begun"])
+        queue.pause(queue.all()[0])
+        until(queue, lambda: states(queue) == ["paused", "waiting"])
+        assert queue.all()[0].process is None
+        queue.workspace.log("runs/a").unlink()
+        assert states(Trainings(queue.workspace)) == ["paused", "waiting"]  # after a reboot, too
+        queue.resume(queue.all()[0])
+        assert states(queue) == ["in training", "waiting"]
     until(queue, lambda: queue.last_words("runs/a") == ["begun"])
-    queue.pause(queue.all()[0])
-    until(queue, lambda: states(queue) == ["paused", "waiting"])
-    queue.advance()
-    assert states(queue) == ["paused", "waiting"]
-    queue.resume(queue.all()[0])
-    until(queue, lambda: states(queue) == ["in training", "waiting"])
     queue.pause(queue.all()[0])
     queue.stop(queue.all()[0])
     until(queue, lambda: not states(queue))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ class FormField:
     is_switch: bool = False
 
 
-def form_fields(source: str, words: Sequence[str]) -> list[FormField]:
+def form_fields(source: str, words: Sequence[str], without: Collection[str] = ELSEWHERE) -> list[FormField]:
     """Return the fields for a preset or run with some values changed; ConfigError for what cannot be."""
     from viceversa import methods, registry
 
@@ -43,7 +43,7 @@ def form_fields(source: str, words: Sequence[str]) -> list[FormField]:
     values, meaning = flat(to_tree(config)), meanings(methods.describe(config))
     found = []
     for key, value in values.items():
-        if key not in ELSEWHERE:
+        if key not in without:
             schema = TypeAdapter(kinds[key]).json_schema() if key in kinds else {}
             choices, text = names.get(key) or _choices(schema), meaning.get(key, "")
             found.append(FormField(key, shown(value), text, choices, schema.get("type") == "boolean"))

@@ -87,6 +87,11 @@ def tagged(tag: str, text: str, classes: str = "") -> ui.label:
     return label
 
 
+def sentence(text: str, end: str = ".") -> str:
+    """Return what a report says as a sentence."""
+    return f"{text[:1].upper()}{text[1:]}{end}" if text else ""
+
+
 @contextmanager
 def section(heading: str, hint: str = "") -> Iterator[ui.element]:
     """Begin a part of a page."""

@@ -15,7 +15,7 @@ from viceversa.paths import list_images
 from viceversa.report.samples import spread
 from viceversa.studio import frame
 from viceversa.studio.commands import run_command
-from viceversa.studio.frame import button, tagged
+from viceversa.studio.frame import button, sentence, tagged
 from viceversa.studio.uploads import DropZone
 
 if TYPE_CHECKING:
@@ -27,6 +27,12 @@ REMOVABLE = {"broken", "flat", "tiny", "leak", "copies", "both-domains"}
 """Findings about files that can be left out: of copies the first is kept."""
 OF_THE_ROOT = {"unused", "foreign"}
 """Findings about all that lies in data.root, which is the whole workspace for a list of pictures."""
+SETTINGS = {
+    "data.resize": "Keep their shapes, and train on squares cut out of them",
+    "data.crop": "Train at {} pixels",
+    "data.scale": "Read their numbers as {}",
+}
+"""Buttons for what findings suggest to set: key, and what it does with the value."""
 SHEET, EXAMPLES = 12, 6  # pictures shown of a folder, and of a finding
 
 
@@ -117,13 +123,16 @@ class Pictures:
         with frame.dialog("Choose a folder") as dialog:
             here = tagged("p", "", "quiet")
             folders = ui.element("div").classes("folders")
-            frame.answers(dialog, "Choose this folder", lambda: here.text)
+            frame.answers(dialog, "Choose this folder", lambda: entered)
+        entered = ""
 
         def enter(name: str) -> None:
-            here.set_text(name)
+            nonlocal entered
+            entered = name
+            here.set_text("/".join((self.workspace.root.name, *Path(name).parts)))
             folders.clear()
             with folders:
-                if name != ".":
+                if Path(name).parts:
                     button("↑ up", lambda: enter(Path(name).parent.as_posix()), "quiet")
                 for folder in self.workspace.folders(name):
                     button(Path(folder).name, lambda folder=folder: enter(folder), "quiet")
@@ -157,12 +166,14 @@ class Pictures:
                 tagged("p", ", ".join(file.name for file in files))
             else:
                 self.thumbs(files)
-            tagged("p", sentence(remedy), "quiet")
+            if settings := dict(re.findall(r"\b(data\.\w+)=(\w+)", remedy)):
+                label = next(does.format(settings[key]) for key, does in SETTINGS.items() if key in settings)
+                use = button(label, lambda: self.use(settings))
+                use.tooltip(" ".join(f"{key}={value}" for key, value in settings.items()))
+            else:
+                tagged("p", sentence(plain(remedy)), "quiet")
             if kind in REMOVABLE and all(Path(file).is_file() for file in drop):
                 button(f"Leave out {len(drop)}", lambda: self.leave_out(drop))
-            if settings := dict(re.findall(r"\b(data\.\w+)=(\w+)", remedy)):
-                words = " ".join(f"{key}={value}" for key, value in settings.items())
-                button(f"Use {words}", lambda: self.use(settings))
 
     async def use(self, settings: dict[str, str]) -> None:
         """Take settings that a finding suggests."""
@@ -202,6 +213,6 @@ class Pictures:
         return self.workspace.name(Path(str(sample)).resolve())
 
 
-def sentence(text: str) -> str:
-    """Return what a report says as a sentence."""
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
+def plain(remedy: str) -> str:
+    """Return a remedy without the names of options."""
+    return re.sub(r" \([^)]*\b\w+\.\w+[^)]*\)", "", remedy).replace("generator.mask=true", "a mask, in All options,")

@@ -13,8 +13,8 @@ from viceversa.config import load_config
 from viceversa.report.samples import spread
 from viceversa.studio import frame
 from viceversa.studio.curves import show_curves
-from viceversa.studio.form import form_fields, show_form
-from viceversa.studio.frame import button, section, show_command, tagged
+from viceversa.studio.form import form_fields, show_field, show_form
+from viceversa.studio.frame import button, section, sentence, show_command, tagged
 from viceversa.studio.recipes import train_words
 from viceversa.studio.trainings import Training
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 ROWS = 4  # samples of a direction
 NEWS = 2.0  # seconds between looks at the run's folder
+NOT_FORKED = {"run", "train.budget"}
+"""Keys that a fork does not change."""
 
 
 def read(path: Path) -> tuple[RunRecord, dict[str, Any], list[Any], list[Any]] | None:
@@ -156,20 +158,27 @@ class RunPage:
 
     def longer(self) -> None:
         """Go on for as long again."""
+        self.queue(self.name, train_words(self.name, changes=self.twice(), run=self.name))
+
+    def twice(self) -> dict[str, str]:
+        """Return the length to train for as long again."""
         assert self.record
         length = self.record.config.train.length
-        changes = {"train.length": str(replace(length, amount=2 * length.amount))}
-        self.queue(self.name, train_words(self.name, changes=changes, run=self.name))
+        return {"train.length": str(replace(length, amount=2 * length.amount))}
 
     async def fork(self) -> None:
         """Go on from here in a new run, with other values."""
-        changes: dict[str, str] = {}
-        fields = await run.io_bound(form_fields, self.name, ()) or []
+        assert self.record
+        changes = self.twice() if self.record.ended == "finished" else {}
+        fields = await run.io_bound(form_fields, self.name, (), NOT_FORKED) or []
         with frame.dialog("Fork with changes") as dialog:
             tagged("p", "Goes on from the newest checkpoint in a new run; this one stays as it is.", "quiet")
             new = ui.input("Name of the new run", value=f"{Path(self.name).name}-2")
             with ui.element("div").classes("scrolling"):
-                show_form(fields, changes)
+                for field in fields:
+                    if field.key == "train.length":
+                        show_field(field, changes, "Length, with the steps that are done")
+                show_form([field for field in fields if field.key != "train.length"], changes)
             frame.answers(dialog, "Start", lambda: str(new.value))
         if name := await dialog:
             with frame.errors_shown():
@@ -232,8 +241,8 @@ class RunPage:
         with self.findings:
             for finding in findings:
                 with ui.element("div").classes(f"finding {finding['severity']}"):
-                    tagged("strong", finding["finding"].replace("_", " ").replace("to", " → "))
-                    tagged("p", f"{finding['message']}, since step {finding['since']:,}.")
-                    tagged("p", f"Remedy: {finding['remedy']}.", "quiet")
-            if not findings:
-                tagged("p", "The doctor has found nothing wrong.", "quiet")
+                    tagged("strong", sentence(finding["finding"].replace("_", " ").replace("to", " → "), end=""))
+                    tagged("p", sentence(f"{finding['message']}, since step {finding['since']:,}"))
+                    tagged("p", f"What helps: {finding['remedy']}.", "quiet")
+            note = "Words with a dot in them are options, in Fork with changes."
+            tagged("p", note if findings else "The doctor has found nothing wrong.", "quiet")

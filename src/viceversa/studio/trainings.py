@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
@@ -32,16 +32,14 @@ class Training:
     pid: int = 0
     born: float = 0.0
     stopping: bool = False
+    paused: bool = False
 
     @property
     def state(self) -> str:
-        """What the page calls it; empty when its process has ended."""
-        if not self.pid:
-            return "waiting"
-        if not (process := self.process):
-            return ""
-        halted = process.status() == psutil.STATUS_STOPPED
-        return "paused" if halted else "saving" if self.stopping else "in training"
+        """What the page calls it; empty when it is over."""
+        if self.process:
+            return "saving" if self.stopping or self.paused else "in training"
+        return "paused" if self.paused else "" if self.pid else "waiting"
 
     @property
     def process(self) -> psutil.Process | None:
@@ -81,30 +79,32 @@ class Trainings:
         self.advance()
 
     def stop(self, training: Training) -> None:
-        """Let a training save and end; drop one that waits."""
+        """Let a training save and end; drop one that waits or is paused."""
         if process := training.process:
-            self._keep(replace(training, stopping=True))
+            self._keep(replace(training, stopping=True, paused=False))
             process.terminate()
-            self.resume(training)  # who is halted hears nothing
         else:
             self._drop(training)
 
     def pause(self, training: Training) -> None:
-        """Halt a training, its data workers too, where it is; it keeps its memory and its place."""
-        _each(training, psutil.Process.suspend)
+        """Let a training save and end, and keep its place: no other starts."""
+        self._keep(replace(training, paused=True))
+        if process := training.process:
+            process.terminate()
 
     def resume(self, training: Training) -> None:
-        """Let a paused training go on."""
-        _each(training, psutil.Process.resume)
+        """Let a paused training go on: the same command continues where it stopped."""
+        self._keep(replace(training, paused=False, pid=0))
+        self.advance()
 
     def advance(self) -> None:
-        """Drop the trainings that have ended, and start the first that waits, unless one is on or paused."""
+        """Drop the trainings that are over, and start the first that waits, unless one is on or paused."""
         self.children = [child for child in self.children if child.poll() is None]
         for one in self.all():
             if not one.state:
                 self._drop(one)
         live = self.all()
-        if live and not any(one.pid for one in live):
+        if live and all(one.state == "waiting" for one in live):
             self._start(live[0])
 
     def last_words(self, run: str) -> list[str]:
@@ -135,11 +135,3 @@ class Trainings:
 
     def _drop(self, training: Training) -> None:
         (self.folder / f"{training.number:06d}.json").unlink(missing_ok=True)
-
-
-def _each(training: Training, do: Callable[[psutil.Process], None]) -> None:
-    """Do something to a training's process and those that it has started."""
-    if process := training.process:
-        for one in (process, *process.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):
-                do(one)
