@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from unittest import mock
 
 import reference_nets
@@ -34,7 +35,7 @@ from torchvision import transforms
 
 import viceversa
 from viceversa.backends import BACKENDS, Backend, TrainedGenerator, open_backend
-from viceversa.backends.exported import from_cache
+from viceversa.backends.exported import through_file, write_exported
 from viceversa.data import water2wine
 from viceversa.data.image_io import read_image
 from viceversa.nets import GENERATORS
@@ -134,6 +135,13 @@ def in_turn(contenders: dict[str, Callable[[], object]], rounds: int, clock: Cal
         print(f"  {name:22} {statistics.median(found):8.3f} s  {spread}")
 
 
+def int8(translator: Translator, inputs: list[Tensor]) -> Backend:
+    """Return the network as `export --precision int8` writes it for OpenVINO."""
+    with TemporaryDirectory() as folder:
+        write_exported(Path(folder) / "int8.xml", translator.net, translator.card, "int8", examples=inputs[8:24])
+        return Translator.load(Path(folder) / "int8.xml").backend
+
+
 @torch.inference_mode()
 def backends(translator: Translator, files: list[Path], size: int, rounds: int, clock: Callable[[], float]) -> None:
     """Compare one picture's time by every backend."""
@@ -142,8 +150,8 @@ def backends(translator: Translator, files: list[Path], size: int, rounds: int, 
     original = plain(translator)
     exact = original(inputs[0])
     contenders: dict[str, Callable[[], object]] = {"plain float32": lambda: original(inputs[0])}
-    for name in BACKENDS:
-        run = translator.with_backend(name, pictures[8:] if name == "int8" else ()).backend
+    runs = {name: translator.with_backend(name).backend for name in BACKENDS} | {"int8": int8(translator, inputs)}
+    for name, run in runs.items():
         contenders[name] = lambda run=run: run(inputs[0])  # type: ignore[misc]
         worst = min(decibels(run(x), original(x)) for x in inputs[:3])
         print(f"  {name:22} {worst:6.1f} dB to plain float32, the worst of three pictures")
@@ -164,7 +172,7 @@ def untrained(rounds: int, clock: Callable[[], float]) -> None:
         x = torch.rand(1, 3, 256, 256) * 2 - 1
         contenders: dict[str, Backend] = {
             "plain float32": copy.deepcopy(net),
-            "openvino, float32": from_cache("openvino-fp32", ".xml", "fp32")(trained),
+            "openvino, float32": through_file("openvino", ".xml", "fp32")(trained),
         }
         contenders |= {name: open_backend(name, trained) for name in ("onnx", "openvino", "bf16", "eager")}
         for run in contenders.values():
@@ -185,13 +193,11 @@ def end_to_end(
     classic = Classic(plain(translator), size)
 
     def ours(name: str) -> Callable[[], object]:
-        calibrate = files[0].parent if name == "int8" else None
-        options = TranslateOptions(backend=name, calibrate=calibrate, device="cpu", overwrite=True)
-        translate_images(run, str(files[0]), out / name, options)  # converts, once
+        options = TranslateOptions(backend=name, device="cpu", overwrite=True)
         return lambda: translate_images(run, str(source), out / name, options)
 
     contenders: dict[str, Callable[[], object]] = {"classic loop": lambda: classic(files, out / "classic")}
-    contenders |= {f"translate, {name}": ours(name) for name in ("eager", "bf16", "openvino", "int8")}
+    contenders |= {f"translate, {name}": ours(name) for name in ("eager", "bf16", "openvino")}
     print(f"{len(files)} pictures of {size} px, from file to file:")
     # outputs are named as their inputs, JPEG; PNG is what the classic loop writes, and takes longer
     with mock.patch("viceversa.translate.source.write_image", as_png):

@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from viceversa.backends import (
-    ExportedGenerator,
-    TrainedGenerator,
-    draws_random_numbers,
-    load_network,
-    open_backend,
-)
+from viceversa.backends import ExportedGenerator, TrainedGenerator, draws_random_numbers, load_network, open_backend
 from viceversa.backends.bands import Bands
+from viceversa.backends.prepare import SMALLEST, PreparedImage, to_image, to_input, to_pixels
 from viceversa.backends.statistics import frozen
 from viceversa.config import Direction
-from viceversa.data.image_data import (
-    ImageData,
-    ImageError,
-    Pixels,
-    eight_bits,
-    from_tensor,
-    off_white,
-    resize,
-    to_tensor,
-    with_channels,
-    with_depth,
-)
+from viceversa.data.image_data import ImageData, ImageError, eight_bits, resize, with_channels, with_depth
 from viceversa.data.kinds import Kind, Picture, like, to_image_data
-from viceversa.devices import layout_of
 from viceversa.nets import GENERATORS, Generator, VariationalGenerator
 from viceversa.nets.weights import Card
 from viceversa.paths import weights_file
@@ -47,15 +27,6 @@ from viceversa.paths import weights_file
 log = logging.getLogger("viceversa")
 BATCH = 16
 """Images that are computed at once, at most."""
-SMALLEST = 32  # pixels of a side that the networks see, so that they have something to halve and to mirror
-
-
-@dataclass(frozen=True)
-class PreparedImage:
-    """An image, and what the network is given of it: a batch (1, in, H, W)."""
-
-    image: ImageData
-    x: Tensor
 
 
 class Translator:
@@ -71,7 +42,6 @@ class Translator:
         card: Card,
         device: torch.device | str = "cpu",
         backend: str = "eager",
-        examples: Sequence[Tensor] = (),
         memory: int | None = None,
     ) -> None:
         self.net = net.to(device)
@@ -79,11 +49,11 @@ class Translator:
         self.device = torch.device(device)
         self.memory = memory
         self.shown: Path | None = None
-        self.backend_name, self.examples = backend, examples
-        shares_state = backend in ("openvino", "int8") or isinstance(net, ExportedGenerator)
+        self.backend_name = backend
+        shares_state = backend == "openvino" or isinstance(net, ExportedGenerator)
         self._draws = draws_random_numbers(net)
         self._lock = threading.Lock() if self._draws or shares_state else nullcontext()
-        self.backend = open_backend(backend, TrainedGenerator(self.net, card, self.device, examples, memory))
+        self.backend = open_backend(backend, TrainedGenerator(self.net, card, self.device, memory))
 
     @classmethod
     def load(
@@ -116,13 +86,12 @@ class Translator:
         """The newest samples of the run that it was loaded from, which a notebook shows."""
         return self.shown.read_bytes() if self.shown and self.shown.is_file() else None
 
-    def with_backend(self, name: str, examples: Sequence[ImageData] = ()) -> Translator:
-        """Return the same translator run by another of `viceversa.backends.BACKENDS`; `examples` calibrate `int8`.
+    def with_backend(self, name: str) -> Translator:
+        """Return the same translator run by another of `viceversa.backends.BACKENDS`.
 
         Masks, samples and interpolations are computed by eager all the same. Raises ValueError with the remedy.
         """
-        inputs = [self.prepare(image).x for image in examples]
-        return Translator(self.net, self.card, self.device, name, inputs, self.memory)
+        return Translator(self.net, self.card, self.device, name, self.memory)
 
     def with_statistics(self, images: Sequence[ImageData]) -> Translator:
         """Return a translator that normalises by what these images have together, not by each image's own statistics.
@@ -140,12 +109,7 @@ class Translator:
             return self
         if not statistics:
             return self
-        net = frozen(self.net, statistics)
-        return Translator(net, self.card, self.device, self.backend_name, inputs, self.memory)
-
-    def to(self, device: torch.device | str) -> Translator:
-        """Return the same translator on another device."""
-        return Translator(copy.deepcopy(self.net), self.card, device, self.backend_name, self.examples, self.memory)
+        return Translator(frozen(self.net, statistics), self.card, self.device, self.backend_name, self.memory)
 
     @overload
     def __call__(self, image: list[Kind]) -> list[Kind]: ...
@@ -197,7 +161,7 @@ class Translator:
     def prepare(self, image: ImageData) -> PreparedImage:
         """Return an image with what the network is given of it; ImageError if it has not the right channels or bits."""
         image = with_depth(image, self.card.bits)
-        return PreparedImage(image, self._to_input(with_channels(image, self.card.in_channels)))
+        return PreparedImage(image, to_input(with_channels(image, self.card.in_channels), self.net, self.device))
 
     def translate_batch(self, images: Sequence[PreparedImage]) -> list[ImageData | ImageError]:
         """Translate images whose `x` have one shape at once; each becomes what it would alone, up to rounding.
@@ -210,7 +174,7 @@ class Translator:
         translations = list[ImageData | ImageError]()
         for n, one in enumerate(images):
             try:
-                translations.append(self._to_image(results[n : n + 1], one.image))
+                translations.append(to_image(results[n : n + 1], one.image, self.net, self.card))
             except ImageError as error:
                 translations.append(error)
         return translations
@@ -229,7 +193,7 @@ class Translator:
             own = np.random.SeedSequence((seed, number)).generate_state(1)[0]
             with self._repeatable():
                 drawn = net.decode(net.sample(mean, logvar, torch.Generator().manual_seed(int(own))))
-                results.append(like(self._to_image(drawn, prepared.image), image))
+                results.append(like(to_image(drawn, prepared.image, self.net, self.card), image))
         return results
 
     def interpolate(self, one: Kind, other: Picture, count: int = 8) -> list[Kind]:
@@ -245,9 +209,10 @@ class Translator:
         start = with_channels(first, self.card.in_channels)
         end = resize(with_channels(last, self.card.in_channels), start.shape[:2])
         with self._repeatable():
-            a, b = (net.encode(self._to_input(pixels).to(self.device))[0] for pixels in (start, end))
+            a, b = (net.encode(to_input(pixels, self.net, self.device).to(self.device))[0] for pixels in (start, end))
             steps = [net.decode(torch.lerp(a, b, n / (count - 1))) for n in range(count)]
-            return [like(self._to_image(step, ImageData(start, depth=first.depth)), one) for step in steps]
+        opaque = ImageData(start, depth=first.depth)
+        return [like(to_image(step, opaque, self.net, self.card), one) for step in steps]
 
     @property
     def has_mask(self) -> bool:
@@ -261,7 +226,7 @@ class Translator:
         with self._repeatable():
             mask = self.net.attention(self.prepare(image).x.to(self.device))
             assert mask is not None
-            return eight_bits(self._to_pixels(mask * 2 - 1, image.pixels))
+            return eight_bits(to_pixels(mask * 2 - 1, image.pixels, self.net))
 
     def _variational(self) -> VariationalGenerator:
         if isinstance(self.net, VariationalGenerator):
@@ -278,42 +243,6 @@ class Translator:
             if self._draws:
                 torch.manual_seed(0)
             yield
-
-    def _to_input(self, pixels: Pixels) -> Tensor:
-        """Return pixels as a batch of a size that the network takes: its own if it has one, or mirrored outwards."""
-        if self.net.size is not None:
-            pixels = resize(pixels, (self.net.size, self.net.size))
-        else:
-            around = [margins(side, self.net.multiple) for side in pixels.shape[:2]]
-            pixels = np.pad(pixels, (*around, (0, 0)), mode="reflect")
-        return to_tensor(pixels)[None].contiguous(memory_format=layout_of(self.device))
-
-    def _to_pixels(self, batch: Tensor, original: Pixels) -> Pixels:
-        """Return what the network made of `original` at its size and depth; ImageError if it is not finite."""
-        if not torch.isfinite(torch.stack(batch.aminmax())).all():  # of a large batch, isfinite would fill the memory
-            raise ImageError("its translation is not finite (NaN or infinity); the weights are damaged or too large")
-        unrounded = original.dtype != np.uint8
-        height, width = original.shape[:2]
-        if self.net.size is not None:
-            return resize(from_tensor(batch[0], unrounded), (height, width))
-        top, left = (margins(side, self.net.multiple)[0] for side in (height, width))
-        return from_tensor(batch[0, :, top : top + height, left : left + width], unrounded)
-
-    def _to_image(self, batch: Tensor, original: ImageData) -> ImageData:
-        """Return what the network made of `original`, as transparent as that was."""
-        result, alpha = self._to_pixels(batch, original.pixels), original.alpha
-        if self.card.out_channels == 4:
-            return ImageData(result[:, :, :3], eight_bits(result[:, :, 3]), depth=original.depth)
-        if alpha is not None and self.card.in_channels != 4:
-            result = off_white(result, alpha)
-        return ImageData(result, alpha, result.shape[2] == 1, original.depth)
-
-
-def margins(length: int, multiple: int) -> tuple[int, int]:
-    """Return how many pixels to add before and after, so that the length is a multiple, and not too small."""
-    missing = max(SMALLEST, length) - length
-    missing += -(length + missing) % multiple
-    return missing // 2, missing - missing // 2
 
 
 load = Translator.load  # viceversa.load

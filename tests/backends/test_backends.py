@@ -14,8 +14,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from viceversa.backends import BACKENDS, TrainedGenerator, exported, open_backend, openvino, psnr
-from viceversa.files import cache_folder
+from viceversa.backends import BACKENDS, TrainedGenerator, open_backend, openvino, psnr
 from viceversa.nets import GENERATORS
 from viceversa.nets.layers import set_inference
 from viceversa.nets.weights import Card
@@ -90,36 +89,6 @@ def test_openvino_takes_many_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
         assert psnr(backend, origin.net, [x]) > 35
 
 
-def test_int8_is_calibrated_on_examples_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    origin = trained(RESNET)
-    with pytest.raises(ValueError, match=r"on 8 images or more, not 0; name some with --calibrate"):
-        open_backend("int8", origin)
-    shown = replace(origin, examples=[x[:, :, :32, :32] for x in inputs(*[(64, 64)] * 8)])
-    assert psnr(open_backend("int8", shown), origin.net, inputs((64, 64))) > 25
-    monkeypatch.setattr(exported, "quantise_onnx", lambda *_: pytest.fail("it is in the cache"))
-    open_backend("int8", shown)
-    with pytest.raises(pytest.fail.Exception):
-        open_backend("int8", replace(origin, examples=[-x for x in shown.examples]))
-    assert not [path for path in (cache_folder() / "backends").iterdir() if "partial" in path.name]
-
-
-def test_exported_networks_are_kept_by_their_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    origin = trained(RESNET)
-    open_backend("onnx", origin)
-    monkeypatch.setattr(exported, "write_exported", lambda *_, **__: pytest.fail("it is in the cache"))
-    open_backend("onnx", trained(RESNET))
-    for other in (trained(RESNET, seed=1), trained({**RESNET, "padding": "zeros"}), trained(RESNET, "image")):
-        with pytest.raises(pytest.fail.Exception):
-            open_backend("onnx", other)
-
-
-@pytest.mark.parametrize("name", ["onnx", "openvino"])
-def test_without_a_cache_they_compute_all_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VICEVERSA_CACHE", "/proc/no/such/folder")
-    origin = trained(RESNET)
-    assert psnr(open_backend(name, origin), origin.net, inputs((64, 64))) > 35
-
-
 class Stubborn(torch.nn.Conv2d):
     """Asks how many images there are, in a way that only one number answers."""
 
@@ -130,14 +99,13 @@ class Stubborn(torch.nn.Conv2d):
 def test_a_network_exported_for_one_size_only_is_refused() -> None:
     origin = trained(RESNET, seed=3)
     origin.net.head = Stubborn(8, 3, 7, padding=3)
-    for _ in range(2):  # nothing is kept that would be taken the second time
-        with pytest.raises(ValueError, match="can be exported to ONNX for one size only; use eager or bf16"):
-            open_backend("onnx", origin)
+    with pytest.raises(ValueError, match="can be exported to ONNX for one size only; use eager or bf16"):
+        open_backend("onnx", origin)
 
 
 def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     origin = trained(RESNET)
-    with pytest.raises(ValueError, match=r"warp is not known; use one of eager, bf16, onnx, openvino, int8"):
+    with pytest.raises(ValueError, match=r"warp is not known; use one of eager, bf16, onnx, openvino"):
         open_backend("warp", origin)
     with pytest.raises(ValueError, match="onnx computes on the CPU; add --device cpu, or use bf16"):
         open_backend("onnx", replace(origin, device=torch.device("meta")))
@@ -147,8 +115,8 @@ def test_what_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
             open_backend(name, drawing)
     open_backend("eager", drawing)
     monkeypatch.setattr(util, "find_spec", lambda _: None)
-    for name, extra in (("onnx", "onnx"), ("openvino", "openvino"), ("int8", "openvino")):
-        with pytest.raises(ValueError, match=rf'{name}: \w+ is not installed; pip install "viceversa\[{extra}\]"'):
+    for name in ("onnx", "openvino"):
+        with pytest.raises(ValueError, match=rf'{name}: \w+ is not installed; pip install "viceversa\[{name}\]"'):
             open_backend(name, origin)
 
 

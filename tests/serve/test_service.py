@@ -22,6 +22,7 @@ from PIL import Image, ImageCms
 sys.path.append(str(Path(__file__).parents[1] / "translate"))
 from generators import SMALL, weights_of
 
+from viceversa.backends.prepare import PreparedImage
 from viceversa.data.image_io import write_image
 from viceversa.serve import messages, server
 from viceversa.serve.app import create_app
@@ -29,7 +30,6 @@ from viceversa.serve.codecs import Codecs, Limits
 from viceversa.serve.security import Access
 from viceversa.serve.service import Service, load
 from viceversa.translate import TranslateOptions, translate_images
-from viceversa.translator import PreparedImage
 
 LIMITS = Limits(bytes=200_000, pixels=100_000, memory=10**9, seconds=60)
 

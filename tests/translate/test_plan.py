@@ -117,7 +117,6 @@ finally:
         ("run photos out --interpolate photos/a.png", "interpolation starts from one image, not from 6"),
         ("run photos/2.jpg out --interpolate none.png", "there is no such image"),
         ("run photos/2.jpg out --interpolate photos/a.png --samples 1", "two ends"),
-        ("run photos out --calibrate photos", "--calibrate goes with --backend int8"),
     ],
 )
 def test_mistakes_do_not_wait_for_torch(photos: Path, words: str, message: str) -> None:

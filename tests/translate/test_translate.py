@@ -286,20 +286,3 @@ def test_auto_is_bf16_where_that_is_fast_and_exact(weights: Path, dozen: Path, m
     computed = [read_image(dozen.parent / folder / "00.png").pixels for folder in ("False0", "True999", "True20")]
     assert (computed[0] == computed[1]).all()
     assert (computed[0] != computed[2]).any()
-
-
-def test_int8_sees_other_images_when_told(weights: Path, dozen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for number in range(12, 20):
-        write_image(dozen.parent / "more" / f"{number}.png", np.full((200, 300, 3), number, np.uint8))
-    seen = {}
-
-    def spied(self: Translator, name: str, examples: list) -> Translator:
-        seen[name] = examples
-        return self
-
-    monkeypatch.setattr(Translator, "with_backend", spied)
-    go(weights, dozen, backend="int8", calibrate=dozen.parent / "more")
-    assert [image.pixels[0, 0, 0] for image in seen["int8"]] == list(range(12, 20))
-    assert {image.pixels.shape for image in seen["int8"]} == {(64, 64, 3)}, "no larger than a crop"
-    go(weights, dozen, "own", backend="int8")
-    assert len(seen["int8"]) == 11

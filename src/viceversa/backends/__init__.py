@@ -13,7 +13,7 @@ from torch import Tensor
 
 from viceversa.backends import pytorch
 from viceversa.backends.bands import Bands
-from viceversa.backends.exported import ExportedGenerator, from_cache, load_network
+from viceversa.backends.exported import ExportedGenerator, load_network, through_file
 from viceversa.backends.pytorch import Backend, TrainedGenerator, draws_random_numbers, psnr
 from viceversa.devices import free_memory
 
@@ -37,9 +37,8 @@ PIXEL = 1500
 BACKENDS: dict[str, Callable[[TrainedGenerator], Backend]] = {
     "eager": pytorch.eager,
     "bf16": pytorch.bf16,
-    "onnx": from_cache("onnx", ".onnx", "fp32"),
-    "openvino": from_cache("openvino", ".xml", "fp16"),
-    "int8": from_cache("int8", ".xml", "int8"),
+    "onnx": through_file("onnx", ".onnx", "fp32"),
+    "openvino": through_file("openvino", ".xml", "fp16"),
 }
 
 

@@ -1,38 +1,30 @@
 """Generators as ONNX and OpenVINO files: written, labelled, and run by the libraries of these formats.
 
-The backends `onnx`, `openvino` and `int8` are such files, kept in the cache.
+The backends `onnx` and `openvino` are such files.
 """
 
 from __future__ import annotations
 
-import atexit
-import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, TypeAlias
 
-import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from viceversa import __version__
 from viceversa.backends.onnx import onnx_session, quantise_onnx, set_metadata, to_levels, write_onnx
 from viceversa.backends.openvino import openvino_session, write_openvino
 from viceversa.backends.pytorch import Backend, TrainedGenerator, require
 from viceversa.data.image_data import normalise
-from viceversa.files import cache_folder, locked, replacing_folder
 from viceversa.nets.base import Generator
 from viceversa.nets.weights import FORMAT, Card, load_generator
 
 EXPORTED = {".onnx": "onnx", ".xml": "openvino"}
 """Suffixes of exported files that are run by other libraries, and their formats."""
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
-FEWEST = 8
-"""Examples that 8-bit ranges must be seen on."""
 
 
 class ExportedGenerator(Generator):
@@ -109,44 +101,14 @@ def load_network(path: Path) -> tuple[Generator, Card]:
     return load_exported(path) if path.suffix in EXPORTED else load_generator(path)
 
 
-def from_cache(name: str, suffix: str, precision: Precision) -> Callable[[TrainedGenerator], Backend]:
-    """Return a backend that runs an exported file, which is written into the cache unless it is there."""
-    form = EXPORTED[suffix]
+def through_file(name: str, suffix: str, precision: Precision) -> Callable[[TrainedGenerator], Backend]:
+    """Return a backend that runs a generator as an exported file, which is written anew, in some seconds."""
 
     def backend(trained: TrainedGenerator) -> Backend:
-        require(name, form, *dict.fromkeys((form, "onnx", "onnxscript", "onnxruntime")))
-        examples = trained.examples if precision == "int8" else ()
-        if precision == "int8" and len(examples) < FEWEST:
-            few = f"sets its ranges on {FEWEST} images or more, not {len(examples)}; name some with --calibrate"
-            raise ValueError(f"backend {name} {few}")
-
-        def write(folder: Path) -> None:
-            write_exported(folder / f"model{suffix}", trained.net, trained.card, precision, examples=examples)
-
-        return load_exported(_kept(f"{name}-{_digest(trained, examples)}", write) / f"model{suffix}")[0]
+        require(name, name, *dict.fromkeys((name, "onnx", "onnxscript", "onnxruntime")))
+        with TemporaryDirectory(prefix="viceversa-", ignore_cleanup_errors=True) as folder:
+            file = Path(folder) / f"model{suffix}"
+            write_exported(file, trained.net, trained.card, precision)
+            return load_exported(file)[0]
 
     return backend
-
-
-def _kept(name: str, write: Callable[[Path], None]) -> Path:
-    """Return a folder of the cache that `write` has filled, now or earlier; a temporary one if there is no cache."""
-    try:
-        folder = cache_folder() / "backends" / name
-        with locked(folder):
-            if not folder.is_dir():
-                with replacing_folder(folder) as temporary:
-                    write(temporary)
-    except (OSError, RuntimeError):  # read-only, or no home folder
-        folder = Path(tempfile.mkdtemp(prefix="viceversa-"))
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        write(folder)
-    return folder
-
-
-def _digest(trained: TrainedGenerator, examples: Sequence[Tensor]) -> str:
-    """Return a name for a generator that no other one has: its weights and all that decides what is made of them."""
-    described = [*asdict(trained.card).items(), __version__, torch.__version__]
-    seen = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-    for tensor in (*trained.net.state_dict().values(), *examples):
-        seen.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return seen.hexdigest()[:24]

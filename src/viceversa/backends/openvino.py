@@ -1,4 +1,4 @@
-"""OpenVINO: bfloat16 where the CPU has it, else float32; and 8-bit integers."""
+"""OpenVINO: bfloat16 where the CPU has it, else float32; and files of 8-bit integers."""
 
 from __future__ import annotations
 

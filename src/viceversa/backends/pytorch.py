@@ -30,8 +30,6 @@ class TrainedGenerator:
     net: Generator
     card: Card
     device: torch.device
-    examples: Sequence[Tensor] = ()
-    """Typical inputs, (1, in, H, W): int8 is calibrated on them."""
     memory: int | None = None
     """Bytes for an image's computation; larger ones are computed in bands. None: what is free."""
 

@@ -35,10 +35,9 @@ def translate(
     seed: Annotated[Optional[int], option(metavar="N", min=0, help="Another seed draws other samples.")] = None,
     interpolate: Annotated[Optional[Path], option(metavar="IMAGE", help="Go there in 8 or K steps.")] = None,
     backend: Annotated[
-        Literal["eager", "auto", "bf16", "onnx", "openvino", "int8"],
+        Literal["eager", "auto", "bf16", "onnx", "openvino"],
         option("--backend", help="How to compute; auto: bf16 where fast and exact.", show=True),
     ] = "eager",
-    calibrate: Annotated[Optional[Path], option(metavar="FOLDER", help="Images to calibrate int8 on.")] = None,
     batch: Annotated[Optional[int], option(metavar="N", min=1, help="Images of one size at once.")] = None,
     memory: Annotated[
         Optional[int],
@@ -86,7 +85,6 @@ def translate(
         manifest=manifest,
         save_mask=save_mask,
         backend=backend,
-        calibrate=calibrate,
         batch=batch,
         memory=memory,
         device=device,

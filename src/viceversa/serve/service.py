@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from viceversa.backends.prepare import PreparedImage
 from viceversa.config import Direction
 from viceversa.data.image_data import ImageData
 from viceversa.devices import pick_device
@@ -22,7 +23,7 @@ from viceversa.serve import monitoring
 from viceversa.serve.codecs import Codecs
 from viceversa.translate import TranslateOptions
 from viceversa.translate.images import batch_size, finished, written_suffix
-from viceversa.translator import PreparedImage, Translator
+from viceversa.translator import Translator
 
 T = TypeVar("T")
 DECODED_PIXELS = 2**25

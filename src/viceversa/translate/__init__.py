@@ -56,8 +56,6 @@ class TranslateOptions:
     """Also write where a generator with an attention mask painted."""
     backend: str = "eager"
     """One of `viceversa.backends.BACKENDS`, or `auto`: bfloat16 where it is fast and exact enough."""
-    calibrate: Path | None = None
-    """A folder of images for the calibration of the backend `int8`; None: those to be translated."""
     batch: int | None = None
     """Images of one size to compute at once; None: as many as keep the device busy."""
     memory: int | None = None
@@ -128,9 +126,6 @@ def _check(options: TranslateOptions, pairs: Sequence[tuple[Path, Path]]) -> Non
     refuse(options.seed is not None and not draws, "--seed goes with --samples; nothing else is drawn")
     variational = options.samples is not None or end is not None
     refuse(variational and options.backend != "eager", "samples and interpolation need the backend eager")
-    calibrate = options.calibrate
-    refuse(calibrate is not None and options.backend != "int8", "--calibrate goes with --backend int8")
-    refuse(calibrate is not None and not calibrate.is_dir(), f"{calibrate}: there is no such folder")
     refuse(options.memory is not None and options.memory < 64e6, "--memory: less than 64MB is too little")
     mask, manifest = options.mask, options.manifest
     refuse(mask is not None and not mask.exists(), f"{mask}: there is no such mask, nor a folder of masks")

@@ -13,7 +13,6 @@ from viceversa.data.image_data import ImageData, ImageError
 from viceversa.devices import multiplies_bf16, pick_device
 from viceversa.engine.distributed import DistInfo
 from viceversa.files import Track
-from viceversa.paths import list_images
 from viceversa.translate import TranslateOptions, TranslateResult
 from viceversa.translate.files import refuse
 from viceversa.translate.images import Job, Steps, resize_short_side, written_suffix
@@ -23,7 +22,6 @@ from viceversa.translator import Translator
 
 EXACT = 45.0
 """PSNR to eager, in decibels, from which on nobody sees a difference."""
-CALIBRATION_IMAGES = 16
 
 
 def translate_all(
@@ -109,10 +107,7 @@ def choose_backend(translator: Translator, options: TranslateOptions, files: Seq
         name = "bf16" if bf16 else "eager"
     if name == "eager":
         return translator, "" if options.backend == "eager" else "backend eager: bf16 is not faster here"
-    examples = list_images(options.calibrate) if options.calibrate else list(files)
-    spread = _spread(examples, CALIBRATION_IMAGES) if name == "int8" else []
-    calibration = [_middle(image, translator.card.size) for image in _first_images(spread, CALIBRATION_IMAGES, options)]
-    other = translator.with_backend(name, calibration)
+    other = translator.with_backend(name)
     shown = _first_images(files, 2, options)
     inputs = [translator.prepare(image).x.to(translator.device) for image in shown]
     decibels = psnr(other.backend, translator.backend, inputs)
@@ -138,10 +133,3 @@ def _first_images(files: Sequence[Path], count: int, options: TranslateOptions) 
         except ImageError:
             continue
     return found
-
-
-def _middle(image: ImageData, largest: int) -> ImageData:
-    """Return the middle of an image, `largest` pixels a side or less."""
-    top, left = (max(0, math.ceil((side - largest) / 2)) for side in image.pixels.shape[:2])
-    cut = slice(top, top + largest), slice(left, left + largest)
-    return replace(image, pixels=image.pixels[cut], alpha=None if image.alpha is None else image.alpha[cut])

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import numpy as np
 
 from viceversa.backends import PIXEL, draws_random_numbers
+from viceversa.backends.prepare import PreparedImage
 from viceversa.data.image_data import ImageData, ImageError, Pixels, resize, with_channels
 from viceversa.data.image_io import read_image
 from viceversa.devices import free_memory
@@ -20,7 +21,7 @@ from viceversa.translate import TranslateOptions
 from viceversa.translate.blend import blend, read_mask
 from viceversa.translate.pipeline import pipeline
 from viceversa.translate.source import read_metadata, read_source, write_translation
-from viceversa.translator import PreparedImage, Translator
+from viceversa.translator import Translator
 
 Job: TypeAlias = tuple[Path, Path]  # from, to
 Images: TypeAlias = Sequence[ImageData]
