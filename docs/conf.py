@@ -40,9 +40,9 @@ html_copy_source = html_show_sphinx = False
 html_math_renderer = "mathml"
 
 NAVIGATION = {
-    "Use": "quickstart data presets translate export serve studio evaluate report troubleshooting",
+    "Use": "gallery quickstart data presets translate export serve studio evaluate report troubleshooting",
     "Methods": "cyclegan pix2pix cut onesided cyclegan-vae",
-    "Depend on it": "performance reliability coming-from",
+    "Depend on it": "performance reliability experiments coming-from",
     "Build on it": "extend architecture",
     "Reference": "reference/configuration reference/command-line reference/python",
 }
@@ -60,6 +60,7 @@ def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
 def link_outwards(app: Sphinx, page: str, source: list[str]) -> None:
     """Let links to files outside of docs/ lead to the repository; without its address, to a copy of the file."""
     repository = os.environ.get("GITHUB_REPOSITORY")  # which GitHub's own workflows set
+    source[0] = source[0].replace("](../experiments/README.md", "](experiments.md")  # which includes it
     place = f"https://github.com/{repository}/blob/main/" if repository else "path:../"
     source[0] = re.sub(r"\]\(\.\./", f"]({place}", source[0])
 
