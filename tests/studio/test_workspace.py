@@ -93,11 +93,13 @@ def test_a_run_that_is_trained_elsewhere_stays_where_it_is(workspace: Workspace)
     assert workspace.delete("runs/one").startswith("trash/one")
 
 
-def test_runs_are_renamed_and_deleted_into_the_trash(workspace: Workspace) -> None:
+def test_runs_are_renamed_deleted_into_the_trash_and_restored(workspace: Workspace) -> None:
     assert workspace.rename("runs/one", "two") == "runs/two"
     for name in ("", "..", "a/b", ".hidden", "a#b", "--fork"):
         with pytest.raises(ValueError, match="name"):
             workspace.rename("runs/two", name)
     gone = workspace.delete("runs/two")
-    assert workspace.path(gone).is_dir()
     assert workspace.runs() == []
+    assert workspace.folders("trash") == [gone]
+    assert workspace.restore(gone) == "runs/two"
+    assert workspace.runs() == ["runs/two"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from viceversa.studio import frame
 from viceversa.studio.commands import run_command
 from viceversa.studio.frame import button, show_command, tagged
 from viceversa.studio.trainings import Training
-from viceversa.studio.workspace import disk_used
+from viceversa.studio.workspace import TRASH, disk_used
 
 if TYPE_CHECKING:
     from viceversa.studio import Studio
@@ -68,6 +69,12 @@ class RunsPage:
             for name in names:
                 with ui.element("article").classes("card run"):
                     await self.show_card(name)
+        if trashed := self.workspace.folders(TRASH):
+            with ui.expansion("Trash").classes("fold"):
+                for name in trashed:
+                    with ui.element("div").classes("bar"):
+                        tagged("span", Path(name).name, "grow")
+                        button("Restore", lambda name=name: self.change(name, self.workspace.restore), "quiet")
 
     async def show_card(self, name: str) -> None:
         """Show a run: some samples, state, score, size, and what can be done with it."""
@@ -98,19 +105,15 @@ class RunsPage:
         self.marked = [other for other in self.marked if other != name] + [name] * wanted
         self.compare_button.set_enabled(len(self.marked) == 2)
 
-    async def command(self, words: list[str]) -> str:
-        """Run a command, show it, and return what it printed."""
-        said = await run_command(words, self.workspace.root, f"viceversa {words[0]}")
-        show_command(words)
-        return said
-
     async def compare(self) -> None:
         """Write a page with both runs side by side."""
         out = self.workspace.name(self.workspace.fresh("results") / "comparison.html")
         self.result.clear()
         with frame.errors_shown(self.result), self.result:
-            await self.command(["compare", *self.marked, out])
+            words = ["compare", *self.marked, out]
+            await run_command(words, self.workspace.root, "Comparing")
             ui.link("Open the comparison", f"/files/{out}", new_tab=True)
+            show_command(words)
 
     async def export(self, name: str) -> None:
         """Ask for a format, and export."""
@@ -126,9 +129,11 @@ class RunsPage:
         out = f"exports/{Path(name).name}{f'-{direction.value}.{chosen}' if one_way else ''}"
         self.result.clear()
         with frame.errors_shown(self.result), self.result:
-            tagged("pre", await self.command(["export", name, out, "--to", chosen, "--overwrite", *one_way]))
+            words = ["export", name, out, "--to", chosen, "--overwrite", *one_way]
+            tagged("pre", await run_command(words, self.workspace.root, "Exporting"))
             if one_way:
                 button("Download", lambda: frame.download(out))
+            show_command(words)
 
     async def rename(self, name: str) -> None:
         """Give a run another name."""
@@ -136,23 +141,20 @@ class RunsPage:
             new = ui.input("New name", value=Path(name).name)
             frame.answers(dialog, "Rename", lambda: str(new.value))
         if chosen := await dialog:
-            with frame.errors_shown():
-                self.refuse_waiting(name)
-                self.workspace.rename(name, chosen)
-                ui.navigate.reload()
+            self.change(name, lambda run: self.workspace.rename(run, chosen))
 
     async def delete(self, name: str) -> None:
         """Move a run to the trash folder."""
         with frame.dialog(f"Move {name} to the trash?") as dialog:
-            tagged("p", "It goes to the folder trash of the workspace; empty that yourself to free the disk.")
+            tagged("p", "You can restore it there. To free the disk, empty the folder trash of the workspace yourself.")
             frame.answers(dialog, "Move to the trash", kind="danger")
         if await dialog:
-            with frame.errors_shown():
-                self.refuse_waiting(name)
-                self.workspace.delete(name)
-                ui.navigate.reload()
+            self.change(name, self.workspace.delete)
 
-    def refuse_waiting(self, name: str) -> None:
-        """Raise ValueError for a run that will be trained further."""
-        if self.studio.trainings.of(name):
-            raise ValueError(f"{name}: is in the queue; stop it first")
+    def change(self, name: str, do: Callable[[str], object]) -> None:
+        """Do something to the folder of a run that will not be trained further, and show what there is now."""
+        with frame.errors_shown():
+            if self.studio.trainings.of(name):
+                raise ValueError(f"{name}: is in the queue; stop it first")
+            do(name)
+            ui.navigate.reload()

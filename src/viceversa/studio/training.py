@@ -174,11 +174,10 @@ class RunPage:
         with frame.dialog("Fork with changes") as dialog:
             tagged("p", "Goes on from the newest checkpoint in a new run; this one stays as it is.", "quiet")
             new = ui.input("Name of the new run", value=f"{Path(self.name).name}-2")
+            length = next(field for field in fields if field.key == "train.length")
+            show_field(length, changes, "Length, with the steps that are done")
             with ui.element("div").classes("scrolling"):
-                for field in fields:
-                    if field.key == "train.length":
-                        show_field(field, changes, "Length, with the steps that are done")
-                show_form([field for field in fields if field.key != "train.length"], changes)
+                show_form([field for field in fields if field is not length], changes)
             frame.answers(dialog, "Start", lambda: str(new.value))
         if name := await dialog:
             with frame.errors_shown():

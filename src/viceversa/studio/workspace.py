@@ -147,6 +147,12 @@ class Workspace:
         shutil.move(self._idle(run), target)
         return self.name(target)
 
+    def restore(self, trashed: str) -> str:
+        """Move a run from the trash folder back, and return its name."""
+        target = self.new_run(Path(trashed).name.rsplit("-", 2)[0])
+        self.path(target).parent.mkdir(exist_ok=True)
+        return self.name(self.path(trashed).rename(self.path(target)))
+
     def _idle(self, run: str) -> Path:
         if in_training(self.path(run)):
             raise ValueError(f"{run}: is in training; stop it first")
