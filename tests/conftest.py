@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from support import CHROMIUM, CHROMIUM_FLAGS, Command, environment
 from viceversa.cli import main
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+
+settings.register_profile("suite", max_examples=40, deadline=None)  # test_fuzz.py tries more
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session", autouse=True)

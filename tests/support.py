@@ -1,18 +1,18 @@
 """Names that several test modules import; fixtures live in conftest.py."""
 
-from __future__ import annotations
-
 import asyncio
+import json
 import os
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -29,6 +29,13 @@ def noise(*shape: int, seed: int = 0, kind: Any = np.uint8) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, np.iinfo(kind).max + 1, shape, kind)
 
 
+def foreign_profile() -> bytes:
+    """A colour profile in which sRGB's red and blue are exchanged."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = profile.replace(b"rXYZ", b"????", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"????", b"bXYZ", 1)
+    return profile.replace("sRGB".encode("utf-16-be"), "xRGB".encode("utf-16-be"))
+
+
 def save(path: Path, image: np.ndarray | Image.Image, **options: object) -> Path:
     """Write an image as Pillow does, in folders made as needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,8 +43,48 @@ def save(path: Path, image: np.ndarray | Image.Image, **options: object) -> Path
     return path
 
 
+def read_lines(path: str | Path) -> list[dict[str, Any]]:
+    """The values in a file that holds one in each line."""
+    return [json.loads(line) for line in Path(path).read_text("utf-8").splitlines()]
+
+
 def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "80", "NO_COLOR": "1"}
+
+
+WITHOUT_TORCH = """
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout
+sys.modules.update(torch=None, numpy=None, PIL=None)  # to import them is an error
+import viceversa.files
+from viceversa.cli import main
+viceversa.files.PATIENCE = 0
+for words in json.load(sys.stdin):
+    sys.argv = ["viceversa", *words.split()]
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        try:
+            main()
+        except SystemExit as stop:
+            status = stop.code
+    print(json.dumps([status, out.getvalue(), err.getvalue()]))
+"""
+
+
+def refusals(lines: list[str], cwd: Path) -> list[tuple[int, str]]:
+    """Exit status and the one line on stderr of each command line, where torch cannot be imported."""
+    words, given = [sys.executable, "-c", WITHOUT_TORCH], json.dumps(lines)
+    done = subprocess.run(words, input=given, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=600)
+    said = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(said) == len(lines), done.stderr
+    return [(status, refusal(out, err)) for status, out, err in said]
+
+
+def refusal(out: str, err: str) -> str:
+    """The one line with which a command is refused, without its name."""
+    assert out == ""
+    assert err.startswith("viceversa: ")
+    assert err.count("\n") == 1
+    return err.removeprefix("viceversa: ").rstrip("\n")
 
 
 def free_port() -> int:

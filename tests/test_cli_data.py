@@ -1,7 +1,5 @@
 """`viceversa data`: what it says, and its exit status."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

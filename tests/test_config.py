@@ -1,9 +1,7 @@
-from __future__ import annotations
-
 import re
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from viceversa import methods
@@ -135,7 +133,7 @@ def test_what_is_not_a_yaml_mapping_is_refused_by_name(text: str, tmp_path) -> N
     [("1 epoch", 1, "epochs"), ("200 epochs", 200, "epochs"), ("5000 steps", 5000, "steps"), (" 1step ", 1, "steps")],
 )
 def test_durations(text: str, amount: int, unit: str) -> None:
-    assert Duration.parse(text) == Duration(amount, unit)  # type: ignore[arg-type]
+    assert Duration.parse(text) == Duration(amount, unit)
     assert Duration.parse(str(Duration.parse(text))) == Duration.parse(text)
     assert Duration.parse(text).steps(70) == amount * (70 if unit == "epochs" else 1)
 
@@ -152,8 +150,6 @@ def test_nonsense_durations(text: str) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("trian.lr=1", "trian: no such key; did you mean train?"),
-        ("lr=1", "lr: no such key; did you mean train.lr?"),
         ("train.bath=1", "train.bath: no such key; did you mean batch?"),
         ("generator.bloks=6", "generator.bloks: resnet has no such option; did you mean blocks?"),
         ("generator=resent", "generator.name: there is no generator 'resent'; did you mean resnet?"),
@@ -213,7 +209,6 @@ def test_the_written_configuration_is_whole_commented_and_equal(name: str, tmp_p
             assert above.lstrip().startswith("# "), f"no comment above {line}"
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.text(min_size=1))
 @example("caf\udce9")
 @example("1e-4")

@@ -1,7 +1,5 @@
 """The demo, made tiny: everything lands where it says."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 

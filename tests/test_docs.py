@@ -1,7 +1,5 @@
 """The documentation is true: its links lead somewhere, its commands and keys are understood, its examples run."""
 
-from __future__ import annotations
-
 import dataclasses
 import importlib
 import os

@@ -1,7 +1,5 @@
 """`viceversa evaluate`: what it says is what anybody would find with the translated files and the metrics by hand."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from pathlib import Path
@@ -51,7 +49,7 @@ def translated(run: Path) -> Path:
     for direction in ("AtoB", "BtoA"):
         source = run.parent / "data" / f"test{direction[0]}"
         # several at once may be rounded otherwise, by a level here and there
-        alone = TranslateOptions(direction=direction, batch=1, device="cpu")  # type: ignore[arg-type]
+        alone = TranslateOptions(direction=direction, batch=1, device="cpu")
         translate_images(run, str(source), run.parent / direction, alone)
     return run.parent
 

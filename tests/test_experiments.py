@@ -1,7 +1,5 @@
 """Every experiment runs from its script, and shows what its page says."""
 
-from __future__ import annotations
-
 import re
 import runpy
 import subprocess

@@ -3,8 +3,6 @@
 VICEVERSA_FUZZ=10000 tries so many files for each reader, instead of some dozens.
 """
 
-from __future__ import annotations
-
 import copy
 import io
 import json
@@ -359,7 +357,7 @@ LINES = st.lists(ROWS, max_size=4).map(lambda cells: ",".join(cells))
     data=st.one_of(
         st.lists(LINES, max_size=4).map(lambda lines: "\n".join(["a,b,split", *lines]).encode()),
         mutations(b"a,b,split\na.png,b.png,train\n", b'a,b\na.png,"b.png"\n'),
-    ),
+    )
 )
 def test_manifests(place: Path, data: bytes) -> None:
     for name in "ab":

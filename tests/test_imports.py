@@ -1,7 +1,5 @@
 """Who may import whom, read from the syntax trees; and what a fast command must not import."""
 
-from __future__ import annotations
-
 import ast
 import subprocess
 import sys

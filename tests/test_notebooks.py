@@ -1,7 +1,5 @@
 """The notebooks: scripts with cells, the files that hosted notebooks open, and what a cell shows while it trains."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,17 +1,14 @@
 """Ray's workers train as torchrun's do, and go on where they were when one is lost."""
 
-from __future__ import annotations
-
 import importlib
 import os
 from pathlib import Path
 
 import pytest
 
+from support import TINY
 from viceversa.data import water2wine
 
-SMALL = ["data.load=36", "data.crop=32", "generator.width=4", "generator.blocks=1", "discriminator.width=4"]
-SHORT = ["train.length=4 steps", "train.decay=0 steps", "train.device=cpu", "train.report=false", "data.workers=0"]
 EXAMPLES = Path(__file__).parents[1] / "examples"
 DYING = """
 import os, signal
@@ -48,13 +45,8 @@ def test_two_ray_workers_train_and_outlive_one(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(example, "work", importlib.import_module("dying").work)
     ray.init(num_cpus=3, include_dashboard=False, object_store_memory=10**8)
     try:
-        words = [
-            *SMALL,
-            *SHORT,
-            "train.save_every=2 steps",
-            f"data.root={tmp_path / 'data'}",
-            f"run={tmp_path / 'run'}",
-        ]
+        words = [*TINY, "train.length=4 steps", "train.save_every=2 steps", "train.report=false"]
+        words += [f"data.root={tmp_path / 'data'}", f"run={tmp_path / 'run'}"]
         example.train("cyclegan", words, storage=tmp_path / "store")
     finally:
         ray.shutdown()

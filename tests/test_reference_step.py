@@ -1,7 +1,5 @@
 """The step we measure against computes the same numbers as ours: the comparison is of speed alone."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path

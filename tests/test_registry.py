@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import sys
 import textwrap
 from pathlib import Path
@@ -65,14 +63,6 @@ def test_every_option_is_described_and_nothing_else(section: str, name: str) -> 
     described = registry.descriptions(cls)
     assert set(described) == set(registry.options(cls)), "the Args of the docstring and the options of the constructor"
     assert all(len(text) > 10 and text.endswith(".") for text in described.values())
-
-
-@pytest.mark.parametrize(("section", "name"), COMPONENTS)
-def test_completing_spells_out_every_option_once(section: str, name: str) -> None:
-    table = methods.TABLES[section]
-    whole = registry.complete(table, section, {"name": name})
-    assert list(whole) == ["name", *registry.options(table[name])]
-    assert registry.complete(table, section, whole) == whole
 
 
 def test_runs_of_before_may_name_what_was_an_option() -> None:

@@ -1,7 +1,5 @@
 """Code from outside runs when its user names it; a file that names it starts nothing."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterator
 from pathlib import Path

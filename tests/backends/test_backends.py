@@ -1,7 +1,5 @@
 """Every backend against eager."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys
@@ -38,8 +36,8 @@ def trained(spec: dict, inference: str = "running", seed: int = 0) -> TrainedGen
     for parameter in net.parameters():
         if parameter.ndim > 1:
             torch.nn.init.kaiming_normal_(parameter, nonlinearity="linear")
-    set_inference(net, inference)  # type: ignore[arg-type]
-    card = Card(spec, 3, 3, 64, "AtoB", inference, {})  # type: ignore[arg-type]
+    set_inference(net, inference)
+    card = Card(spec, 3, 3, 64, "AtoB", inference, {})
     return TrainedGenerator(net.requires_grad_(False), card, torch.device("cpu"))
 
 

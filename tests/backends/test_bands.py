@@ -1,7 +1,5 @@
 """Bands of rows against the whole image."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 
@@ -38,7 +36,7 @@ def make(spec: dict, inference: str = "image") -> Generator:
     for parameter in net.parameters():
         if parameter.ndim > 1:
             parameter.data.mul_(3)  # or the result is gray, and all errors small
-    set_inference(net, inference)  # type: ignore[arg-type]
+    set_inference(net, inference)
     return net.requires_grad_(False)
 
 

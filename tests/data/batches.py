@@ -1,7 +1,5 @@
 """Batches of the images below a folder, as several test modules draw and compare them."""
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 from typing import Any

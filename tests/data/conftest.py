@@ -1,7 +1,5 @@
 """What several tests of data use: a web server, and a cache of their own."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Whatever is sound shows the same picture, `QUARTERS`: red, green, blue and yello
 `viceversa data check` says of a file, None if there is nothing to say.
 """
 
-from __future__ import annotations
-
 import os
 import struct
 import unicodedata
@@ -18,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms
+
+from support import foreign_profile
 
 SIZE = (64, 48)  # width, height
 QUARTERS = ((220, 30, 30), (40, 180, 60), (40, 60, 210), (230, 210, 60))  # top left, top right, bottom left, right
@@ -56,25 +56,10 @@ def png(width: int, height: int, depth: int, rows: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-def wide_gamut() -> bytes:
-    """A profile with the primaries of Display P3."""
-    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    primaries = {b"rXYZ": (0.51512, 0.24120, -0.00105), b"gXYZ": (0.29198, 0.69225, 0.04189)}
-    primaries[b"bXYZ"] = (0.15710, 0.06657, 0.78407)
-    for i in range(struct.unpack(">I", profile[128:132])[0]):
-        tag, offset = bytes(profile[132 + 12 * i : 136 + 12 * i]), 136 + 12 * i
-        if tag in primaries:
-            place = struct.unpack(">I", profile[offset : offset + 4])[0] + 8
-            profile[place : place + 12] = struct.pack(">3i", *(round(v * 65536) for v in primaries[tag]))
-    return bytes(profile).replace("sRGB".encode("utf-16-be"), "wide".encode("utf-16-be"))
-
-
-def to_wide(image: Image.Image) -> Image.Image:
-    """The same colours, as numbers of the wide profile."""
-    wide = ImageCms.ImageCmsProfile(BytesIO(wide_gamut()))
-    converted = ImageCms.profileToProfile(image, ImageCms.createProfile("sRGB"), wide)
-    assert converted is not None
-    return converted
+def to_foreign(image: Image.Image) -> Image.Image:
+    """The same colours, as numbers of the foreign profile."""
+    foreign = ImageCms.ImageCmsProfile(BytesIO(foreign_profile()))
+    return ImageCms.profileToProfile(image, ImageCms.createProfile("sRGB"), foreign)
 
 
 def stored_as(image: Image.Image, orientation: int) -> Image.Image:
@@ -135,16 +120,13 @@ def odd(folder: Path) -> list[Hostile]:
         "flat.png": ("flat", Image.new("RGB", SIZE, (90, 120, 40)).save),
         "cmyk.jpg": ("changed", image.convert("CMYK").save),
         "palette.png": ("changed", lambda path: clear.save(path, transparency=200)),
-        "deep.png": (
-            None,
-            lambda path: path.write_bytes(png(*SIZE, 16, b"".join(b"\0" + r.tobytes() for r in deep))),
-        ),
+        "deep.png": (None, lambda path: path.write_bytes(png(*SIZE, 16, b"".join(b"\0" + r.tobytes() for r in deep)))),
         "deep_gray.png": (None, Image.fromarray(np.asarray(gray, np.uint16) * 257).save),
         "la.png": ("changed", Image.merge("LA", (gray, Image.new("L", SIZE, 250))).save),
         "moving.gif": ("changed", lambda path: image.save(path, save_all=True, append_images=later)),
         "moving.webp": ("changed", lambda path: image.save(path, save_all=True, append_images=later, quality=90)),
         "pages.tiff": ("changed", lambda path: image.save(path, save_all=True, append_images=later)),
-        "gamut.png": (None, lambda path: to_wide(image).save(path, icc_profile=wide_gamut())),
+        "gamut.png": (None, lambda path: to_foreign(image).save(path, icc_profile=foreign_profile())),
         "lost_profile.png": (None, lambda path: image.save(path, icc_profile=b"not a profile")),
     }
     for name, (_, write) in writers.items():

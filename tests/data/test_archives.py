@@ -1,7 +1,5 @@
 """Archives from elsewhere: what is good comes out whole, what is hostile comes out not at all."""
 
-from __future__ import annotations
-
 import bz2
 import gzip
 import io

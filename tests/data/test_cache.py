@@ -1,7 +1,5 @@
 """The cache: training from it is training without it."""
 
-from __future__ import annotations
-
 import itertools
 from pathlib import Path
 from typing import Any
@@ -34,7 +32,7 @@ def assert_same(with_cache: Config, without: Config) -> None:
     for cached, fresh in zip(*sides, strict=True):
         assert cached.name in (fresh.name, f"testA/{fresh.name}")
         for a, b in ((cached.a, fresh.a), (cached.b, fresh.b)):
-            assert (a is None and b is None) or torch.equal(a, b)  # type: ignore[arg-type]
+            assert (a is None and b is None) or torch.equal(a, b)
 
 
 @pytest.mark.parametrize("resize", ["stretch", "short_side", "none"])

@@ -1,7 +1,5 @@
 """What `data check` finds: each defect, put into sound images one at a time, is named; sound images are not."""
 
-from __future__ import annotations
-
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
@@ -36,7 +34,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def report(root: Path, **data: object) -> Report:
-    return check(dataclasses.replace(SMALL, root=str(root), **data))  # type: ignore[arg-type]
+    return check(dataclasses.replace(SMALL, root=str(root), **data))
 
 
 def kinds(found: Report) -> dict[str, Finding]:

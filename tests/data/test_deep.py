@@ -1,7 +1,5 @@
 """More than 8 bits or 4 channels, numpy arrays: read, drawn, shown, written."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 from typing import Any
@@ -202,7 +200,7 @@ def test_12_bits_in_16_bit_files(tmp_path: Path) -> None:
     batch = next(loader.batches(0))
     assert torch.equal(batch["A"], torch.ones(1, 1, 8, 8))
     assert batch["B"].unique().tolist() == [200]  # 8 bits are 8 bits
-    assert torch.equal(EvalSet(loader.splits, loader.config).samples(1)[0].a, torch.ones(1, 8, 8))  # type: ignore[arg-type]
+    assert torch.equal(EvalSet(loader.splits, loader.config).samples(1)[0].a, torch.ones(1, 8, 8))
     for i in range(2):
         save(tmp_path / "A" / f"{i}.png", np.full((8, 8), 4096, np.uint16))
     with pytest.raises(ImageError, match=r"more than 12 bits can \(data\.scale\)"):

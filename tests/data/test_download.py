@@ -1,7 +1,5 @@
 """Data sets elsewhere: mirrors that break off, lie, refuse and mislead; addresses, by fsspec's memory."""
 
-from __future__ import annotations
-
 import hashlib
 import sys
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Faces: found in a real photo, cut out as they should be, and nothing dropped without a word."""
 
-from __future__ import annotations
-
 import sys
 from pathlib import Path
 

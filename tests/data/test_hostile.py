@@ -1,7 +1,5 @@
 """The hostile folder, all the way: training stops in one line, or goes on without it; translating does what it can."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path

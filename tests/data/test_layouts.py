@@ -1,7 +1,5 @@
 """Recognising layouts, pairing by name, halving files, and holding out test images."""
 
-from __future__ import annotations
-
 import pickle
 import unicodedata
 from collections.abc import Iterable
@@ -132,8 +130,7 @@ def test_a_file_and_its_halves(tmp_path: Path) -> None:
     assert pickle.loads(pickle.dumps(whole)) == whole
     halves = [FileSample(tmp_path, "class/x.old.png", side) for side in ("left", "right")]
     for image, columns in zip(open_each(halves), (slice(0, 4), slice(5, 9)), strict=True):
-        assert isinstance(image, ImageData)
-        assert np.array_equal(np.dstack([image.pixels, image.alpha]), pixels[:, columns])  # type: ignore[list-item]
+        assert np.array_equal(np.dstack([image.pixels, image.alpha]), pixels[:, columns])
     found = open_each([whole, FileSample(tmp_path, "thin.png", "left")])
     assert [type(one) for one in found] == [ImageData, ImageError]
 

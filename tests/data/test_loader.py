@@ -1,7 +1,5 @@
 """Batches: the same whoever draws them, wherever they start, whatever is broken, killed or away."""
 
-from __future__ import annotations
-
 import itertools
 import logging
 import multiprocessing
@@ -17,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from batches import config_of, equal
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
@@ -64,7 +62,6 @@ def drawn(source: TrainLoader, steps: int, step: int = 0, rank: int = 0, world_s
 COUNTS, BATCHES, SEEDS = st.integers(1, 9), st.integers(1, 4), st.integers(0, 2**32 - 1)
 
 
-@settings(deadline=None)
 @given(COUNTS, COUNTS, BATCHES, SEEDS)
 def test_every_epoch_is_a_permutation(a: int, b: int, batch: int, seed: int) -> None:
     found = drawn(plain(a, b, False, batch, seed), 30)
@@ -73,7 +70,6 @@ def test_every_epoch_is_a_permutation(a: int, b: int, batch: int, seed: int) -> 
             assert sorted(found[name][start : start + count]) == list(range(count))
 
 
-@settings(deadline=None)
 @given(COUNTS, COUNTS, st.booleans(), BATCHES, SEEDS, st.integers(0, 40), st.integers(1, 3))
 def test_any_start_and_any_number_of_ranks(
     a: int, b: int, paired: bool, batch: int, seed: int, step: int, ranks: int
@@ -165,7 +161,7 @@ def test_a_pair_of_different_sizes_is_brought_together(tmp_path: Path, mode: str
         assert (batch["A"][0, 2] - batch["B"][0, 2]).abs().max() < 0.15
     for sample in samples_of(pairs):
         assert sample.paired
-        assert (sample.a[2] - sample.b[2]).abs().max() < 0.15  # type: ignore[index]
+        assert (sample.a[2] - sample.b[2]).abs().max() < 0.15
 
 
 def test_samples_are_spread_over_the_test_images(root: Path) -> None:

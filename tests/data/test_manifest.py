@@ -1,7 +1,5 @@
 """Lists of pictures: what they say, and what strangers' lists may not do."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -26,7 +24,7 @@ def write(folder: Path, text: str, name: str = "manifest.csv") -> Path:
 
 
 def source_of(root: Path, **data: object) -> DatasetSplits:
-    return find_splits(DataConfig(root=str(root), test_fraction=0, **data))  # type: ignore[arg-type]
+    return find_splits(DataConfig(root=str(root), test_fraction=0, **data))
 
 
 def files(source: DatasetSplits) -> list[list[str]]:

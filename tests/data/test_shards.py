@@ -1,7 +1,5 @@
 """Shards: any row at any time, so training from them is training from folders."""
 
-from __future__ import annotations
-
 import itertools
 import pickle
 import sys

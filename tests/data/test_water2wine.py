@@ -1,7 +1,5 @@
 """The built-in data set: deterministic, paired in truth, unpaired in training, no background tells A from B."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A web server on this machine that behaves as badly as it is told."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,7 +31,7 @@ class Site:
 
     def put(self, path: str, body: bytes = b"", **how: object) -> str:
         """Serve a resource; return its address."""
-        self.resources[path] = Resource(body, **how)  # type: ignore[arg-type]
+        self.resources[path] = Resource(body, **how)
         return f"{self.address}{path}"
 
 
@@ -65,7 +63,7 @@ def site() -> Iterator[Site]:
     """Run a server while the block runs."""
     handler = type("Handler", (Handler,), {})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that hangs up
+    server.handle_error = lambda *_: None  # a client that hangs up
     handler.site = Site(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -1,9 +1,6 @@
 """A training that fits into a given time: what is chosen, kept and refused. The clock and the steps are made up."""
 
-from __future__ import annotations
-
 import dataclasses
-import json
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -13,6 +10,7 @@ import pytest
 import torch
 from trees import assert_equal_runs, each_step, fail
 
+from support import read_lines
 from viceversa import engine, methods
 from viceversa.config import Config, ConfigError, load_config
 from viceversa.data import find_splits
@@ -98,7 +96,7 @@ def test_the_run_is_an_ordinary_one_and_is_continued_without_measuring(
     kept = load_config(calm.run)
     assert kept.train.budget is None
     assert 10 < kept.train.length.amount < 15
-    rates = [json.loads(line)["lr"] for line in (Path(calm.run) / "log.jsonl").read_text().splitlines()]
+    rates = [line["lr"] for line in read_lines(Path(calm.run) / "log.jsonl")]
     assert rates[-1] < 0.25 * rates[0]
     with (
         each_step(after=lambda learner, number: number == 5 and fail(RuntimeError("killed"))),

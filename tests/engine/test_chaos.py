@@ -1,7 +1,5 @@
 """Long and rough trainings: whatever strikes, the result is the calm run's, and nothing grows without end."""
 
-from __future__ import annotations
-
 import gc
 import os
 import subprocess
@@ -14,6 +12,7 @@ import torch
 
 from support import environment, free_port
 from viceversa import engine
+from viceversa.config import to_yaml
 from viceversa.engine.learner import Learner
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
@@ -29,28 +28,17 @@ def test_a_run_that_is_struck_again_and_again_equals_its_calm_twin(tmp_path: Pat
 
 
 @pytest.mark.slow  # two torchruns
-def test_two_nodes_meet_on_a_rendezvous(tmp_path: Path) -> None:
-    from viceversa.data import water2wine
-
-    water2wine.make(tmp_path / "data", size=32, count=4, test=2)
-    sizes = ["data.load=36", "data.crop=32", "generator.width=4", "generator.blocks=1", "discriminator.width=4"]
-    words = ["train", "cyclegan", *sizes, f"data.root={tmp_path / 'data'}", f"run={tmp_path / 'run'}"]
-    words += ["train.length=4 steps", "train.decay=0 steps", "train.device=cpu", "train.report=false", "data.workers=0"]
+def test_two_nodes_meet_on_a_rendezvous(tiny: Any, tmp_path: Path) -> None:
+    config = tiny("cyclegan", "train.length=4 steps", "train.decay=0 steps")
+    (tmp_path / "a.yaml").write_text(to_yaml(config), "utf-8")
     meeting = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{free_port()}"]
     command = [sys.executable, "-m", "torch.distributed.run", *meeting, "--rdzv-id=1", "--local-addr=127.0.0.1"]
-    nodes = [
-        subprocess.Popen(
-            [*command, "-m", "viceversa", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment(),
-        )
-        for _ in range(2)
-    ]
+    command += ["-m", "viceversa", "train", str(tmp_path / "a.yaml")]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environment()}
+    nodes = [subprocess.Popen(command, **pipes) for _ in range(2)]
     said = [node.communicate(timeout=800)[0] for node in nodes]
     assert [node.returncode for node in nodes] == [0, 0], said
-    assert (tmp_path / "run" / "checkpoints" / "step-00000004.rank1.pt").is_file()
+    assert (Path(config.run) / "checkpoints" / "step-00000004.rank1.pt").is_file()
 
 
 @pytest.mark.slow  # 5,000 steps, some minutes

@@ -1,7 +1,5 @@
 """A run's folder: who may train in it, with which values, on which pictures; and forks."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 import sys
@@ -22,10 +20,7 @@ CONSTANT = ["train.schedule=constant", "train.decay=0 steps"]
 def test_two_processes_do_not_train_in_one_folder(tiny: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "PATIENCE", 0)
     config = tiny("pix2pix")
-    with (
-        RunDir(config.run).locked(),
-        pytest.raises(ConfigError, match="another process is training in it"),
-    ):
+    with RunDir(config.run).locked(), pytest.raises(ConfigError, match="another process is training in it"):
         engine.train(config)
     engine.train(config)
 

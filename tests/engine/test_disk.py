@@ -1,7 +1,5 @@
 """Whatever happens while files are written: there is always a whole checkpoint, and the run continues exactly."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import os
@@ -77,7 +75,7 @@ class _File:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.file, name)
 
-    def __enter__(self) -> _File:
+    def __enter__(self) -> "_File":
         return self
 
     def __exit__(self, *_: object) -> None:

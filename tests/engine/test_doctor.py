@@ -1,7 +1,5 @@
 """What the doctor finds in runs that are ill, and that it leaves the healthy ones alone."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from support import read_lines
 from viceversa import engine, report
 from viceversa.config import Config, load_config, to_yaml
 from viceversa.data import water2wine
@@ -127,7 +126,7 @@ def test_a_training_is_examined_as_it_goes(tiny: Any, capfd: pytest.CaptureFixtu
     """A tiny generator that is not trained at all copies nothing, but one with a closed mask does."""
     config = tiny("cyclegan", "generator.mask=true", "train.lr=1e-9", "train.samples=4", "train.sample_every=4 steps")
     engine.train(config)
-    lines = [json.loads(line) for line in (Path(config.run) / "doctor.jsonl").read_text().splitlines()]
+    lines = read_lines(Path(config.run) / "doctor.jsonl")
     assert lines
     assert {line["step"] for line in lines} == {8}
     assert {line["since"] for line in lines} <= {4, 8}

@@ -1,9 +1,6 @@
 """What is not finite never reaches the weights; a run that cannot go on goes back, and tells of it."""
 
-from __future__ import annotations
-
 import dataclasses
-import json
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import l1_loss
 from trees import assert_continues_exactly, each_step, fail, final_state
 
+from support import read_lines
 from viceversa import engine, methods, seeds
 from viceversa.config import Config
 from viceversa.engine.learner import Learner
@@ -66,7 +64,7 @@ def faulty(tiny: Any) -> Any:
 
 
 def log(config: Config, kind: str) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (Path(config.run) / "log.jsonl").read_text("utf-8").splitlines()]
+    lines = read_lines(Path(config.run) / "log.jsonl")
     return [line for line in lines if line.get("event", "losses") == kind]
 
 

@@ -1,7 +1,5 @@
 """Loggers hold what the run's log holds, read back by their own readers; also when the run was killed and continued."""
 
-from __future__ import annotations
-
 import json
 import struct
 import sys

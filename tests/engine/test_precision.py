@@ -1,7 +1,5 @@
 """The precision follows a rule; compiled blocks train the same, under the same keys."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

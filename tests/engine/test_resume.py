@@ -1,9 +1,6 @@
 """To continue, run the same command again: bitwise the same as never having stopped."""
 
-from __future__ import annotations
-
 import dataclasses
-import json
 import os
 import random
 import signal
@@ -17,6 +14,7 @@ from typing import Any
 import pytest
 from trees import assert_continues_exactly, assert_equal_runs, final_state
 
+from support import read_lines
 from viceversa import engine
 from viceversa.config import Config, to_yaml
 from viceversa.data import ImageError, TrainLoader
@@ -57,9 +55,8 @@ EXACT = [
 def test_a_crashed_run_continues_exactly(tiny: Any, method: str, options: list[str]) -> None:
     calm, crashed = (tiny(method, *options, run=name) for name in ("calm", "crashed"))
     assert_continues_exactly(calm, crashed, Crash, after=crash)
-    starts = [line for line in (Path(crashed.run) / "events.jsonl").read_text().splitlines() if "continued" in line]
-    assert json.loads(starts[0])["step"] == 4
-    rates = [json.loads(line)["lr"] for line in (Path(calm.run) / "log.jsonl").read_text().splitlines()]
+    assert [x["step"] for x in read_lines(Path(crashed.run) / "events.jsonl") if x["event"] == "continued"] == [4]
+    rates = [line["lr"] for line in read_lines(Path(calm.run) / "log.jsonl")]
     assert rates[-1] < rates[0]
 
 

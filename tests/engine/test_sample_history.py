@@ -1,7 +1,5 @@
 """The samples of a run: kept as they are, few, and read again whatever became of the files."""
 
-from __future__ import annotations
-
 import logging
 import os
 import shutil
@@ -12,21 +10,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support import noise
 from viceversa import engine
-from viceversa.engine import trainer
 from viceversa.engine.sample_history import Key, read_samples, sample_steps, thin_out, write_samples
 
 
-def noise(seed: int, *shape: int) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
-
 def images(seed: int = 0, channels: int = 3, size: tuple[int, int] = (7, 5)) -> dict[Key, np.ndarray]:
-    found = {Key("AtoB", 0, kind): noise(1, *size, channels) for kind in ("input", "truth", "back")}
+    found = {Key("AtoB", 0, kind): noise(*size, channels, seed=1) for kind in ("input", "truth", "back")}
     return {
         **found,
-        Key("AtoB", 0, "translation"): noise(seed, *size, channels),
-        Key("BtoA", 3, "mask"): noise(5, 9, 9, 1),
+        Key("AtoB", 0, "translation"): noise(*size, channels, seed=seed),
+        Key("BtoA", 3, "mask"): noise(9, 9, 1, seed=5),
     }
 
 
@@ -83,11 +77,8 @@ def test_samples_stay_few_and_evenly_spread(tmp_path: Path) -> None:
     assert sample_steps(tmp_path) == [0, 1000]
 
 
-def test_a_training_keeps_its_samples_and_writes_lost_ones_again_bit_for_bit(
-    tiny: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trainer, "KEPT", 3)
-    options = ["train.sample_every=1 step", "train.samples=2", "data.paired_test=true"]
+def test_a_training_keeps_its_samples_and_writes_lost_ones_again_bit_for_bit(tiny: Any) -> None:
+    options = ["train.sample_every=1 step", "train.keep_samples=3", "train.samples=2", "data.paired_test=true"]
     config = tiny("cyclegan", *options, "generator.mask=true")
     samples = engine.train(config) / "samples"
     assert sample_steps(samples) == [0, 4, 8]

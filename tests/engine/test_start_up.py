@@ -1,7 +1,5 @@
 """What is imported on the way to the first step: counted in modules, as seconds differ from machine to machine."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

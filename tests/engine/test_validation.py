@@ -1,8 +1,5 @@
 """Validation during a training: it changes nothing in it, is continued exactly, and keeps the best weights."""
 
-from __future__ import annotations
-
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from support import read_lines
 from viceversa import engine
 from viceversa.config import ConfigError
 from viceversa.engine.run_dir import checkpoint_files
@@ -24,7 +22,7 @@ ON = ["train.evaluate_every=3 steps", "train.metrics=[l1,cycle]", "data.paired_t
 
 
 def lines(run: str | Path, name: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (Path(run) / name).read_text("utf-8").splitlines()]
+    return read_lines(Path(run) / name)
 
 
 def weights(run: str | Path, name: str = "AtoB") -> dict[str, torch.Tensor]:

@@ -1,7 +1,5 @@
 """Comparing runs, and interrupting them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,12 +29,16 @@ def final_state(run: str | Path) -> dict[str, Any]:
     return {**state["shared"], "own": state["own"]}
 
 
-def assert_equal_runs(one: str | Path, other: str | Path) -> None:
-    mine, theirs = dict(leaves(final_state(one))), dict(leaves(final_state(other)))
+def assert_equal_states(one: Any, other: Any) -> None:
+    mine, theirs = dict(leaves(one)), dict(leaves(other))
     assert mine.keys() == theirs.keys()
     for path, value in mine.items():
         same = torch.equal(value, theirs[path]) if isinstance(value, torch.Tensor) else value == theirs[path]
         assert same, path
+
+
+def assert_equal_runs(one: str | Path, other: str | Path) -> None:
+    assert_equal_states(final_state(one), final_state(other))
     assert (Path(one) / "log.jsonl").read_bytes() == (Path(other) / "log.jsonl").read_bytes()
 
 

@@ -1,7 +1,5 @@
 """A stand-in for the Hugging Face Hub: as much of its HTTP interface as publishing and loading a model takes."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import json

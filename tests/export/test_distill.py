@@ -1,7 +1,5 @@
 """A student is an ordinary run, smaller than its teacher, and comes closer to it the longer it learns."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

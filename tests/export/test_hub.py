@@ -1,7 +1,5 @@
 """Runs go to a stand-in of the hub and come back; what cannot be is one line."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The forms in which a CPU computes layers are torch's own layers, in every type, layout and direction."""
 
-from __future__ import annotations
-
 import copy
 import pickle
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Networks of others, ready to use: load_network and the import of generators."""
 
-from __future__ import annotations
-
 import argparse
 import dataclasses
 from collections.abc import Callable
@@ -213,7 +211,7 @@ def test_training_starts_from_imported_weights(direction: str, imported: Path) -
     for translators in (learner.method.translators(), learner.ema.translators()):
         assert {way for way, net in translators.items() if equal(net.state_dict(), weights)} == {direction}
     x, wanted = golden(GENERATOR)
-    first_sample = learner.ema.translators()[direction](x)  # type: ignore[index]
+    first_sample = learner.ema.translators()[direction](x)
     assert (first_sample - wanted).abs().max() <= 1e-5 * wanted.abs().max()
 
 

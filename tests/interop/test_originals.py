@@ -3,8 +3,6 @@
 The originals are lists of layers, so they are spelled here as lists of layers, independently of our networks.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 import torch
 from torch import nn
@@ -50,7 +48,6 @@ def test_the_discriminators_loss_trains_d_and_leaves_the_fakes_alone(name: str) 
     fake = torch.rand(2, 3, 8, 8, requires_grad=True)
     objective.discriminator(D, real=torch.rand(2, 3, 8, 8), fake=fake).backward()
     assert fake.grad is None
-    assert D.weight.grad is not None
     assert D.weight.grad.abs().sum() > 0
 
 

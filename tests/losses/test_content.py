@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import pytest
 import torch
 from scipy.ndimage import gaussian_filter
@@ -40,7 +38,6 @@ def test_is_computed_in_float32_and_trains_the_translation() -> None:
     loss = ContentLoss(1.0, blur=True, pool=2)(fake, x)
     assert loss.dtype == torch.float32
     loss.backward()
-    assert fake.grad is not None
     assert fake.grad.abs().sum() > 0
 
 

@@ -1,7 +1,5 @@
 """The contrast of patches, by hand on examples small enough for a sheet of paper."""
 
-from __future__ import annotations
-
 import math
 
 import pytest
@@ -77,9 +75,7 @@ def test_random_patches_are_different_positions_the_same_for_all_images() -> Non
 def sharp_and_dull() -> tuple[Tensor, Tensor]:
     """A map of 2 x 2 positions with two numbers each, and by hand how each attends to all: a softmax of products."""
     rows = torch.tensor([[3.0, 0.0], [0.1, 0.1], [0.0, 2.0], [0.2, 0.0]])
-    attention = torch.tensor(
-        [[math.exp(a @ b) / sum(math.exp(a @ c) for c in rows) for b in rows] for a in rows]  # type: ignore[arg-type]
-    )
+    attention = torch.tensor([[math.exp(a @ b) / sum(math.exp(a @ c) for c in rows) for b in rows] for a in rows])
     return rows.T.reshape(1, 2, 2, 2), attention
 
 
@@ -101,6 +97,5 @@ def test_attention_in_parts_is_attention_and_passes_a_gradient(monkeypatch: pyte
     monkeypatch.setattr(contrastive, "ROWS", 7)
     assert torch.equal(attend(feature, 5), whole)
     whole[0, 0, 0].backward()
-    assert feature.grad is not None
     assert feature.grad[0].abs().sum() > 0
     assert feature.grad[1].abs().sum() == 0

@@ -1,7 +1,5 @@
 """Every option of CUT does what it says."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,5 +1,3 @@
-from __future__ import annotations
-
 import math
 
 import pytest
@@ -28,9 +26,7 @@ def configure(*overrides: str, generator: str = "resnet_vae") -> Config:
 
 def build(*overrides: str, generator: str = "resnet_vae") -> CycleGANVAE:
     torch.manual_seed(0)
-    method = methods.build(configure(*overrides, generator=generator))
-    assert isinstance(method, CycleGANVAE)
-    return method
+    return methods.build(configure(*overrides, generator=generator))
 
 
 def batch(size: int = 1) -> Batch:

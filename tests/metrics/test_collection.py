@@ -1,7 +1,5 @@
 """Scores do not depend on the order of the images, on batches, nor on how many processes measured them."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,7 +27,6 @@ class Brightness(Metric):
         return torch.tensor([[float(image.mean())] for image in images])
 
     def compute(self, statistics: Tensor, real: Tensor | None) -> MetricValue:
-        assert real is not None
         return MetricValue(float(abs(statistics.mean() - real.mean())), None, {"order": statistics.flatten().tolist()})
 
 

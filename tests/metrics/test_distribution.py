@@ -1,7 +1,5 @@
 """FID and KID are torchmetrics' to eight digits, and behave as distances of distributions should."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 import torch
@@ -98,4 +96,4 @@ def test_metrics_of_the_same_name_are_one_and_share_their_extractor() -> None:
     found = make_metrics(["kid", "kid[efficientnet-lite0]", "fid", "psnr"])
     assert [metric.name for metric in found] == ["kid[efficientnet-lite0]", "fid[efficientnet-lite0]", "psnr"]
     assert found[0].measures == found[1].measures
-    assert found[0].extractor is found[1].extractor  # type: ignore[attr-defined]
+    assert found[0].extractor is found[1].extractor

@@ -1,7 +1,5 @@
 """The projected discriminator: its heads learn, and nothing else."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest
@@ -47,7 +45,6 @@ def test_every_objective_takes_what_it_sees(name: str) -> None:
     assert x.grad is None
     assert all(p.grad is not None for p in net.parameters())
     objective.generator(net.judge(seen)).backward()
-    assert x.grad is not None
     assert x.grad.abs().sum() > 0
 
 

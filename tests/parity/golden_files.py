@@ -1,7 +1,5 @@
 """Where the golden files lie: those of this repository, or others in the same form in the folder VICEVERSA_GOLDEN."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

@@ -4,8 +4,6 @@ Every .pt beside which lies a .json of its name: the preset and options that do 
 of each loss that is the same number.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,21 +1,16 @@
 """Runs to make pages of: one drawn in a moment, and two that were trained for two steps on the same data."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
 from runs import make_run
 
+from support import TINY
 from viceversa import engine
 from viceversa.config import load_config
 from viceversa.data import water2wine
 
-SMALL = [
-    *("generator.width=4", "generator.blocks=1", "discriminator.width=4", "discriminator.layers=2", "data.load=32"),
-    *("data.crop=32", "data.paired_test=true", "data.workers=0", "train.length=2 steps", "train.decay=0 steps"),
-    *("train.device=cpu", "train.samples=2"),
-]
+SMALL = [*TINY, "data.paired_test=true", "train.length=2 steps", "train.samples=2"]
 
 
 @pytest.fixture

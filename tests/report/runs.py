@@ -1,7 +1,5 @@
 """Run folders as a training leaves them, made in a moment."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

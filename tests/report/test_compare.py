@@ -1,7 +1,5 @@
 """Runs side by side, and a figure for a paper."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

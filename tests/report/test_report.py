@@ -1,7 +1,5 @@
 """A run as one page: what it says, what it carries, and that nothing in a run's folder breaks it."""
 
-from __future__ import annotations
-
 import json
 import os
 import re

@@ -1,13 +1,11 @@
 """Small generators, weights files of them, and how to translate with them."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from support import noise
 from viceversa.data.image_io import write_image
 from viceversa.nets import GENERATORS
 from viceversa.nets.base import Generator
@@ -25,22 +23,21 @@ TIED = {"name": "vae1", "width": 4, "downs": 3, "latent": 8, "norm": "instance"}
 def make(spec: dict = SMALL, channels: tuple[int, int] = (3, 3), inference: str = "running") -> tuple[Generator, Card]:
     torch.manual_seed(0)
     net = create(GENERATORS, "generator", spec, *channels, size=64)
-    return net, Card(spec, *channels, 64, "AtoB", inference, {"step": 7})  # type: ignore[arg-type]
+    return net, Card(spec, *channels, 64, "AtoB", inference, {"step": 7})
 
 
 def weights_of(path: Path, *args: object, **options: object) -> Path:
-    save_generator(path, *make(*args, **options))  # type: ignore[arg-type]
+    save_generator(path, *make(*args, **options))
     return path
 
 
 def coded(spec: dict = CODED, logvar: float = 0.0) -> tuple[VariationalGenerator, Translator]:
     """A variational generator with this log-variance everywhere, and its translator."""
     net, card = make(spec)
-    assert isinstance(net, VariationalGenerator)
     for layer in net.logvar.modules():
         if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
             torch.nn.init.zeros_(layer.weight)
-            torch.nn.init.constant_(layer.bias, logvar)  # type: ignore[arg-type]
+            torch.nn.init.constant_(layer.bias, logvar)
     return net.eval(), Translator(net, card)
 
 
@@ -63,10 +60,6 @@ def same(channels: tuple[int, int] = (3, 3), size: int | None = None) -> Transla
     return Translator(Same(size), make(channels=channels)[1])
 
 
-def noise(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-
-
 def images(folder: Path, *names: str) -> Path:
     for name in names:
         write_image(folder / name, noise(20, 24, 3))
@@ -75,4 +68,4 @@ def images(folder: Path, *names: str) -> Path:
 
 def go(weights: Path, source: Path, out: str = "out", **options: object) -> TranslateResult:
     target = source.parent / out
-    return translate_images(weights, str(source), target, TranslateOptions(device="cpu", **options))  # type: ignore[arg-type]
+    return translate_images(weights, str(source), target, TranslateOptions(device="cpu", **options))

@@ -1,26 +1,19 @@
 """What is kept of the input."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 
 import numpy as np
-import pytest
-from generators import go, images, noise, weights_of
+from generators import go, images
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support import noise
 from viceversa.data.image_data import ImageData, luminance
 from viceversa.data.image_io import read_image, write_image
 from viceversa.translate.blend import blend, read_mask
 
 ONE, OTHER = ImageData(noise(20, 30, 3)), ImageData(noise(20, 30, 3, seed=1))
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return weights_of(tmp_path_factory.mktemp("weights") / "AtoB.safetensors")
 
 
 # --- arithmetic

@@ -1,7 +1,5 @@
 """Files in, files out: `translate_images` with real images."""
 
-from __future__ import annotations
-
 import errno
 import os
 from dataclasses import replace
@@ -10,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from generators import SMALL, coded, go, images, make, noise, weights_of
+from generators import SMALL, coded, go, images, make, weights_of
 from PIL import Image
 
+from support import noise
 from viceversa.data.image_data import ImageData
 from viceversa.data.image_io import read_image, write_image
 from viceversa.nets.weights import save_generator
@@ -21,11 +20,6 @@ from viceversa.translate.images import resize_short_side
 from viceversa.translator import Translator
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "first_edition"
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return weights_of(tmp_path_factory.mktemp("weights") / "AtoB.safetensors", {**SMALL, "mask": True})
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +86,7 @@ def test_broken_files_are_named_and_the_others_done(weights: Path, dozen: Path) 
     assert result.files == 10
 
 
-@pytest.mark.parametrize("backend", ["eager", "bf16", "auto", "onnx", "openvino"])
+@pytest.mark.parametrize("backend", ["eager", "auto", "openvino"])
 def test_a_translation_that_is_not_finite_is_a_failed_image(dozen: Path, tmp_path: Path, backend: str) -> None:
     net, card = make({**SMALL, "width": 8})
     with torch.no_grad():
@@ -205,7 +199,6 @@ def test_the_short_side_is_resized(dtype: type, value: float, within: float) -> 
     pixels, alpha = np.full((40, 40, 3), value, dtype), np.zeros((40, 40), np.uint8)
     pixels[:, :22], alpha[:, 22:] = 0, 255
     small = resize_short_side(ImageData(pixels, alpha), 10)
-    assert small.alpha is not None
     assert (small.pixels.dtype, small.alpha.dtype) == (dtype, np.uint8)
     assert ((small.alpha[:, :3] == 0) & (small.alpha[:, -3:] == 255)).all()
     assert 0 < small.alpha[0, 5] < 255
@@ -243,7 +236,7 @@ def test_a_full_disk_leaves_nothing_half(weights: Path, dozen: Path, monkeypatch
     def full(path: Path, *rest: object, **more: bytes) -> None:
         if path.stem >= "06":
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        write_image(path, *rest, **more)  # type: ignore[arg-type]
+        write_image(path, *rest, **more)
 
     monkeypatch.setattr(source, "write_image", full)
     with pytest.raises(OSError, match="No space left on device"):

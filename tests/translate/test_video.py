@@ -1,27 +1,21 @@
 """Clips: length, frame rate, sound and rotation as they came; even brightness; what a kill or damage leaves."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from generators import SMALL, go, make, noise, weights_of
+from generators import SMALL, go, make
 from PIL import Image
 
+from support import noise
 from viceversa.data.image_data import ImageData, ImageError
 from viceversa.translate import clips, video
 from viceversa.translator import Translator
 
 av: Any = pytest.importorskip("av")
 RATE, COUNT, HEIGHT, WIDTH = Fraction(30000, 1001), 12, 32, 48
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return weights_of(tmp_path_factory.mktemp("weights") / "AtoB.safetensors", SMALL)
 
 
 def frame(number: int) -> np.ndarray:
