@@ -7,14 +7,13 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from viceversa.backends import load_network
 from viceversa.config import Config, ConfigError, Direction, load_config
 from viceversa.data import find_splits
 from viceversa.data.eval_set import EvalSet
-from viceversa.data.image_data import with_channels
+from viceversa.data.image_data import eight_bits, with_channels
 from viceversa.data.image_io import read_image
 from viceversa.devices import pick_device
 from viceversa.engine.validation import BATCH, Evaluation, describe, metric_lines
@@ -145,5 +144,4 @@ def _batches(names: Iterable[str]) -> Iterator[tuple[list[int], list[str]]]:
 
 def _read(path: Path) -> RGBImage:
     """Return a file as the RGB image that a metric sees."""
-    pixels = with_channels(read_image(path), 3)
-    return pixels if pixels.dtype == np.uint8 else np.rint(pixels * 255).astype(np.uint8)
+    return eight_bits(with_channels(read_image(path), 3))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from viceversa.backends import ExportedGenerator, TrainedGenerator, draws_random_numbers, load_network, open_backend
 from viceversa.backends.bands import Bands
 from viceversa.backends.prepare import SMALLEST, PreparedImage, to_image, to_input, to_pixels
-from viceversa.backends.statistics import frozen
+from viceversa.backends.windows import frozen
 from viceversa.config import Direction
 from viceversa.data.image_data import ImageData, ImageError, eight_bits, resize, with_channels, with_depth
 from viceversa.data.kinds import Kind, Picture, like, to_image_data

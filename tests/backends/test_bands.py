@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from viceversa.backends import Backend, TrainedGenerator, bands, open_backend
 from viceversa.backends.bands import Bands
-from viceversa.backends.statistics import frozen
+from viceversa.backends.windows import frozen
 from viceversa.nets import GENERATORS, Generator
 from viceversa.nets.layers import InstanceNorm, set_inference
 from viceversa.nets.weights import Card

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support import noise
 from viceversa.data.image_data import ImageData, luminance
 from viceversa.data.image_io import read_image, write_image
-from viceversa.translate.blend import blend, read_mask
+from viceversa.translate.images import blend, read_mask
 
 ONE, OTHER = ImageData(noise(20, 30, 3)), ImageData(noise(20, 30, 3, seed=1))
 

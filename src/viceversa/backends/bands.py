@@ -20,8 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from viceversa.backends.statistics import Moments, merged, needs_statistics, normalised
-from viceversa.backends.windows import Window, trace, window_of
+from viceversa.backends.windows import Moments, Window, merged, needs_statistics, normalised, trace, window_of
 from viceversa.nets import Generator
 
 BAND = 2**28

@@ -1,21 +1,24 @@
-"""Which rows of a layer's input the rows of its result are computed from; and a network as a graph of such layers."""
+"""What the layers of a network need of an image that is gone through in bands of rows, and the graph of these layers.
+
+A convolution needs some more rows than it makes; a normalisation needs statistics of the whole image.
+"""
 
 from __future__ import annotations
 
+import copy
 import operator
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from viceversa.backends.statistics import needs_statistics
 from viceversa.nets import Generator
 from viceversa.nets.blocks import BlurDown, BlurUp
-from viceversa.nets.layers import BatchNorm, Clamp, StandardisedWeights
+from viceversa.nets.layers import BatchNorm, Clamp, InstanceNorm, StandardisedWeights
 
 POINTWISE = {
     functional.relu, functional.leaky_relu, functional.elu, torch.relu, torch.tanh, torch.sigmoid,
@@ -25,6 +28,8 @@ POINTWISE = {
 """Functions and layers that compute each pixel from that pixel alone."""
 DIM = {torch.cat: 1, torch.split: 2}
 """Functions that do so along one dimension, and its place among their arguments."""
+Moments: TypeAlias = tuple[Tensor, Tensor]
+"""Mean and variance of a map's pixels, each (C)."""
 _tracing = threading.Lock()
 
 
@@ -136,3 +141,45 @@ def _of_function(node: fx.Node) -> Window | None:
         dim = node.kwargs.get("dim", (*node.args, 0, 0)[DIM[node.target]])
         return Window() if dim == 1 else None
     return Window() if node.target in POINTWISE else None
+
+
+def needs_statistics(layer: nn.Module | None) -> bool:
+    """Whether a layer normalises by the statistics of the whole image."""
+    if isinstance(layer, BatchNorm):
+        return layer.inference == "image"
+    return isinstance(layer, InstanceNorm | nn.InstanceNorm2d | nn.GroupNorm)
+
+
+def merged(total: Tensor, values: Tensor) -> Tensor:
+    """Return number, mean and variance of pixels, (3, C), with those of (B, C, h, W) added (Chan et al., 1983)."""
+    var, mean = (one.cpu().double() for one in torch.var_mean(values, (0, 2, 3), correction=0))
+    number = total[0] + values.numel() / values.shape[1]
+    share = 1 - total[0] / number
+    apart = mean - total[1]
+    return torch.stack([number, total[1] + share * apart, total[2] + share * (var - total[2] + (1 - share) * apart**2)])
+
+
+def normalised(x: Tensor, norm: Any, moments: Moments) -> Tensor:
+    """Return what a normalisation makes of x with these statistics instead of its own."""
+    return functional.batch_norm(x, *_by_channel(norm, *moments), norm.weight, norm.bias, eps=norm.eps)
+
+
+def frozen(net: Generator, statistics: dict[str, Moments]) -> Generator:
+    """Return a copy of a generator that normalises every image by these statistics instead of its own."""
+    net = copy.deepcopy(net)
+    for name, moments in statistics.items():
+        old: Any = net.get_submodule(name)
+        new = nn.BatchNorm2d(len(moments[0]), old.eps, affine=old.weight is not None, device=moments[0].device)
+        running = dict(zip(("running_mean", "running_var"), _by_channel(old, *moments), strict=True))
+        new.load_state_dict({**old.state_dict(), **running}, strict=False)
+        net.set_submodule(name, new.eval().requires_grad_(False))
+    return net
+
+
+def _by_channel(norm: nn.Module, mean: Tensor, var: Tensor) -> Moments:
+    """Return what a normalisation uses for each channel: the statistics of its group, if it has groups."""
+    if not isinstance(norm, nn.GroupNorm):
+        return mean, var
+    each = len(mean) // norm.num_groups
+    group_mean, square = ((one.view(-1, each).mean(1)) for one in (mean, var + mean**2))
+    return group_mean.repeat_interleave(each), (square - group_mean**2).repeat_interleave(each)

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from viceversa.config import Config, Direction, flat, to_tree
+from viceversa.config import Direction, flat, to_tree
 from viceversa.data.grid import on_paper, viewable
 from viceversa.engine.run_dir import read_run
 from viceversa.files import replacing
-from viceversa.paths import weights_file
+from viceversa.paths import directions
 from viceversa.report.curves import score_charts
-from viceversa.report.figure import OPPOSITE, Pair, Uint8Image, directions, load_pairs, translated
+from viceversa.report.figure import OPPOSITE, Pair, Uint8Image, load_pairs, translated
 from viceversa.report.page import render, shown
 from viceversa.report.samples import EmbeddedImage, embed, read_frames
 from viceversa.report.scores import histories, sample_histories
@@ -33,11 +33,9 @@ def compare(runs: Sequence[Path], out: Path) -> None:
     if len(runs) < 2:
         raise ValueError("a comparison needs two runs or more: viceversa compare RUN RUN OUT.html")
     names = dict(zip(short(runs), runs, strict=True))
-    for run in runs:
-        weights_file(run)  # which raises, with the remedy, if there are none
+    ways = {name: directions(run) for name, run in names.items()}  # or what is missing
     records = {name: read_run(run) for name, run in names.items()}
     configs = {name: record.config for name, record in records.items()}
-    _refuse_other_channels(configs)
     pairs = load_pairs(next(iter(configs.values())), SHOWN)
     scores = {name: histories(record) + sample_histories(read_frames(record)) for name, record in records.items()}
     latest = [(name, history[-1]) for name, own in scores.items() for history in own]
@@ -48,7 +46,7 @@ def compare(runs: Sequence[Path], out: Path) -> None:
     text = render(
         "compare.html.j2",
         names=list(names),
-        sides=[_side(way, names, pairs[way]) for way in OPPOSITE if any(way in directions(run) for run in runs)],
+        sides=[_side(way, names, pairs[way]) for way in OPPOSITE if any(way in own for own in ways.values())],
         differences=_differences({name: flat(to_tree(config)) for name, config in configs.items()}),
         scores=sorted(latest, key=lambda line: (line[1].direction, line[1].metric)),
         records=records,
@@ -56,13 +54,6 @@ def compare(runs: Sequence[Path], out: Path) -> None:
     )
     with replacing(out) as temporary:
         temporary.write_text(text, "utf-8")
-
-
-def _refuse_other_channels(configs: Mapping[str, Config]) -> None:
-    channels = {name: (config.data.channels_a, config.data.channels_b) for name, config in configs.items()}
-    if len(set(channels.values())) > 1:
-        said = ", ".join(f"{name} {a} and {b}" for name, (a, b) in channels.items())
-        raise ValueError(f"runs on images of different channels cannot be compared ({said})")
 
 
 def short(runs: Sequence[Path]) -> list[str]:

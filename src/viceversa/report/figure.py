@@ -19,7 +19,7 @@ from viceversa.data.grid import grid
 from viceversa.data.image_data import ImageData, from_tensor
 from viceversa.data.kinds import to_image_data
 from viceversa.files import replacing
-from viceversa.paths import weights_file
+from viceversa.paths import directions
 from viceversa.report.page import readable
 from viceversa.translator import Translator
 
@@ -47,11 +47,6 @@ def _pairs(tensors: Sequence[tuple[Tensor | None, Tensor | None]]) -> list[Pair]
     return [(from_tensor(x), None if y is None else from_tensor(y)) for x, y in tensors if x is not None]
 
 
-def directions(run: Path) -> list[Direction]:
-    """Return which ways a run translates."""
-    return [way for way in OPPOSITE if (run / "weights" / f"{way}.safetensors").is_file()]
-
-
 def translated(run: Path, direction: Direction, inputs: Sequence[Uint8Image]) -> list[Uint8Image]:
     """Return a run's translations, by its EMA weights."""
     translator = Translator.load(run, direction)
@@ -64,7 +59,6 @@ def columns_of(run: Path, names: Sequence[str], rows: int, pick: Sequence[int] =
     `pick` chooses images by their number in the test set, from 1, instead of `rows` evenly spread ones. Raises
     ValueError, with the remedy, for what the run or its data do not have.
     """
-    weights_file(run)  # which raises, with the remedy, if there are none
     direction = _direction(run, names)
     pairs = load_pairs(load_config(run / "config.yaml"), None if pick else rows)[direction]
     if pick:

@@ -71,7 +71,7 @@ def _done(
     if images:
         still = steps
         if steps.options.clip_statistics:
-            first = _first_images(_spread([file for file, _ in images], 8), 8, steps.options)
+            first = _first_images([file for file, _ in images[:: max(1, len(images) // 8)]], 8, steps.options)
             still = replace(steps, translator=steps.translator.with_statistics(first))
         yield from still.all(images, track)
     for job in clips:
@@ -115,11 +115,6 @@ def choose_backend(translator: Translator, options: TranslateOptions, files: Seq
         # what is not finite is left to eager: OpenVINO turns NaN into numbers
         name, other = f"eager, as {name} is not exact enough", translator
     return other, f"backend {name}: {decibels:.1f} dB to eager on the first {len(inputs)} images"
-
-
-def _spread(files: Sequence[Path], count: int) -> Sequence[Path]:
-    """Return about so many files, from all over the list."""
-    return files[:: max(1, len(files) // count)]
 
 
 def _first_images(files: Sequence[Path], count: int, options: TranslateOptions) -> list[ImageData]:
