@@ -65,11 +65,6 @@ def test_every_option_is_described_and_nothing_else(section: str, name: str) -> 
     assert all(len(text) > 10 and text.endswith(".") for text in described.values())
 
 
-def test_runs_of_before_may_name_what_was_an_option() -> None:
-    table = methods.TABLES["discriminator"]
-    assert "map_size" not in registry.complete(table, "discriminator", {"name": "patchgan", "map_size": None})
-
-
 def test_a_generator_of_somebody_else_takes_one_file_and_one_line(my_lab: str) -> None:
     words = ["generator.name=my_lab:MyGenerator", "generator.kernels=[1, 3, 5]", "data.load=40", "data.crop=40"]
     config = methods.resolve(load_config("cyclegan", words))

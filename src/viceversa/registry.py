@@ -23,7 +23,6 @@ from viceversa.config.schema import frozen
 T = TypeVar("T")
 Table: TypeAlias = Mapping[str, type[T]]
 FINITE = pydantic.ConfigDict(allow_inf_nan=False)
-FORMER = (("map_size", None),)  # what is no option any more, and which runs of before spell out at its default
 CONTEXT = "size", "channels"  # keyword-only, but handed in by the code that builds, never an option
 TABLES = {
     "method": ("methods", "METHODS"),
@@ -116,8 +115,8 @@ def _no_component(section: str, name: str, known: Iterable[str]) -> ConfigError:
 
 
 def _refuse_others(section: str, spec: Mapping[str, Any], known: Iterable[str]) -> None:
-    for key, value in spec.items():
-        if key != "name" and key not in known and (key, value) not in FORMER:
+    for key in spec:
+        if key != "name" and key not in known:
             raise ConfigError(f"{section}.{key}: {spec['name']} has no such option{suggest(str(key), known)}")
 
 

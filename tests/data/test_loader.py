@@ -22,7 +22,7 @@ from torch.utils.data.dataloader import _MultiProcessingDataLoaderIter
 
 from support import save
 from viceversa.config import Config, DataConfig, TrainConfig, load_config
-from viceversa.data import DatasetSplits, ImageError, LoaderError, Sample, Split, TrainLoader, loader, open_loader
+from viceversa.data import DatasetSplits, ImageError, Sample, Split, TrainLoader, loader, open_loader
 from viceversa.data.eval_set import EvalSample, EvalSet
 from viceversa.data.image_data import ImageData, normalise, resize, to_tensor
 from viceversa.data.loader import Batch
@@ -264,7 +264,7 @@ def test_killed_workers_are_started_again(root: Path, workers: int, caplog: pyte
 
 
 def test_workers_that_are_killed_over_and_over_end_it() -> None:
-    with pytest.raises(LoaderError, match=r"killed 3 times in a row.*data\.workers=0") as raised:
+    with pytest.raises(ValueError, match=r"killed 3 times in a row.*data\.workers=0") as raised:
         drawn(plain(3, 3, False, 1, 0, workers=1, deadly=True), 1)
     assert "\n" not in str(raised.value)
 
@@ -289,7 +289,7 @@ def test_workers_without_room_to_send_end_it(
         raise RuntimeError("unable to allocate shared memory(shm) for file </torch_1>: No space left on device (28)")
 
     monkeypatch.setattr(torch.Tensor, "share_memory_", full)
-    with pytest.raises(LoaderError, match=r"--shm-size.*data\.workers=0"):
+    with pytest.raises(ValueError, match=r"--shm-size.*data\.workers=0"):
         take(loader_of(root, workers=1), 3)
     assert capfd.readouterr().err == ""
 

@@ -1,7 +1,7 @@
 """From folders of images to batches: `open_loader(config)` is all that training needs."""
 
 from viceversa.config import Config
-from viceversa.data.datasets import DatasetSplits, FileSample, LoaderError, Sample, Split
+from viceversa.data.datasets import DatasetSplits, FileSample, Sample, Split
 from viceversa.data.eval_set import EvalSample
 from viceversa.data.image_data import ImageError, normalise
 from viceversa.data.layouts import find_splits
@@ -13,7 +13,6 @@ __all__ = [
     "EvalSample",
     "FileSample",
     "ImageError",
-    "LoaderError",
     "Sample",
     "Split",
     "TrainLoader",

@@ -16,10 +16,6 @@ from viceversa.data.image_data import ImageData, ImageError
 from viceversa.data.image_io import read_image
 
 
-class LoaderError(ValueError):
-    """Data that cannot be read any longer, though no image is broken; the message names the remedy."""
-
-
 class Sample(Protocol):
     """One image of one domain, wherever it lies. It is cheap to have, and does nothing before it is opened.
 

@@ -26,10 +26,6 @@ SUFFIXES = EXTENSIONS | {".csv", ".parquet"}  # what a layout may be made of
 log = logging.getLogger("viceversa")
 
 
-class FetchError(ValueError):
-    """Data that cannot be had; the message is one line that says from where, and what is wrong."""
-
-
 @dataclass(frozen=True)
 class KnownSet:
     """A data set by name, from the table catalogue.yaml."""
@@ -55,23 +51,23 @@ def catalogue() -> dict[str, KnownSet]:
 
 
 def known(name: str) -> KnownSet:
-    """Return a set of the catalogue, or raise FetchError with the nearest name."""
+    """Return a set of the catalogue, or raise ValueError with the nearest name."""
     sets = catalogue()
     if name not in sets:
-        raise FetchError(f"{name}: no such data set{suggest(name, sets)}")
+        raise ValueError(f"{name}: no such data set{suggest(name, sets)}")
     return sets[name]
 
 
 def get_set(wanted: KnownSet, out: Path) -> None:
     """Download a data set into `out`, which appears when all is there.
 
-    Raises FetchError if it cannot be had, ArchiveError if it cannot be unpacked, FileExistsError if there is something
+    Raises ValueError if it cannot be had, ArchiveError if it cannot be unpacked, FileExistsError if there is something
     at `out`.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out}: there already; name another folder, or remove it to download it again")
     if not wanted.mirrors:
-        raise FetchError(f"{wanted.title}: cannot be downloaded: {wanted.note}")
+        raise ValueError(f"{wanted.title}: cannot be downloaded: {wanted.note}")
     with locked(out):
         _fetch_archive(wanted.mirrors, out, wanted.checksum)
 
@@ -80,7 +76,7 @@ def local_folder(url: str) -> Path:
     """Return the local copy of a data set elsewhere; fetch it if there is none.
 
     Processes that start together wait for the one that fetches. A copy stays as it is until its folder is deleted.
-    Raises FetchError or ArchiveError if the data cannot be had, ConfigError if a package is missing.
+    Raises ValueError if the data cannot be had, ConfigError among them if a package is missing.
     """
     name = re.sub(r"[^\w.-]+", "-", urlsplit(url).path.strip("/").rpartition("/")[2]) or "data"
     folder = cache_folder() / "data" / f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
@@ -106,7 +102,7 @@ def _fetch_archive(mirrors: Sequence[str], folder: Path, checksum: str | None = 
 def download(mirrors: Sequence[str], target: Path, checksum: str | None = None) -> None:
     """Download a file to `target`, which appears whole; do nothing if it is there and right by its checksum.
 
-    `checksum` is "md5:..." or "sha256:..."; without one, whatever lies at `target` is replaced. Raises FetchError,
+    `checksum` is "md5:..." or "sha256:..."; without one, whatever lies at `target` is replaced. Raises ValueError,
     which names each mirror and what is wrong there.
     """
     import pooch
@@ -125,7 +121,7 @@ def download(mirrors: Sequence[str], target: Path, checksum: str | None = None) 
         except (requests.RequestException, ValueError) as error:
             differs = isinstance(error, ValueError) and "hash" in str(error)
             reasons.append(f"{url}: {'not the file it should be: another checksum' if differs else _one_line(error)}")
-    raise FetchError("; ".join(reasons))
+    raise ValueError("; ".join(reasons))
 
 
 def _fetch_files(url: str, folder: Path) -> None:
@@ -145,9 +141,9 @@ def _fetch_files(url: str, folder: Path) -> None:
             wanted = {path: str(half / name) for path, name in names.items() if _is_wanted(name)}
             system.get([*wanted], [*wanted.values()])
         except Exception as error:
-            raise FetchError(f"{url}: cannot be read ({type(error).__name__}: {_one_line(error)})") from None
+            raise ValueError(f"{url}: cannot be read ({type(error).__name__}: {_one_line(error)})") from None
         if not wanted:
-            raise FetchError(f"{url}: no images there")
+            raise ValueError(f"{url}: no images there")
 
 
 def _is_wanted(name: Path) -> bool:

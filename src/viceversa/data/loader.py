@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.utils import data as torch_data
 
 from viceversa.config import Config
-from viceversa.data.datasets import DatasetSplits, LoaderError
+from viceversa.data.datasets import DatasetSplits
 from viceversa.data.image_data import ImageError, Pixels, to_tensor
 from viceversa.data.transforms import augment, check_augment, read_each
 
@@ -169,7 +169,7 @@ class TrainLoader:
 
         They are uint8, so that little has to travel to the device, or float32 in [-1, 1] if an image has more than 8
         bits; `normalise` makes either what networks see. `pinned` memory is copied to a GPU in the background. Raises
-        ImageError for broken files, LoaderError for workers that are killed over and over.
+        ImageError for broken files, ValueError for workers that are killed over and over.
         """
         batch, decay_start = self.config.train.batch, self.config.train.decay_start(self.steps_per_epoch(world_size))
         sampler = BatchSampler(batch, decay_start, step, rank, world_size)
@@ -191,7 +191,7 @@ class TrainLoader:
             finally:
                 if workers:
                     loader._shutdown_workers()  # at once; else when nothing refers to it any more, as tracebacks do
-        raise LoaderError(
+        raise ValueError(
             f"processes that read pictures were killed {failures} times in a row, most likely for want of memory or of "
             "/dev/shm (a container gets more by --shm-size); read in the training process instead: data.workers=0"
         )

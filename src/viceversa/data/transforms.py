@@ -141,7 +141,7 @@ def prepare(image: Pixels, data: DataConfig) -> Pixels:
     """Return (crop, crop, C) without chance, for test images: stretched, or the centre of the scaled image."""
     if data.resize == "stretch":
         return resize(image, (data.crop, data.crop))
-    height, width = _short_side(image, data.crop)
+    height, width = short_side(image, data.crop)
     top, left = (height - data.crop) // 2, (width - data.crop) // 2
     return resize(image, (height, width))[top : top + data.crop, left : left + data.crop]
 
@@ -151,12 +151,13 @@ def _target(image: Pixels, data: DataConfig) -> tuple[int, int]:
     if data.resize == "stretch":
         return data.load, data.load
     if data.resize == "short_side":
-        return _short_side(image, data.load)
+        return short_side(image, data.load)
     height, width, _ = image.shape
-    return (height, width) if min(height, width) >= data.crop else _short_side(image, data.crop)
+    return (height, width) if min(height, width) >= data.crop else short_side(image, data.crop)
 
 
-def _short_side(image: Pixels, side: int) -> tuple[int, int]:
+def short_side(image: Pixels, side: int) -> tuple[int, int]:
+    """Return the height and width of an image that is scaled to `side` pixels at its short side."""
     height, width, _ = image.shape
     scale = side / min(height, width)
     return round(height * scale), round(width * scale)

@@ -44,15 +44,11 @@ class DistInfo:
         return self.rank == 0
 
 
-class OtherFailed(ValueError):
-    """Training ended because another process did, which has told why if it could."""
-
-
 @contextmanager
 def process_group(dist: DistInfo, device: torch.device) -> Iterator[None]:
     """Be a member of the process group while the block runs; a single process needs none.
 
-    When one process ends with an error, the next message of the others fails, and they raise OtherFailed.
+    When one process ends with an error, the next message of the others fails with a ValueError.
     """
     if dist.world_size == 1:
         yield
@@ -99,7 +95,7 @@ def _talking() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # of gloo or nccl: connection reset, closed by peer, timed out
-        raise OtherFailed("another process has ended; the run goes on from its last checkpoint") from error
+        raise ValueError("another process has ended; the run goes on from its last checkpoint") from error
 
 
 def broadcast(net: nn.Module, dist: DistInfo) -> None:

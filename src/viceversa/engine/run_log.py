@@ -192,9 +192,7 @@ class Loggers:
                 self.open_ones[name] = LOGGERS[name](self.run, self.config, start, ids.get(name, ""))
                 ids[name] = self.open_ones[name].id
             except ModuleNotFoundError:
-                from viceversa.metrics.base import MissingExtra
-
-                raise MissingExtra(name, EXTRAS[name]) from None
+                raise ValueError(f'{name} is not installed; pip install "viceversa[{EXTRAS[name]}]"') from None
             except Exception as error:
                 _warn(name, error)
         with replacing(self.run.loggers) as temporary:

@@ -1,4 +1,4 @@
-"""Read weights that other codes saved: the originals of CycleGAN, pix2pix, CUT and source 000's VAEs, and relatives."""
+"""Read weights that other codes saved: the originals of CycleGAN, pix2pix and CUT, VAEs like ours, and relatives."""
 
 from __future__ import annotations
 

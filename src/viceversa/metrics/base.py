@@ -25,19 +25,12 @@ Statistics: TypeAlias = dict[tuple[str, Candidate], dict[int, Tensor]]
 """(what was measured, of whose images) -> number of the image -> its statistics."""
 
 
-class MissingExtra(ValueError):
-    """A package that is not installed; the message names the extra that brings it."""
-
-    def __init__(self, package: str, extra: str = "metrics") -> None:
-        super().__init__(f'{package} is not installed; pip install "viceversa[{extra}]"')
-
-
 def import_extra(module: str, package: str) -> Any:
-    """Return a module of a package that may be missing; raise MissingExtra then."""
+    """Return a module of a package that may be missing; raise ValueError, with what to install, then."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError:
-        raise MissingExtra(package) from None
+        raise ValueError(f'{package} is not installed; pip install "viceversa[metrics]"') from None
 
 
 @dataclass(frozen=True)

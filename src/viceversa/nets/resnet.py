@@ -24,9 +24,9 @@ class ResNetGenerator(Generator):
     """Go down, change the image in residual blocks, come up again (Johnson et al., 2016; Zhu et al., 2017).
 
     The defaults are CycleGAN's generator for 256 px; 6 blocks are usual for 128 px. CUT's is `antialias=True,
-    upsample="blur"`. Mind `output_norm`, source 004's riddle: normalised outputs have zero mean and unit variance in
-    every channel of every image, so the network cannot choose brightness, tint or contrast, the cycle and identity
-    losses cannot fall below a floor, and training gets stuck. The originals have none; the switch shows it.
+    upsample="blur"`. Normalised outputs (`output_norm`) have zero mean and unit variance in every channel of every
+    image, so the network cannot choose brightness, tint or contrast, the cycle and identity losses cannot fall below a
+    floor, and training gets stuck. The originals have none; the switch shows it.
 
     Args:
         width: Channels of the first layer; each halving of the image doubles them.

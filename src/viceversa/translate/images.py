@@ -25,6 +25,7 @@ from viceversa.data.image_data import (
     with_channels,
 )
 from viceversa.data.image_io import read_image
+from viceversa.data.transforms import short_side
 from viceversa.devices import free_memory
 from viceversa.files import Track
 from viceversa.translate import TranslateOptions
@@ -193,9 +194,7 @@ def resize_short_side(image: ImageData, size: int | None) -> ImageData:
     """Return the image with `size` pixels at its short side, antialiased; as it is for None."""
     if size is None:
         return image
-    height, width = image.pixels.shape[:2]
-    scale = size / min(height, width)
-    shape = round(height * scale), round(width * scale)
+    shape = short_side(image.pixels, size)
     if image.alpha is None:
         return replace(image, pixels=resize(image.pixels, shape))
     if image.pixels.dtype == np.uint8:  # Pillow weighs colours by how much they are seen
