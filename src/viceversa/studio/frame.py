@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from urllib.parse import quote
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
-from nicegui import ui
+from nicegui import run, ui
 
 from viceversa.files import in_training
 from viceversa.report.page import TEMPLATES
@@ -65,8 +66,8 @@ def show_queue(trainings: Trainings) -> None:
         seen[:] = live
         place.clear()
         with place:
-            for run, state in live[:1]:
-                ui.link(f"{Path(run).name}: {state}", run_page(run)).classes(f"pill {state.replace(' ', '-')}")
+            for name, state in live[:1]:
+                ui.link(f"{Path(name).name}: {state}", run_page(name)).classes(f"pill {state.replace(' ', '-')}")
             if len(live) > 1:
                 tagged("span", f"{len(live) - 1} waiting", "quiet")
 
@@ -174,6 +175,13 @@ def address(workspace: Workspace, path: Path, side: int = 0) -> str:
 def download(name: str) -> None:
     """Let the browser save a file of the workspace."""
     ui.download.from_url(f"/files/{quote(name)}?download=1")
+
+
+async def download_all(workspace: Workspace, folder: Path) -> None:
+    """Let the browser save a folder of the workspace as a zip."""
+    place = workspace.fresh("results") / folder.name
+    if archive := await run.io_bound(shutil.make_archive, str(place), "zip", folder):
+        download(workspace.name(Path(archive)))
 
 
 def before_after(before: str, after: str, label: str) -> ui.element:

@@ -120,7 +120,7 @@ class RunsPage:
         with frame.dialog(f"Export {name}") as dialog:
             form = ui.radio(FORMATS, value="onnx")
             ways = frame.ways(self.workspace.directions(name))
-            direction = frame.toggle(ways, "Direction")
+            direction = frame.toggle(ways, "Direction").bind_visibility_from(form, "value", lambda one: one != "web")
             direction.value = next(iter(ways), None)
             frame.answers(dialog, "Export", lambda: form.value)
         if not (chosen := await dialog):
@@ -133,6 +133,8 @@ class RunsPage:
             tagged("pre", await run_command(words, self.workspace.root, "Exporting"))
             if one_way:
                 button("Download", lambda: frame.download(out))
+            else:
+                button("Download", lambda: frame.download_all(self.workspace, self.workspace.path(out)))
             show_command(words)
 
     async def rename(self, name: str) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from viceversa.engine.run_dir import RunRecord
     from viceversa.studio import Studio
 
+BEGINNINGS = {"waiting": "begins when the one before it has ended", "in training": "reading the pictures"}
 ROWS = 4  # samples of a direction
 NEWS = 2.0  # seconds between looks at the run's folder
 NOT_FORKED = {"run", "train.budget"}
@@ -64,15 +65,17 @@ class RunPage:
         self.buttons = ui.element("div").classes("bar actions")
         self.trouble = tagged("p", "", "finding error")
         self.trouble.visible = False
-        with section(
-            "Samples",
-            "Pictures that the training does not see: input, translation at the step, and the truth where it is known.",
-        ):
-            self.scrubber, self.samples = ui.element("div").classes("master"), ui.element("div")
-        with section("Findings") as self.findings_section:
-            self.findings = ui.element("div").classes("findings")
-        with section("Curves"):
-            self.curves = ui.element("div").classes("charts")
+        with ui.element("div") as self.results:
+            with section(
+                "Samples",
+                "Pictures that the training does not see: input, translation at the step, and the truth if known.",
+            ):
+                self.scrubber, self.samples = ui.element("div").classes("master"), ui.element("div")
+            with section("Findings"):
+                self.findings = ui.element("div").classes("findings")
+            with section("Curves"):
+                self.curves = ui.element("div").classes("charts")
+        self.results.visible = False
         with ui.expansion("What the training said").classes("fold"):
             self.said = ui.element("pre").classes("yaml")
         ui.timer(NEWS, self.update)
@@ -91,6 +94,7 @@ class RunPage:
         self.said.clear()
         with self.said:
             tagged("code", "\n".join(lines) or "Nothing yet.")
+        self.results.visible = found is not None
         if found:
             self.record, status, charts, findings = found
             self.show_samples(self.record)
@@ -105,7 +109,8 @@ class RunPage:
         """Show how far the training is."""
         live = training is not None and training.state
         ended = self.record.ended if self.record else None
-        word = frame.state_word(training, ended, self.path)
+        failed = not live and not ended and bool(lines)
+        word = "failed" if failed and not self.record else frame.state_word(training, ended, self.path)
         self.pill.set_text(word)
         self.pill.classes(replace=f"pill {word.replace(' ', '-')}")
         self.bar.props["value"] = status.get("share") or 0
@@ -115,8 +120,7 @@ class RunPage:
             parts = [f"{self.record.step:,}{total} steps", status["taken"], left]
             self.words.set_text(", ".join(filter(None, parts)))
         else:
-            self.words.set_text("starting: reading the pictures, choosing a size" if live else "")
-        failed = not live and not ended and bool(lines)
+            self.words.set_text(BEGINNINGS.get(word, ""))
         self.trouble.visible = failed
         if failed:
             self.trouble.set_text(lines[-1].removeprefix("viceversa: "))
@@ -133,7 +137,7 @@ class RunPage:
                 button("Continue", lambda: trainings.resume(training), "main")
                 button("Stop", lambda: trainings.stop(training))
             elif training and state == "waiting":
-                button("Take out of the queue", lambda: trainings.stop(training))
+                button("Take out of the queue", lambda: self.leave(training))
             elif not state and self.record and self.record.ended != "finished":
                 button("Continue", self.go_on, "main")
             elif not state and self.record:
@@ -144,6 +148,11 @@ class RunPage:
                 button("Report", lambda: ui.navigate.to(f"/report/{quote(self.name)}", new_tab=True), "quiet")
             if training:
                 show_command(training.words)
+
+    def leave(self, training: Training) -> None:
+        """Take the training out of the queue, which leaves nothing to show."""
+        self.studio.trainings.stop(training)
+        ui.navigate.to("/runs")
 
     def queue(self, name: str, words: list[str]) -> None:
         """Queue a training of a run whose pictures lie in the workspace."""

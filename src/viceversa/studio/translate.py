@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -159,7 +158,7 @@ class TranslatePage:
         with ui.element("div").classes("bar"):
             count = sum("outputs" in line for line in done)
             tagged("span", f"{count} translated {self.direction.replace('to', ' → ')}", "grow")
-            button("Download all", lambda: self.download_all(out))
+            button("Download all", lambda: frame.download_all(self.workspace, out))
         for line in done:
             if "error" in line:
                 tagged("p", f"{Path(line['input']).name}: {line['error']}", "finding warning")
@@ -181,9 +180,3 @@ class TranslatePage:
             with ui.element("figcaption"):
                 tagged("span", after.name)
                 button("Download", lambda: frame.download(self.workspace.name(after)), "quiet")
-
-    async def download_all(self, out: Path) -> None:
-        """Send all results as a zip."""
-        archive = await run.io_bound(shutil.make_archive, str(out), "zip", out)
-        if archive:
-            frame.download(self.workspace.name(Path(archive)))
