@@ -106,13 +106,6 @@ def test_the_average_forgets_its_start_and_then_moves_slowly() -> None:
     Ema({"AtoB": net}, 0.0, "running").update({"AtoB": net}, step=5)
 
 
-def test_discriminators_may_learn_at_a_rate_of_their_own(tiny: Any) -> None:
-    learner = Learner(methods.resolve(tiny("cyclegan", "train.discriminator_rate=0.5", "train.decay=0 steps")), 6)
-    learner.train_step({domain: torch.rand(1, 3, 32, 32) for domain in "AB"})
-    rates = {name: optimizer.param_groups[0]["lr"] for name, optimizer in learner.optimizers.items()}
-    assert rates == {"G": 2e-4, "D": 1e-4}
-
-
 def test_the_rate_rises_at_first(tiny: Any) -> None:
     learner, rates = Learner(methods.resolve(tiny("pix2pix", "train.warm_up=2", "train.decay=0 steps")), 6), []
     for _ in range(3):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from support import noise
 from viceversa import engine
+from viceversa.engine import trainer
 from viceversa.engine.sample_history import Key, read_samples, sample_steps, thin_out, write_samples
 
 
@@ -77,8 +78,11 @@ def test_samples_stay_few_and_evenly_spread(tmp_path: Path) -> None:
     assert sample_steps(tmp_path) == [0, 1000]
 
 
-def test_a_training_keeps_its_samples_and_writes_lost_ones_again_bit_for_bit(tiny: Any) -> None:
-    options = ["train.sample_every=1 step", "train.keep_samples=3", "train.samples=2", "data.paired_test=true"]
+def test_a_training_keeps_its_samples_and_writes_lost_ones_again_bit_for_bit(
+    tiny: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "KEPT", 3)
+    options = ["train.sample_every=1 step", "train.samples=2", "data.paired_test=true"]
     config = tiny("cyclegan", *options, "generator.mask=true")
     samples = engine.train(config) / "samples"
     assert sample_steps(samples) == [0, 4, 8]

@@ -181,7 +181,7 @@ IMPOSSIBLE = [
     ("unet", {"depth": 1}, "depth"),
     ("resnet_vae", {"blocks": 3}, "blocks=3 cannot be halved"),
     ("res_vae", {"norm": "group", "width": 4}, "use a width divisible by 8"),
-    ("vae1", {}, "multiple of 16 and at least 32 px, not 100"),
+    ("vae1", {}, "must be 32, 48, ... px, not 100"),
     ("vaegan", {}, "8, 16, 32, ... px, not 100"),
     ("patchgan", {"layers": 0}, "layers"),
     ("patchgan", {"augment": ["sepia"]}, "augment"),

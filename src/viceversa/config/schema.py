@@ -37,12 +37,9 @@ class Duration:
         return f"{self.amount} {self.unit if self.amount != 1 else self.unit[:-1]}"
 
 
-TIMES = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
-
-
 def as_time(text: str | None) -> str | None:
     """Return `10 minutes` as it is; raise ValueError for what is no time."""
-    if text is not None and not re.fullmatch(rf"(?!0)[0-9]{{1,6}} ({'|'.join(TIMES)})s?", text):
+    if text is not None and not re.fullmatch(r"(?!0)[0-9]{1,6} (second|minute|hour|day)s?", text):
         raise ValueError(f'{text!r} is no time; write "10 minutes" or "1 hour"')
     return text
 
@@ -113,11 +110,6 @@ class AugmentConfig(Section):
     cutout: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Blank a square of up to this share of the crop's side."""
 
-    @property
-    def recolors(self) -> bool:
-        """Whether colours are changed."""
-        return bool(self.color or self.hue)
-
 
 @dataclass(frozen=True)
 class DataConfig(Section):
@@ -168,8 +160,7 @@ class TrainConfig(Section):
     """How long, how fast and how exactly to train."""
 
     budget: Annotated[str | None, AfterValidator(as_time)] = None
-    """Time to train for, such as 10 minutes, 1 hour or 8 hours: size, width, batch and length are chosen when the run
-    begins, by a few measured steps, unless they are given as words; the run keeps them as plain values."""
+    """Time to train for, such as 10 minutes or 8 hours; size, width, batch and length are chosen unless typed."""
     length: MayChange[Span] = Duration(200, "epochs")
     """Length of the training. An epoch is one pass over the larger domain."""
     decay: MayChange[Span] = Duration(100, "epochs")
@@ -182,8 +173,6 @@ class TrainConfig(Section):
     """Learning rate."""
     warm_up: Natural = 0
     """Steps over which the learning rate rises to its full height."""
-    discriminator_rate: Annotated[float, Field(gt=0)] = 1.0
-    """Learning rate of the discriminators, as a share of lr (two time scales)."""
     betas: Annotated[tuple[Share, Share], PlainSerializer(list)] = (0.5, 0.999)
     """Adam's decay rates of the first and second moments."""
     schedule: Literal["linear", "cosine", "step", "constant"] = "linear"
@@ -209,11 +198,9 @@ class TrainConfig(Section):
     keep: MayChange[Count] = 3
     """Checkpoints kept; older ones are deleted."""
     sample_every: MayChange[Span] = Duration(500, "steps")
-    """Time between samples: translations of the same test images, kept in the run."""
+    """Time between samples: translations of the same test images, of up to 200 steps."""
     samples: MayChange[Count] = 6
     """Test images of each domain that are translated as samples."""
-    keep_samples: MayChange[Annotated[int, Field(ge=2)]] = 200
-    """Steps whose samples are kept; when there are more, every second one is deleted."""
     evaluate_every: MayChange[Span] = Duration(0, "steps")
     """Time between evaluations on the test pictures; 0 steps: none. Does not affect the training."""
     metrics: MayChange[Names[str]] = ("kid",)
@@ -230,12 +217,6 @@ class TrainConfig(Section):
     """Consecutive steps skipped for a loss or gradient that is not finite, before the run goes back to a checkpoint."""
     max_rollbacks: MayChange[Natural] = 3
     """Times the run may go back to its last checkpoint, with other random numbers, before it gives up."""
-
-    @property
-    def budget_seconds(self) -> int:
-        """The time to train for; 0 if none is given."""
-        amount, unit = (self.budget or "0 seconds").split()
-        return int(amount) * TIMES[unit.removesuffix("s")]
 
     def decay_start(self, steps_per_epoch: int) -> int:
         """Return the step, counted from 0, at which the last part of the training begins."""
@@ -261,8 +242,7 @@ class Config(Section):
     init: InitConfig = InitConfig()
     """Initial weights."""
     inference: MayChange[Inference] = "running"
-    """How networks with batch norm or dropout translate. running: with the statistics gathered in training; image: each
-    picture with its own statistics; original: as image, with dropout on, as the pix2pix authors test."""
+    """Batch norm translates by statistics of the training (running) or the picture (image); original adds dropout."""
     data: DataConfig = DataConfig()
     """The pictures."""
     train: TrainConfig = TrainConfig()

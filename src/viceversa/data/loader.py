@@ -17,7 +17,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Generator, Iterator, Sequence
-from itertools import count, islice
+from itertools import count
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -39,7 +39,6 @@ Joined: TypeAlias = tuple[Batch | None, Broken]
 
 ORDER, CHANCE = 0, 2  # kinds of random numbers; each domain has its own: + 0 for A and for pairs, + 1 for B
 ATTEMPTS = 3  # in a row to start workers that are killed
-PREFETCH = 2  # batches that each worker is ahead
 NO_ROOM = "unable to allocate shared memory"  # what torch says
 
 log = logging.getLogger("viceversa")
@@ -98,20 +97,11 @@ class Dataset(torch_data.Dataset[Drawn]):
         return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.config.seed, kind, number])))
 
 
-@dataclasses.dataclass
-class BatchSampler:
-    """The endless batches of draws of process `rank` of `world_size` from `step` on; no number is left out."""
-
-    batch: int
-    decay_start: int
-    step: int
-    rank: int
-    world_size: int
-
-    def __iter__(self) -> Iterator[list[DrawKey]]:
-        for step in count(self.step):
-            first = (step * self.world_size + self.rank) * self.batch
-            yield [(number, step >= self.decay_start) for number in range(first, first + self.batch)]
+def draw_keys(batch: int, decay_start: int, step: int, rank: int, world_size: int) -> Iterator[list[DrawKey]]:
+    """Yield the draws of each batch of process `rank` of `world_size` from `step` on; no number is left out."""
+    for number in count(step):
+        first = (number * world_size + rank) * batch
+        yield [(draw, number >= decay_start) for draw in range(first, first + batch)]
 
 
 def collate(drawn: Sequence[Drawn]) -> Joined:
@@ -172,15 +162,14 @@ class TrainLoader:
         ImageError for broken files, ValueError for workers that are killed over and over.
         """
         batch, decay_start = self.config.train.batch, self.config.train.decay_start(self.steps_per_epoch(world_size))
-        sampler = BatchSampler(batch, decay_start, step, rank, world_size)
         workers, failures = self.config.data.workers, 0
         while failures < ATTEMPTS:
-            loader = _start(self._dataset, sampler, workers, pinned)
+            loader = _start(self._dataset, draw_keys(batch, decay_start, step, rank, world_size), workers, pinned)
             try:
                 for joined in loader:
                     yield self._sound(joined)
                     failures = 0
-                    sampler.step += 1
+                    step += 1
             except (RuntimeError, OSError, EOFError) as error:
                 ours = str(error).startswith("Caught ") and NO_ROOM not in str(error)  # in the code of a worker
                 if not workers or ours:
@@ -219,11 +208,11 @@ class TrainLoader:
 
     def names(self, step: int, rank: int = 0, world_size: int = 1) -> dict[str, list[str]]:
         """Return what the images of a batch are called, by domain (where one is broken, another takes its place)."""
-        (keys,) = islice(BatchSampler(self.config.train.batch, 0, step, rank, world_size), 1)
+        keys = next(draw_keys(self.config.train.batch, 0, step, rank, world_size))
         return {domain: [self._dataset.called(domain, number) for number, _ in keys] for domain in "AB"}
 
 
-def _start(dataset: Dataset, sampler: BatchSampler, workers: int, pinned: bool) -> Any:
+def _start(dataset: Dataset, keys: Iterator[list[DrawKey]], workers: int, pinned: bool) -> Any:
     """Return torch's iterator over the joined batches, read by so many processes, or by this one if 0."""
     takes_signals = threading.current_thread() is threading.main_thread() and sys.platform != "win32"
     handler = signal.getsignal(signal.SIGCHLD) if takes_signals else None
@@ -232,12 +221,11 @@ def _start(dataset: Dataset, sampler: BatchSampler, workers: int, pinned: bool) 
         warnings.simplefilter("ignore")
         loader = torch_data.DataLoader(
             dataset,
-            batch_sampler=sampler,
+            batch_sampler=keys,
             num_workers=workers,
             collate_fn=collate,
             worker_init_fn=_prepare_worker,
             pin_memory=pinned,
-            prefetch_factor=PREFETCH if workers else None,
             # Without its own generator the loader would draw from torch's, and workers would change the training.
             generator=torch.Generator(),
             # Spawned workers take seconds to import torch, and need a __main__ guard in users' scripts.

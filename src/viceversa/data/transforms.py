@@ -64,7 +64,7 @@ def augment(images: Sequence[Pixels], data: DataConfig, rng: np.random.Generator
     crops = [image[top : top + data.crop, left : left + data.crop] for image in whole]
     if data.flip and mirror < 0.5:
         crops = [crop[:, ::-1] for crop in crops]
-    if strength.recolors:
+    if strength.color or strength.hue:
         recolored = ("A", "B") if strength.color_of == "both" else (strength.color_of,)
         pairs = zip(crops, domains, strict=False)
         crops = [_recolored(crop, strength, seed + 1) if domain in recolored else crop for crop, domain in pairs]
@@ -112,7 +112,7 @@ def _apply(transform: Callable[[Tensor], Tensor], image: Pixels, seed: int) -> P
 
 def check_augment(strength: AugmentConfig, paired: bool, channels: tuple[int, int]) -> None:
     """Raise ConfigError, with the remedy, for what would do harm or cannot be done."""
-    if not strength.recolors:
+    if not (strength.color or strength.hue):
         return
     if paired and strength.color_of == "both":
         raise ConfigError(

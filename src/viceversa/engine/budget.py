@@ -25,6 +25,7 @@ from viceversa.devices import choose_precision
 from viceversa.engine.learner import Learner
 from viceversa.engine.run_dir import RunDir
 
+SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 RUNGS = ((64, 32), (96, 32), (128, 32), (128, 64), (256, 64))
 """Sizes (pixels) and widths, from the fastest to the best pictures."""
 ENOUGH = 60
@@ -52,7 +53,9 @@ def plan(config: Config, run: RunDir, fixed: Collection[str], device: torch.devi
         return changed(bare, values), f"train.budget: {run} keeps what was chosen when it began"
     splits = find_splits(config.data)
     found = candidates(bare, fixed, short_side(splits.train))
-    return choose(found, config.train.budget_seconds, fixed, lambda candidate: step_seconds(candidate, splits, device))
+    amount, unit = str(config.train.budget).removesuffix("s").split()
+    seconds = int(amount) * SECONDS[unit]
+    return choose(found, seconds, fixed, lambda candidate: step_seconds(candidate, splits, device))
 
 
 def choose(

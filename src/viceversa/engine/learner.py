@@ -135,11 +135,9 @@ class Learner:
     def _set_rate(self) -> None:
         rising = min(1.0, (self.step + 1) / max(1, self.train.warm_up))
         self.lr = self.train.lr * rising * rate(self.train, self.step, self.steps_per_epoch) * self.slowdown
-        translators = self.method.translators().values()
-        for name, nets in self.method.groups().items():
-            share = 1.0 if any(net in nets for net in translators) else self.train.discriminator_rate
-            for group in self.optimizers[name].param_groups:
-                group["lr"] = share * self.lr
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = self.lr
 
     def _placed(self, batch: Batch) -> Batch:
         """Move a batch to the device and normalise it there, in the configured type and memory layout."""

@@ -33,6 +33,7 @@ from viceversa.methods.base import Translators
 Kind: TypeAlias = Literal["input", "translation", "mask", "back", "truth"]
 NAME = re.compile(r"(AtoB|BtoA)-(\d{1,6})-(input|translation|mask|back|truth)\.png")
 LARGEST = 2**26  # pixels of an image that is read
+KEPT = 200  # steps, at most
 log = logging.getLogger("viceversa")
 
 

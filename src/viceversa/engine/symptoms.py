@@ -129,7 +129,7 @@ PROBES: dict[Callable[[Case], str], tuple[DiagnosisSeverity, str]] = {
     ),
     one_palette: ("warning", "generator.skip=true; method.color=1 or method.identity=0.5"),
     ignored: ("warning", "raise method.content, method.keep, method.nce or cycle_x and cycle_y; generator.skip=true"),
-    textured: ("warning", "a lower discriminator.width or pixels, train.discriminator_rate=0.5; train longer"),
+    textured: ("warning", "a lower discriminator.width or pixels; train longer"),
     striped: ("warning", "generator.upsample=resize, in a new run; training longer makes it weaker"),
     blotted: ("warning", "generator.output=clamp, in a new run, or another seed; training longer makes some go"),
     saturated: ("warning", "lower train.lr; if inputs are saturated too: viceversa data check"),

@@ -21,7 +21,7 @@ from viceversa.engine.learner import Learner
 from viceversa.engine.nan_guard import NanGuard
 from viceversa.engine.run_dir import RunDir, read_lines, write_lines
 from viceversa.engine.run_log import RunLog
-from viceversa.engine.sample_history import thin_out, translate_samples, write_samples
+from viceversa.engine.sample_history import KEPT, thin_out, translate_samples, write_samples
 from viceversa.files import sweep
 from viceversa.methods.base import Batch
 from viceversa.seeds import seed_everything
@@ -216,7 +216,7 @@ class Trainer:
             step, every = self.learner.step, self.train.sample_every.steps(self.steps_per_epoch)
             seed_everything(self.config.seed, 0, step)
             write_samples(self.run.samples, step, translate_samples(self.learner.ema.translators(), self.samples))
-            thin_out(self.run.samples, every=every, keep=self.train.keep_samples)
+            thin_out(self.run.samples, every=every, keep=KEPT)
             self.log.loggers.image(step, self.run.samples / "latest.png")
 
     def _validation(self) -> list[Callback]:

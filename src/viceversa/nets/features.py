@@ -26,8 +26,6 @@ FeaturesName: TypeAlias = Annotated[str, Field(pattern=r"^(lite[01]|timm:[\w.-]+
 
 STRIDES = 4, 8, 16, 32
 LITE_CHANNELS = 24, 40, 112, 320
-LITE_SCALES = 10.0, 9.0, 7.0, 2.5
-"""Root mean squares of its maps: of photos, drawings, faces and streets alike, within a quarter."""
 HALVING = 24, 40, 80, 192  # the output channels of the stages of EfficientNet that begin with a stride of 2
 
 
@@ -118,11 +116,12 @@ class LiteNet(nn.Module):
     """
 
     sha256 = ""
-    scales: tuple[float, ...] = LITE_SCALES
+    scales: tuple[float, ...] = (10.0, 9.0, 7.0, 2.5)
+    """Root mean squares of the maps: of photos, drawings, faces and streets alike, within a quarter."""
 
     def __init__(self, state: dict[str, Tensor]) -> None:
         super().__init__()
-        stages: list[list[nn.Module]] = [[_folded(state, "_conv_stem", "_bn0", stride=2)]]
+        stages: list[list[nn.Module]] = [[FoldedConv(state, "_conv_stem", "_bn0", stride=2)]]
         channels, number = 32, 0
         while f"_blocks.{number}._project_conv.weight" in state:
             out_channels = len(state[f"_blocks.{number}._project_conv.weight"])
@@ -132,7 +131,7 @@ class LiteNet(nn.Module):
             stages[-1].append(InvertedResidual(state, f"_blocks.{number}", stride=2 if halves else 1))
             channels, number = out_channels, number + 1
         self.stages = nn.ModuleList(nn.Sequential(*stage) for stage in stages)
-        self.head = _folded(state, "_conv_head", "_bn1")
+        self.head = FoldedConv(state, "_conv_head", "_bn1")
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W) in [-1, 1], H and W multiples of 32, to the maps of strides 4, 8, 16 and 32."""
@@ -158,11 +157,11 @@ class InvertedResidual(nn.Module):
     def __init__(self, state: dict[str, Tensor], name: str, *, stride: int) -> None:
         super().__init__()
         layers = [
-            _folded(state, f"{name}._depthwise_conv", f"{name}._bn1", stride=stride),
-            _folded(state, f"{name}._project_conv", f"{name}._bn2", active=False),
+            FoldedConv(state, f"{name}._depthwise_conv", f"{name}._bn1", stride=stride),
+            FoldedConv(state, f"{name}._project_conv", f"{name}._bn2", active=False),
         ]
         if f"{name}._expand_conv.weight" in state:
-            layers.insert(0, _folded(state, f"{name}._expand_conv", f"{name}._bn0"))
+            layers.insert(0, FoldedConv(state, f"{name}._expand_conv", f"{name}._bn0"))
         self.layers = nn.Sequential(*layers)
         self.adds = stride == 1 and layers[0].conv.in_channels == layers[-1].conv.out_channels
 
@@ -173,13 +172,20 @@ class InvertedResidual(nn.Module):
 
 
 class FoldedConv(nn.Module):
-    """A convolution with batch norm folded in, TensorFlow's "same" padding for even sizes, and ReLU6 where wanted."""
+    """A convolution of a state_dict with its batch norm (epsilon 0.001) folded in, and ReLU6 where wanted."""
 
-    def __init__(self, conv: nn.Conv2d, *, active: bool) -> None:
+    def __init__(self, state: dict[str, Tensor], conv: str, norm: str, *, stride: int = 1, active: bool = True) -> None:
         super().__init__()
-        self.conv, self.active = conv, active
-        missing = conv.kernel_size[0] - conv.stride[0]
-        self.pads = [missing // 2, missing - missing // 2] * 2 if missing % 2 else []
+        weight = state[f"{conv}.weight"]
+        scale = state[f"{norm}.weight"] / (state[f"{norm}.running_var"] + 1e-3).sqrt()
+        bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
+        out_channels, per_group, side, _ = weight.shape
+        groups = out_channels if "depthwise" in conv else 1
+        less, more = (side - stride) // 2, (side - stride + 1) // 2
+        self.pads = [less, more] * 2 if less < more else []  # as TensorFlow's "same" for even sizes
+        self.conv = nn.Conv2d(groups * per_group, out_channels, side, stride, 0 if self.pads else less, groups=groups)
+        self.conv.load_state_dict({"weight": weight * scale[:, None, None, None], "bias": bias})
+        self.active = active
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, out, H / stride, W / stride)."""
@@ -189,20 +195,6 @@ class FoldedConv(nn.Module):
             return (relu6(rows) if self.active else rows).permute(0, 3, 1, 2).to(x.dtype)
         y = self.conv(pad(x, self.pads) if self.pads else x)
         return relu6(y) if self.active else y
-
-
-def _folded(state: dict[str, Tensor], conv: str, norm: str, *, stride: int = 1, active: bool = True) -> FoldedConv:
-    """Return a convolution of a state_dict with its batch norm (epsilon 0.001) folded in."""
-    weight = state[f"{conv}.weight"]
-    scale = state[f"{norm}.weight"] / (state[f"{norm}.running_var"] + 1e-3).sqrt()
-    out_channels, per_group, side, _ = weight.shape
-    in_channels, groups = (out_channels, out_channels) if "depthwise" in conv else (per_group, 1)
-    even = (side - stride) % 2 == 0
-    padding = (side - stride) // 2 if even and side > 1 else 0
-    folded = nn.Conv2d(in_channels, out_channels, side, stride, padding, groups=groups)
-    bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
-    folded.load_state_dict({"weight": weight * scale[:, None, None, None], "bias": bias})
-    return FoldedConv(folded, active=active)
 
 
 class TimmNet(nn.Module):

@@ -1,7 +1,7 @@
 """Variational generators (Kingma and Welling, 2014): the picture passes through a distribution on its way.
 
-All four come from source 000. VAE1 and VAEGAN are tied to one image size, since their latent is a single vector; the
-latent of the other two is a small image.
+VAE1 and VAEGAN are tied to one image size, since their latent is a single vector; that of the other two is a small
+image.
 """
 
 from __future__ import annotations
@@ -103,9 +103,7 @@ def climb(widths: list[int], out_channels: int, norm: Norm, active: nn.Module, *
 
 
 class VAE1(VariationalGenerator):
-    """Source 000's VAE1: four halvings, then linear layers to a vector and back, which hold most of the parameters.
-
-    Its authors saw the losses run to NaN; the clamped log-variance and normalisation guard against that here.
+    """Halvings, then linear layers to a vector and back, which hold most of the parameters.
 
     Args:
         width: Channels of the first layer; each halving of the image doubles them.
@@ -119,12 +117,10 @@ class VAE1(VariationalGenerator):
         latent: Count = 64, norm: Norm = "batch",
     ) -> None:  # fmt: skip
         super().__init__()
-        side, rest = divmod(size, 2**downs)
-        if rest or side < 2:
-            raise ValueError(
-                f"vae1 halves the image {downs} times, so its size must be a multiple of {2**downs} and at least "
-                f"{2 * 2**downs} px, not {size}; change the crop or lower downs"
-            )
+        step = 2**downs
+        side = size // step
+        if size % step or side < 2:
+            raise ValueError(f"vae1 halves {downs} times: its size must be {2 * step}, {3 * step}, ... px, not {size}")
         self.size = self.multiple = size
         widths = [width * 2**i for i in range(downs)]
         numbers = widths[-1] * side * side
@@ -139,9 +135,9 @@ class VAE1(VariationalGenerator):
 
 
 class VAEGAN(VariationalGenerator):
-    """Source 000's VAEGAN, after xr-Yang: a DCGAN discriminator and generator back to back (Larsen et al., 2016).
+    """A DCGAN discriminator and generator back to back (Larsen et al., 2016).
 
-    The original drew a random code at inference too; here only `sample` does.
+    Its source draws a random code at inference too; here only `sample` does.
 
     Args:
         width: Channels of the first layer; each halving of the image, down to 4x4, doubles them.
@@ -168,7 +164,7 @@ class VAEGAN(VariationalGenerator):
 
 
 class ResNetVAE(VariationalGenerator):
-    """CycleGAN's ResNet with a distribution in its middle: the one of source 000's four that worked.
+    """CycleGAN's ResNet with a distribution in its middle: of the four the one that worked.
 
     The code is an image of `latent` channels and an eighth of the picture's height and width.
 
@@ -214,7 +210,7 @@ class ResNetVAE(VariationalGenerator):
 
 
 class ResVAE(VariationalGenerator):
-    """Source 000's RESVAE, after LukeDitria/CNN-VAE: many parameters (51 M), hard to train long enough.
+    """Residual blocks that normalise first, as in LukeDitria's CNN-VAE: 51 M parameters, hard to train long enough.
 
     The code is an image of `latent` channels and a sixteenth of the picture's height and width.
 
