@@ -4,7 +4,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from viceversa.losses.content import ContentLoss, MomentMatching, coarse_color, gaussian, selfsim
+from viceversa.losses.content import ContentLoss, MomentMatching, coarse_color, deviation, gaussian, selfsim
 from viceversa.seeds import SHARED
 
 
@@ -97,3 +97,19 @@ def test_one_unusual_batch_does_not_turn_the_gradient() -> None:
     fake = [part.requires_grad_() for part in maps(0.5)]
     loss(fake, maps(1.0)).backward()
     assert all(part.grad is not None and (part.grad > 0).all() for part in fake), "still downwards"
+
+
+def test_the_deviation_within_an_image_is_compared_and_not_what_varies() -> None:
+    x = images(0, side=32)
+    assert deviation(x.flip(2, 3), x).item() == pytest.approx(0, abs=1e-12)
+    assert deviation(x + 0.5, x).item() == pytest.approx(0, abs=1e-12)
+    fine, coarse = (avg_pool2d(x, pool).std((2, 3), correction=0) for pool in (1, 8))
+    expected = (fine / 2).square().mean() + (coarse / 2).square().mean()
+    assert deviation(x / 2, x).item() == pytest.approx(expected.item(), rel=0.02)
+
+
+def test_the_deviation_pulls_a_gray_image_away_from_gray() -> None:
+    gray = (0.1 * images(0, side=32)).requires_grad_()
+    deviation(gray, images(1, side=32)).backward()
+    assert gray.grad is not None
+    assert (gray.detach() - 0.01 * gray.grad.sign()).std() > gray.std()

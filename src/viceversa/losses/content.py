@@ -10,12 +10,13 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d, cosine_similarity, normalize, pad
+from torch.nn.functional import adaptive_avg_pool2d, avg_pool2d, conv2d, cosine_similarity, mse_loss, normalize, pad
 
 from viceversa.losses.adversarial import to_float32
 from viceversa.losses.contrastive import draw_positions, take
 
 RADIUS, SIGMA = 3, 3.0  # a Gaussian of 7 pixels
+COARSE = 8  # pixels a side
 MEMORY = 0.99  # of the means of features: some hundred steps
 
 
@@ -82,6 +83,20 @@ def coarse_color(translation: Tensor, image: Tensor, *, side: int) -> Tensor:
     areas = [adaptive_avg_pool2d(to_float32(x), side).flatten(1) for x in (translation, image)]
     a, b = (colors - colors.mean(1, keepdim=True) for colors in areas)
     return (1 - cosine_similarity(a, b, dim=1, eps=1e-2)).mean()
+
+
+def deviation(translation: Tensor, truth: Tensor) -> Tensor:
+    """Return the squared distance of the standard deviations within two batches of images, pixelwise and coarse.
+
+    A distance of pixels asks for the middle of all that may be true, which is gray. How much an image varies can be
+    right even where its pixels cannot.
+    """
+    distances = []
+    for pool in (1, COARSE):
+        variances = [avg_pool2d(to_float32(x), pool).var((2, 3), correction=0) for x in (translation, truth)]
+        a, b = ((variance + 1e-4).sqrt() for variance in variances)
+        distances.append(mse_loss(a, b))
+    return torch.stack(distances).sum()
 
 
 class MomentMatching(nn.Module):

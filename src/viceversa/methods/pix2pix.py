@@ -8,6 +8,7 @@ from torch import cat, nn
 from torch.nn.functional import l1_loss
 
 from viceversa.config import ConfigError, Direction
+from viceversa.losses.content import deviation
 from viceversa.methods.base import Batch, Method, Networks, Translators, Update
 from viceversa.nets.projected import ProjectedDiscriminator
 
@@ -19,15 +20,17 @@ class Pix2Pix(Method):
         direction: Which domain is x and which is y.
         l1: Weight of the L1 distance between G(x) and y, lambda in the paper.
         feature: Weight of the L1 distance between what discriminator=projected sees in G(x) and in y, not in the paper.
+        deviation: Weight of the squared distance of the standard deviations within G(x) and y, not in the paper.
     """
 
     needs_pairs = True
 
     def __init__(
-        self, make: Networks, *, direction: Direction = "AtoB", l1: float = 100.0, feature: float = 0.0
-    ) -> None:
+        self, make: Networks, *, direction: Direction = "AtoB", l1: float = 100.0, feature: float = 0.0,
+        deviation: float = 0.0,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.direction, self.l1, self.feature = direction, l1, feature
+        self.direction, self.l1, self.feature, self.deviation = direction, l1, feature, deviation
         self.x, self.y = direction.split("to")
         self.G = make.generator(self.x, self.y)
         self.D = make.discriminator(self.x, self.y)
@@ -48,6 +51,8 @@ class Pix2Pix(Method):
         }
         if self.feature:
             losses["feature"] = self.feature * l1_loss(fake_pair, real_pair.detach())
+        if self.deviation:
+            losses["deviation"] = self.deviation * deviation(fake, y)
         yield Update("G", **losses)
 
     def groups(self) -> dict[str, list[nn.Module]]:
