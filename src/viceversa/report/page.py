@@ -18,7 +18,7 @@ from viceversa.config import Config, flat, load_config, meanings, presets, to_tr
 from viceversa.engine.run_dir import Line, RunRecord
 from viceversa.report.curves import log_charts, score_charts
 from viceversa.report.samples import EmbeddedImage, embed, films, read_frames, spread
-from viceversa.report.scores import RunScore, best, cautions, histories, sample_histories, verdicts
+from viceversa.report.scores import best, cautions, histories, sample_histories, verdicts
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -32,11 +32,6 @@ KINDS_OF_DATA = {
     "aligned": PAIRED,
     "paired": PAIRED,
 }
-WORSE = (
-    "the untranslated images score better than their translations. Look at the samples: if colours are inverted or the "
-    "background is destroyed, keep more of the input (a larger method.identity, generator.mask=true); if hardly "
-    "anything has changed yet, train longer."
-)
 
 
 def content(record: RunRecord) -> dict[str, Any]:
@@ -61,7 +56,6 @@ def content(record: RunRecord) -> dict[str, Any]:
         "verdicts": verdicts(latest),
         "cautions": cautions(record, latest),
         "findings": [{**line, "image": _picture(record.run, line)} for line in current(record.findings)],
-        "advice": advice(record, latest),
         "charts": [
             {**asdict(chart), "times": [duration(record.seconds_at(step)) for step in chart.steps]} for chart in charts
         ],
@@ -96,23 +90,6 @@ def status(record: RunRecord) -> dict[str, Any]:
         speed = record.speeds[max(record.speeds)]
         left = f"about {duration((record.total - record.step) * record.images_per_step / speed)} left" if speed else ""
     return {"word": words, "share": done, "taken": taken if record.speeds else "", "left": left}
-
-
-def advice(record: RunRecord, scores: Sequence[RunScore]) -> list[tuple[str, str]]:
-    """Return what to try, the most pressing first: a sentence, and the command to type or nothing."""
-    run, found = str(record.run), list[tuple[str, str]]()
-    if record.ended != "finished":
-        found.append(("The training is not complete. If it has stopped, continue it:", shell("train", run)))
-    if worse := dict.fromkeys(score.way for score in scores if score.beats_input is False):
-        found.append((f"{' and '.join(worse)}: {WORSE}", ""))
-    if record.ended == "finished":
-        length = record.config.train.length
-        if not record.metrics:
-            found.append(("Measure it on all test images:", shell("evaluate", run)))
-        found.append(("Translate images of your own:", shell("translate", run, "PICTURES", "OUT")))
-        longer = shell("train", run, f"train.length={2 * length.amount} {length.unit}")
-        found.append(("If it was still getting better, train longer:", longer))
-    return found
 
 
 @lru_cache
@@ -201,5 +178,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"thousands": "{:,}".format, "figure": "{:.4g}".format, "duration": duration}
+    environment.globals["shell"] = shell
     environment.globals["asset"] = lambda name: Markup((TEMPLATES / name).read_text("utf-8"))
     return environment
