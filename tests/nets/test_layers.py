@@ -112,7 +112,8 @@ def test_original_inference_is_training_mode_on_one_image() -> None:
 @pytest.mark.parametrize("scheme", get_args(Scheme))
 def test_first_weights(scheme: Literal["normal", "xavier", "kaiming", "orthogonal"]) -> None:
     net = PatchGAN(3, width=64, layers=2, norm="batch")
-    init_weights(net, scheme, 0.02, torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    init_weights(net, scheme, 0.02)
     conv, norm = net.layers[1].conv, net.layers[1].norm
     fan_in, fan_out = 64 * 16, 128 * 16
     spread = {
@@ -128,7 +129,8 @@ def test_first_weights(scheme: Literal["normal", "xavier", "kaiming", "orthogona
     assert not norm.bias.any()
 
     again = PatchGAN(3, width=64, layers=2, norm="batch")
-    init_weights(again, scheme, 0.02, torch.Generator().manual_seed(0))
+    torch.manual_seed(0)
+    init_weights(again, scheme, 0.02)
     assert all(torch.equal(a, b) for a, b in zip(net.parameters(), again.parameters(), strict=True))
 
 

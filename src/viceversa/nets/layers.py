@@ -202,7 +202,7 @@ def set_inference(net: nn.Module, mode: Inference) -> None:
             module.train(mode == "original")
 
 
-def init_weights(net: nn.Module, scheme: Scheme, gain: float, generator: torch.Generator | None = None) -> None:
+def init_weights(net: nn.Module, scheme: Scheme, gain: float) -> None:
     """Draw first weights as the original implementations do.
 
     Convolutions and linear layers by `scheme`, their biases 0, batch normalisation's scales N(1, gain), shifts 0.
@@ -219,9 +219,9 @@ def init_weights(net: nn.Module, scheme: Scheme, gain: float, generator: torch.G
     draw = schemes[scheme]
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-            draw(learned_weight(module), generator=generator)
+            draw(learned_weight(module))
         elif isinstance(module, BatchNorm):
-            nn.init.normal_(module.weight, 1.0, gain, generator=generator)
+            nn.init.normal_(module.weight, 1.0, gain)
         else:
             continue
         if module.bias is not None:
