@@ -10,9 +10,7 @@ import os
 import shutil
 import struct
 import sys
-import tarfile
 import tempfile
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +28,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from packing import PACKERS
 from support import TINY
 from viceversa import engine, report
 from viceversa.cli import _is_for_the_user
@@ -231,22 +230,6 @@ def pictures() -> list[bytes]:
     return [encoded(lambda file, k=k: k[0].save(file, k[1], **k[2])) for k in kinds] + list(map(encoded, deeper))
 
 
-def archives() -> list[bytes]:
-    def tar(file: Any, packing: str) -> None:
-        with tarfile.open(fileobj=file, mode=f"w:{packing}") as archive:
-            info = tarfile.TarInfo("a/1.png")
-            info.size = 3
-            archive.addfile(info, io.BytesIO(b"abc"))
-
-    def zipped(file: Any, packing: int) -> None:
-        with zipfile.ZipFile(file, "w", packing) as archive:
-            archive.writestr("a/1.png", b"abc" * 50)
-
-    tars = [encoded(lambda file, p=p: tar(file, p)) for p in ("", "gz", "bz2", "xz")]
-    kinds = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-    return tars + [encoded(lambda file, p=p: zipped(file, p)) for p in kinds]
-
-
 def weights_file(change: Callable[[Any], Any] = lambda card: card) -> bytes:
     """A generator's weights; `change` gives it another card."""
     network = {"name": "resnet", "width": 2, "blocks": 1}
@@ -269,6 +252,7 @@ def look(path: Path) -> None:
 
 OWN = {"pools": {"p": torch.zeros(2, 3)}, "meter": {"a": torch.zeros(2)}}
 CHECKPOINT = {"shared": {"step": 4, "method": {"w": torch.ones(5)}}, "own": OWN, "world_size": 1}
+ARCHIVES = [pack({"a/1.png": b"abc" * 50}) for pack in PACKERS.values()]
 STATE = {"model.1.weight": torch.zeros(2, 3, 7, 7), "model.1.bias": torch.zeros(2)}
 READERS: dict[str, tuple[list[bytes], tuple[type[Exception], ...], Callable[[Path], object]]] = {
     "step-00000004.pt": (
@@ -279,7 +263,11 @@ READERS: dict[str, tuple[list[bytes], tuple[type[Exception], ...], Callable[[Pat
     "G.safetensors": ([weights_file()], (ValueError,), load_generator),
     "net.pth": ([torch_file(STATE)], (ValueError, OSError), read_original),
     **{f"image{suffix}": (pictures(), (ImageError,), look) for suffix in (".png", ".tiff", ".npy")},
-    "set.zip": (archives(), (ArchiveError,), lambda path: unpack(path, path.parent / "out", 10**6)),
+    "set.zip": (
+        [pack({"a/1.png": b"abc" * 50}) for pack in PACKERS.values()],
+        (ArchiveError,),
+        lambda path: unpack(path, path.parent / "out", 10**6),
+    ),
 }
 
 

@@ -14,36 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from packing import PACKERS, entry, tarred, zipped
 from viceversa.data.archives import ArchiveError, unpack
 
 FILES = {"set/trainA/1.jpg": b"a" * 700, "set/trainA/ü 2.jpg": b"", "set/trainB/deep/1.jpg": os.urandom(600_000)}
-
-
-def zipped(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w", method) as archive:
-        for name, body in files.items():
-            info = zipfile.ZipInfo(name)
-            info.compress_type = method
-            archive.writestr(info, body)
-    return data.getvalue()
-
-
-def tarred(files: dict[str, bytes], *infos: tarfile.TarInfo) -> bytes:
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w") as archive:
-        for info, body in [
-            *((entry(n, size=len(b)), b) for n, b in files.items()),
-            *((i, b"x" * i.size) for i in infos),
-        ]:
-            archive.addfile(info, io.BytesIO(body))
-    return data.getvalue()
-
-
-def entry(name: str, kind: bytes = tarfile.REGTYPE, to: str = "", size: int = 0) -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.type, info.linkname, info.size = kind, to, size
-    return info
 
 
 def strange_zip(name: str, mode: int = 0, flags: int = 0) -> bytes:
@@ -81,16 +55,6 @@ def refused(tmp_path: Path, body: bytes, match: str, largest: int = 10**9, entri
     assert str(caught.value).startswith(f"{archive}: ")
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.rglob("*")] == ["home", "set.zip"]
-
-
-PACKERS = {
-    "zip": zipped,
-    "zip, lzma": lambda files: zipped(files, zipfile.ZIP_LZMA),
-    "tar": tarred,
-    "tar.gz": lambda files: gzip.compress(tarred(files)),
-    "tar.bz2": lambda files: bz2.compress(tarred(files)),
-    "tar.xz": lambda files: lzma.compress(tarred(files)),
-}
 
 
 @pytest.mark.parametrize("kind", PACKERS)

@@ -10,9 +10,10 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
-from test_archives import tarred, tree, zipped
+from test_archives import tree
 from web import Site
 
+from packing import tarred, zipped
 from viceversa.config import ConfigError, DataConfig, load_config, load_words
 from viceversa.data import download, find_splits
 from viceversa.data.archives import ArchiveError

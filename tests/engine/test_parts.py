@@ -14,7 +14,7 @@ from viceversa import engine, methods, train
 from viceversa.config import TrainConfig, load_config
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.ema import Ema
-from viceversa.engine.interrupt import Interrupt
+from viceversa.engine.interrupt import SIGNALS, Interrupt
 from viceversa.engine.learner import Learner
 from viceversa.engine.optimizers import make_optimizer, rate, remembers_what_it_must
 from viceversa.engine.run_log import Meter, rewind
@@ -155,14 +155,23 @@ def test_the_meter_gives_means_and_survives_a_checkpoint() -> None:
 
 
 @pytest.fixture
-def heard_ctrl_c() -> Iterator[None]:
-    """Ctrl-C is heard, also where the tests themselves run in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+def heard() -> Iterator[None]:
+    """Signals are heard, also where the tests themselves run in the background."""
+    before = {signum: signal.signal(signum, signal.default_int_handler) for signum in SIGNALS}
     yield
-    signal.signal(signal.SIGINT, before)
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
 
 
-@pytest.mark.usefixtures("heard_ctrl_c")
+@pytest.mark.usefixtures("heard")
+def test_every_signal_is_a_request_to_stop() -> None:
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        with Interrupt(lambda: None) as request:
+            signal.raise_signal(signum)
+        assert request.signum == signum
+
+
+@pytest.mark.usefixtures("heard")
 def test_the_second_request_to_stop_leaves_at_once() -> None:
     heard: list[object] = []
     with Interrupt(lambda: heard.append("noted")) as request:

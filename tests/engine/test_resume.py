@@ -21,7 +21,7 @@ from viceversa.data import ImageError, TrainLoader
 from viceversa.engine import trainer
 from viceversa.engine.checkpoint import Checkpoints
 from viceversa.engine.distributed import DistInfo
-from viceversa.engine.interrupt import SIGNALS, Interrupted
+from viceversa.engine.interrupt import Interrupted
 from viceversa.engine.learner import Learner
 from viceversa.engine.run_dir import checkpoint_files
 from viceversa.engine.validation import Validation
@@ -165,9 +165,8 @@ def test_ten_kills_at_random_moments_change_nothing(tiny: Any, tmp_path: Path) -
     assert_equal_runs(calm.run, killed.run)
 
 
-@pytest.mark.parametrize("signum", SIGNALS, ids=lambda s: s.name)
-def test_every_signal_saves_and_has_its_status(tiny: Any, tmp_path: Path, signum: signal.Signals) -> None:
-    config = tiny("pix2pix", "train.length=100000 steps", "train.save_every=100000 steps", run=signum.name)
+def test_a_signal_saves_and_has_its_status(tiny: Any, tmp_path: Path) -> None:
+    config = tiny("pix2pix", "train.length=100000 steps", "train.save_every=100000 steps")
     process = start(config, tmp_path)
     log = Path(config.run) / "log.jsonl"
     deadline = time.monotonic() + 400  # a machine may be busy
@@ -175,8 +174,8 @@ def test_every_signal_saves_and_has_its_status(tiny: Any, tmp_path: Path, signum
         assert process.poll() is None
         assert time.monotonic() < deadline, "it never began"
         time.sleep(0.05)
-    process.send_signal(signum)
-    assert process.wait(400) == 128 + signum
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(400) == 128 + signal.SIGUSR1
     assert final_state(config.run)["step"] >= 3
 
 
