@@ -86,11 +86,6 @@ def test_no_two_classes_or_types_share_a_name() -> None:
     assert {name: places for name, places in named.items() if len(places) > 1} == {}
 
 
-def test_the_imports_are_read_as_they_are() -> None:
-    found = imported(ROOT / "methods" / "base.py")
-    assert {"viceversa.registry", "viceversa.config", "viceversa.nets.base", "torch"} <= found
-
-
 @pytest.mark.parametrize("unit_name", ["config", "files", "paths", "cli"])
 def test_the_lowest_steps_need_no_torch(unit_name: str) -> None:
     for path in (p for p in FILES if unit(p) == unit_name):

@@ -60,13 +60,6 @@ def test_a_crashed_run_continues_exactly(tiny: Any, method: str, options: list[s
     assert rates[-1] < rates[0]
 
 
-def test_workers_do_not_change_a_run(tiny: Any) -> None:
-    alone, helped = tiny("cyclegan", run="alone"), tiny("cyclegan", "data.workers=2", run="helped")
-    engine.train(alone)
-    engine.train(helped)
-    assert_equal_runs(alone.run, helped.run)
-
-
 def test_a_signal_saves_and_stops(tiny: Any) -> None:
     def signalled(learner: Learner, number: int) -> None:
         if number == 3:
