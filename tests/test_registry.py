@@ -104,8 +104,9 @@ def test_mistakes_name_the_key(my_lab: str, spec: dict, message: str) -> None:
 
 @pytest.mark.parametrize(("section", "name"), COMPONENTS)
 def test_names_and_options_are_read_from_the_source_as_they_are(section: str, name: str) -> None:
-    known = registry.options(methods.TABLES[section][name])
-    registry.refuse_misspelt(section, dict.fromkeys(known) | {"name": name})
+    whole = registry.complete(methods.TABLES[section], section, {"name": name})
+    assert list(whole) == ["name", *registry.options(methods.TABLES[section][name])]
+    registry.refuse_misspelt(section, whole)
     with pytest.raises(ConfigError, match=rf"{section}\.x: {name} has no such option"):
         registry.refuse_misspelt(section, {"name": name, "x": 1})
     with pytest.raises(ConfigError, match=rf"{section}\.name: there is no"):

@@ -1,10 +1,11 @@
 """A web server on this machine that behaves as badly as it is told."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from support import serving
 
 
 @dataclass
@@ -62,12 +63,6 @@ class Handler(BaseHTTPRequestHandler):
 def site() -> Iterator[Site]:
     """Run a server while the block runs."""
     handler = type("Handler", (Handler,), {})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.handle_error = lambda *_: None  # a client that hangs up
-    handler.site = Site(f"http://127.0.0.1:{server.server_port}")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield handler.site
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(handler) as address:
+        handler.site = Site(address)
+        yield handler.site

@@ -14,7 +14,7 @@ from viceversa import engine, methods, train
 from viceversa.config import TrainConfig, load_config
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.ema import Ema
-from viceversa.engine.interrupt import SIGNALS, Interrupt
+from viceversa.engine.interrupt import Interrupt
 from viceversa.engine.learner import Learner
 from viceversa.engine.optimizers import make_optimizer, rate, remembers_what_it_must
 from viceversa.engine.run_log import Meter, rewind
@@ -154,10 +154,13 @@ def test_the_meter_gives_means_and_survives_a_checkpoint() -> None:
     assert other.means(DistInfo()) == {"a": None}
 
 
+ALL = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1]
+
+
 @pytest.fixture
 def heard() -> Iterator[None]:
     """Signals are heard, also where the tests themselves run in the background."""
-    before = {signum: signal.signal(signum, signal.default_int_handler) for signum in SIGNALS}
+    before = {signum: signal.signal(signum, lambda *_: None) for signum in ALL}
     yield
     for signum, handler in before.items():
         signal.signal(signum, handler)
@@ -165,7 +168,7 @@ def heard() -> Iterator[None]:
 
 @pytest.mark.usefixtures("heard")
 def test_every_signal_is_a_request_to_stop() -> None:
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+    for signum in ALL:
         with Interrupt(lambda: None) as request:
             signal.raise_signal(signum)
         assert request.signum == signum

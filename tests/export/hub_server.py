@@ -4,10 +4,11 @@ import base64
 import hashlib
 import json
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
+
+from support import serving
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 Repositories = dict[str, dict[str, bytes]]  # by USER/NAME, the files
@@ -84,8 +85,5 @@ class Handler(BaseHTTPRequestHandler):
 def hub() -> Iterator[tuple[str, Repositories, list[dict]]]:
     """Serve a hub; give its address, its repositories, and what it was asked to make."""
     handler = type("Hub", (Handler,), {"repositories": {}, "made": []})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", handler.repositories, handler.made
-        server.shutdown()
+    with serving(handler) as address:
+        yield address, handler.repositories, handler.made

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from support import free_port
+from support import QuietFiles, serving
 from viceversa.export import ExportOptions, export_model
 from viceversa.export.web import ort_files
 from viceversa.translator import Translator
@@ -40,19 +37,8 @@ def url(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("web") / "page"
     assert [done.direction for done in export_model(run, folder, ExportOptions(to="web"))] == ["AtoB", "BtoA"]
-    port = free_port()
-    command = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", str(folder)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except OSError:
-            time.sleep(0.1)
-    yield f"http://127.0.0.1:{port}/"
-    server.kill()
-    server.wait()
+    with serving(partial(QuietFiles, directory=folder)) as address:
+        yield f"{address}/"
 
 
 @pytest.fixture

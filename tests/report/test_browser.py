@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from runs import lines, make_run, write_samples
 
+from support import QuietFiles, serving
 from viceversa import report
 from viceversa.report.compare import compare
 
@@ -130,17 +129,11 @@ def test_sliders_move_by_key_and_by_pointer_and_films_alone_and_together(
     visit.close()
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Log nothing."""
-
-
 def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Browser, tmp_path: Path) -> None:
     run = make_run(tmp_path, steps=(0, 100), finished=False)
     page = report.write(run)
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=run)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        served = Visit(chromium, f"http://127.0.0.1:{server.server_port}/{page.name}", clock=True)
+    with serving(partial(QuietFiles, directory=run)) as address:
+        served = Visit(chromium, f"{address}/{page.name}", clock=True)
         tab = served.tab
         assert tab.locator(".screen img").count() == 2 * 6
         with tab.expect_response(served.url):  # it remembers when the page was written
@@ -153,7 +146,6 @@ def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Br
         tab.locator(".screen img").nth(3 * 6 - 1).wait_for(state="attached")
         assert tab.locator(".screen img").count() == 3 * 6
         served.close()
-        server.shutdown()
     from_disk = Visit(chromium, page.as_uri(), clock=True)
     from_disk.tab.clock.run_for(60_000)
     assert len([url for url in from_disk.requests if not url.startswith("data:")]) == 1
