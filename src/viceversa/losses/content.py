@@ -16,7 +16,7 @@ from viceversa.losses.adversarial import to_float32
 from viceversa.losses.contrastive import draw_positions, take
 
 RADIUS, SIGMA = 3, 3.0  # a Gaussian of 7 pixels
-COARSE = 8  # pixels a side
+AREA, COARSE = 16, 8  # pixels a side
 MEMORY = 0.99  # of the means of features: some hundred steps
 
 
@@ -86,17 +86,16 @@ def coarse_color(translation: Tensor, image: Tensor, *, side: int) -> Tensor:
 
 
 def deviation(translation: Tensor, truth: Tensor) -> Tensor:
-    """Return the squared distance of the standard deviations within two batches of images, pixelwise and coarse.
+    """Return the squared distance of the standard deviations within areas of two batches, and coarsely of the whole.
 
-    A distance of pixels asks for the middle of all that may be true, which is gray. How much an image varies can be
+    A distance of pixels asks for the middle of all that may be true, which is gray. How much an area varies can be
     right even where its pixels cannot.
     """
-    distances = []
-    for pool in (1, COARSE):
-        variances = [avg_pool2d(to_float32(x), pool).var((2, 3), correction=0) for x in (translation, truth)]
-        a, b = ((variance + 1e-4).sqrt() for variance in variances)
-        distances.append(mse_loss(a, b))
-    return torch.stack(distances).sum()
+    images = to_float32(translation), to_float32(truth)
+    local = [avg_pool2d(x.square(), AREA) - avg_pool2d(x, AREA).square() for x in images]
+    whole = [avg_pool2d(x, COARSE).var((2, 3), correction=0) for x in images]
+    a, b, c, d = ((variance.clamp(min=0) + 1e-4).sqrt() for variance in (*local, *whole))
+    return 2 * mse_loss(a, b) + mse_loss(c, d)
 
 
 class MomentMatching(nn.Module):

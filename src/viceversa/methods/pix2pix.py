@@ -20,7 +20,7 @@ class Pix2Pix(Method):
         direction: Which domain is x and which is y.
         l1: Weight of the L1 distance between G(x) and y, lambda in the paper.
         feature: Weight of the L1 distance between what discriminator=projected sees in G(x) and in y, not in the paper.
-        deviation: Weight of the squared distance of the standard deviations within G(x) and y, not in the paper.
+        deviation: Weight of the squared distance of the standard deviations within areas of G(x) and y, against gray.
     """
 
     needs_pairs = True
