@@ -49,7 +49,7 @@ class OneSided(Method):
     """
 
     def __init__(
-        self, make: Networks, *, direction: Direction | Literal["both"] = "AtoB", keep: float = 1.0,
+        self, make: Networks, *, direction: Literal[Direction, "both"] = "AtoB", keep: float = 1.0,
         content: float = 1.5, layers: tuple[Literal[4, 8, 16, 32], ...] = (16,), positions: Count = 64,
         color: float = 1.0, color_side: Count = 8, moments: float = 0.0, identity: float = 0.0,
     ) -> None:  # fmt: skip

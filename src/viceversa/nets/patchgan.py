@@ -35,7 +35,7 @@ class PatchGAN(Discriminator):
 
     def __init__(
         self, in_channels: int, *, width: Count = 64, layers: Count = 3,
-        norm: Norm | Literal["spectral"] = "instance", antialias: bool = False, tail: bool = True,
+        norm: Literal[Norm, "spectral"] = "instance", antialias: bool = False, tail: bool = True,
         augment: tuple[Alteration, ...] = (),
     ) -> None:  # fmt: skip
         super().__init__()
