@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import subprocess
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +20,13 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from nicegui.elements.upload_files import SmallFileUpload
 from PIL import Image
+from starlette.requests import Request
+from starlette.responses import Response
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from support import environment, finish
+from viceversa.serve import messages
 from viceversa.serve.codecs import Codecs, Limits
 from viceversa.serve.security import Access, Guard
 from viceversa.studio.files import add_routes
@@ -46,13 +53,141 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
+@dataclass
+class Target:
+    """The studio's files behind its guard, with a password, and a folder for uploads."""
+
+    app: Guard
+    folder: Path
+    codecs: Codecs
+    password: str = "secret"
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        browser = TestClient(self.app, "http://localhost", raise_server_exceptions=False)
+        return browser.get(path, headers={"Authorization": f"Bearer {self.password}"} | headers)
+
+    def status(self, path: str = "/files/photos/a.png", **headers: str) -> int:
+        return self.get(path, **headers).status_code
+
+    def guess(self) -> int:
+        tries = [self.status(Authorization=f"Bearer {n}") for n in range(20)]
+        return tries[-1] if self.status() == 429 else 0  # the right one has to wait, too
+
+    def drip(self) -> int:
+        """Send a byte at a time, for seconds."""
+        statuses, sent = list[int](), count()
+
+        async def receive() -> dict[str, Any]:
+            await asyncio.sleep(0.02)
+            return {"type": "http.request", "body": b"x", "more_body": next(sent) < 100}
+
+        async def send(message: Any) -> None:
+            statuses.append(message.get("status"))
+
+        head = [(b"host", b"localhost"), (b"authorization", b"Bearer secret")]
+        scope = {"type": "http", "method": "POST", "path": "/sink", "headers": head, "query_string": b""}
+        finish(self.app(scope, receive, send))
+        return statuses[0]
+
+    def post(self, size: int) -> int:
+        browser = TestClient(self.app, "http://localhost")
+        return browser.post("/sink", content=bytes(size), headers={"Authorization": "Bearer secret"}).status_code
+
+    def upload(self, *files: tuple[str, bytes]) -> list[str]:
+        """Return what stays of files that are dropped on a page."""
+        arrivals = Arrivals(self.folder, self.codecs)
+        for name, content in files:
+            finish(arrivals.take(SmallFileUpload(name, "image/png", content)))
+        return sorted(path.relative_to(self.folder).as_posix() for path in self.folder.rglob("*") if path.is_file())
+
+
 @pytest.fixture
-def client(root: Path) -> Iterator[TestClient]:
-    app, codecs = FastAPI(), Codecs()
+def target(root: Path, codecs: Codecs, monkeypatch: pytest.MonkeyPatch) -> Target:
+    async def sink(request: Request) -> Response:
+        return Response(str(len(await request.body())))
+
+    monkeypatch.setattr(messages, "PATIENCE", 0.3)
+    app, folder = FastAPI(), root / "in"
+    folder.mkdir()
     add_routes(app, Workspace(root), codecs)
-    app.add_middleware(Guard, access=Access())
-    yield TestClient(app, "http://localhost", raise_server_exceptions=False)
-    codecs.close()
+    app.add_route("/sink", sink, methods=["POST"])
+    return Target(Guard(app, Access(password="secret"), LIMITS.unpacked), folder, codecs)
+
+
+@pytest.fixture(scope="module")
+def codecs() -> Iterator[Codecs]:
+    found = Codecs(1, LIMITS)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def client(target: Target) -> TestClient:
+    headers = {"Authorization": "Bearer secret"}
+    return TestClient(target.app, "http://localhost", raise_server_exceptions=False, headers=headers)
+
+
+LIMITS = Limits(pixels=2000, unpacked=4_000_000)
+SVG = b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>"
+
+
+def picture(side: int = 30) -> bytes:
+    file = io.BytesIO()
+    Image.effect_noise((side, side), 64).save(file, "PNG")
+    return file.getvalue()
+
+
+def zipped(files: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def clip(side: int) -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", "mp4") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width = stream.height = side
+        container.mux(stream.encode(av.VideoFrame(side, side, "yuv420p")))
+        container.mux(stream.encode())
+    return file.getvalue()
+
+
+ATTACKS: dict[str, tuple[Callable[[Target], object], object]] = {
+    "traversal": (lambda t: t.status("/files/..%2fsecret%2fkey.png"), 404),
+    "traversal by a name": (lambda t: t.upload(("../../secret/a.png", picture())), ["a.png"]),
+    "traversal in a zip": (lambda t: t.upload(("a.zip", zipped({"../../evil.png": picture()}))), []),
+    "symlink": (lambda t: t.status("/files/out/key.png"), 404),
+    "zip bomb": (lambda t: t.upload(("a.zip", zipped({"a.png": picture() + bytes(10**7)}))), []),
+    "image bomb": (lambda t: t.upload(("a.png", picture(60))), []),
+    "video bomb": (lambda t: t.upload(("a.mp4", clip(64))), []),
+    "SVG": (lambda t: t.upload(("a.svg", SVG), ("b.png", SVG)), []),
+    "HTML": (lambda t: t.upload(("a.html", b"<script>"), ("b.png", b"<script>")), []),
+    "oversize": (lambda t: t.post(LIMITS.unpacked + 1), 413),
+    "oversize in all": (lambda t: t.upload(("a.png", picture()), ("b.png", picture() + bytes(LIMITS.unpacked))), ["a.png"]),
+    "10,000 files": (lambda t: t.upload(("a.zip", zipped({f"{n}.png": picture(1) for n in range(10_001)}))), []),
+    "wrong Host": (lambda t: t.status(Host="evil.example"), 421),
+    "foreign Origin": (lambda t: t.status(Origin="https://evil.example"), 403),
+    "missing password": (lambda t: t.status(Authorization=""), 401),
+    "guessing passwords": (lambda t: t.guess(), 429),
+    "slow client": (lambda t: t.drip(), 408),
+    "half an upload": (lambda t: t.upload(("a.png", picture()[:400])), []),
+}
+
+
+@pytest.mark.parametrize(("attack", "refusal"), ATTACKS.values(), ids=list(ATTACKS))
+def test_attacks_are_refused(target: Target, attack: Callable[[Target], object], refusal: object) -> None:
+    assert attack(target) == refusal
+    assert not list(target.folder.parents[1].rglob("evil*"))
+
+
+def test_what_is_meant_well_passes(target: Target) -> None:
+    assert target.status() == 200
+    assert target.post(LIMITS.unpacked) == 200
+    files = ("a.png", picture()), ("a.png", picture()), ("b.zip", zipped({"c.png": picture()})), ("d.mp4", clip(32))
+    assert target.upload(*files) == ["a-2.png", "a.png", "b/c.png", "d.mp4"]
 
 
 OUTSIDE = [
@@ -102,38 +237,6 @@ def test_what_lies_in_the_workspace_cannot_act(client: TestClient) -> None:
     fake = client.get("/files/fake.png").headers
     assert (fake["content-type"], fake["x-content-type-options"]) == ("image/png", "nosniff")
     assert client.get("/thumbs/fake.png").status_code == 404
-
-
-def arriving(name: str, content: bytes) -> SmallFileUpload:
-    return SmallFileUpload(name, "image/png", content)
-
-
-def test_uploads_are_limited_in_number_and_bytes_and_are_pictures(tmp_path: Path) -> None:
-    picture, clip = io.BytesIO(), tmp_path / "clip.mp4"
-    Image.new("RGB", (40, 30)).save(picture, "PNG")
-    write_clip(clip, 64)
-    small = picture.getvalue()
-    codecs = Codecs(1, Limits(pixels=2000, files=5, unpacked=clip.stat().st_size + 4 * len(small)))
-    arrivals = Arrivals(tmp_path, codecs)
-    files = [("a.png", small), ("../a.png", small), ("page.html", b"<p>"), ("fake.png", b"<svg/>")]
-    for name, content in [*files, ("large.mp4", clip.read_bytes()), ("sixth.png", small)]:
-        finish(arrivals.take(arriving(name, content)))
-    assert [line.partition(":")[0] for line in arrivals.refused] == [
-        *("page.html", "fake.png", "large.mp4", "sixth.png"),
-    ]
-    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["a-2.png", "a.png"]
-    full = Arrivals(tmp_path, codecs)
-    finish(full.take(arriving("b.png", bytes(codecs.limits.unpacked + 1))))
-    assert len(full.refused) == 1
-    codecs.close()
-
-
-def write_clip(path: Path, side: int) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width = stream.height = side
-        container.mux(stream.encode(av.VideoFrame(side, side, "yuv420p")))
-        container.mux(stream.encode())
 
 
 @pytest.fixture(scope="module")
