@@ -60,14 +60,10 @@ class Target:
     app: Guard
     folder: Path
     codecs: Codecs
-    password: str = "secret"
-
-    def get(self, path: str, **headers: str) -> httpx.Response:
-        browser = TestClient(self.app, "http://localhost", raise_server_exceptions=False)
-        return browser.get(path, headers={"Authorization": f"Bearer {self.password}"} | headers)
 
     def status(self, path: str = "/files/photos/a.png", **headers: str) -> int:
-        return self.get(path, **headers).status_code
+        browser = TestClient(self.app, "http://localhost", raise_server_exceptions=False)
+        return browser.get(path, headers={"Authorization": "Bearer secret"} | headers).status_code
 
     def guess(self) -> int:
         tries = [self.status(Authorization=f"Bearer {n}") for n in range(20)]
@@ -166,7 +162,7 @@ ATTACKS: dict[str, tuple[Callable[[Target], object], object]] = {
     "SVG": (lambda t: t.upload(("a.svg", SVG), ("b.png", SVG)), []),
     "HTML": (lambda t: t.upload(("a.html", b"<script>"), ("b.png", b"<script>")), []),
     "oversize": (lambda t: t.post(LIMITS.unpacked + 1), 413),
-    "oversize in all": (lambda t: t.upload(("a.png", picture()), ("b.png", picture() + bytes(LIMITS.unpacked))), ["a.png"]),
+    "oversize in all": (lambda t: t.upload(("a.png", picture() + bytes(LIMITS.unpacked))), []),
     "10,000 files": (lambda t: t.upload(("a.zip", zipped({f"{n}.png": picture(1) for n in range(10_001)}))), []),
     "wrong Host": (lambda t: t.status(Host="evil.example"), 421),
     "foreign Origin": (lambda t: t.status(Origin="https://evil.example"), 403),
