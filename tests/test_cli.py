@@ -19,6 +19,7 @@ import viceversa as package
 from support import TINY, Command, environment, refusal, refusals
 from viceversa.cli import one_line
 from viceversa.config import ConfigError, load_config, presets
+from viceversa.data import water2wine
 
 ORIGINAL = Path(__file__).parent / "golden" / "generator_resnet_9blocks_instance_ngf8.pth"
 
@@ -37,8 +38,7 @@ def refused(result: subprocess.CompletedProcess[str], status: int) -> str:
 def lab(tmp_path_factory: pytest.TempPathFactory, viceversa: Command) -> Path:
     """A folder with `data`, and `run` trained on it."""
     lab = tmp_path_factory.mktemp("lab")
-    made = viceversa("data", "make", "water2wine", "data", "--size", 32, "--count", 8, "--test", 2, cwd=lab)
-    assert made.returncode == 0, made.stderr
+    water2wine.make(lab / "data", size=32, count=8, test=2)
     trained = viceversa(*TRAIN, "run=run", cwd=lab)
     assert (trained.returncode, trained.stderr) == (0, "")
     assert trained.stdout.splitlines()[-1] == "run: trained; try: viceversa translate run PICTURES OUT"

@@ -38,11 +38,12 @@ for path in paths:
 """
 
 
-def train_in_pairs(*configs: Config) -> None:
+def train_in_pairs(*configs: Config) -> subprocess.CompletedProcess[str]:
     """Train in two processes, one configuration after the other; torch is imported once."""
     command = [sys.executable, "-c", FORKS, str(free_port()), *map(written, configs)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, env=environment())
     assert done.returncode == 0, done.stderr
+    return done
 
 
 def torchrun(
@@ -166,7 +167,7 @@ def test_all_processes_take_the_newest_checkpoint_that_all_can_read(tiny: Any) -
     part.write_bytes(part.read_bytes()[:200])
     orphan = part.with_name("step-00000099.rank1.pt")
     orphan.write_bytes(b"")
-    done = torchrun(config)
+    done = train_in_pairs(config)
     assert "step-00000008.pt cannot be read" in done.stderr
     assert "continues after step 6 of 8" in done.stdout
     assert not orphan.exists()
