@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -30,7 +31,7 @@ from viceversa.serve import messages
 from viceversa.serve.codecs import Codecs, Limits
 from viceversa.serve.security import Access, Guard
 from viceversa.studio.files import add_routes
-from viceversa.studio.uploads import Arrivals
+from viceversa.studio.uploads import Arrivals, harmless_name
 from viceversa.studio.workspace import OWN, Workspace
 
 
@@ -133,11 +134,13 @@ def picture(side: int = 30) -> bytes:
     return file.getvalue()
 
 
-def zipped(files: dict[str, bytes]) -> bytes:
+def zipped(files: dict[str, bytes], mode: int = 0o100644) -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(file, "w") as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            info = zipfile.ZipInfo(name)
+            info.external_attr, info.compress_type = mode << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(info, content)
     return file.getvalue()
 
 
@@ -155,6 +158,11 @@ ATTACKS: dict[str, tuple[Callable[[Target], object], object]] = {
     "traversal": (lambda t: t.status("/files/..%2fsecret%2fkey.png"), 404),
     "traversal by a name": (lambda t: t.upload(("../../secret/a.png", picture())), ["a.png"]),
     "traversal in a zip": (lambda t: t.upload(("a.zip", zipped({"../../evil.png": picture()}))), []),
+    "absolute path in a zip": (lambda t: t.upload(("a.zip", zipped({"/tmp/evil.png": picture()}))), []),
+    "Windows path in a zip": (lambda t: t.upload(("a.zip", zipped({"..\\evil.png": picture()}))), []),
+    "symlink in a zip": (lambda t: t.upload(("a.zip", zipped({"a.png": b"/etc/passwd"}, 0o120777))), []),
+    "half a zip": (lambda t: t.upload(("a.zip", zipped({"a.png": picture()})[:40])), []),
+    "SVG and HTML in a zip": (lambda t: t.upload(("a.zip", zipped({"a.png": SVG, "b.html": b"<script>"}))), []),
     "symlink": (lambda t: t.status("/files/out/key.png"), 404),
     "zip bomb": (lambda t: t.upload(("a.zip", zipped({"a.png": picture() + bytes(10**7)}))), []),
     "image bomb": (lambda t: t.upload(("a.png", picture(60))), []),
@@ -233,6 +241,34 @@ def test_what_lies_in_the_workspace_cannot_act(client: TestClient) -> None:
     fake = client.get("/files/fake.png").headers
     assert (fake["content-type"], fake["x-content-type-options"]) == ("image/png", "nosniff")
     assert client.get("/thumbs/fake.png").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "harmless"),
+    [
+        ("horse.jpg", "horse.jpg"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Users\\me\\horse.png", "horse.png"),
+        (".bashrc", "bashrc"),
+        ("..", "picture"),
+        ("", "picture"),
+        ("/", "picture"),
+        ("a\x00b\n.png", "a_b_.png"),
+        ("$(reboot);`x`.jpg", "_(reboot)_x_.jpg"),
+        ("<img src=x>.png", "_img src_x_.png"),
+        ("Pferd ä (2).png", "Pferd ä (2).png"),
+        ("CON.png", "_CON.png"),
+        ("-rf.png", "rf.png"),
+    ],
+)
+def test_names(name: str, harmless: str) -> None:
+    assert harmless_name(name) == harmless
+
+
+def test_long_names_keep_their_suffix() -> None:
+    assert harmless_name("x" * 300 + ".jpeg").endswith("x.jpeg")
+    assert len(os.fsencode(harmless_name("ä" * 300 + ".png"))) < 255
+    assert len(harmless_name("x." + "y" * 300)) < 120
 
 
 @pytest.fixture(scope="module")

@@ -19,8 +19,7 @@ from viceversa.data.image_io import FORMATS
 from viceversa.nets.weights import Card
 from viceversa.paths import EXTENSIONS
 from viceversa.serve import monitoring
-from viceversa.serve.messages import limited
-from viceversa.serve.pages import page
+from viceversa.serve.messages import limited, page
 from viceversa.serve.security import Access, Guard
 from viceversa.serve.service import BusyError, NoDirectionError, Service
 

@@ -1,10 +1,13 @@
-"""Requests that are neither too large nor too slow, and answers that say what browsers may do with them."""
+"""Requests that are neither too large nor too slow; answers that say what browsers may do with them; pages."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from functools import cache
+from pathlib import Path
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
@@ -62,3 +65,15 @@ def with_headers(send: Send) -> Send:
         await send(message)
 
     return send_with_headers
+
+
+@cache
+def _environment() -> Environment:
+    own = Path(__file__).parent / "templates"
+    loader = FileSystemLoader([own, own.parents[1] / "report" / "templates"])  # its page.css
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+
+def page(name: str, **values: object) -> str:
+    """Return one of the pages in templates/."""
+    return _environment().get_template(f"{name}.html.j2").render(values)

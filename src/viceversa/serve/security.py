@@ -25,8 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from viceversa.config import ConfigError
-from viceversa.serve.messages import limited, with_headers
-from viceversa.serve.pages import page
+from viceversa.serve.messages import limited, page, with_headers
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SESSION = 30 * 24 * 3600

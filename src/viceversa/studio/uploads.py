@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -12,8 +13,9 @@ from nicegui import ui
 from nicegui.elements.upload_files import FileUpload
 from nicegui.events import UploadEventArguments
 
+from viceversa.data.archives import ArchiveError, unpack
+from viceversa.data.image_data import ImageError
 from viceversa.serve.codecs import Codecs
-from viceversa.serve.uploads import LOOKED_AT, UploadError, harmless_name, unpack_pictures
 from viceversa.studio.frame import button, dialog
 from viceversa.translate.files import READABLE
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
 LARGEST = 2**30
 """Bytes of a file that is uploaded."""
+LONGEST_NAME = 100
+LOOKED_AT = 16  # pixels of what is made of an upload to see whether it can be read
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # devices, to Windows
 
 
 class Arrivals:
@@ -41,7 +46,7 @@ class Arrivals:
         self.files, self.bytes, self.coming = self.files + 1, self.bytes + file.size(), self.coming + 1
         try:
             if self.files > self.limits.files or self.bytes > self.limits.unpacked:
-                raise UploadError(f"more than {self.limits.files} files or {self.limits.unpacked} bytes")
+                raise ValueError(f"more than {self.limits.files} files or {self.limits.unpacked} bytes")
             path.touch()
             await file.save(path)
             await asyncio.to_thread(self.look_at, path)
@@ -54,13 +59,25 @@ class Arrivals:
     def look_at(self, path: Path) -> None:
         """Unpack an archive, and refuse what is no picture."""
         if path.suffix.lower() == ".zip":
-            refused = unpack_pictures(path, path.with_suffix(""), self.codecs, self.limits)
-            self.refused += [f"{name}: {reason}" for name, reason in refused.items()]
-            path.unlink()
+            self.unpack(path, path.with_suffix(""))
         elif path.suffix.lower() in READABLE:
             self.codecs.thumbnail(path, LOOKED_AT)
         else:
-            raise UploadError("not a picture, a video or a zip, by its name")
+            raise ValueError("not a picture, a video or a zip, by its name")
+
+    def unpack(self, archive: Path, folder: Path) -> None:
+        """Put the pictures of an archive into a folder; ValueError if it is damaged, too large, or leads out of it."""
+        try:
+            unpack(archive, folder, self.limits.unpacked, self.limits.files)
+        except ArchiveError as error:
+            raise ValueError(str(error).removeprefix(f"{archive}: ")) from None
+        archive.unlink()
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            try:
+                self.codecs.thumbnail(path, LOOKED_AT)
+            except ImageError as error:
+                self.refused.append(f"{path.relative_to(folder).as_posix()}: {error}")
+                path.unlink()
 
 
 class DropZone:
@@ -116,3 +133,14 @@ def _free(path: Path) -> Path:
     """Return the path, or one beside it that nothing has."""
     others = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
     return path if not path.exists() else next(other for other in others if not other.exists())
+
+
+def harmless_name(name: str) -> str:
+    """Return a name for a file that somebody uploaded: visible, in no folder, no option of a program."""
+    last = re.split(r"[/\\]", name)[-1]
+    kept = re.sub(r"[^\w.() -]+", "_", last).strip(" .-") or "picture"
+    stem, dot, suffix = kept.rpartition(".")
+    if not dot or len(suffix) > 10:
+        stem, suffix = kept, ""
+    stem = stem[: LONGEST_NAME - len(suffix)]
+    return f"{'_' if RESERVED.fullmatch(kept) else ''}{stem}{dot and suffix and f'.{suffix}'}"
