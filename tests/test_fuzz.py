@@ -160,7 +160,7 @@ KEYS = st.sampled_from(["train.length", "generator", "method.pool", "data.crop",
 @example("generator: {width: &x [*x]}", "seed")
 @example("!<tag:yaml.org,2002:int> ''", "seed")
 @example("seed: " + "9" * 5000, "seed")
-@example("[" * 2000, "data.crop")
+@example("[" * 600, "data.crop")
 @example(".:x", "generator")
 @example("os:path", "generator")
 @example("no_such_module:X", "objective")
