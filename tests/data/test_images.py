@@ -144,9 +144,9 @@ def test_colour_profile_is_converted_to_srgb(tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["RGB", "L", "I;16"])
 @pytest.mark.parametrize("after", [False, True])
 def test_a_png_may_hold_megabytes_of_text(tmp_path: Path, mode: str, after: bool) -> None:
-    info = PngImagePlugin.PngInfo()
+    info, text = PngImagePlugin.PngInfo(), zlib.compress(b"x" * 2**20)
     for i in range(70):
-        info.add(b"zTXt", f"key{i}".encode() + b"\0\0" + zlib.compress(b"x" * 2**20), after_idat=after)
+        info.add(b"zTXt", f"key{i}".encode() + b"\0\0" + text, after_idat=after)
     picture_of(mode).save(tmp_path / "x.png", pnginfo=info)
     picture_of(mode).save(tmp_path / "plain.png")
     assert np.array_equal(read_image(tmp_path / "x.png").pixels, read_image(tmp_path / "plain.png").pixels)
