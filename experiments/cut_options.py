@@ -4,7 +4,7 @@ python experiments/cut_options.py [--quick]
 
 Stripes are what the doctor measures: how far the frequencies of 2 and 4 pixels stand out in translations, less how far
 they do in the true answers, in nats. Change is the mean difference of translations from their inputs, of 255: how timid
-CUT is; the true answers' is in the first row.
+CUT is.
 """
 
 from __future__ import annotations
