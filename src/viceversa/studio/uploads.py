@@ -93,8 +93,9 @@ class DropZone:
         self.upload.on("finish", self._done, args=[])
         self.upload.on_rejected(lambda: ui.notify("Not a picture, a video or a zip, or larger than 1 GB"))
         with ui.element("div").classes("bar sources"):
-            folder = button("Folder", lambda: None, "quiet")
+            files, folder = (button(name, lambda: None, "quiet") for name in ("Files", "Folder"))
             button("Camera", self._camera, "quiet")
+        files.on("click", js_handler=f"() => getElement({self.upload.id}).$refs.qRef.pickFiles()")
         folder.on("click", js_handler=f"() => chooseFolder({self.upload.id})")
 
     async def _take(self, event: UploadEventArguments) -> None:
