@@ -29,24 +29,18 @@ def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture(scope="session")
-def tiny_in(worlds: Path) -> MakeConfig:
-    """Return a configuration of eight steps in a folder: `tiny_in(folder, "cyclegan", "seed=1")`."""
+@pytest.fixture
+def tiny(worlds: Path, tmp_path: Path) -> MakeConfig:
+    """Return a configuration of eight steps: `tiny("cyclegan", "seed=1", run="a")`."""
 
-    def make(run: Path, method: str, *overrides: str) -> Config:
+    def make(method: str, *overrides: str, run: str = "run") -> Config:
         pairs = [f"data.a={worlds / 'testA'}", f"data.b={worlds / 'testB'}", "data.layout=paired"]
         data = pairs if METHODS[method].needs_pairs else [f"data.root={worlds}"]
         preset = {"onesided": "style"}.get(method, method)
         generator = load_config(preset).generator["name"]
         small = [*SMALL[generator], *SMALL.get(method, [])]
         sizes = [*small, "discriminator.width=4", "discriminator.layers=2", "data.load=36", "data.crop=32"]
-        fast = ["train.device=cpu", "data.workers=0", "train.report=false", "train.samples=1", f"run={run}"]
+        fast = ["train.device=cpu", "data.workers=0", "train.report=false", "train.samples=1", f"run={tmp_path / run}"]
         return load_config(preset, [*data, *sizes, *fast, *LENGTH, *overrides])
 
     return make
-
-
-@pytest.fixture
-def tiny(tiny_in: MakeConfig, tmp_path: Path) -> MakeConfig:
-    """Return a configuration of the test's own: `tiny("cyclegan", "seed=1", run="a")`."""
-    return lambda method, *overrides, run="run": tiny_in(tmp_path / run, method, *overrides)

@@ -216,3 +216,11 @@ def test_tied_to_one_image_size(cls: type[VariationalGenerator]) -> None:
     for call in calls:
         with pytest.raises(ValueError, match="tied to 32x32 px and was given 64x32"):
             call()
+
+
+@pytest.mark.parametrize("cls", [ResNetVAE, ResVAE])
+def test_takes_any_multiple(cls: type[VariationalGenerator]) -> None:
+    net = build(cls)
+    assert net.size is None
+    size = (1, 3, 2 * net.multiple, 3 * net.multiple)
+    assert net(torch.zeros(size)).shape == size
