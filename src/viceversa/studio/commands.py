@@ -60,7 +60,7 @@ async def run_command(words: Sequence[str], folder: Path, what: str, module: str
         if not shown.is_deleted:
             shown.delete()
     if cancelled.is_set() and process.returncode:
-        raise ValueError("cancelled")
+        raise ValueError("Cancelled.")
     if not printed.strip() and process.returncode:
         raise ValueError((complaints or [f"{words[0]} failed"])[-1].removeprefix("viceversa: "))
     return printed.decode("utf-8", "replace").strip()
