@@ -109,7 +109,8 @@ class RunPage:
         """Show how far the training is."""
         live = training is not None and training.state
         ended = self.record.ended if self.record else None
-        failed = not live and not ended and bool(lines)
+        saved = bool(lines) and lines[-1].endswith("continues")  # so ends a training that was asked to
+        failed = not live and ended != "finished" and bool(lines) and not saved
         word = "failed" if failed and not self.record else frame.state_word(training, ended, self.path)
         self.pill.set_text(word)
         self.pill.classes(replace=f"pill {word.replace(' ', '-')}")
