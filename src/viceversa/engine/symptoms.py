@@ -116,20 +116,24 @@ PROBES: dict[Callable[[Case], str], tuple[DiagnosisSeverity, str]] = {
     inverted: ("error", "start again with another seed, method.identity=0.5 or method.content=5; CUT does not invert"),
     copied: (
         "warning",
-        "lower method.identity or method.cycle_x and cycle_y; with generator.mask=true, method.identity=0 or no mask",
+        "lower method.identity, or method.cycle_x and method.cycle_y; with generator.mask=true, method.identity=0 or "
+        "no mask",
     ),
     collapsed: (
         "error",
-        "go back to an earlier checkpoint with a lower train.lr, or start again; raise method.cycle_x and cycle_y, "
-        "or method.nce",
+        "go back to an earlier checkpoint with a lower train.lr, or start again; raise method.cycle_x and "
+        "method.cycle_y, or method.nce",
     ),
     tinted: (
         "warning",
         "train longer; method.identity=0.5 keeps colours; see that both domains are lit alike: viceversa data check",
     ),
     one_palette: ("warning", "generator.skip=true; method.color=1 or method.identity=0.5"),
-    ignored: ("warning", "raise method.content, method.keep, method.nce or cycle_x and cycle_y; generator.skip=true"),
-    textured: ("warning", "a lower discriminator.width or pixels; train longer"),
+    ignored: (
+        "warning",
+        "raise method.content, method.keep, method.nce, or method.cycle_x and method.cycle_y; generator.skip=true",
+    ),
+    textured: ("warning", "a lower discriminator.width or discriminator.pixels; train longer"),
     striped: ("warning", "generator.upsample=resize, in a new run; training longer makes it weaker"),
     blotted: ("warning", "generator.output=clamp, in a new run, or another seed; training longer makes some go"),
     saturated: ("warning", "lower train.lr; if inputs are saturated too: viceversa data check"),
