@@ -65,7 +65,7 @@ def client(port: int, jobs: list[tuple[bytes, bytes]], said: Counter[str]) -> li
 
 
 def verdict(content: bytes, translation: bytes) -> str:
-    """Tell whether an answer is the translation, bit by bit or up to rounding."""
+    """Tell whether an answer is the translation, bit for bit or up to rounding."""
     if content == translation:
         return "same"
     one, other = (np.asarray(Image.open(io.BytesIO(file)), int) for file in (content, translation))
