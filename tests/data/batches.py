@@ -21,7 +21,7 @@ def draw(config: Config, count: int = 9, step: int = 0, rank: int = 0, ranks: in
 
 
 def equal(some: list[Batch], others: list[Batch]) -> bool:
-    """Whether all images are the same, bit by bit."""
+    """Whether all images are the same, bit for bit."""
     return all(
         one[domain].dtype == other[domain].dtype and torch.equal(one[domain], other[domain])
         for one, other in zip(some, others, strict=True)

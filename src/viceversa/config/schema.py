@@ -198,7 +198,7 @@ class TrainConfig(Section):
     keep: MayChange[Count] = 3
     """Checkpoints kept; older ones are deleted."""
     sample_every: MayChange[Span] = Duration(500, "steps")
-    """Time between samples: translations of the same test images, of up to 200 steps."""
+    """Time between samples: translations of the same test images. Those of at most 200 steps are kept."""
     samples: MayChange[Count] = 6
     """Test images of each domain that are translated as samples."""
     evaluate_every: MayChange[Span] = Duration(0, "steps")

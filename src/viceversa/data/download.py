@@ -76,7 +76,7 @@ def local_folder(url: str) -> Path:
     """Return the local copy of a data set elsewhere; fetch it if there is none.
 
     Processes that start together wait for the one that fetches. A copy stays as it is until its folder is deleted.
-    Raises ValueError if the data cannot be had, ConfigError among them if a package is missing.
+    Raises ValueError if the data cannot be had: ConfigError if a package is missing, ArchiveError for a bad archive.
     """
     name = re.sub(r"[^\w.-]+", "-", urlsplit(url).path.strip("/").rpartition("/")[2]) or "data"
     folder = cache_folder() / "data" / f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"

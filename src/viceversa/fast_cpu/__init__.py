@@ -1,4 +1,4 @@
-"""Layers that compute what torch's own do in the form that a CPU computes fastest, and which form that is when.
+"""Layers that compute what torch's own do, in the form that is fastest on a CPU; and the choice of that form.
 
 No network names them: `accelerate` puts them in the place of torch's own.
 """
