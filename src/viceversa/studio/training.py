@@ -250,7 +250,8 @@ class RunPage:
         with self.findings:
             for finding in findings:
                 with ui.element("div").classes(f"finding {finding['severity']}"):
-                    tagged("strong", sentence(finding["finding"].replace("_", " ").replace("to", " → "), end=""))
+                    name = finding["finding"].replace("_", " ").replace("AtoB", "A → B").replace("BtoA", "B → A")
+                    tagged("strong", sentence(name, end=""))
                     tagged("p", sentence(f"{finding['message']}, since step {finding['since']:,}"))
                     tagged("p", f"What helps: {finding['remedy']}.", "quiet")
             note = "Words with a dot in them are options, in Fork with changes."
