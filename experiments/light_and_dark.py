@@ -32,4 +32,4 @@ def measure(run: Path, before: lab.Images, after: lab.Images, truth: lab.Images)
 
 
 if __name__ == "__main__":
-    lab.study(__doc__, ARMS, measure, seeds=6)
+    lab.study(__doc__, ARMS, measure, seeds=10)
