@@ -297,15 +297,13 @@ def test_who_has_connected_when_the_server_ends_is_answered() -> None:
         answers = []
         while True:
             try:
-                connection = socket.create_connection(("127.0.0.1", port), 60)
-            except ConnectionRefusedError:
-                return answers
-            with connection:
-                try:
+                with socket.create_connection(("127.0.0.1", port), 60) as connection:
                     connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
                     answers.append(connection.recv(12))
-                except ConnectionError:
-                    answers.append(b"reset")
+            except ConnectionRefusedError:
+                return answers
+            except ConnectionError:  # while it connects, too
+                answers.append(b"reset")
 
     with ThreadPoolExecutor(16) as threads:
         ended = threads.submit(own.run, [listener])
