@@ -166,8 +166,8 @@ class Pictures:
                 tagged("p", ", ".join(file.name for file in files))
             else:
                 self.thumbs(files)
-            if settings := dict(re.findall(r"\b(data\.\w+)=(\w+)", remedy)):
-                label = next(does.format(settings[key]) for key, does in SETTINGS.items() if key in settings)
+            settings = dict(re.findall(r"\b(data\.\w+)=(\w+)", remedy))
+            if label := next((does.format(settings[key]) for key, does in SETTINGS.items() if key in settings), ""):
                 use = button(label, lambda: self.use(settings))
                 use.tooltip(" ".join(f"{key}={value}" for key, value in settings.items()))
             else:
