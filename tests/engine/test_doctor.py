@@ -1,6 +1,7 @@
 """What the doctor finds in runs that are ill, and that it leaves the healthy ones alone."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,14 @@ import numpy as np
 import pytest
 
 from support import read_lines
-from viceversa import engine, report
-from viceversa.config import Config, load_config, to_yaml
+from viceversa import engine, methods, report
+from viceversa.config import Config, flat, load_config, presets, to_tree, to_yaml
 from viceversa.data import water2wine
 from viceversa.data.image_io import read_image
-from viceversa.engine.diagnostics import diagnose, examine, of_losses, update
+from viceversa.engine.diagnostics import diagnose, examine, of_images, of_losses, update
 from viceversa.engine.run_dir import RunDir
 from viceversa.engine.sample_history import Key, write_samples
+from viceversa.engine.symptoms import Case
 
 HEALTHY = {"gan_G": 0.3, "gan_D_Y": 0.2, "gan_D_X": 0.21}
 
@@ -120,6 +122,27 @@ def test_since_when_and_that_a_cure_is_noticed(scenes: Any, tmp_path: Path) -> N
 )
 def test_losses_tell(words: list[str], losses: dict[str, float], found: list[str]) -> None:
     assert [finding.finding for finding in of_losses(losses, load_config(words[0], words[1:]))] == found
+
+
+@pytest.mark.parametrize("preset", presets())
+def test_every_remedy_is_one_that_the_run_can_take(preset: str, scenes: Any) -> None:
+    """Options that exist there, with a value that is valid, and not the one it has."""
+    config = methods.resolve(load_config(preset))
+    inputs, targets = (np.stack(scenes[domain]) for domain in "AB")
+    found = []
+    for make in ILL.values():
+        case = (image / np.float32(127.5) - 1 for image in (inputs, np.stack(make([*inputs], [*targets])), targets))
+        found += of_images(Case(*case), config)
+    chance = {"lsgan": 0.25, "hinge": 1.0}.get(str(config.objective["name"]), np.log(2))
+    for losses in ({"gan_D": 0.0}, {"gan_D": chance}, {"kl_G": 0.0} if "kl" in config.method else {}):
+        found += of_losses(losses, config)
+    assert {finding.finding for finding in found} >= {*ILL, "strong D", "blind D"}
+    for finding in found:
+        assert finding.remedy
+        for option in re.findall(r"[a-z]+\.[a-z]\w+(?:=\[.*?\]|=[\w.]+)?", finding.remedy):
+            key, _, value = option.partition("=")
+            assert key in flat(to_tree(config)), (finding.finding, key)
+            assert not value or methods.resolve(load_config(preset, [option])) != config, (finding.finding, option)
 
 
 def test_a_training_is_examined_as_it_goes(tiny: Any, capfd: pytest.CaptureFixture[str]) -> None:

@@ -7,22 +7,34 @@ examined as well as a running one. What it finds now stands in `doctor.jsonl`, a
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from viceversa.config import Config, load_config
+from viceversa import methods
+from viceversa.config import Config, flat, load_config, parse_override, to_tree
 from viceversa.data.grid import grid
 from viceversa.engine.run_dir import FindingLine, LossLine, RunDir, read_lines, write_lines
 from viceversa.engine.sample_history import Key, read_samples, sample_steps
 from viceversa.engine.symptoms import PROBES, Case, DiagnosisSeverity, ImageSet
 from viceversa.files import replacing
 
-BLIND = {"lsgan": 0.25, "vanilla": math.log(2), "hinge": 1.0}
+CHANCE = {"lsgan": 0.25, "vanilla": math.log(2), "hinge": 1.0}
 """The halved loss of a discriminator that cannot tell anything, by objective."""
+OPTION = re.compile(r"\b(?:method|generator|discriminator|objective|data|train)\.\w+(?:=(?:\[[^]]*\]|[\w.]+))?")
+"""A key in a remedy, and its value if there is one."""
+STRONG = (
+    "discriminator.augment=[color, shift, cutout] for few pictures",
+    "a smaller discriminator.width",
+    "objective.r1=1",
+)
+BLIND = "a larger discriminator.width", "more discriminator.layers", "objective.r1=0"
+EMPTY = "a lower method.kl", "a longer method.kl_warmup", "method.free_bits=0.1"
+"""Remedies for discriminators, and for codes."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +58,7 @@ LINES = 5
 def examine(run: RunDir, config: Config, step: int) -> list[Diagnosis]:
     """Return what is wrong at a step of which there are samples; since when, as far as the run's file tells."""
     since = {line["finding"]: line["since"] for line in read_lines(run.doctor, FindingLine)}
-    found = [*_of_samples(run, step), *of_losses(_losses(run, step), config)]
+    found = [*_of_samples(run, config, step), *of_losses(_losses(run, step), config)]
     return [replace(f, step=step, since=min(since.get(f.finding, step), step)) for f in found]
 
 
@@ -67,9 +79,9 @@ def update(run: RunDir, config: Config, step: int) -> list[Diagnosis]:
     return [finding for finding in found if finding.since == step]
 
 
-def _of_samples(run: RunDir, step: int) -> Iterator[Diagnosis]:
+def _of_samples(run: RunDir, config: Config, step: int) -> Iterator[Diagnosis]:
     for direction, case in cases(run.samples, step).items():
-        for finding in of_images(case) if step else ():  # an untrained network is no patient
+        for finding in of_images(case, config) if step else ():  # an untrained network is no patient
             name = f"{finding.finding} {direction}"
             path = run.path / "doctor" / f"{name.replace(' ', '-')}.png"
             shown = {"input": _pixels(case.inputs[:3]), "translation": _pixels(case.outputs[:3])}
@@ -111,24 +123,35 @@ def _stack(images: list[ImageSet]) -> ImageSet:
     return np.stack([image for image in images if image.shape == images[0].shape])
 
 
-def of_images(case: Case) -> Iterator[Diagnosis]:
+def of_images(case: Case, config: Config) -> Iterator[Diagnosis]:
     """Yield what the samples of one direction tell."""
-    for probe, (severity, remedy) in PROBES.items():
+    for probe, (severity, remedies) in PROBES.items():
         if message := probe(case):
-            yield Diagnosis(probe.__name__, severity, message, remedy)
+            yield Diagnosis(probe.__name__, severity, message, remedy_for(config, remedies))
 
 
 def of_losses(losses: Mapping[str, float], config: Config) -> Iterator[Diagnosis]:
     """Yield what the mean losses tell: discriminators too strong or blind, codes that say nothing."""
-    blind = BLIND.get(str(config.objective["name"]))
+    chance = CHANCE.get(str(config.objective["name"]))
     for name, value in losses.items():
         group = name.removeprefix("gan_").removeprefix("kl_")
-        if blind and name.startswith("gan_D") and value < 0.06 * blind:
-            remedy = "discriminator.augment=[color, shift, cutout] for few pictures; a smaller width; objective.r1=1"
+        if chance and name.startswith("gan_D") and value < 0.06 * chance:
+            remedy = remedy_for(config, STRONG)
             yield Diagnosis(f"strong {group}", "warning", f"it is hardly ever wrong (loss {value:.3f})", remedy)
-        elif blind and name.startswith("gan_D") and abs(value / blind - 1) < 0.002:
-            remedy = "a larger discriminator.width or more discriminator.layers; lower objective.r1"
+        elif chance and name.startswith("gan_D") and abs(value / chance - 1) < 0.002:
+            remedy = remedy_for(config, BLIND)
             yield Diagnosis(f"blind {group}", "warning", f"it cannot tell anything (loss {value:.3f})", remedy)
         elif name.startswith("kl_") and value < 1e-4 * float(config.method.get("kl", 1)):
-            remedy = "a lower method.kl, a longer method.kl_warmup, or method.free_bits=0.1"
+            remedy = remedy_for(config, EMPTY)
             yield Diagnosis(f"empty codes {group}", "warning", "the codes say nothing about the picture", remedy)
+
+
+def remedy_for(config: Config, remedies: Sequence[str]) -> str:
+    """Return the remedies that a run can take: their options exist in it, and have other values so far."""
+    values = flat(to_tree(methods.resolve(config)))
+
+    def is_new(option: str) -> bool:
+        key, is_set, _ = option.partition("=")
+        return key in values and not (is_set and flat(parse_override(option))[key] == values[key])
+
+    return "; ".join(text for text in remedies if all(map(is_new, OPTION.findall(text))))
