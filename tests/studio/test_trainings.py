@@ -91,6 +91,25 @@ def test_a_paused_training_ends_and_keeps_its_place(queue: Trainings) -> None:
     until(queue, lambda: not states(queue))
 
 
+@pytest.mark.parametrize(
+    ("said", "how"),
+    [
+        ("runs/a: trained; try: viceversa translate runs/a PICTURES OUT", "done"),
+        ("viceversa: runs/a: saved; the same command again continues", "saved"),
+        ("runs/a: saved after step 5; the same command again continues\nviceversa: x: no space left", "failed"),
+        ("Traceback (most recent call last):\nRuntimeError: oh", "failed"),
+        ("step 50/100  gan_G 0.3  3.1 images/s", "killed"),
+    ],
+)
+def test_how_a_training_ended_even_if_it_was_to_be_paused(queue: Trainings, said: str, how: str) -> None:
+    queue.add("runs/a", ["-c", SLEEPER.replace("sys.exit(143)", f"print({said!r}) or sys.exit()")])
+    until(queue, lambda: queue.last_words("runs/a") == ["begun"])
+    queue.pause(queue.all()[0])
+    until(queue, lambda: states(queue) == ([] if how in ("done", "failed") else ["paused"]))
+    assert queue.ending("runs/a")[0] == how
+    assert bool(queue.ending("runs/a")[1]) == (how in ("failed", "killed"))
+
+
 def test_another_process_of_the_same_number_is_not_the_training(queue: Trainings) -> None:
     queue.add("runs/a", ["-c", SLEEPER])
     queue.advance()

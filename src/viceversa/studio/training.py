@@ -100,18 +100,16 @@ class RunPage:
             self.show_samples(self.record)
             self.show_findings(findings)
             show_curves(self.curves, charts)
-            self.show_status(training, status, lines)
+            self.show_status(training, status)
         else:
-            self.show_status(training, {}, lines)
+            self.show_status(training, {})
         self.show_buttons(training)
 
-    def show_status(self, training: Training | None, status: dict[str, Any], lines: list[str]) -> None:
+    def show_status(self, training: Training | None, status: dict[str, Any]) -> None:
         """Show how far the training is."""
-        live = training is not None and training.state
+        trouble = "" if training and training.state else self.studio.trainings.ending(self.name)[1]
         ended = self.record.ended if self.record else None
-        saved = bool(lines) and lines[-1].endswith("continues")  # so ends a training that was asked to
-        failed = not live and ended != "finished" and bool(lines) and not saved
-        word = "failed" if failed and not self.record else frame.state_word(training, ended, self.path)
+        word = "failed" if trouble and not self.record else frame.state_word(training, ended, self.path)
         self.pill.set_text(word)
         self.pill.classes(replace=f"pill {word.replace(' ', '-')}")
         self.bar.props["value"] = status.get("share") or 0
@@ -122,9 +120,8 @@ class RunPage:
             self.words.set_text(", ".join(filter(None, parts)))
         else:
             self.words.set_text(BEGINNINGS.get(word, ""))
-        self.trouble.visible = failed
-        if failed:
-            self.trouble.set_text(lines[-1].removeprefix("viceversa: "))
+        self.trouble.set_text(trouble)
+        self.trouble.visible = bool(trouble)
 
     def show_buttons(self, training: Training | None) -> None:
         """Offer what can be done in this state."""

@@ -20,6 +20,10 @@ from viceversa.studio.workspace import Workspace
 
 COMMAND = (sys.executable, "-m", "viceversa")
 LAST_WORDS = 8192  # bytes
+KILLED = (
+    "The training was ended from outside: the machine was out of memory or restarted, or somebody ended the process. "
+    "What was done since the newest checkpoint is lost; Continue goes on from there."
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ class Trainings:
         """Drop the trainings that are over, and start the first that waits, unless one is on or paused."""
         self.children = [child for child in self.children if child.poll() is None]
         for one in self.all():
-            if not one.state:
+            if not one.state or (one.state == "paused" and self.ending(one.run)[0] in ("done", "failed")):
                 self._drop(one)
         live = self.all()
         if live and all(one.state == "waiting" for one in live):
@@ -115,6 +119,22 @@ class Trainings:
                 return log.read().decode("utf-8", "replace").splitlines()[-40:]
         except OSError:
             return []
+
+    def ending(self, run: str) -> tuple[str, str]:
+        """Return how a run's last training ended, by its last words: done, saved, failed or killed; and what is wrong.
+
+        A training elsewhere, in a terminal, has left no words here: it counts as saved.
+        """
+        if not self.workspace.log(run).exists():
+            return "saved", ""
+        lines = self.last_words(run) or [""]
+        if lines[-1].endswith("continues"):  # so ends one that was asked to
+            return "saved", ""
+        if ": trained; try: viceversa " in lines[-1]:
+            return "done", ""
+        if lines[-1].startswith("viceversa: ") or any(line.startswith("Traceback") for line in lines):
+            return "failed", lines[-1].removeprefix("viceversa: ")
+        return "killed", KILLED
 
     def _start(self, training: Training) -> None:
         with self.workspace.log(training.run).open("wb") as log:
