@@ -20,7 +20,7 @@ import os
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -34,11 +34,11 @@ from torch import Tensor, nn
 from torchvision import transforms
 
 import viceversa
-from viceversa.backends import BACKENDS, Backend, TrainedGenerator, open_backend
-from viceversa.backends.exported import through_file, write_exported
+from viceversa.backends import BACKENDS, Backend, load_network, open_backend
+from viceversa.backends.exported import Precision, write_exported
 from viceversa.data import water2wine
 from viceversa.data.image_io import read_image
-from viceversa.nets import GENERATORS
+from viceversa.nets import GENERATORS, Generator
 from viceversa.nets.layers import set_inference
 from viceversa.nets.weights import Card
 from viceversa.registry import create
@@ -135,11 +135,21 @@ def in_turn(contenders: dict[str, Callable[[], object]], rounds: int, clock: Cal
         print(f"  {name:22} {statistics.median(found):8.3f} s  {spread}")
 
 
-def int8(translator: Translator, inputs: list[Tensor]) -> Backend:
-    """Return the network as `export --precision int8` writes it for OpenVINO."""
+FILES: dict[str, tuple[str, Precision]] = {
+    "onnx": (".onnx", "fp32"),
+    "openvino": (".xml", "fp16"),
+    "openvino, float32": (".xml", "fp32"),
+    "int8": (".xml", "int8"),
+}
+
+
+def exported(name: str, net: Generator, card: Card, inputs: Sequence[Tensor] = ()) -> Backend:
+    """Return the network as `viceversa export` writes it in one of `FILES`."""
+    suffix, precision = FILES[name]
     with TemporaryDirectory() as folder:
-        write_exported(Path(folder) / "int8.xml", translator.net, translator.card, "int8", examples=inputs[8:24])
-        return Translator.load(Path(folder) / "int8.xml").backend
+        file = Path(folder) / f"G{suffix}"
+        write_exported(file, net, card, precision, examples=inputs[8:24])
+        return load_network(file)[0]
 
 
 @torch.inference_mode()
@@ -150,7 +160,8 @@ def backends(translator: Translator, files: list[Path], size: int, rounds: int, 
     original = plain(translator)
     exact = original(inputs[0])
     contenders: dict[str, Callable[[], object]] = {"plain float32": lambda: original(inputs[0])}
-    runs = {name: translator.with_backend(name).backend for name in BACKENDS} | {"int8": int8(translator, inputs)}
+    runs = {name: translator.with_backend(name).backend for name in BACKENDS}
+    runs |= {name: exported(name, translator.net, translator.card, inputs) for name in FILES}
     for name, run in runs.items():
         contenders[name] = lambda run=run: run(inputs[0])  # type: ignore[misc]
         worst = min(decibels(run(x), original(x)) for x in inputs[:3])
@@ -168,13 +179,10 @@ def untrained(rounds: int, clock: Callable[[], float]) -> None:
         net = create(GENERATORS, "generator", spec, 3, 3, size=256).requires_grad_(False)
         set_inference(net, "image")
         card = Card(spec, 3, 3, 256, "AtoB", "image", {})
-        trained = TrainedGenerator(net, card, torch.device("cpu"))
         x = torch.rand(1, 3, 256, 256) * 2 - 1
-        contenders: dict[str, Backend] = {
-            "plain float32": copy.deepcopy(net),
-            "openvino, float32": through_file("openvino", ".xml", "fp32")(trained),
-        }
-        contenders |= {name: open_backend(name, trained) for name in ("onnx", "openvino", "bf16", "eager")}
+        contenders: dict[str, Backend] = {"plain float32": copy.deepcopy(net)}
+        contenders |= {name: exported(name, net, card) for name in FILES if name != "int8"}
+        contenders |= {name: open_backend(name, net) for name in ("bf16", "eager")}
         for run in contenders.values():
             run(x)  # which compiles
         print(f"{title}, 256 px:")
@@ -192,9 +200,13 @@ def end_to_end(
         os.link(file, source / file.name)
     classic = Classic(plain(translator), size)
 
+    file = run.parent / "exported.xml"
+    write_exported(file, translator.net, translator.card, "fp16")
+
     def ours(name: str) -> Callable[[], object]:
-        options = TranslateOptions(backend=name, device="cpu", overwrite=True)
-        return lambda: translate_images(run, str(source), out / name, options)
+        model, backend = (run, name) if name in BACKENDS else (file, "eager")
+        options = TranslateOptions(backend=backend, device="cpu", overwrite=True)
+        return lambda: translate_images(model, str(source), out / name, options)
 
     contenders: dict[str, Callable[[], object]] = {"classic loop": lambda: classic(files, out / "classic")}
     contenders |= {f"translate, {name}": ours(name) for name in ("eager", "bf16", "openvino")}
@@ -222,7 +234,6 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     clock = time.perf_counter if args.wall else time.process_time
-    os.environ.setdefault("VICEVERSA_CACHE", str(args.out / "cache"))
     if args.only == "untrained":
         untrained(args.rounds, clock)
         return

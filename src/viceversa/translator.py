@@ -13,13 +13,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from viceversa.backends import ExportedGenerator, TrainedGenerator, draws_random_numbers, load_network, open_backend
+from viceversa.backends import ExportedGenerator, draws_random_numbers, load_network, open_backend
 from viceversa.backends.bands import Bands
-from viceversa.backends.prepare import SMALLEST, PreparedImage, to_image, to_input, to_pixels
+from viceversa.backends.prepare import (
+    SMALLEST,
+    Kind,
+    Picture,
+    PreparedImage,
+    like,
+    to_image,
+    to_image_data,
+    to_input,
+    to_pixels,
+)
 from viceversa.backends.windows import frozen
 from viceversa.config import Direction
 from viceversa.data.image_data import ImageData, ImageError, eight_bits, resize, with_channels, with_depth
-from viceversa.data.kinds import Kind, Picture, like, to_image_data
 from viceversa.nets import GENERATORS, Generator, VariationalGenerator
 from viceversa.nets.weights import Card
 from viceversa.paths import weights_file
@@ -50,10 +59,10 @@ class Translator:
         self.memory = memory
         self.shown: Path | None = None
         self.backend_name = backend
-        shares_state = backend == "openvino" or isinstance(net, ExportedGenerator)
         self._draws = draws_random_numbers(net)
-        self._lock = threading.Lock() if self._draws or shares_state else nullcontext()
-        self.backend = open_backend(backend, TrainedGenerator(self.net, card, self.device, memory))
+        shares_state = self._draws or isinstance(net, ExportedGenerator)
+        self._lock = threading.Lock() if shares_state else nullcontext()
+        self.backend = open_backend(backend, self.net, memory)
 
     @classmethod
     def load(

@@ -7,12 +7,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from viceversa.backends import Backend, TrainedGenerator, bands, open_backend
+from viceversa.backends import Backend, bands, open_backend
 from viceversa.backends.bands import Bands
 from viceversa.backends.windows import frozen
 from viceversa.nets import GENERATORS, Generator
 from viceversa.nets.layers import InstanceNorm, set_inference
-from viceversa.nets.weights import Card
 from viceversa.registry import create
 
 SMALL = 3 * 2**20  # bytes, for bands of few rows
@@ -88,9 +87,7 @@ def test_images_of_a_batch_have_their_own_statistics_and_frames_share_theirs() -
 
 
 def backend(net: Generator, memory: int | None = SMALL) -> Backend:
-    return open_backend(
-        "eager", TrainedGenerator(net, Card(RESNET, 3, 3, 64, "AtoB", "image", {}), torch.device("cpu"), memory=memory)
-    )
+    return open_backend("eager", net, memory)
 
 
 def test_a_limit_of_memory_makes_bands(caplog: pytest.LogCaptureFixture) -> None:

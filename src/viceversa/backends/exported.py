@@ -1,15 +1,12 @@
-"""Generators as ONNX and OpenVINO files: written, labelled, and run by the libraries of these formats.
-
-The backends `onnx` and `openvino` are such files.
-"""
+"""Generators as ONNX and OpenVINO files: written, labelled, and run by the libraries of these formats."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal, TypeAlias
 
 from pydantic import TypeAdapter
@@ -17,20 +14,19 @@ from torch import Tensor
 
 from viceversa.backends.onnx import onnx_session, quantise_onnx, set_metadata, to_levels, write_onnx
 from viceversa.backends.openvino import openvino_session, write_openvino
-from viceversa.backends.pytorch import Backend, TrainedGenerator, require
 from viceversa.data.image_data import normalise
 from viceversa.nets.base import Generator
 from viceversa.nets.weights import FORMAT, Card, load_generator
 
-EXPORTED = {".onnx": "onnx", ".xml": "openvino"}
-"""Suffixes of exported files that are run by other libraries, and their formats."""
+LIBRARIES = {".onnx": ("onnxruntime", "onnx"), ".xml": ("openvino", "openvino")}
+"""By the suffix of an exported file, the package that runs it, and the extra of ours that installs it."""
 Precision: TypeAlias = Literal["fp32", "fp16", "int8"]
 
 
 class ExportedGenerator(Generator):
     """A network in an ONNX or OpenVINO file, run on the CPU by the library of its format. It has no parameters."""
 
-    def __init__(self, backend: Backend, multiple: int, size: int | None, pixels: bool) -> None:
+    def __init__(self, backend: Callable[[Tensor], Tensor], multiple: int, size: int | None, pixels: bool) -> None:
         super().__init__()
         self.backend, self.multiple, self.size, self.pixels = backend, multiple, size, pixels
         self.each_alone = True
@@ -84,10 +80,11 @@ def load_exported(path: Path) -> tuple[ExportedGenerator, Card]:
 
     Raises ValueError, with the remedy, for any other file, and if the library that runs it is not installed.
     """
-    form = EXPORTED[path.suffix]
-    require(f"of {path}", form, "onnxruntime" if form == "onnx" else form)
+    library, extra = LIBRARIES[path.suffix]
+    if find_spec(library) is None:
+        raise ValueError(f'{path}: {library} is not installed; pip install "viceversa[{extra}]"')
     try:
-        backend, facts = onnx_session(path) if form == "onnx" else openvino_session(path)
+        backend, facts = onnx_session(path) if path.suffix == ".onnx" else openvino_session(path)
         card = TypeAdapter(Card).validate_python(json.loads(facts[FORMAT]), strict=False)
         size = None if facts["size"] == "any" else int(facts["size"])
         net = ExportedGenerator(backend, int(facts["size_multiple"]), size, facts["input"].startswith("uint8"))
@@ -98,17 +95,4 @@ def load_exported(path: Path) -> tuple[ExportedGenerator, Card]:
 
 def load_network(path: Path) -> tuple[Generator, Card]:
     """Return the generator of a weights file or of an exported one, and its card; ValueError as of either."""
-    return load_exported(path) if path.suffix in EXPORTED else load_generator(path)
-
-
-def through_file(name: str, suffix: str, precision: Precision) -> Callable[[TrainedGenerator], Backend]:
-    """Return a backend that runs a generator as an exported file, which is written anew, in some seconds."""
-
-    def backend(trained: TrainedGenerator) -> Backend:
-        require(name, name, *dict.fromkeys((name, "onnx", "onnxscript", "onnxruntime")))
-        with TemporaryDirectory(prefix="viceversa-", ignore_cleanup_errors=True) as folder:
-            file = Path(folder) / f"model{suffix}"
-            write_exported(file, trained.net, trained.card, precision)
-            return load_exported(file)[0]
-
-    return backend
+    return load_exported(path) if path.suffix in LIBRARIES else load_generator(path)

@@ -6,7 +6,7 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from viceversa.backends.pytorch import Backend
 from viceversa.data.image_data import normalise
 from viceversa.nets import Generator
 
@@ -25,7 +24,7 @@ LEFT_OUT = 1e-4
 """Share of values that 8-bit ranges leave out: instance normalisation has long tails."""
 
 
-def onnx_session(path: Path) -> tuple[Backend, dict[str, str]]:
+def onnx_session(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, str]]:
     """Return what runs an ONNX file on the CPU, with as many threads as torch has, and the file's metadata."""
     import onnxruntime
 
@@ -95,9 +94,9 @@ def write_onnx(path: Path, net: Generator, in_channels: int, *, half: bool = Fal
             )
         except torch.onnx.errors.OnnxExporterError as error:
             reason = str(error).strip().splitlines()[0]
-            raise ValueError(f"this generator cannot be exported to ONNX ({reason}); use eager or bf16") from None
+            raise ValueError(f"this generator cannot be exported to ONNX ({reason})") from None
     if any(isinstance(program.model.graph.inputs[0].shape[dim], int) for dim in shapes):
-        raise ValueError("this generator can be exported to ONNX for one size only; use eager or bf16")
+        raise ValueError("this generator can be exported to ONNX for one size only")
     program.save(path, external_data=False)
 
 

@@ -1,17 +1,16 @@
-"""OpenVINO: bfloat16 where the CPU has it, else float32; and files of 8-bit integers."""
+"""OpenVINO: files of float32, float16 and 8-bit integers, run in bfloat16 where the CPU has it."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-
-from viceversa.backends.pytorch import Backend
 
 SIZES = 8
 """Sizes of batches compiled for themselves, a tenth faster; further ones share a form for all sizes."""
@@ -31,7 +30,7 @@ def write_openvino(source: Path, target: Path, *, half: bool = False) -> None:
     ov.save_model(ov.Core().read_model(source), target, compress_to_fp16=half)
 
 
-def openvino_session(path: Path) -> tuple[Backend, dict[str, str]]:
+def openvino_session(path: Path) -> tuple[Callable[[Tensor], Tensor], dict[str, str]]:
     """Return what runs an OpenVINO file, and its metadata.
 
     A file of precision fp32 is computed in that, any other in the CPU's fastest type. The network is compiled for each

@@ -35,7 +35,7 @@ def translate(
     seed: Annotated[Optional[int], option(metavar="N", min=0, help="Another seed draws other samples.")] = None,
     interpolate: Annotated[Optional[Path], option(metavar="IMAGE", help="Go there in 8 or K steps.")] = None,
     backend: Annotated[
-        Literal["eager", "auto", "bf16", "onnx", "openvino"],
+        Literal["eager", "auto", "bf16"],
         option("--backend", help="How to compute; auto: bf16 where fast and exact.", show=True),
     ] = "eager",
     batch: Annotated[Optional[int], option(metavar="N", min=1, help="Images of one size at once.")] = None,

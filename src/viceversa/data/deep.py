@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from viceversa.data.image_data import ImageData, ImageError, Pixels, turned, unit_gray
+from viceversa.data.image_data import ImageData, ImageError, Pixels, joined, turned, unit_gray
 
 CHANNELS_FIRST, CHANNELS_LAST = ("SYX", "CYX"), ("YXS", "YXC")  # as tifffile names the axes
 LARGEST = 2**30
@@ -25,7 +25,7 @@ ALPHA, ORIENTATION = (1, 2), 0x0112  # TIFF: what an extra sample can be, and a 
 
 def read_array(file: BinaryIO) -> ImageData:
     """Read a .npy file, (H, W) or (H, W, C); raise ImageError for anything else. Pickled objects are never loaded."""
-    return _image(np.load(file, allow_pickle=False), None)
+    return from_array(np.load(file, allow_pickle=False))
 
 
 def read_png(file: BinaryIO) -> ImageData:
@@ -34,8 +34,8 @@ def read_png(file: BinaryIO) -> ImageData:
 
     values: NDArray[Any] = png_decode(file.read())
     if values.ndim == 3 and values.shape[2] in (2, 4):
-        return _image(values[:, :, :-1], values[:, :, -1])
-    return _image(values, None)
+        return from_array(values[:, :, :-1], values[:, :, -1])
+    return from_array(values)
 
 
 def read_tiff(file: BinaryIO) -> ImageData:
@@ -56,7 +56,7 @@ def read_tiff(file: BinaryIO) -> ImageData:
     if axes == "YX" and values.dtype != np.uint8:
         return turned(unit_gray(values), orientation)
     with_alpha = bool(extra) and extra[-1] in ALPHA and values.shape[2] in (2, 4)
-    image = _image(values[:, :, :-1], values[:, :, -1]) if with_alpha else _image(values, None)
+    image = from_array(values[:, :, :-1], values[:, :, -1]) if with_alpha else from_array(values)
     return turned(image, orientation)
 
 
@@ -76,8 +76,7 @@ def write(
         pixels = np.rint(pixels.clip(0, 1) * 65535).astype(np.uint16)
     channels = pixels.shape[2]
     if alpha is not None:
-        top = 255 if pixels.dtype == np.uint8 else 65535 if pixels.dtype == np.uint16 else 1
-        pixels = np.dstack([pixels, np.multiply(alpha, top / 255).astype(pixels.dtype)])
+        pixels = joined(pixels, alpha)
     if suffix == ".npy":
         with path.open("wb") as file:
             np.save(file, pixels)
@@ -120,7 +119,8 @@ def _chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def _image(values: NDArray[Any], alpha: NDArray[Any] | None) -> ImageData:
+def from_array(values: NDArray[Any], alpha: NDArray[Any] | None = None) -> ImageData:
+    """Return (H, W) or (H, W, C), uint8, uint16 or floats in [0, 1], as an image; ImageError for anything else."""
     values = values[:, :, None] if values.ndim == 2 else values
     if values.ndim != 3 or 0 in values.shape:
         raise ImageError(f"has the shape {values.shape}; expected (height, width) or (height, width, channels)")

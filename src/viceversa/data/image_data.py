@@ -108,10 +108,7 @@ def with_channels(image: ImageData, channels: int) -> Pixels:
         raise ImageError(f"a picture of {has} channels cannot be read as {channels}; {possible}")
     if channels == 4:
         color = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
-        opaque: Pixels = np.full(pixels.shape[:2], 255, np.uint8) if alpha is None else alpha
-        if pixels.dtype != np.uint8:
-            opaque = opaque.astype(np.float32) / 255
-        return np.concatenate([color, opaque[:, :, None]], axis=2)
+        return joined(color, np.full(pixels.shape[:2], 255, np.uint8) if alpha is None else alpha)
     if alpha is not None:
         pixels = on_white(pixels, alpha)
     if channels == 1:
@@ -132,6 +129,12 @@ def off_white(pixels: Pixels, alpha: NDArray[np.uint8]) -> Pixels:
     white = np.float32(255 if pixels.dtype == np.uint8 else 1)
     result: Pixels = (white - (white - pixels) / share).clip(0, white)
     return np.rint(result).astype(np.uint8) if pixels.dtype == np.uint8 else result
+
+
+def joined(pixels: Pixels, alpha: NDArray[np.uint8]) -> Pixels:
+    """Return pixels (H, W, C) with their alpha (H, W) as one channel more, in the same numbers."""
+    top = {"u1": 255, "u2": 65535}.get(pixels.dtype.str[1:], 1)
+    return np.dstack([pixels, np.multiply(alpha, top / 255).astype(pixels.dtype)])
 
 
 def luminance(pixels: Pixels) -> Pixels:

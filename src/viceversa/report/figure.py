@@ -17,7 +17,6 @@ from viceversa.data import find_splits
 from viceversa.data.eval_set import EvalSet
 from viceversa.data.grid import grid
 from viceversa.data.image_data import ImageData, from_tensor
-from viceversa.data.kinds import to_image_data
 from viceversa.files import replacing
 from viceversa.paths import directions
 from viceversa.report.page import readable
@@ -96,7 +95,7 @@ def _column(run: Path, name: str, direction: Direction, pairs: Sequence[Pair]) -
         translator = Translator.load(run, direction)
         if not translator.has_mask:
             raise ValueError(f"{run}: its generator has no attention mask to show; omit the column mask")
-        return [translator.mask(to_image_data(image)) for image in inputs]
+        return [translator.mask(ImageData(image)) for image in inputs]
     if name == "cycle":
         if OPPOSITE[direction] not in directions(run):
             raise ValueError(f"{run}: does not translate back; omit the column cycle")

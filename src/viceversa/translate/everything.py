@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -111,9 +110,8 @@ def choose_backend(translator: Translator, options: TranslateOptions, files: Seq
     shown = _first_images(files, 2, options)
     inputs = [translator.prepare(image).x.to(translator.device) for image in shown]
     decibels = psnr(other.backend, translator.backend, inputs)
-    if math.isnan(decibels) or (options.backend == "auto" and decibels < EXACT):
-        # what is not finite is left to eager: OpenVINO turns NaN into numbers
-        name, other = f"eager, as {name} is not exact enough", translator
+    if options.backend == "auto" and not decibels >= EXACT:  # it may be NaN
+        name, other = "eager, as bf16 is not exact enough", translator
     return other, f"backend {name}: {decibels:.1f} dB to eager on the first {len(inputs)} images"
 
 
