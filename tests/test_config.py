@@ -62,6 +62,8 @@ def test_words_name_a_preset_a_file_a_run_or_nothing(tmp_path, monkeypatch) -> N
 def test_the_run_is_named_after_preset_and_data(tmp_path) -> None:
     assert load_words(["cyclegan", "data.root=x/horse2zebra/"]).run == "runs/cyclegan-horse2zebra"
     assert load_words(["data.a=x/photos", "data.b=drawings"]).run == "runs/style-photos-drawings"
+    for address in ("https://host/sets/h2z.zip?download=1", "s3://bucket/h2z/", "hf://x/me/h2z.tar.gz"):
+        assert load_words([f"data.root={address}"]).run == "runs/style-h2z"
     assert load_words(["data.root=x", "run=here"]).run == "here"
     assert default_run(Config(), "n").run == ""
     for name in ("photos", "drawings"):

@@ -56,6 +56,25 @@ def png(width: int, height: int, depth: int, rows: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
+BROKEN: dict[str, tuple[bytes, str]] = {
+    "empty.png": (b"", "the file is empty"),
+    "zeros.jpg": (bytes(900), "only zeros"),
+    "page.png": (b"\xef\xbb\xbf\n<!DOCTYPE html><html>404</html>", "a web page"),
+    "error.jpg": (b"404: Not Found", "a text, not a picture"),
+    "pointer.png": (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7\n", "a Git LFS pointer.*pull"),
+    "phone.jpg": (b"\0\0\0\x24ftypheic\0\0\0\0mif1heic" + bytes(80), "in HEIC, which is not read; convert"),
+    "clip.jpg": (b"\0\0\0\x20ftypisom" + bytes(80), "not a picture"),
+    "avif.jpg": (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1" + bytes(80), "damaged|not a picture"),
+    "archive.png": (b"PK\x03\x04" + bytes(40), "a ZIP archive"),
+    "paper.png": (b"%PDF-1.7\n", "a PDF document"),
+    "script.png": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not a picture"),  # would start Ghostscript
+    "garbage.png": (np.random.default_rng(1).bytes(700), "not a picture"),
+    "bomb.png": (png(30_000, 30_000, 8, b""), "too large"),
+    "empty_inside.png": (png(64, 48, 8, b""), "damaged"),
+}
+"""Files that nobody can read, and why."""
+
+
 def to_foreign(image: Image.Image) -> Image.Image:
     """The same colours, as numbers of the foreign profile."""
     foreign = ImageCms.ImageCmsProfile(BytesIO(foreign_profile()))
@@ -88,23 +107,14 @@ def make(folder: Path) -> list[Hostile]:
 
 def broken(folder: Path) -> list[Hostile]:
     image = quarters()
-    contents = {
-        "zero.png": b"",
-        "page.jpg": b"\xef\xbb\xbf\n<!DOCTYPE html><html><title>404</title></html>",
-        "garbage.png": np.random.default_rng(1).bytes(700),
-        "script.png": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
-        "bomb.png": png(30_000, 30_000, 8, b""),
-        "empty_inside.png": png(64, 48, 8, b""),
-    }
-    for name, content in contents.items():
+    for name, (content, _) in BROKEN.items():
         (folder / name).write_bytes(content)
-    for name in ("cut.jpg", "cut.png", "cut.webp", "cut.gif"):
+    cut = ("cut.jpg", "cut.png", "cut.webp", "cut.gif")
+    for name in cut:
         image.save(folder / name)
         half(folder / name)
     Image.fromarray(np.array([[0, np.nan], [1, 0]], np.float32)).save(folder / "nan.tiff")
-    return [
-        Hostile(name, "broken", False) for name in (*contents, "cut.jpg", "cut.png", "cut.webp", "cut.gif", "nan.tiff")
-    ]
+    return [Hostile(name, "broken", False) for name in (*BROKEN, *cut, "nan.tiff")]
 
 
 def odd(folder: Path) -> list[Hostile]:

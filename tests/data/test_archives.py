@@ -9,7 +9,6 @@ import stat
 import struct
 import tarfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,13 +44,13 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def refused(tmp_path: Path, body: bytes, match: str, largest: int = 10**9, entries: int = 1000) -> None:
+def refused(tmp_path: Path, body: bytes, match: str) -> None:
     """The archive is refused with this reason, by name, and nothing of it is left anywhere."""
     archive = tmp_path / "home" / "set.zip"
     archive.parent.mkdir(exist_ok=True)
     archive.write_bytes(body)
     with pytest.raises(ArchiveError, match=match) as caught:
-        unpack(archive, archive.with_name("set"), largest, entries)
+        unpack(archive, archive.with_name("set"), 2 * 10**6, 20)
     assert str(caught.value).startswith(f"{archive}: ")
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.rglob("*")] == ["home", "set.zip"]
@@ -87,10 +86,12 @@ HOSTILE = {
     "encrypted": (lambda: strange_zip("a", flags=1), "encrypted"),
     "twice": (lambda: tarred({}, entry("a", size=2), entry("a", size=2)), "two files of one name"),
     "file and folder": (lambda: tarred({}, entry("a", size=2), entry("a/b", size=2)), "two files of one name"),
-    "gz bomb": (lambda: gzip.compress(tarred(BOMB)), "unpacks to more than"),
-    "bz2 bomb": (lambda: bz2.compress(tarred(BOMB)), "unpacks to more than"),
+    "gz bomb": (lambda: gzip.compress(tarred(BOMB)), "unpacks to more than 2 MB or 20 files"),
+    "bz2 bomb": (lambda: bz2.compress(tarred(BOMB)), "unpacks to more than 1 MB"),  # so little may not become more
     "xz bomb": (lambda: lzma.compress(tarred(BOMB)), "unpacks to more than"),
-    "zip bomb": (lambda: zipped({f"{i}.png": bytes(10**7) for i in range(6)}), "unpacks to more than"),
+    "zip bomb": (lambda: zipped({f"{i}.png": bytes(10**6) for i in range(6)}), "unpacks to more than"),
+    "many in a zip": (lambda: zipped({f"{i}": b"" for i in range(30)}), "20 files"),
+    "many in a tar": (lambda: tarred({f"{i}": b"" for i in range(30)}), "20 files"),
     "declared bomb": (lambda: entry("bomb", size=10**10).tobuf() + bytes(1024), "unpacks to more than"),
     "sparse bomb": (lambda: entry("x", tarfile.GNUTYPE_SPARSE, size=10**10).tobuf() + bytes(1024), "more than|damaged"),
     "zip that lies": (lying_zip, "damaged"),
@@ -107,9 +108,3 @@ HOSTILE = {
 def test_hostile_archives_are_refused_in_one_line(tmp_path: Path, kind: str) -> None:
     make, reason = HOSTILE[kind]
     refused(tmp_path, make(), reason)
-
-
-@pytest.mark.parametrize("packed", [zipped, tarred])
-def test_limits_hold(tmp_path: Path, packed: Callable[..., bytes]) -> None:
-    refused(tmp_path, packed(FILES), "unpacks to more than", largest=1000)
-    refused(tmp_path, packed({f"{i}": b"" for i in range(30)}), "20 files", entries=20)

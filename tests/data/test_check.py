@@ -55,23 +55,44 @@ def test_sound_images_are_only_few(root: Path) -> None:
     assert found.domains == ("A: 14 of 40x40; 14 of RGB", "B: 14 of 40x40; 14 of RGB")
 
 
-def test_what_is_broken_is_an_error_with_its_reason(root: Path) -> None:
-    (root / "trainA" / "3.png").write_bytes(b"")
+def test_many_defects_come_worst_first_also_by_several_processes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "trainA" / "0.png").write_bytes(b"")
     (root / "testB" / "1.png").write_bytes(b"<html>404</html>")
-    cut = root / "trainB" / "5.png"
+    cut = root / "trainB" / "6.png"
     cut.write_bytes(cut.read_bytes()[:-200])
-    found = report(root)
-    finding = kinds(found)["broken"]
-    assert (finding.severity, found.errors, names(finding)) == ("error", 1, {"3.png", "1.png", "5.png"})
-    assert "the file is empty" in finding.what
-
-
-def test_flat_and_tiny_images(root: Path) -> None:
     save(root / "trainA" / "one.png", np.full((40, 40, 3), (9, 200, 30), np.uint8))
     save(root / "trainB" / "line.png", image(6)[:3])
-    found = kinds(report(root))
-    assert (found["flat"].severity, names(found["flat"])) == ("error", {"one.png"})
-    assert (found["tiny"].severity, names(found["tiny"])) == ("warning", {"line.png"})
+    save(root / "trainA" / "again.bmp", image(3))  # another format, the same pixels
+    save(root / "testA" / "leak.png", image(4))
+    save(root / "trainB" / "guest.png", image(5))
+    save(root / "extra" / "x.png", image(1))
+    save(root / ".hidden" / "y.png", image(2))
+    (root / "trainA" / "phone.heic").touch()
+    (root / "trainA" / "gone.png").symlink_to("nowhere.png")
+    found = report(root)
+    assert [(f.severity, f.kind, names(f)) for f in found.findings] == [
+        ("error", "broken", {"0.png", "1.png", "6.png"}),
+        ("error", "flat", {"one.png"}),
+        ("error", "leak", {"4.png", "leak.png"}),
+        ("warning", "tiny", {"line.png"}),
+        ("warning", "both-domains", {"5.png", "guest.png"}),
+        ("warning", "copies", {"3.png", "again.bmp"}),
+        ("warning", "few", set()),
+        ("warning", "foreign", {"phone.heic"}),
+        ("note", "unused", {"x.png"}),
+    ]
+    assert found.errors == 3
+    assert "the file is empty" in found.findings[0].what
+    assert [f["count"] for f in found.tree()["findings"]] == [3, 1, 2, 1, 2, 2, 0, 1, 1]
+    counted: list[int] = []
+
+    def track(items: Iterator[object], total: int) -> Iterator[object]:
+        counted.append(total)
+        yield from items
+
+    monkeypatch.setattr("viceversa.data.check.look.FEW", 3)
+    assert check(dataclasses.replace(SMALL, root=str(root)), track=track) == found
+    assert counted == [33]
 
 
 def repaint(root: Path, folder: str, change: Change, suffix: str = ".png") -> None:
@@ -127,18 +148,6 @@ def test_what_reading_changes_is_one_note(root: Path) -> None:
     assert names(found["changed"]) == {"a.png", "b.png", "c.png", "bare.png", "0.tif", "1.tif"}
     assert re.findall(r"\d+", found["changed"].what)[:4] == ["6", "3", "2", "1"]
     assert not {"unused", "copies", "foreign"} & found.keys()
-
-
-def test_copies_by_where_they_lie(root: Path) -> None:
-    save(root / "trainA" / "again.bmp", image(3))  # another format, the same pixels
-    save(root / "testA" / "leak.png", image(4))
-    save(root / "trainB" / "guest.png", image(5))
-    found = kinds(report(root))
-    assert found["copies"].groups == ((str(root / "trainA/3.png"), str(root / "trainA/again.bmp")),)
-    assert found["copies"].severity == "warning"
-    assert found["leak"].groups == ((str(root / "trainA/4.png"), str(root / "testA/leak.png")),)
-    assert found["leak"].severity == "error"
-    assert found["both-domains"].groups == ((str(root / "trainA/5.png"), str(root / "trainB/guest.png")),)
 
 
 NEAR = {
@@ -250,44 +259,3 @@ def test_pairs_are_found_wrong_in_the_one_way_that_they_are(pairs: Path, kind: s
         assert names(found[kind]) == expected[kind]
     if kind == "shifted":
         assert "+6.2 % of the width, +0.0 % of the height" in found[kind].what
-
-
-# --- what lies about, sheets, and all at once
-
-
-def test_what_takes_no_part(root: Path) -> None:
-    save(root / "extra" / "x.png", image(1))
-    (root / "trainA" / "phone.heic").touch()
-    (root / "trainA" / "gone.png").symlink_to("nowhere.png")
-    (root / ".hidden").mkdir()
-    (root / ".hidden" / "y.png").touch()
-    found = report(root).findings
-    for kind, left in (("unused", {"x.png"}), ("foreign", {"phone.heic"})):
-        assert set().union(*(names(finding) for finding in found if finding.kind == kind)) == left
-
-
-def test_several_processes_find_the_same_as_one(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (root / "trainA" / "3.png").write_bytes(b"")
-    counted: list[int] = []
-
-    def track(items: Iterator[object], total: int) -> Iterator[object]:
-        counted.append(total)
-        yield from items
-
-    data = dataclasses.replace(SMALL, root=str(root))
-    alone = check(data)
-    monkeypatch.setattr("viceversa.data.check.look.FEW", 3)
-    assert check(data, track=track) == alone
-    assert counted == [28]
-
-
-def test_findings_come_worst_first_and_as_plain_values(root: Path) -> None:
-    (root / "trainA" / "3.png").write_bytes(b"")
-    save(root / "trainA" / "tiny.png", image(3)[:3])
-    save(root / "trainA" / "again.png", image(4))
-    tree = report(root).tree()
-    assert [f["severity"] for f in tree["findings"]] == sorted(
-        (f["severity"] for f in tree["findings"]), key=["error", "warning", "note"].index
-    )
-    assert {f["kind"]: f["count"] for f in tree["findings"]}["copies"] == 2
-    assert tree["findings"][0]["files"] == (str(root / "trainA" / "3.png"),)

@@ -14,7 +14,7 @@ from test_archives import tree
 from web import Site
 
 from packing import tarred, zipped
-from viceversa.config import ConfigError, DataConfig, load_config, load_words
+from viceversa.config import ConfigError, DataConfig, load_config
 from viceversa.data import download, find_splits
 from viceversa.data.archives import ArchiveError
 from viceversa.data.download import KnownSet, catalogue, get_set, known, local_folder
@@ -197,17 +197,3 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             find_splits(DataConfig(root=url))
     with pytest.raises(ConfigError, match="sftp2://x: not an address that can be read"):
         local_folder("sftp2://x")
-
-
-@pytest.mark.parametrize(
-    ("root", "name"),
-    [("https://host/sets/h2z.zip?download=1", "h2z"), ("s3://bucket/h2z/", "h2z"), ("hf://x/me/h2z.tar.gz", "h2z")],
-)
-def test_addresses_name_runs(root: str, name: str) -> None:
-    assert load_words([f"data.root={root}"]).run == f"runs/style-{name}"
-
-
-@pytest.mark.parametrize("path", ["a", "/nowhere/a", "C:\\a", "./s3:a", "c://a"])
-def test_paths_are_not_taken_for_addresses(path: str) -> None:
-    with pytest.raises(FileNotFoundError):
-        find_splits(DataConfig(root=path))

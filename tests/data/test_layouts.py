@@ -98,16 +98,6 @@ def test_names_that_differ_are_paired_by_what_they_share(tmp_path: Path) -> None
         assert [f"{name.lower()}_mask" for name in names(split.a)] == names(split.b)
 
 
-@pytest.mark.parametrize(
-    ("pattern", "says"), [("(", "not a regular expression"), ("x.*", "has no group"), ("(x).*", "for the same picture")]
-)
-def test_patterns_that_do_not_pair(tmp_path: Path, pattern: str, says: str) -> None:
-    for folder in "AB":
-        fill(tmp_path / folder, ["x1", "x2"])
-    with pytest.raises(ConfigError, match=says):
-        found_in(tmp_path, layout="paired", pair_pattern=pattern)
-
-
 def test_aligned(tmp_path: Path) -> None:
     fill(tmp_path / "flat", range(30), size=(8, 4))
     (tmp_path / "flat/30.png").write_text("<html>")
@@ -140,7 +130,7 @@ def test_a_file_and_its_halves(tmp_path: Path) -> None:
     [
         (DataConfig(), ConfigError, "data.root=FOLDER, or data.a=FOLDER data.b=OTHER"),
         (DataConfig(root="horse2zebr"), FileNotFoundError, "did you mean .*horse2zebra"),
-        (DataConfig(root="nowhere/at/all"), FileNotFoundError, "nowhere"),
+        *((DataConfig(root=path), FileNotFoundError, "no such") for path in ("a", "/no/a", "C:\\a", "./s3:a", "c://a")),
         (DataConfig(root="file"), ConfigError, "a file, where a folder"),
         (DataConfig(root="horse2zebra"), ConfigError, r"no layout .*\(found test/, trainA/\); accepted are .*trainA"),
         (DataConfig(root="empty"), ConfigError, r"no layout recognised \(it is empty\)"),
@@ -150,6 +140,9 @@ def test_a_file_and_its_halves(tmp_path: Path) -> None:
         (DataConfig(a="horse2zebra", b="horse2zebra", layout="shards"), ConfigError, "is not what data.a and data.b"),
         (DataConfig(root="horse2zebra", layout="aligned", paired_test=True), ConfigError, "data.paired_test"),
         (DataConfig(a="notes.txt", b="horse2zebra"), ConfigError, "not a picture, by its suffix"),
+        (DataConfig(root="pairs", layout="paired", pair_pattern="("), ConfigError, "not a regular expression"),
+        (DataConfig(root="pairs", layout="paired", pair_pattern="x.*"), ConfigError, "has no group"),
+        (DataConfig(root="pairs", layout="paired", pair_pattern="(x).*"), ConfigError, "for the same picture"),
     ],
 )
 def test_mistakes_are_explained_in_one_line(
@@ -157,6 +150,8 @@ def test_mistakes_are_explained_in_one_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     fill(tmp_path / "horse2zebra/trainA", range(3))
+    fill(tmp_path / "pairs/A", ["x1", "x2"])
+    fill(tmp_path / "pairs/B", ["x1", "x2"])
     for folder in ("horse2zebra/test", "empty", "hollow/trainA", "hollow/trainB"):
         (tmp_path / folder).mkdir(parents=True)
     for name in ("hollow/trainA/readme.txt", "file", "notes.txt"):

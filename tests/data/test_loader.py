@@ -62,23 +62,17 @@ def drawn(source: TrainLoader, steps: int, step: int = 0, rank: int = 0, world_s
 COUNTS, BATCHES, SEEDS = st.integers(1, 9), st.integers(1, 4), st.integers(0, 2**32 - 1)
 
 
-@given(COUNTS, COUNTS, BATCHES, SEEDS)
-def test_every_epoch_is_a_permutation(a: int, b: int, batch: int, seed: int) -> None:
-    found = drawn(plain(a, b, False, batch, seed), 30)
-    for name, count in (("A", a), ("B", b)):
-        for start in range(0, 30 * batch - count + 1, count):
-            assert sorted(found[name][start : start + count]) == list(range(count))
-
-
 @given(COUNTS, COUNTS, st.booleans(), BATCHES, SEEDS, st.integers(0, 40), st.integers(1, 3))
-def test_any_start_and_any_number_of_ranks(
+def test_every_epoch_is_a_permutation_from_any_start_and_by_any_number_of_ranks(
     a: int, b: int, paired: bool, batch: int, seed: int, step: int, ranks: int
 ) -> None:
     """The draws of all ranks, put together, are those of one process with as many times the batch."""
     b = a if paired else b
     whole = drawn(plain(a, b, paired, batch * ranks, seed), step + 4)
     parts = [drawn(plain(a, b, paired, batch, seed), 4, step, rank, ranks) for rank in range(ranks)]
-    for name in "AB":
+    for name, count in (("A", a), ("B", b)):
+        for start in range(0, len(whole[name]) - count + 1, count):
+            assert sorted(whole[name][start : start + count]) == list(range(count))
         joined = np.stack([np.reshape(part[name], (4, batch)) for part in parts], axis=1).ravel()
         assert joined.tolist() == whole[name][step * batch * ranks :]
     assert not paired or whole["A"] == whole["B"]
@@ -140,25 +134,20 @@ def test_workers_change_nothing_and_warn_of_nothing(root: Path, workers: int) ->
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_crops_of_unpaired_domains_are_independent_and_of_pairs_are_not(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["stretch", "short_side", "none"])
+def test_crops_of_pairs_of_any_sizes_are_alike_and_of_unpaired_domains_are_not(tmp_path: Path, mode: str) -> None:
     for folder in ("A", "B"):
         make(tmp_path / folder, 6)
-    for layout, expected in (("unpaired", {True, False}), ("paired", {True})):
-        batches = take(loader_of(tmp_path, layout=layout), 30)
-        assert {torch.equal(batch["A"][0, 2], batch["B"][0, 2]) for batch in batches} == expected
-        assert (numbers(batches, "A") == numbers(batches, "B")) is (layout == "paired")
-
-
-@pytest.mark.parametrize("mode", ["stretch", "short_side", "none"])
-def test_a_pair_of_different_sizes_is_brought_together(tmp_path: Path, mode: str) -> None:
-    for folder in ("A", "B"):
-        make(tmp_path / folder, 3)
+    apart = take(loader_of(tmp_path, layout="unpaired", resize=mode), 30)
+    assert {torch.equal(batch["A"][0, 2], batch["B"][0, 2]) for batch in apart} == {True, False}
+    assert numbers(apart, "A") != numbers(apart, "B")
     for path in (tmp_path / "B").iterdir():
         with Image.open(path) as image:
             image.resize((2 * SIZE, SIZE)).save(path)
     pairs = loader_of(tmp_path, layout="paired", resize=mode)
-    for batch in take(pairs, 3):
-        assert (batch["A"][0, 2] - batch["B"][0, 2]).abs().max() < 0.15
+    together = take(pairs, 30)
+    assert numbers(together, "A") == numbers(together, "B")
+    assert max((batch["A"][0, 2] - batch["B"][0, 2]).abs().max() for batch in together) < 0.15
     for sample in samples_of(pairs):
         assert sample.paired
         assert (sample.a[2] - sample.b[2]).abs().max() < 0.15
