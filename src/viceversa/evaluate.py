@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from viceversa.devices import pick_device
 from viceversa.engine.validation import BATCH, Evaluation, describe, metric_lines
 from viceversa.fast_cpu import accelerate
 from viceversa.metrics import make_metrics, suited_metrics
-from viceversa.metrics.base import Metric, MetricCollection, RGBImage, ScoreLine
+from viceversa.metrics.base import Candidate, Metric, RGBImage, ScoreLine, Statistics, compute, join, measure
 from viceversa.metrics.distribution import FEWEST
 from viceversa.nets import Generator
 from viceversa.nets.weights import Card
@@ -84,14 +84,15 @@ def evaluate_folders(
     if alone and compared:
         needed = f"needs an image called {alone[0]} in {against}, to compare with"
         raise ValueError(f"{', '.join(compared)}: {needed}; or ask for --metrics kid")
-    collection = MetricCollection(made)
-    for numbers, names in _batches(fakes):
-        truths = [_read(reals[name]) for name in names] if compared else None
-        collection.update("translation", numbers, [_read(fakes[name]) for name in names], truths)
-    for numbers, names in _batches(reals):
-        collection.update("real", numbers, [_read(reals[name]) for name in names])
+    whole = [metric for metric in made if metric.reference == "real"]
+    measured: dict[Candidate, Statistics] = {
+        "translation": join(
+            [measure(made, _read(fakes, names), _read(reals, names) if compared else None) for names in _batches(fakes)]
+        ),
+        "real": join([measure(whole, _read(reals, names)) for names in _batches(reals)]),
+    }
     protocol = {"by": "evaluate", "images": str(images), "against": str(against)}
-    return metric_lines(None, collection.compute(), None, None, protocol)
+    return metric_lines(None, compute(made, measured), None, None, protocol)
 
 
 def _made(names: Sequence[str], paired: bool, way_back: bool, fewest: int, device: torch.device) -> list[Metric]:
@@ -134,14 +135,13 @@ def _by_name(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _batches(names: Iterable[str]) -> Iterator[tuple[list[int], list[str]]]:
-    """Yield the names, with their numbers, some at a time."""
-    numbered = list(enumerate(names))
-    for start in range(0, len(numbered), BATCH):
-        numbers, batch = zip(*numbered[start : start + BATCH], strict=True)
-        yield list(numbers), list(batch)
+def _batches(files: Mapping[str, Path]) -> Iterator[list[str]]:
+    """Yield the names of files, some at a time."""
+    names = list(files)
+    for start in range(0, len(names), BATCH):
+        yield names[start : start + BATCH]
 
 
-def _read(path: Path) -> RGBImage:
-    """Return a file as the RGB image that a metric sees."""
-    return eight_bits(with_channels(read_image(path), 3))
+def _read(files: Mapping[str, Path], names: Sequence[str]) -> list[RGBImage]:
+    """Return some of the files as the RGB images that a metric sees."""
+    return [eight_bits(with_channels(read_image(files[name]), 3)) for name in names]

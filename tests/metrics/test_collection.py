@@ -1,4 +1,4 @@
-"""Scores do not depend on the order of the images, on batches, nor on how many processes measured them."""
+"""What metrics measure of batches of images, and what they say of it."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from viceversa.metrics import make_metrics
-from viceversa.metrics.base import Metric, MetricCollection, MetricValue, RGBImage
+from viceversa.metrics.base import Candidate, Metric, MetricValue, RGBImage, Statistics, compute, join, measure
 
 
 def flat(value: int) -> RGBImage:
@@ -36,52 +36,53 @@ class Twice(Brightness):
     name = "twice"
 
 
-def updated(metrics: Sequence[Metric], *batches: list[int]) -> MetricCollection:
-    collection = MetricCollection(metrics)
-    for numbers in batches:
-        truths = [flat(102)] * len(numbers)
-        collection.update("translation", numbers, [flat(100 + n) for n in numbers], truths)
-        collection.update("input", numbers, [flat(0)] * len(numbers), truths)
-        collection.update("mean", numbers, [flat(110)] * len(numbers), truths)
-        collection.update("real", numbers, [flat(110)] * len(numbers))
-        collection.update("cycle", numbers, [flat(50 + n) for n in numbers], [flat(50)] * len(numbers))
-    return collection
-
-
 def metrics() -> list[Metric]:
     return [*make_metrics(["l1", "cycle"]), Brightness()]
 
 
+def measured(*batches: list[int]) -> dict[Candidate, Statistics]:
+    """What three metrics see of images of given brightness, in batches."""
+    to_truth, to_input, to_all = ([metric] for metric in metrics())
+
+    def images(start: int, metrics: list[Metric], reference: int) -> Statistics:
+        parts = [([flat(start + n) for n in batch], [flat(reference)] * len(batch)) for batch in batches]
+        return join([measure(metrics, *part) for part in parts])
+
+    return {
+        "translation": images(100, to_truth + to_all, 102),
+        "input": images(0, to_truth + to_all, 102),
+        "mean": images(110, to_truth, 102),
+        "real": images(110, to_all, 0),
+        "cycle": images(50, to_input, 50),
+    }
+
+
 def test_every_metric_gets_what_it_compares_with() -> None:
-    scores = {line["metric"]: line for line in updated(metrics(), [0, 2, 4]).compute()}
+    scores = {line["metric"]: line for line in compute(metrics(), measured([0, 2, 4]))}
     assert scores["l1"]["value"] == pytest.approx((2 + 0 + 2) / 3 / 255)
-    assert scores["l1"]["baseline"] == pytest.approx({"input": 102 / 255, "mean": 8 / 255})
+    assert scores["l1"]["baseline"] == pytest.approx({"input": 100 / 255, "mean": 10 / 255})
     assert scores["cycle"]["value"] == pytest.approx(2 / 255)
     assert scores["cycle"]["baseline"] is None
-    assert scores["brightness"]["value"] == pytest.approx(8)
+    assert scores["brightness"]["value"] == pytest.approx(10)
     assert scores["brightness"]["baseline"] == {"input": 110}
     assert scores["l1"]["protocol"]["pictures"] == 3
 
 
-def test_batches_of_any_sizes_and_order_make_one() -> None:
-    whole, parts = (updated(metrics(), *batches) for batches in ([[0, 1, 2, 3]], [[3, 1], [2], [0]]))
-    assert parts.compute() == whole.compute()
-    assert parts.compute()[2]["protocol"]["order"] == [100, 101, 102, 103]
+def test_batches_of_any_size_make_one() -> None:
+    assert compute(metrics(), measured([0, 1], [2], [3])) == compute(metrics(), measured([0, 1, 2, 3]))
 
 
 def test_what_was_not_measured_is_not_scored() -> None:
-    collection = MetricCollection(metrics())
-    assert collection.compute() == []
-    collection.update("translation", [0], [flat(1)])
-    collection.update("real", [0], [flat(3)])
-    assert [line["metric"] for line in collection.compute()] == ["brightness"]
-    collection.reset("translation")
-    assert collection.compute() == []
+    found = measured([0])
+    assert compute(metrics(), {}) == []
+    assert [line["metric"] for line in compute(metrics(), {"cycle": found["cycle"]})] == ["cycle"]
+    assert compute(metrics(), {"translation": join([]), "real": found["real"]}) == []
 
 
 def test_the_same_statistics_are_measured_once() -> None:
     Brightness.measured = Twice.measured = 0
-    scores = updated([Brightness(), Twice()], [0, 1], [1]).compute()
-    assert Brightness.measured == 6  # translation, input, real of two
-    assert Twice.measured == 0
-    assert scores[0]["value"] == scores[1]["value"]
+    both = [Brightness(), Twice()]
+    found = {who: measure(both, [flat(level), flat(level + 1)]) for who, level in (("translation", 1), ("real", 5))}
+    assert Brightness.measured + Twice.measured == 4
+    one, other = compute(both, found)
+    assert one["value"] == other["value"] == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from viceversa.engine.learner import Learner
 from viceversa.engine.run_dir import MetricLine, RunDir, read_lines
 from viceversa.methods.base import Translators
 from viceversa.metrics import make_metrics
-from viceversa.metrics.base import Metric, MetricCollection, RGBImage, ScoreLine
+from viceversa.metrics.base import Candidate, Metric, Reference, RGBImage, ScoreLine, Statistics, compute, join, measure
 from viceversa.nets.base import BATCH_PIXELS
 
 BATCH = 16  # images that are read, translated and measured at a time
@@ -93,9 +93,9 @@ class Evaluation:
         device: torch.device = torch.device("cpu"),
     ) -> None:
         self.test_images, self.metrics, self.device = test_images, metrics, device
-        self.references = {metric.reference for metric in metrics}
-        compared = ", ".join(metric.name for metric in metrics if metric.reference == "truth")
-        if compared and not test_images.paired:
+        self.by = {reference: [m for m in metrics if m.reference == reference] for reference in get_args(Reference)}
+        if self.by["truth"] and not test_images.paired:
+            compared = ", ".join(metric.name for metric in self.by["truth"])
             raise ConfigError(
                 f"{compared}: the test images are not paired; ask for kid, or set data.paired_test=true if images of "
                 "the same name belong together"
@@ -104,67 +104,70 @@ class Evaluation:
         if demanding := [metric for metric in metrics if metric.fewest > fewest]:
             name, needed = demanding[0].name, demanding[0].fewest
             raise ConfigError(f"{name}: needs {needed} test images of each domain, and there are {fewest}; omit it")
-        self.collections: dict[Direction, MetricCollection] = {}
-        self.originals: dict[tuple[str, str], dict[int, Tensor]] = {}
-        self.means: dict[Direction, RGBImage | None] = {}
+        self.features: dict[str, Statistics] = {}
+        self.originals: dict[Direction, dict[Candidate, Statistics]] = {}
 
     def scores(self, translators: Translators) -> dict[Direction, list[ScoreLine]]:
         """Return the scores of every direction."""
         found = {}
         for direction, net in translators.items():
             source, target = direction.split("to")
-            if direction not in self.collections:
-                self._begin(direction, source, target)
+            if direction not in self.originals:
+                self.originals[direction] = self._originals(source, target)
             back = translators.get(f"{target}to{source}")  # type: ignore[call-overload]
-            self._update(direction, source + target, net, back if "input" in self.references else None)
-            found[direction] = self.collections[direction].compute()
+            translated = self._translated(source + target, net, back if self.by["input"] else None)
+            found[direction] = compute(self.metrics, self.originals[direction] | translated)
         return found
 
-    def _begin(self, direction: Direction, source: str, target: str) -> None:
-        """Measure the real images. Those of one direction are the inputs of the other, so they share statistics."""
-        collection = self.collections[direction] = MetricCollection(self.metrics)
-        for metric in self.metrics:
-            if metric.reference == "real":
-                for candidate, domain in (("input", source), ("real", target)):
-                    rows = self.originals.setdefault((metric.measures, domain), {})
-                    collection.statistics[metric.measures, candidate] = rows  # type: ignore[index]
-        if "real" in self.references:
-            for numbers, (images,) in self._batches(target):
-                collection.update("real", numbers, [to_rgb(image) for image in images])
-        compared = self.test_images.paired and "truth" in self.references
-        self.means[direction] = self._mean(target) if compared else None
+    def _originals(self, source: str, target: str) -> dict[Candidate, Statistics]:
+        """Measure real images, and what competes with translations."""
+        found: dict[Candidate, Statistics] = {"input": self._features(source), "real": self._features(target)}
+        if compared := self.by["truth"]:
+            inputs, means, mean = [], [], self._mean(target)
+            for images, truths in self._batches(source + target):
+                inputs.append(measure(compared, images, truths))
+                means.append(measure(compared, [mean] * len(truths), truths))
+            found |= {"input": found["input"] | join(inputs), "mean": join(means)}
+        return found
 
-    def _update(self, direction: Direction, domains: str, net: nn.Module, back: nn.Module | None) -> None:
-        """Measure translations, and the baselines if they have not been."""
-        collection, mean = self.collections[direction], self.means[direction]
-        collection.reset("translation", "cycle")
-        for numbers, (inputs, *truth) in self._batches(domains if self.test_images.paired else domains[0]):
-            truths = [to_rgb(image) for image in truth[0]] if truth else None
-            originals = [to_rgb(image) for image in inputs]
+    def _features(self, domain: str) -> Statistics:
+        """Measure real images of a domain, once: they are inputs in one direction and the target in the other."""
+        if domain not in self.features:
+            batches = self._batches(domain) if self.by["real"] else ()
+            self.features[domain] = join([measure(self.by["real"], images) for (images,) in batches])
+        return self.features[domain]
+
+    def _translated(self, domains: str, net: nn.Module, back: nn.Module | None) -> dict[Candidate, Statistics]:
+        """Measure translations, and what becomes of them on the way back."""
+        compared, translations, cycles = [*self.by["truth"], *self.by["real"]], [], []
+        for inputs, *truths in self._read(domains if self.by["truth"] else domains[0]):
             fakes = translate(net, inputs, self.device)
-            collection.update("translation", numbers, [to_rgb(image) for image in fakes], truths)
-            collection.update("input", numbers, originals, truths)
-            if mean is not None:
-                collection.update("mean", numbers, [mean] * len(numbers), truths)
+            translations.append(measure(compared, rgb(fakes), rgb(truths[0]) if truths else None))
             if back is not None:
-                collection.update("cycle", numbers, [to_rgb(x) for x in translate(back, fakes, self.device)], originals)
+                returned = translate(back, fakes, self.device)
+                cycles.append(measure(self.by["input"], rgb(returned), rgb(inputs)))
+        return {"translation": join(translations), "cycle": join(cycles)}
 
-    def _mean(self, domain: str) -> RGBImage | None:
+    def _mean(self, domain: str) -> RGBImage:
         """Return the mean of all true answers."""
         total, count = np.zeros((), np.int64), 0
-        for _, (images,) in self._batches(domain):
-            total = total + np.sum([to_rgb(image) for image in images], axis=0, dtype=np.int64)
+        for (images,) in self._batches(domain):
+            total = total + np.sum(images, axis=0, dtype=np.int64)
             count += len(images)
-        return np.rint(total / count).astype(np.uint8) if count else None
+        return np.rint(total / max(1, count)).astype(np.uint8)
 
-    def _batches(self, domains: str) -> Iterator[tuple[list[int], list[list[Tensor]]]]:
-        """Yield the numbers of the images of a domain, or pairs of two, and the images by domain."""
+    def _batches(self, domains: str) -> Iterator[list[list[RGBImage]]]:
+        """Yield the images of `_read` as a metric sees them."""
+        for batch in self._read(domains):
+            yield [rgb(images) for images in batch]
+
+    def _read(self, domains: str) -> Iterator[list[list[Tensor]]]:
+        """Yield the images of a domain, or pairs of two, some at a time: a list for each domain."""
         every = range(self.test_images.count(domains[0]))
         for start in range(0, len(every), BATCH):
-            read = {number: self.test_images.read(domains, number) for number in every[start : start + BATCH]}
-            found = {number: images for number, images in read.items() if images is not None}
-            if found:
-                yield list(found), [list(images) for images in zip(*found.values(), strict=True)]
+            read = [self.test_images.read(domains, number) for number in every[start : start + BATCH]]
+            if found := [images for images in read if images is not None]:
+                yield [list(images) for images in zip(*found, strict=True)]
 
 
 def translate(net: nn.Module, images: Sequence[Tensor], device: torch.device) -> list[Tensor]:
@@ -185,11 +188,14 @@ def translate(net: nn.Module, images: Sequence[Tensor], device: torch.device) ->
     return found
 
 
-def to_rgb(image: Tensor) -> RGBImage:
-    """Return a tensor (C, H, W) in [-1, 1] as the RGB image that a metric sees: gray repeated, alpha on white."""
-    pixels = from_tensor(image)
-    alpha = pixels[:, :, 3] if pixels.shape[2] == 4 else None
-    return with_channels(ImageData(pixels[:, :, :3], alpha, pixels.shape[2] == 1), 3).astype(np.uint8, copy=False)
+def rgb(images: Sequence[Tensor]) -> list[RGBImage]:
+    """Return tensors (C, H, W) in [-1, 1] as the RGB images that a metric sees: gray repeated, alpha on white."""
+    found = []
+    for pixels in map(from_tensor, images):
+        alpha = pixels[:, :, 3] if pixels.shape[2] == 4 else None
+        image = ImageData(pixels[:, :, :3], alpha, pixels.shape[2] == 1)
+        found.append(with_channels(image, 3).astype(np.uint8, copy=False))
+    return found
 
 
 def describe(test_images: EvalSet) -> dict[str, Any]:

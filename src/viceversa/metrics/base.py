@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -19,10 +19,13 @@ RGBImage: TypeAlias = NDArray[np.uint8]
 """(height, width, 3)."""
 Reference: TypeAlias = Literal["truth", "input", "real"]
 Candidate: TypeAlias = Literal["translation", "input", "mean", "cycle", "real"]
+"""Whose images are measured: translations; what competes with them, the untouched input and the mean of all true
+answers; inputs translated there and back; real images of the target domain."""
 ScoreLine: TypeAlias = dict[str, Any]
 """What a metric says, as a line of metrics.jsonl has it."""
-Statistics: TypeAlias = dict[tuple[str, Candidate], dict[int, Tensor]]
-"""(what was measured, of whose images) -> number of the image -> its statistics."""
+BASELINES: tuple[Candidate, ...] = ("input", "mean")
+Statistics: TypeAlias = dict[str, Tensor]
+"""What was measured of N images, (N, D), by the `measures` of metrics."""
 
 
 def import_extra(module: str, package: str) -> Any:
@@ -96,88 +99,43 @@ class Metric(ABC):
         """Make a value of the statistics (N, D), and of those of the M real images (M, D) if it asks for some."""
 
 
-COMPARED_WITH: dict[Candidate, set[Reference]] = {
-    "translation": {"truth", "real"},
-    "input": {"truth", "real"},
-    "mean": {"truth"},  # one image, again and again, is no distribution
-    "cycle": {"input"},
-    "real": {"real"},
-}
-"""Whose images are measured for metrics of which reference: translations; what competes with them, the untouched input
-and the mean of all true answers; inputs translated there and back; real images of the target domain."""
+def measure(
+    metrics: Sequence[Metric], images: Sequence[RGBImage], references: Sequence[RGBImage] | None = None
+) -> Statistics:
+    """Return what metrics need of a batch of images, each compared with its reference by those that ask for one."""
+    measuring = {metric.measures: metric for metric in metrics}
+    return {measures: metric.statistics(images, references) for measures, metric in measuring.items()}
 
 
-class MetricCollection:
-    """Several metrics of one direction of translation, updated batch by batch, in any order.
+def join(batches: Sequence[Statistics]) -> Statistics:
+    """Return the statistics of several batches, measured by the same metrics, as those of one."""
+    return {measures: torch.cat([batch[measures] for batch in batches]) for measures in (batches or [{}])[0]}
 
-    Each process updates a collection with its share of the images; one that merges all their `statistics` computes what
-    it would have computed alone.
+
+def compute(metrics: Sequence[Metric], measured: Mapping[Candidate, Statistics]) -> list[ScoreLine]:
+    """Return what every metric says for which enough was measured, in their order.
+
+    `baseline` is what it says of the untouched input and of the mean of the true answers. What is no finite number
+    (PSNR of equal images) is None, as it is in JSON.
     """
-
-    def __init__(self, metrics: Sequence[Metric]) -> None:
-        self.metrics = list(metrics)
-        self.statistics: Statistics = {}
-
-    def update(
-        self,
-        candidate: Candidate,
-        numbers: Sequence[int],
-        images: Sequence[RGBImage],
-        references: Sequence[RGBImage] | None = None,
-    ) -> None:
-        """Measure a batch of images, known by their numbers; those that were measured before are left out.
-
-        `references` are true answers, or for "cycle" the inputs; without them nothing is compared one by one.
-        """
-        for metric in self.metrics:
-            if metric.reference not in COMPARED_WITH[candidate] or (metric.reference == "truth" and not references):
-                continue
-            known = self.statistics.setdefault((metric.measures, candidate), {})
-            new = [place for place, number in enumerate(numbers) if number not in known]
-            if new:
-                held = [references[place] for place in new] if references else None
-                found = metric.statistics([images[place] for place in new], held)
-                known.update({numbers[place]: row for place, row in zip(new, found, strict=True)})
-
-    def reset(self, *candidates: Candidate) -> None:
-        """Forget what was measured of some images."""
-        self.statistics = {place: rows for place, rows in self.statistics.items() if place[1] not in candidates}
-
-    def compute(self) -> list[ScoreLine]:
-        """Return what every metric says that has seen what it needs, in their order.
-
-        `baseline` is what it says of the untouched input and of the mean of the true answers. What is no finite number
-        (PSNR of equal images) is None, as it is in JSON.
-        """
-        found = []
-        for metric in self.metrics:
-            own = self._value(metric, "cycle" if metric.reference == "input" else "translation")
-            if own is None:
-                continue
-            others = {"input": self._value(metric, "input"), "mean": self._value(metric, "mean")}
-            baseline = {who: _finite(other.value) for who, other in others.items() if other}
-            better = {"better": "higher" if metric.higher_is_better else "lower"}
-            found.append(
-                {
-                    "metric": metric.name,
-                    "value": _finite(own.value),
-                    "spread": _finite(own.spread),
-                    "baseline": baseline or None,
-                    "protocol": better | own.facts,
-                }
-            )
-        return found
-
-    def _value(self, metric: Metric, candidate: Candidate) -> MetricValue | None:
-        statistics = self._stacked(metric.measures, candidate)
-        real = self._stacked(metric.measures, "real") if metric.reference == "real" else None
-        if statistics is None or (metric.reference == "real" and real is None):
-            return None
-        return metric.compute(statistics, real)
-
-    def _stacked(self, measures: str, candidate: Candidate) -> Tensor | None:
-        rows = self.statistics.get((measures, candidate))
-        return torch.stack([rows[number] for number in sorted(rows)]) if rows else None
+    found = []
+    for metric in metrics:
+        rows = {who: part[metric.measures] for who, part in measured.items() if metric.measures in part}
+        own, real = rows.get("cycle" if metric.reference == "input" else "translation"), rows.get("real")
+        if own is None or (metric.reference == "real" and real is None):
+            continue
+        value = metric.compute(own, real)
+        others = {who: metric.compute(rows[who], real).value for who in BASELINES if who in rows}
+        found.append(
+            {
+                "metric": metric.name,
+                "value": _finite(value.value),
+                "spread": _finite(value.spread),
+                "baseline": {who: _finite(other) for who, other in others.items()} or None,
+                "protocol": {"better": "higher" if metric.higher_is_better else "lower", **value.facts},
+            }
+        )
+    return found
 
 
 def _finite(value: float | None) -> float | None:
