@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from viceversa.fast_cpu.convolutions import Conv, Convolve, Form, StackedResults
-from viceversa.fast_cpu.products import Product, output_size
+from viceversa.fast_cpu.convolutions import Conv, Convolve, Form, Product, StackedResults, output_size
 from viceversa.fast_cpu.winograd import Winograd
 from viceversa.nets.base import Generator
 from viceversa.nets.blocks import BlurDown, BlurUp
@@ -79,7 +78,7 @@ def best_form(layer: FastConv2d | FastConvTranspose2d, x: Tensor) -> Form | None
         return None
     if isinstance(layer, FastConv2d) and stride == 1 and side > 1 and layer.padding[0]:
         if side == 3 and fewest >= WINOGRAD_CHANNELS and dtype != torch.bfloat16:
-            return winograd_form(x)
+            return Winograd() if len(x) * x.shape[2] * x.shape[3] >= WINOGRAD_PIXELS else None
         if layer.out_channels == 1 or (side >= 7 and layer.out_channels <= FEW_CHANNELS):
             return StackedResults()
     return Product() if side == 4 and few_pixels(layer, x, dtype) else None
@@ -92,13 +91,6 @@ def few_pixels(layer: FastConv2d | FastConvTranspose2d, x: Tensor, dtype: torch.
     height, width = x.shape[2:] if isinstance(layer, nn.ConvTranspose2d) else output_size(layer, x)
     most = 4 * FEW_PIXELS if dtype == torch.bfloat16 and wide else FEW_PIXELS
     return plain and (wide or (layer.in_generator and layer.stride[0] == 2)) and len(x) * height * width <= most
-
-
-def winograd_form(x: Tensor) -> Winograd | None:
-    """Return Winograd's form with the largest tiles that divide these images, or None if they are too few pixels."""
-    if len(x) * x.shape[2] * x.shape[3] < WINOGRAD_PIXELS:
-        return None
-    return next((Winograd(m) for m in (4, 2) if not x.shape[2] % m and not x.shape[3] % m), None)
 
 
 def compute_type(x: Tensor) -> torch.dtype:

@@ -13,13 +13,12 @@ from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, conv_transpose2d, pad
+from torch.nn.functional import conv2d, conv_transpose2d, fold, pad, unfold
 
 Conv: TypeAlias = nn.Conv2d | nn.ConvTranspose2d
 Gradients: TypeAlias = tuple[Tensor | None, Tensor | None]
-Stamp: TypeAlias = tuple[int, int, tuple[int, ...]]
 
-_prepared: WeakKeyDictionary[nn.Module, dict[object, tuple[Stamp, Tensor]]] = WeakKeyDictionary()
+_prepared: WeakKeyDictionary[nn.Module, dict[object, tuple[object, Tensor]]] = WeakKeyDictionary()
 
 
 class Form(Protocol):
@@ -43,7 +42,6 @@ class Convolve(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, layer: Conv, form: Form) -> Tensor:
-        """Return (N, K, H', W'); `weight` and `bias` are the layer's."""
         ready = prepared(layer, (form, x.dtype), lambda: form.prepare(layer, x.dtype))
         ctx.save_for_backward(x, weight, ready)
         ctx.layer, ctx.form = layer, form
@@ -51,7 +49,6 @@ class Convolve(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
-        """Return the gradients of x, weight and bias."""
         x, weight, ready = ctx.saved_tensors
         wants_x, wants_weight, *wants_bias = map(is_wanted, ctx.needs_input_grad, ctx.next_functions)
         dbias = dy.sum((0, 2, 3), dtype=weight.dtype) if any(wants_bias) else None
@@ -63,10 +60,7 @@ class Convolve(torch.autograd.Function):
 
 
 def is_wanted(needed: bool, edge: tuple[Any, int]) -> bool:
-    """Whether this backward pass goes on to an input: what is not among its `inputs` needs no gradient.
-
-    torch's own nodes ask the same; to functions written in Python it only tells what could be differentiated.
-    """
+    """Whether this backward pass goes on to an input. torch only tells Python what could be differentiated."""
     try:
         return needed and bool(torch._C._will_engine_execute_node(edge[0]))
     except RuntimeError:  # of a leaf in autograd.grad, of which the engine does not say
@@ -76,8 +70,7 @@ def is_wanted(needed: bool, edge: tuple[Any, int]) -> bool:
 def prepared(layer: Conv, name: object, make: Callable[[], Tensor]) -> Tensor:
     """Return what `make()` makes of a layer's weight, or has made since the weight last changed.
 
-    torch counts changes of a tensor in place; `weight.data` has a counter of its own, so nothing may change that. No
-    gradient flows through the result, which serves passes with gradients even if it was made while translating.
+    torch counts changes of a tensor in place, but not those of `weight.data`. No gradient flows through the result.
     """
     weight = layer.weight
     if weight.is_inference():  # counts nothing
@@ -123,8 +116,7 @@ def is_channels_last(weight: Tensor) -> bool:
     return not weight.is_contiguous() and weight.is_contiguous(memory_format=torch.channels_last)
 
 
-ONE = ((1, 1), (0, 0), (1, 1), False, (0, 0), 1)
-"""Stride, padding and so on of the 1 x k convolutions."""
+ONE = ((1, 1), (0, 0), (1, 1), False, (0, 0), 1)  # stride, padding and so on of the 1 x k convolutions
 
 
 @dataclass(frozen=True)
@@ -140,7 +132,6 @@ class StackedResults:
         return layer.weight.permute(2, 0, 1, 3).reshape(-1, layer.in_channels, 1, k).to(dtype)
 
     def results(self, layer: Conv, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Return the convolution of x."""
         k = layer.kernel_size[0]
         rows = conv2d(surround(layer, x), weight)
         height = rows.shape[2] - k + 1
@@ -153,7 +144,6 @@ class StackedResults:
         return y.to(rows.dtype)
 
     def gradients(self, layer: Conv, dy: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, bool]) -> Gradients:
-        """Return the gradients of x and of the weight."""
         k, padded = layer.kernel_size[0], surround(layer, x)
         n, channels, height, width = dy.shape
         layout = torch.contiguous_format if x.is_contiguous() else torch.channels_last
@@ -164,3 +154,98 @@ class StackedResults:
         if wanted[1]:
             dweight = dweight.view(k, channels, layer.in_channels, k).permute(1, 2, 0, 3)
         return surround_gradient(layer, dx, x) if wanted[0] else None, dweight
+
+
+@dataclass(frozen=True)
+class Product:
+    """All of a convolution with zeros as edges, or of a transposed one, by products of matrices, for few pixels.
+
+    There the filter has more numbers than the map. The usual kernels reorder it first, and its gradient, too; a product
+    reads and writes it once, as it lies. A row of its matrix belongs to one channel of the smaller map, a column to one
+    channel at one place of the k x k that this pixel sees of the larger map.
+    """
+
+    def prepare(self, layer: Conv, dtype: torch.dtype) -> Tensor:
+        weight = layer.weight.to(dtype)
+        return (weight.permute(0, 2, 3, 1) if is_channels_last(weight) else weight).flatten(1)
+
+    def results(self, layer: Conv, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        n, height, width = len(x), *output_size(layer, x)
+        if isinstance(layer, nn.ConvTranspose2d):
+            y = scatter(
+                layer, matmul(x.permute(0, 2, 3, 1).flatten(0, 2), weight), (n, layer.out_channels, height, width)
+            )
+        else:
+            y = matmul(gather(layer, x), weight.t()).view(n, height, width, -1).permute(0, 3, 1, 2)
+        y = y if bias is None else y + bias.view(-1, 1, 1)
+        return y.contiguous(memory_format=torch.contiguous_format if x.is_contiguous() else torch.channels_last)
+
+    def gradients(self, layer: Conv, dy: Tensor, x: Tensor, weight: Tensor, wanted: tuple[bool, bool]) -> Gradients:
+        n, _, height, width = x.shape
+        dx = dweight = None
+        if isinstance(layer, nn.ConvTranspose2d):
+            rows, columns = x.permute(0, 2, 3, 1).flatten(0, 2), gather(layer, dy)
+            if wanted[0]:
+                dx = product(columns, weight.t(), rows).view(n, height, width, -1).permute(0, 3, 1, 2)
+        else:
+            rows, columns = dy.permute(0, 2, 3, 1).flatten(0, 2), gather(layer, x)
+            if wanted[0]:
+                dx = scatter(layer, product(rows, weight, rows), x.shape)
+        if wanted[1]:
+            k, channels = layer.kernel_size[0], layer.weight.shape[1]
+            dweight, last = matmul(rows.t(), columns), is_channels_last(layer.weight)
+            dweight = dweight.view(-1, k, k, channels).permute(0, 3, 1, 2) if last else dweight.view_as(layer.weight)
+        return dx, dweight
+
+
+def product(a: Tensor, b: Tensor, like: Tensor) -> Tensor:
+    """Return a @ b, laid out as `like`, by rows or by columns."""
+    return matmul(a, b) if like.is_contiguous() else matmul(b.t(), a.t()).t()
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """Return a @ b, in float32 by oneDNN, as convolutions are.
+
+    torch asks MKL, which uses only half of each register of processors that are not Intel's.
+    """
+    if a.dtype != torch.float32 or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return a @ b
+    y: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.t(), None, "none", [], "")
+    return y
+
+
+def output_size(layer: Conv, x: Tensor) -> tuple[int, int]:
+    """Return height and width of a layer's results."""
+    k, stride, padding = layer.kernel_size[0], layer.stride[0], int(layer.padding[0])
+    height, width = x.shape[2:]
+    if isinstance(layer, nn.ConvTranspose2d):
+        return (height - 1) * stride - 2 * padding + k, (width - 1) * stride - 2 * padding + k
+    return (height + 2 * padding - k) // stride + 1, (width + 2 * padding - k) // stride + 1
+
+
+def gather(layer: Conv, x: Tensor) -> Tensor:
+    """Return what each pixel of the smaller map sees of the larger map x, (pixels, columns)."""
+    k, stride, edge = layer.kernel_size[0], layer.stride[0], int(layer.padding[0])
+    if not is_channels_last(layer.weight):
+        seen = unfold(x, k, padding=edge, stride=stride).transpose(1, 2)
+        return seen.reshape(-1, seen.shape[2])
+    seen = pad(x, [edge] * 4).unfold(2, k, stride).unfold(3, k, stride).permute(0, 2, 3, 4, 5, 1)
+    return seen.reshape(-1, k * k * x.shape[1])
+
+
+def scatter(layer: Conv, columns: Tensor, shape: torch.Size | tuple[int, ...]) -> Tensor:
+    """Undo `gather` as its transpose does: add up in a map of that shape; in float32 at least."""
+    n, channels, height, width = shape
+    k, stride, edge = layer.kernel_size[0], layer.stride[0], int(layer.padding[0])
+    high, wide = (height + 2 * edge - k) // stride + 1, (width + 2 * edge - k) // stride + 1
+    if not is_channels_last(layer.weight):
+        return fold(columns.view(n, high * wide, -1).transpose(1, 2), (height, width), k, padding=edge, stride=stride)
+    parts = columns.view(n, high, wide, k, k, channels)
+    dtype = torch.promote_types(columns.dtype, torch.float32)
+    wider = columns.new_zeros(n, high, width + 2 * edge, k, channels, dtype=dtype)
+    for place in range(k):
+        wider[:, :, place : place + stride * wide : stride] += parts[:, :, :, :, place]
+    larger = columns.new_zeros(n, height + 2 * edge, width + 2 * edge, channels, dtype=dtype)
+    for place in range(k):
+        larger[:, place : place + stride * high : stride] += wider[:, :, :, place]
+    return larger[:, edge : edge + height, edge : edge + width].to(columns.dtype).permute(0, 3, 1, 2)
