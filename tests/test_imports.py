@@ -13,6 +13,7 @@ import viceversa
 
 ROOT = Path(viceversa.__file__).parent
 LEVELS = [
+    {"options"},
     {"config"},
     {"files", "registry", "devices", "seeds", "paths"},
     {"losses", "nets", "data"},

@@ -1,37 +1,18 @@
 """`viceversa export`, `viceversa distill` and `viceversa push`."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, Optional
+from typing import Annotated, Optional
 
 import typer
 
-from viceversa.cli.options import Model, Overrides, Run, argument, option, track
+from viceversa.cli.options import Model, Overrides, Run, argument, option, takes, track
+from viceversa.options import DistillOptions, ExportOptions
 
 
-def export(
-    model: Model,
-    out: Annotated[Path, argument("OUT")],
-    to: Annotated[
-        Optional[Literal["onnx", "openvino", "safetensors", "web"]],
-        option(help="Format; default: as OUT's suffix says."),
-    ] = None,
-    direction: Annotated[Optional[Literal["AtoB", "BtoA"]], option(help="AtoB (default) or BtoA; web: both.")] = None,
-    precision: Annotated[
-        Literal["fp32", "fp16", "int8"], option(help="int8 is calibrated on training images.", show=True)
-    ] = "fp32",
-    with_io: Annotated[bool, option("--with-io", help="Take and return uint8 (B, H, W, C).")] = False,
-    images: Annotated[
-        Optional[Path], option(metavar="FOLDER", help="Prove on these images, not on those of the run.")
-    ] = None,
-    licence: Annotated[Optional[str], option(metavar="NAME", help="Licence of the weights, kept in the file.")] = None,
-    ort_web: Annotated[
-        Optional[Path], option(metavar="FOLDER", help="npm's package onnxruntime-web; default: fetched by npm.")
-    ] = None,
-    best: Annotated[bool, option("--best", help="Use the weights that scored best in training.")] = False,
-    no_ema: Annotated[bool, option("--no-ema", help="Use the last weights, not their moving average.")] = False,
-    overwrite: Annotated[bool, option("--overwrite", help="Replace OUT if it exists.")] = False,
-) -> None:
+@takes(ExportOptions)
+def export(model: Model, out: Annotated[Path, argument("OUT")], options: ExportOptions) -> None:
     """Export a trained generator for other programs.
 
     The file takes any number of images of any size that the network takes. It is compared with PyTorch on real images;
@@ -45,35 +26,16 @@ def export(
     viceversa export runs/h2z page --to web
     viceversa translate h2z.onnx photos out
     """
-    from viceversa.export import ExportOptions, export_model
+    from viceversa.export import export_model
 
-    options = ExportOptions(
-        to=to,
-        direction=direction,
-        precision=precision,
-        with_io=with_io,
-        ema=not no_ema,
-        best=best,
-        images=images,
-        licence=licence,
-        ort_web=ort_web,
-        overwrite=overwrite,
-    )
     for done in export_model(model, out, options):
-        typer.echo(f"{done.path}: {done.direction}, {precision}, {done.proof.size / 1e6:.1f} MB")
+        typer.echo(f"{done.path}: {done.direction}, {options.precision}, {done.proof.size / 1e6:.1f} MB")
         typer.echo(str(done.proof))
 
 
+@takes(DistillOptions)
 def distill(
-    run: Run,
-    out: Annotated[Path, argument("OUT")],
-    overrides: Overrides = None,
-    width: Annotated[int, option(metavar="N", min=1, help="Channels of its first layer.", show=True)] = 16,
-    blocks: Annotated[
-        Optional[int], option(metavar="N", min=0, help="Residual blocks; default: as its teacher.")
-    ] = None,
-    direction: Annotated[Optional[Literal["AtoB", "BtoA"]], option(help="AtoB (default) or BtoA.")] = None,
-    best: Annotated[bool, option("--best", help="Learn from the weights that scored best in training.")] = False,
+    run: Run, out: Annotated[Path, argument("OUT")], options: DistillOptions, overrides: Overrides = None
 ) -> None:
     """Train a small, fast generator on the answers of a trained one.
 
@@ -89,12 +51,11 @@ def distill(
 
     if out.resolve().is_relative_to(run.resolve()):
         raise typer.BadParameter(f"{out}: lies in the run, which stays as it is; name another folder")
-    weights_file(run, direction, best=best)  # or say what is missing
+    weights_file(run, options.direction, best=options.best)  # or say what is missing
 
-    from viceversa.export.distill import DistillOptions, distill
+    from viceversa.export.distill import distill
 
-    options = DistillOptions(width, blocks, direction, best, overrides or [])
-    proof = distill(run, out, options, track)
+    proof = distill(run, out, replace(options, overrides=overrides or []), track)
     typer.echo(f"{out}: {proof.size / 1e6:.1f} MB, {proof.speed:.1f} times as fast as its teacher")
     typer.echo(f"{proof.psnr:.1f} dB to the teacher on {proof.images} images; mean error {proof.mean:.1e}")
 

@@ -1,13 +1,18 @@
 """What the commands share: arguments, options, progress bars."""
 
+import dataclasses
+import inspect
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
+
+from viceversa.options import docs_of
 
 if TYPE_CHECKING:
     from viceversa.config import DataConfig
@@ -24,6 +29,40 @@ def argument(metavar: str, **more: Any) -> Any:
 def option(*names: str, help: str, metavar: str | None = None, show: bool = False, **more: Any) -> Any:
     """Return an option whose default is only shown where it is informative."""
     return typer.Option(*names, help=help, metavar=metavar, show_default=show, **more)
+
+
+def takes(cls: type, **parsers: Callable[[str], Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Let the command line ask for the fields of a dataclass, which the command gets as `options`.
+
+    A field's docstring is the help of its option; a dictionary in its annotation holds what else typer is told.
+    """
+    hints, docs = get_type_hints(cls, include_extras=True), docs_of(cls)
+
+    def parameter(field: dataclasses.Field[Any]) -> inspect.Parameter:
+        hint, more = hints[field.name], dict[str, Any]()
+        if get_origin(hint) is Annotated:
+            hint, more = get_args(hint)
+        names = [f"--{field.name.replace('_', '-')}"] if field.default is False else []
+        shown = bool(field.default) and field.default is not True
+        asked = option(*names, help=docs[field.name], show=shown, parser=parsers.get(field.name), **more)
+        kind = inspect.Parameter.KEYWORD_ONLY
+        return inspect.Parameter(field.name, kind, default=field.default, annotation=Annotated[hint, asked])
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        own = {name: each for name, each in inspect.signature(command).parameters.items() if name != "options"}
+        fields = {field.name: parameter(field) for field in dataclasses.fields(cls) if field.name not in own}
+
+        @wraps(command)
+        def run(**given: Any) -> None:
+            values = {name: given.pop(name) for name in fields}
+            command(**given, options=cls(**values))
+
+        every = own | fields
+        run.__signature__ = inspect.Signature(list(every.values()))  # type: ignore[attr-defined]
+        run.__annotations__ = {name: each.annotation for name, each in every.items()}
+        return run
+
+    return decorate
 
 
 def words(source: Optional[str], overrides: Optional[list[str]]) -> list[str]:

@@ -7,45 +7,16 @@ from typing import Annotated, Literal, Optional
 
 import typer
 
-from viceversa.cli.options import Model, argument, number_of_bytes, option, track
+from viceversa.cli.options import Model, argument, number_of_bytes, option, takes, track
+from viceversa.options import TranslateOptions
 
 
+@takes(TranslateOptions, memory=number_of_bytes)
 def translate(
     model: Model,
     inputs: Annotated[list[str], argument("INPUT")],
     output: Annotated[Path, argument("OUTPUT")],
-    direction: Annotated[Optional[Literal["AtoB", "BtoA"]], option(help="AtoB (default) or BtoA.")] = None,
-    overwrite: Annotated[bool, option("--overwrite", help="Replace outputs that exist.")] = False,
-    size: Annotated[Optional[int], option(metavar="N", min=1, help="Resize the short side to N pixels first.")] = None,
-    strength: Annotated[float, option(metavar="0..1", min=0, max=1, help="How much to change the input.")] = 1.0,
-    mask: Annotated[Optional[Path], option(metavar="FILE|FOLDER", help="Change only what is white there.")] = None,
-    feather: Annotated[int, option(metavar="N", min=0, help="Soft edge inside the mask, pixels.", show=True)] = 8,
-    match_color: Annotated[bool, option("--match-color", help="Keep the colours; change only brightness.")] = False,
-    format: Annotated[Optional[str], option(metavar="SUFFIX", help="Write png, jpg, webp, tiff etc.")] = None,
-    clip_statistics: Annotated[
-        Optional[bool],
-        option(help="Normalise all frames alike, against flicker (default: in videos; ask for it in folders)."),
-    ] = None,
-    smooth: Annotated[
-        float, option(metavar="0..1", min=0, max=1, help="Blend frames where a clip stands still.")
-    ] = 0.0,
-    manifest: Annotated[Optional[Path], option(metavar="FILE.jsonl", help="Add a line for each image to FILE.")] = None,
-    save_mask: Annotated[bool, option("--save-mask", help="Also write where it painted, as NAME.mask.png.")] = False,
-    samples: Annotated[Optional[int], option(metavar="K", min=1, help="K variations: NAME.1.png etc.")] = None,
-    seed: Annotated[Optional[int], option(metavar="N", min=0, help="Another seed draws other samples.")] = None,
-    interpolate: Annotated[Optional[Path], option(metavar="IMAGE", help="Go there in 8 or K steps.")] = None,
-    backend: Annotated[
-        Literal["eager", "auto", "bf16"],
-        option("--backend", help="How to compute; auto: bf16 where fast and exact.", show=True),
-    ] = "eager",
-    batch: Annotated[Optional[int], option(metavar="N", min=1, help="Images of one size at once.")] = None,
-    memory: Annotated[
-        Optional[int],
-        option(metavar="SIZE", parser=number_of_bytes, help="Memory for an image, such as 2GB; default: what is free."),
-    ] = None,
-    no_ema: Annotated[bool, option("--no-ema", help="Use the last weights, not their moving average.")] = False,
-    best: Annotated[bool, option("--best", help="Use the weights that scored best in training.")] = False,
-    device: Annotated[str, option(metavar="DEVICE", help="auto, cpu, cuda, cuda:1, mps.", show=True)] = "auto",
+    options: TranslateOptions,
 ) -> None:
     """Translate images with a trained model.
 
@@ -64,33 +35,10 @@ def translate(
     viceversa translate runs/h2z clip.mp4 zebras.mp4
     viceversa translate runs/h2z photos out --backend auto
     """
-    from viceversa.translate import TranslateOptions, translate_images
+    from viceversa.translate import translate_images
     from viceversa.translate.files import piped
 
-    options = TranslateOptions(
-        direction=direction,
-        ema=not no_ema,
-        best=best,
-        size=size,
-        samples=samples,
-        seed=seed,
-        interpolate=interpolate,
-        strength=strength,
-        mask=mask,
-        feather=feather,
-        match_color=match_color,
-        format=format,
-        clip_statistics=clip_statistics,
-        smooth=smooth,
-        manifest=manifest,
-        save_mask=save_mask,
-        backend=backend,
-        batch=batch,
-        memory=memory,
-        device=device,
-        overwrite=overwrite,
-    )
-    with piped(inputs, output, format) as (files, target):
+    with piped(inputs, output, options.format) as (files, target):
         if target != output:
             options = replace(options, format=None)
         result = translate_images(model, files, target, options, track)

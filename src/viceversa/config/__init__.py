@@ -6,16 +6,12 @@ In YAML 1.2 1e-4 is a number and `no` a word.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import importlib
-import inspect
 import io
 import os
 import shlex
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,8 +20,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+from viceversa.options import Direction, docs_of
+
 from .check import COMPONENTS, SECTIONS, ConfigError, adapter, explain, is_text, may_change, suggest, validate
-from .schema import AugmentConfig, Config, DataConfig, Direction, Duration, Inference, TrainConfig, as_component
+from .schema import AugmentConfig, Config, DataConfig, Duration, Inference, TrainConfig, as_component
 
 __all__ = ["COMPONENTS", "AugmentConfig", "Config", "ConfigError", "DataConfig", "Direction", "Duration", "Inference"]
 __all__ += ["TrainConfig", "default_run", "explain", "flat", "import_class", "load_config", "load_words", "may_change"]
@@ -185,7 +183,7 @@ def meanings(options: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Return what every key means, by dotted key; `options` describes the components', as in `to_yaml`."""
     found = {f"{section}.{key}": text for section, texts in options.items() for key, text in texts.items()}
     for section, cls in SECTIONS.items():
-        found |= {f"{section}.{name}".lstrip("."): text for name, text in _docs(cls).items()}
+        found |= {f"{section}.{name}".lstrip("."): text for name, text in docs_of(cls).items()}
     return found
 
 
@@ -207,17 +205,4 @@ def _commented(tree: Mapping[str, Any], meaning: Mapping[str, str], prefix: str 
         if key in meaning:
             comment = meaning[key] if prefix else "\n" + meaning[key]
             found.yaml_set_comment_before_after_key(name, before=comment, indent=2 * prefix.count("."))
-    return found
-
-
-@cache
-def _docs(section: type) -> dict[str, str]:
-    """Return the docstring below each attribute of a dataclass."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(section))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    found = {}
-    for attribute, doc in zip(body.body, body.body[1:], strict=False):
-        if isinstance(attribute, ast.AnnAssign) and isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant):
-            assert isinstance(attribute.target, ast.Name)
-            found[attribute.target.id] = " ".join(str(doc.value.value).split())
     return found

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer
 
-Direction: TypeAlias = Literal["AtoB", "BtoA"]
 Inference: TypeAlias = Literal["running", "image", "original"]
 
 

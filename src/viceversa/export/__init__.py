@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from viceversa.config import Direction
+from viceversa.options import DistillOptions, ExportOptions, Format
 from viceversa.paths import weights_file
 
 if TYPE_CHECKING:
     from viceversa.export.proof import Proof
 
-__all__ = ["ExportOptions", "Exported", "export_model"]
+__all__ = ["DistillOptions", "ExportOptions", "Exported", "export_model"]
 
-Format: TypeAlias = Literal["onnx", "openvino", "safetensors", "web"]
 ONNX = ("onnx", "onnxscript", "onnxruntime")
 PACKAGES: dict[Format, tuple[str, ...]] = {
     "onnx": ONNX,
@@ -27,28 +27,6 @@ PACKAGES: dict[Format, tuple[str, ...]] = {
     "safetensors": (),
 }
 SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "safetensors": ".safetensors", "web": ""}
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """What to export, and how. The defaults write the network as it was trained, in float32."""
-
-    to: Format | None = None
-    """None: what the suffix of the output says."""
-    direction: Direction | None = None
-    """None: AtoB, or the only one; for `web` all there are."""
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
-    with_io: bool = False
-    """Take and return uint8 (B, H, W, C), so that whoever runs the file need not normalise."""
-    ema: bool = True
-    best: bool = False
-    images: Path | None = None
-    """Images to prove and to calibrate on; None: those of the run's data set."""
-    licence: str | None = None
-    """Of the weights, for the file's metadata."""
-    ort_web: Path | None = None
-    """The folder of the npm package onnxruntime-web; None: npm fetches it."""
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)

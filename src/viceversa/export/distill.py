@@ -6,16 +6,15 @@ other run does.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import viceversa
-from viceversa.config import Config, Direction, load_config
+from viceversa.config import Config, load_config
 from viceversa.data import find_splits
 from viceversa.data.image_data import ImageData
 from viceversa.data.image_io import write_image
 from viceversa.data.transforms import fitted, read_each
+from viceversa.export import DistillOptions
 from viceversa.export.proof import Proof, images_of, prove
 from viceversa.fast_cpu import accelerate
 from viceversa.files import Track, replacing_folder
@@ -25,23 +24,7 @@ BLOCKS = 4
 """Of a student whose teacher is no ResNet."""
 
 
-@dataclass(frozen=True)
-class DistillOptions:
-    """What the student is like."""
-
-    width: int = 16
-    """Channels of its first layer."""
-    blocks: int | None = None
-    """Residual blocks; None: as many as its teacher has."""
-    direction: Direction | None = None
-    best: bool = False
-    overrides: Sequence[str] = ()
-    """Of the student's configuration, such as `train.length=20 epochs`; the rest is that of its teacher."""
-
-
-def distill(
-    run: Path, out: Path, options: DistillOptions = DistillOptions(), track: Track = lambda images, total: images
-) -> Proof:
+def distill(run: Path, out: Path, options: DistillOptions, track: Track = lambda images, total: images) -> Proof:
     """Train a student of a run in the folder `out`, and return how close to the teacher and how fast it is.
 
     The same call again continues. The run is only read. Raises ConfigError, ValueError or OSError, with the remedy.

@@ -12,68 +12,11 @@ from pathlib import Path
 
 from viceversa.config import Direction
 from viceversa.files import Track
+from viceversa.options import TranslateOptions
 from viceversa.paths import weights_file
 from viceversa.translate.files import check_writable, masks_for, plan, refuse
 
 __all__ = ["TranslateOptions", "TranslateResult", "translate_images"]
-
-
-@dataclass(frozen=True)
-class TranslateOptions:
-    """How to translate. The defaults make one translation of each image, at its own size."""
-
-    direction: Direction | None = None
-    """None: the only one that the model has, or AtoB."""
-    ema: bool = True
-    """Use the moving average of the weights, not the last ones."""
-    best: bool = False
-    """Use the weights that scored best in training."""
-    size: int | None = None
-    """Resize the short side of images to so many pixels first."""
-    samples: int | None = None
-    """So many translations of each image, by a variational generator; with `interpolate`, the number of steps (8)."""
-    seed: int | None = None
-    """Another seed (than 0) draws other samples."""
-    interpolate: Path | None = None
-    """Go from the image's code to the code of this one."""
-    strength: float = 1.0
-    """From 0, the input, to 1, its translation."""
-    mask: Path | None = None
-    """Change only what is white in this image, or in the image of the input's name in this folder."""
-    feather: int = 8
-    """Pixels inside the edge of the mask within which its effect grows from nothing to all."""
-    match_color: bool = False
-    """Take only the brightness of the translation, and the colours of the input."""
-    format: str | None = None
-    """Suffix of the outputs, such as `png`; None: that of the input."""
-    clip_statistics: bool | None = None
-    """Normalise all frames of a clip by the same statistics; None: in videos and animations, not in folders."""
-    smooth: float = 0.0
-    """From 0 to 1: how much of the frame before is blended in where the clip stands still."""
-    manifest: Path | None = None
-    """Add a JSON line for each image to this file: what became of it."""
-    save_mask: bool = False
-    """Also write where a generator with an attention mask painted."""
-    backend: str = "eager"
-    """One of `viceversa.backends.BACKENDS`, or `auto`: bfloat16 where it is fast and exact enough."""
-    batch: int | None = None
-    """Images of one size to compute at once; None: as many as keep the device busy."""
-    memory: int | None = None
-    """Bytes for the computation of an image; what takes more is computed in bands of rows. None: what is free."""
-    device: str = "auto"
-    overwrite: bool = False
-    """Replace outputs that exist; without, they are left as they are."""
-
-    def outputs(self, output: Path) -> list[Path]:
-        """Return the files to write for an image whose translation would go to `output`: NAME.1.png for samples etc."""
-        count = self.samples or (8 if self.interpolate else 0)
-        names = [f"{output.stem}.{number}.png" for number in range(1, count + 1)] or [output.name]
-        return [output.with_name(name) for name in names + [f"{output.stem}.mask.png"] * self.save_mask]
-
-    @property
-    def one_output(self) -> bool:
-        """Whether each image becomes one file."""
-        return not (self.save_mask or self.samples or self.interpolate)
 
 
 @dataclass

@@ -99,7 +99,7 @@ def choose_backend(translator: Translator, options: TranslateOptions, files: Seq
     `auto` is bfloat16 where the hardware multiplies it, and its PSNR to eager on the first images is `EXACT` or more;
     else it is eager. Raises ValueError with the remedy.
     """
-    name = options.backend
+    name: str = options.backend
     if name == "auto":
         as_it_is = isinstance(translator.net, ExportedGenerator) or draws_random_numbers(translator.net)
         bf16 = multiplies_bf16(translator.device) and not as_it_is
