@@ -13,7 +13,7 @@ from viceversa.engine.run_dir import read_run
 from viceversa.export import ExportOptions, export_model
 from viceversa.nets.weights import read_card
 from viceversa.paths import directions, explained
-from viceversa.report.page import render, summary
+from viceversa.report import render, summary
 from viceversa.report.scores import best, histories
 
 

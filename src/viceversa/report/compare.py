@@ -13,9 +13,9 @@ from viceversa.data.grid import on_paper, viewable
 from viceversa.engine.run_dir import read_run
 from viceversa.files import replacing
 from viceversa.paths import directions
+from viceversa.report import render, shown
 from viceversa.report.curves import score_charts
 from viceversa.report.figure import OPPOSITE, Pair, Uint8Image, load_pairs, translated
-from viceversa.report.page import render, shown
 from viceversa.report.samples import EmbeddedImage, embed, read_frames
 from viceversa.report.scores import histories, sample_histories
 

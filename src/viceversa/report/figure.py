@@ -19,7 +19,7 @@ from viceversa.data.grid import grid
 from viceversa.data.image_data import ImageData, from_tensor
 from viceversa.files import replacing
 from viceversa.paths import directions
-from viceversa.report.page import readable
+from viceversa.report import readable
 from viceversa.translator import Translator
 
 Uint8Image: TypeAlias = NDArray[np.uint8]  # (H, W, C)

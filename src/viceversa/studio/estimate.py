@@ -14,7 +14,7 @@ def estimate(words: Sequence[str]) -> str:
     from viceversa.devices import pick_device
     from viceversa.engine import budget
     from viceversa.engine.run_dir import RunDir
-    from viceversa.report.page import duration
+    from viceversa.report import duration
 
     config = methods.resolve(load_words(words))
     device = pick_device(config.train.device)

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from viceversa.config import COMPONENTS, Config, flat, load_config, meanings, to_tree
 from viceversa.config.check import keys
-from viceversa.report.page import shown
+from viceversa.report import shown
 from viceversa.studio.frame import tagged
 
 ELSEWHERE = {"run", "data.root", "data.manifest", "data.a", "data.b", "train.budget", "train.length", "train.decay"}

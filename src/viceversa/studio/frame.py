@@ -14,7 +14,7 @@ from fastapi.responses import FileResponse, Response
 from nicegui import run, ui
 
 from viceversa.files import in_training
-from viceversa.report.page import TEMPLATES
+from viceversa.report import TEMPLATES
 from viceversa.studio.trainings import Training, Trainings
 from viceversa.studio.workspace import Workspace
 

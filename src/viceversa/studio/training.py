@@ -32,8 +32,8 @@ NOT_FORKED = {"run", "train.budget"}
 def read(path: Path) -> tuple[RunRecord, dict[str, Any], list[Any], list[Any]] | None:
     """Return what a run's folder tells: its record, status, charts and findings; None if there is nothing yet."""
     from viceversa.engine.run_dir import read_run
+    from viceversa.report import current, status
     from viceversa.report.curves import log_charts
-    from viceversa.report.page import current, status
 
     if not (path / "config.yaml").is_file():
         return None
