@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from viceversa.data.glassware import BACKDROPS, SHAPES, render
-from viceversa.data.water2wine import make, scene
+from viceversa.data.glassware import SHAPES
+from viceversa.data.water2wine import BACKDROPS, make, render, scene
 
 SCENES = [scene(0, i) for i in range(40)]
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from viceversa.data.glassware import BACKDROPS, SHAPES, Scene, render
+from viceversa.data.glassware import SHAPES, Array, Scene, drink, planes, profile, shadow, shine, step, trace
 from viceversa.files import replacing_folder
 
 # Wall and table, sRGB. Light and dark alike, and none as red as wine: colour must not tell the domains apart.
@@ -25,6 +26,7 @@ PALETTES = (
     ((0.13, 0.14, 0.16), (0.27, 0.25, 0.25)),
     ((0.19, 0.22, 0.18), (0.30, 0.22, 0.16)),
 )
+BACKDROPS = ("table", "sweep", "stripes", "plaster")
 
 
 def scene(seed: int, index: int) -> Scene:
@@ -54,6 +56,59 @@ def scene(seed: int, index: int) -> Scene:
         light=float(rng.choice((-1, 1)) * rng.uniform(0.6, 1)),
         noise=int(rng.integers(2**31)),
     )
+
+
+def render(s: Scene, domain: str, size: int) -> NDArray[np.uint8]:
+    """The scene with water ("A") or wine ("B"): (size, size, 3), sRGB. Only the liquid depends on the domain."""
+    n = size * (3 if size <= 96 else 2)  # samples, against jagged edges
+    rng = np.random.Generator(np.random.Philox(s.noise))
+    axis = ((np.arange(n) + 0.5) / n).astype(np.float32)  # in a frame of side 1
+    x, y = axis[None, :], axis[:, None]  # to the right, downwards
+    u, v = (x - s.x) / s.height, (s.base - y) / s.height
+    outer = profile(s.shape, s.width)
+    sight = trace(s, outer, u, v)
+    behind = backdrop(s, n, x, y, rng)
+    colour = drink(s, domain, behind * shadow(s, domain, u, v), u, sight)
+    return develop(shine(s, float(behind.mean()), colour, outer, u, v, sight), size, rng)
+
+
+def backdrop(s: Scene, n: int, x: Array, y: Array, rng: np.random.Generator) -> Array:
+    """What stands behind the glass, (3, n, n). Fine detail runs along lines, so a glass never hides it whole."""
+    soft, grain = clouds(rng, n, 4, 4), clouds(rng, n, 70, 4)
+    mottle, phase = clouds(rng, n, 14, 14), rng.uniform(0, 6.3)
+    shade = 1 + 0.35 * s.light * (x - 0.5) + 0.08 * soft - 0.5 * ((x - 0.5) ** 2 + (y - 0.45) ** 2)
+    # A lamp on the wall: there is always some light behind the glass, for water to bend and wine to stop.
+    lamp = np.exp(-(((x - s.x) / 0.42) ** 2) - ((y - s.base + 0.5 * s.height) / 0.38) ** 2)
+    pool = planes(s.wall) / max(s.wall) * planes((0.18, 0.15, 0.12)) * lamp
+    wall = planes(s.wall) ** 2 * shade + pool
+    if s.backdrop == "sweep":  # a studio's paper sweep: the wall runs into the table
+        return wall * (0.8 + 0.45 * step(y, s.horizon - 0.3, s.horizon + 0.4))
+    if s.backdrop == "stripes":
+        wall = wall * (1 + 0.16 * step(np.sin(40 * x + phase), -0.5, 0.5))
+    if s.backdrop == "plaster":
+        wall = wall * (1 + 0.10 * mottle)
+    wood = (1 + 0.10 * grain + 0.05 * soft) * (0.85 + 0.4 * (y - s.horizon))
+    table = (planes(s.table) ** 2 * shade + 0.3 * pool) * wood
+    edge = step(y, s.horizon - 0.008, s.horizon + 0.008)
+    return wall + (table - wall) * edge
+
+
+def clouds(rng: np.random.Generator, n: int, rows: int, columns: int) -> Array:
+    """Smooth noise, n x n, standard normal at heart: random values on a grid, joined by Gaussian weights."""
+    weights = []
+    for cells in (rows, columns):
+        distance = np.linspace(0, cells - 1, n)[:, None] - np.arange(cells)
+        bell = np.exp(-(distance**2) / 0.5).astype(np.float32)
+        weights.append(bell / bell.sum(1, keepdims=True))
+    return weights[0] @ rng.standard_normal((rows, columns), np.float32) @ weights[1].T
+
+
+def develop(light: Array, size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Turn planes of linear light (3, n, n) into a picture (size, size, 3) in sRGB, with the grain of a camera."""
+    fold = light.shape[-1] // size
+    image = np.sqrt(np.clip(light.reshape(3, size, fold, size, fold).mean((2, 4)), 0, 1)).transpose(1, 2, 0)
+    image = image + rng.normal(0, 0.008, image.shape)
+    return np.clip(image * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
 def make(
