@@ -23,16 +23,13 @@ def planned(source: object, output: Path) -> list[str]:
     return [str(b.relative_to(output)) for _, b in plan([str(source)], output)]
 
 
-def test_a_file(photos: Path, tmp_path: Path) -> None:
+def test_a_file_and_a_folder_which_keeps_its_structure(photos: Path, tmp_path: Path) -> None:
     a = photos / "a.png"
     assert plan([str(a)], tmp_path / "out") == [(a, tmp_path / "out" / "a.png")]
     assert plan([str(a)], tmp_path / "b.jpg") == [(a, tmp_path / "b.jpg")]
     (tmp_path / "folder.png").mkdir()
     assert plan([str(a)], tmp_path / "folder.png") == [(a, tmp_path / "folder.png" / "a.png")]
     assert len(plan([str(a), str(photos / "2.jpg")], tmp_path / "folder.png")) == 2, "what is a folder is one"
-
-
-def test_a_folder_keeps_its_structure(photos: Path, tmp_path: Path) -> None:
     assert planned(photos, tmp_path / "out") == list(NAMES)
 
 

@@ -47,8 +47,16 @@ def test_kinds_are_translated_alike(translator: Translator) -> None:
     assert np.abs(translator(KINDS["tensor"]).permute(1, 2, 0).numpy() - exact).max() < 1e-6
     assert np.abs(np.asarray(translator(KINDS["PIL"])) / 255 - exact).max() < 0.6 / 255
     assert np.abs(translator(KINDS["uint16"]) / 65535 - exact).max() < 1e-4
-    gray = translator(PIXELS[:, :, 0])
-    assert gray.shape == (40, 33, 3)
+    for shape in ((20, 30, 4), (20, 30, 1), (20, 1)):
+        pixels = noise(*shape)
+        image = Image.fromarray(pixels[:, :, 0] if shape[2:] == (1,) else pixels)
+        assert (translator(pixels) == np.asarray(translator(image))).all()
+    assert (image.mode, translator(image).mode) == ("L", "RGB"), "gray becomes what the network paints"
+    turned = translator(image.rotate(-90, expand=True))
+    image.getexif()[0x0112] = 6  # turn clockwise
+    assert translator(image).tobytes() == turned.tobytes()
+    to_gray = Translator(*make(channels=(3, 1)))
+    assert [to_gray(Image.fromarray(noise(20, 30, count))).mode for count in (3, 4)] == ["L", "LA"]
     assert Translator(*make(channels=(1, 1)))(PIXELS[:, :, 0]).shape == (40, 33)
 
 
@@ -88,6 +96,8 @@ def test_threads_share_a_translator(translator: Translator) -> None:
             together = list(threads.map(translate, images))
         assert all((one == other).all() for one, other in zip(alone, together, strict=True))
     assert torch.equal(torch.get_rng_state(), before)
+    set_inference(net, "image")
+    assert (translate(images[0]) != alone[0]).any(), "dropout was on"
 
 
 def test_the_examples_in_the_docstring(translator: Translator) -> None:

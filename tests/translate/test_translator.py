@@ -12,7 +12,6 @@ from PIL import Image
 
 from support import noise
 from viceversa.data.image_data import ImageData, ImageError, from_tensor, off_white, on_white, to_tensor, with_channels
-from viceversa.nets.layers import set_inference
 from viceversa.paths import weights_file
 from viceversa.translator import Translator
 
@@ -71,17 +70,6 @@ def test_alpha_through_networks_of_four_channels() -> None:
     assert (sees_alpha.pixels == Translator(*make(channels=(4, 3)))(rgba)[:, :, :3]).all(), "no white was to be removed"
 
 
-# --- modes and depths
-
-
-def test_gray_becomes_what_the_network_paints(translator: Translator) -> None:
-    gray = Image.fromarray(noise(20, 30))
-    assert (translator(gray).mode, translator(gray).size) == ("RGB", (30, 20))
-    to_gray = Translator(*make(channels=(3, 1)))
-    assert to_gray(Image.fromarray(noise(20, 30, 3))).mode == "L"
-    assert to_gray(Image.fromarray(noise(20, 30, 4))).mode == "LA"
-
-
 def test_a_deep_image_stays_deep() -> None:
     values, alpha = np.random.default_rng(0).random((40, 33, 3), np.float32), noise(40, 33)
     restored = off_white(with_channels(ImageData(values, alpha), 3), alpha)
@@ -91,30 +79,7 @@ def test_a_deep_image_stays_deep() -> None:
     assert all(one.pixels.dtype == np.float32 for one in deep)
 
 
-def test_arrays_and_images_are_the_same(translator: Translator) -> None:
-    for shape in ((20, 30, 4), (20, 30, 1), (20, 1)):
-        pixels = noise(*shape)
-        image = Image.fromarray(pixels[:, :, 0] if shape[2:] == (1,) else pixels)
-        assert equal(translator(pixels), translator(image))
-    image.getexif()[0x0112] = 6  # turn clockwise
-    assert equal(translator(image), translator(image.rotate(-90, expand=True)))
-
-
 # --- results
-
-
-def test_translation_is_deterministic_and_leaves_the_random_numbers_alone() -> None:
-    net, card = make({"name": "unet", "width": 4, "depth": 6, "dropout": 0.5}, inference="original")
-    set_inference(net, "original")
-    translator, pixels = Translator(net, card), noise(33, 40, 3)
-    torch.manual_seed(1)
-    before = torch.get_rng_state()
-    first = translator(pixels)
-    assert torch.equal(torch.get_rng_state(), before)
-    torch.manual_seed(2)
-    assert (translator(pixels) == first).all()
-    set_inference(net, "image")
-    assert (translator(pixels) != first).any(), "dropout was on"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
