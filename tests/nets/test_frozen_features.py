@@ -47,10 +47,13 @@ def test_pictures_of_any_size_and_channels_are_seen() -> None:
     assert torch.equal(features(gray)[3], features(gray.expand(-1, 3, -1, -1))[3])
 
 
-def test_gradients_reach_the_picture_and_no_weight() -> None:
-    x = photo().requires_grad_()
+def test_gradients_reach_the_picture_and_no_weight_and_no_random_numbers_are_drawn() -> None:
+    load_features.cache_clear()
+    torch.manual_seed(0)
+    before, x = torch.get_rng_state(), photo().requires_grad_()
     sum(one.square().mean() for one in FrozenFeatures("lite0", 64)(x)).backward()
     assert x.grad.abs().sum() > 0
+    assert torch.equal(torch.get_rng_state(), before)
     net = load_features("lite0", torch.device("cpu"), torch.float32)
     assert not any(p.requires_grad for p in net.parameters())
 
@@ -62,14 +65,6 @@ def test_under_autocast_they_are_nearly_the_same() -> None:
     for one, other in zip(found, wanted, strict=True):
         assert one.dtype == torch.float32
         assert 0 < (one - other).norm() / other.norm() < 0.05
-
-
-def test_to_load_them_takes_no_random_numbers() -> None:
-    load_features.cache_clear()
-    torch.manual_seed(0)
-    before = torch.get_rng_state()
-    FrozenFeatures("lite0", 32)(photo(32))
-    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_other_weights_than_it_was_trained_with_are_refused() -> None:

@@ -105,22 +105,18 @@ def test_standardised_weights_need_no_statistics_of_the_picture() -> None:
         ResNetGenerator(3, 3, norm="standardised")
 
 
-def test_the_head_sees_what_is_skipped() -> None:
-    plain, skipping = (ResNetGenerator(3, 2, width=4, blocks=1, skip=skip) for skip in (False, True))
-    assert skipping.state_dict().keys() - plain.state_dict().keys() == {"skip.weight", "skip.bias"}
-    assert (plain.head.in_channels, skipping.head.in_channels) == (4, 4 + 3 + 8)
-    nn.init.zeros_(skipping.head.weight)
-    nn.init.zeros_(skipping.head.bias)
-    skipping.adjust_first_weights()
-    torch.testing.assert_close(skipping(images()), torch.tanh(1.2 * images()[:, :2]))
+def test_the_head_sees_what_is_skipped_and_copies_it_at_first() -> None:
+    for output, expected in (("tanh", torch.tanh(1.2 * images()[:, :2])), ("clamp", images()[:, :2])):
+        plain, net = (ResNetGenerator(3, 2, width=4, blocks=1, skip=skip, output=output) for skip in (False, True))
+        assert net.state_dict().keys() - plain.state_dict().keys() == {"skip.weight", "skip.bias"}
+        assert (plain.head.in_channels, net.head.in_channels) == (4, 4 + 3 + 8)
+        nn.init.zeros_(net.head.weight)
+        nn.init.zeros_(net.head.bias)
+        net.adjust_first_weights()
+        torch.testing.assert_close(net(images()), expected)
 
 
-def test_a_clamped_output_copies_what_is_skipped_and_can_leave_its_bounds_inwards_only() -> None:
-    net = ResNetGenerator(3, 3, width=4, blocks=1, skip=True, output="clamp")
-    nn.init.zeros_(net.head.weight)
-    nn.init.zeros_(net.head.bias)
-    net.adjust_first_weights()
-    torch.testing.assert_close(net(images()), images())
+def test_a_clamped_output_can_leave_its_bounds_inwards_only() -> None:
     raw = torch.tensor([-9.0, -9.0, 0.5, 9.0, 9.0], requires_grad=True)
     bounded = Clamp()(raw)
     bounded.backward(torch.tensor([1.0, -1.0, 1.0, 1.0, -1.0]))  # descent goes the other way
@@ -208,19 +204,15 @@ def test_logvar_is_clamped(cls: type[VariationalGenerator], value: float, clampe
     assert torch.all(net.encode(images(32))[1] == clamped)
 
 
-@pytest.mark.parametrize("cls", [VAE1, VAEGAN])
-def test_tied_to_one_image_size(cls: type[VariationalGenerator]) -> None:
+@every
+def test_takes_any_multiple_or_is_tied_to_one_size(cls: type[VariationalGenerator]) -> None:
     net, x = build(cls), torch.zeros(1, 3, 32, 64)
+    if cls in (ResNetVAE, ResVAE):
+        assert net.size is None
+        size = (1, 3, 2 * net.multiple, 3 * net.multiple)
+        assert net(torch.zeros(size)).shape == size
+        return
     assert net.size == net.multiple == 32
-    calls = (lambda: net(x), lambda: net.encode(x), lambda: net.features(x, ["down1"]))
-    for call in calls:
+    for call in (net, net.encode, lambda x: net.features(x, ["down1"])):
         with pytest.raises(ValueError, match="tied to 32x32 px and was given 64x32"):
-            call()
-
-
-@pytest.mark.parametrize("cls", [ResNetVAE, ResVAE])
-def test_takes_any_multiple(cls: type[VariationalGenerator]) -> None:
-    net = build(cls)
-    assert net.size is None
-    size = (1, 3, 2 * net.multiple, 3 * net.multiple)
-    assert net(torch.zeros(size)).shape == size
+            call(x)

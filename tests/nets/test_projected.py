@@ -61,8 +61,3 @@ def test_images_that_are_joined_are_looked_at_apart() -> None:
         other = x.clone()
         other[:, channel] = -other[:, channel]
         assert not torch.allclose(net(other)[:, 0], base[:, 0])
-
-
-def test_a_side_that_does_not_halve_five_times_is_refused() -> None:
-    with pytest.raises(ValueError, match="side=100"):
-        build(side=100)
