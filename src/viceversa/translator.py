@@ -15,17 +15,7 @@ from numpy.typing import NDArray
 
 from viceversa.backends import ExportedGenerator, draws_random_numbers, load_network, open_backend
 from viceversa.backends.bands import Bands
-from viceversa.backends.prepare import (
-    SMALLEST,
-    Kind,
-    Picture,
-    PreparedImage,
-    like,
-    to_image,
-    to_image_data,
-    to_input,
-    to_pixels,
-)
+from viceversa.backends.prepare import Kind, Picture, PreparedImage, like, to_image, to_image_data, to_input, to_pixels
 from viceversa.backends.windows import frozen
 from viceversa.config import Direction
 from viceversa.data.image_data import ImageData, ImageError, eight_bits, resize, with_channels, with_depth
@@ -226,9 +216,9 @@ class Translator:
     @property
     def has_mask(self) -> bool:
         """Whether the generator has an attention mask."""
-        side = self.net.size or SMALLEST * self.net.multiple
+        blank = to_input(np.zeros((1, 1, self.card.in_channels), np.uint8), self.net, self.device)
         with torch.inference_mode():
-            return self.net.attention(torch.zeros(1, self.card.in_channels, side, side, device=self.device)) is not None
+            return self.net.attention(blank.to(self.device)) is not None
 
     def mask(self, image: ImageData) -> NDArray[np.uint8]:
         """Return where the generator paints, uint8 (H, W, 1); only for generators with an attention mask."""

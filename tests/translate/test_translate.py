@@ -15,7 +15,7 @@ from support import noise
 from viceversa.data.image_data import ImageData
 from viceversa.data.image_io import read_image, write_image
 from viceversa.nets.weights import save_generator
-from viceversa.translate import everything, source, translate_images
+from viceversa.translate import pipeline, source, translate_images
 from viceversa.translate.images import resize_short_side
 from viceversa.translator import Translator
 
@@ -273,8 +273,8 @@ def test_a_backend_computes_and_its_exactness_is_told(weights: Path, dozen: Path
 
 def test_auto_is_bf16_where_that_is_fast_and_exact(weights: Path, dozen: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for fast, exact, chosen in ((False, 0, "eager"), (True, 999, "eager"), (True, 20, "bf16")):
-        monkeypatch.setattr(everything, "multiplies_bf16", lambda _, fast=fast: fast)
-        monkeypatch.setattr(everything, "EXACT", exact)
+        monkeypatch.setattr(pipeline, "multiplies_bf16", lambda _, fast=fast: fast)
+        monkeypatch.setattr(pipeline, "EXACT", exact)
         assert go(weights, dozen, f"{fast}{exact}", backend="auto").backend.startswith(f"backend {chosen}")
     computed = [read_image(dozen.parent / folder / "00.png").pixels for folder in ("False0", "True999", "True20")]
     assert (computed[0] == computed[1]).all()

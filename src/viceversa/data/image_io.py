@@ -7,6 +7,7 @@ channel of *colour* to 8 without a word, and has no more than four channels: suc
 from __future__ import annotations
 
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import BinaryIO
 
@@ -102,7 +103,14 @@ def _decode(file: BinaryIO, name: str) -> ImageData:
 
 
 def open_pil(file: BinaryIO | Path, name: str) -> ImageFile:
-    """Open a file of a format that is read; the suffix of its name allows for TGA, which has no signature."""
+    """Open a file of a format that is read; the suffix of its name allows for TGA, which has no signature, and HEIC."""
+    if name.lower().endswith((".heic", ".heif")):
+        if find_spec("pillow_heif") is None:
+            raise ImageError('HEIC needs pillow-heif; pip install "viceversa[heic]", or convert it to PNG or JPEG')
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+        return Image.open(file, formats=("HEIF",))
     return Image.open(file, formats=(*READABLE, "TGA") if name.lower().endswith(".tga") else READABLE)
 
 

@@ -54,7 +54,7 @@ def translate_images(
     masks = masks_for(pairs, options.mask, output) if options.mask else {}
     weights_file(model, options.direction, ema=options.ema, best=options.best)  # or say what is missing
 
-    from viceversa.translate.everything import translate_all
+    from viceversa.translate.pipeline import translate_all
 
     return translate_all(model, pairs, masks, options, track)
 

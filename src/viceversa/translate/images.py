@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -27,9 +26,7 @@ from viceversa.data.image_data import (
 from viceversa.data.image_io import read_image
 from viceversa.data.transforms import short_side
 from viceversa.devices import free_memory
-from viceversa.files import Track
 from viceversa.translate import TranslateOptions
-from viceversa.translate.pipeline import pipeline
 from viceversa.translate.source import read_metadata, read_source, write_translation
 from viceversa.translator import Translator
 
@@ -49,20 +46,6 @@ class Steps:
     translator: Translator
     options: TranslateOptions
     masks: Mapping[Path, Path]
-
-    def all(self, jobs: Sequence[Job], track: Track) -> Iterator[tuple[Job, int | ImageError]]:
-        """Yield each job when it is done, with its number of files or what is wrong with the image."""
-        done = pipeline(
-            jobs,
-            self.read,
-            self.compute,
-            self.write,
-            batch_key=lambda image: image.x.shape,
-            batch_size=self.batch_size,
-        )
-        with closing(done):
-            for number, files in track(done, len(jobs)):
-                yield jobs[number], files
 
     def read(self, job: Job) -> PreparedImage:
         """Return an image with what the network is given of it."""
@@ -109,10 +92,6 @@ class Steps:
     def _end(self) -> ImageData | None:
         return read_image(self.options.interpolate) if self.options.interpolate else None
 
-    def finish(self, file: Path, original: ImageData, result: ImageData) -> ImageData:
-        """Return a translation with what the options keep of the original."""
-        return finished(self.options, self.masks.get(file), original, result)
-
     def write(self, job: Job, images: Images) -> int:
         """Write what does not exist, or all with `overwrite`, and return how many files that were.
 
@@ -121,7 +100,7 @@ class Steps:
         file, output = job
         original, *results = images
         made = len(results) - self.options.save_mask  # the last one is where it painted
-        results[:made] = [self.finish(file, original, result) for result in results[:made]]
+        results[:made] = [finished(self.options, self.masks.get(file), original, result) for result in results[:made]]
         paths = self.options.outputs(output)
         todo = [number for number, path in enumerate(paths) if self.options.overwrite or not path.exists()]
         metadata = read_metadata(file)

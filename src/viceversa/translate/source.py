@@ -1,22 +1,18 @@
-"""What `translate` reads of a file besides pixels: its metadata, and whether it holds several images; and HEIC."""
+"""What `translate` reads of a file besides pixels: its metadata, and whether it holds several images."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms
-from PIL.ImageFile import ImageFile
+from PIL import ImageCms
 
 from viceversa.data.image_data import ImageData, ImageError, in_16_bits, pil_image
-from viceversa.data.image_io import FORMATS, from_pil, open_pil, read_image, write_image
-from viceversa.translate.files import HEIC, is_video
+from viceversa.data.image_io import FORMATS, open_pil, read_image, write_image
+from viceversa.translate.files import is_video
 
 log = logging.getLogger("viceversa")
 ANIMATED = ("GIF", "WEBP", "PNG", "AVIF")
@@ -26,8 +22,6 @@ KEPT = {270, 271, 272, 282, 283, 296, 305, 306, 315, 33432, 0x8769, 0x8825}
 PROFILED = ("AVIF", "JPEG", "PNG", "TIFF", "WEBP")
 PAGES = ("TIFF",)
 """Formats whose further images are pages."""
-
-
 MORE_BITS = {b"av1C": (6, 0x40), b"hvcC": (21, 0x07), b"\xff\x4f\xff\x51": (42, 0x78)}
 """Where AVIF, HEIC and JPEG 2000 say that they have more than 8 bits: which bits of which byte from a mark on."""
 
@@ -44,18 +38,11 @@ class Metadata:
 
 
 def read_source(path: Path) -> ImageData:
-    """Read an image, also in HEIC; ImageError as of `read_image`, and for several pages. Lost bits are told."""
-    if path.suffix.lower() not in HEIC:
-        refuse_pages(path)
-        image = read_image(path)
-    elif find_spec("pillow_heif") is None:
-        raise ImageError(f'{path}: HEIC needs pillow-heif; pip install "viceversa[heic]", or convert it to PNG or JPEG')
-    else:
-        try:
-            with _opened(path) as opened:
-                image = from_pil(opened)
-        except Exception as error:  # on damaged files Pillow raises nearly anything
-            raise ImageError(f"{path}: damaged, or not HEIC ({error})") from None
+    """Read an image; ImageError as of `read_image`, and for several pages. Lost bits are told."""
+    count, kind = count_images(path)
+    if count > 1 and kind in PAGES:
+        raise ImageError(f"{path}: holds {count} pages, of which only one would be written; split it")
+    image = read_image(path)
     with path.open("rb") as file:
         head = file.read(4096)
     for mark, (place, bits) in MORE_BITS.items():
@@ -64,17 +51,10 @@ def read_source(path: Path) -> ImageData:
     return image
 
 
-def refuse_pages(path: Path) -> None:
-    """Raise ImageError for a file of several images, of which one would be written."""
-    count, kind = count_images(path)
-    if count > 1 and kind in PAGES:
-        raise ImageError(f"{path}: holds {count} pages, of which only one would be written; split it")
-
-
 def count_images(path: Path) -> tuple[int, str]:
     """Return how many images a file holds, and its format; (1, "") if that cannot be told."""
     try:
-        with _opened(path) as image:
+        with open_pil(path, path.name) as image:
             return int(getattr(image, "n_frames", 1)), image.format or ""
     except Exception:  # as above; whoever reads the image will say why
         return 1, ""
@@ -91,7 +71,7 @@ def is_clip(path: Path) -> bool:
 def read_metadata(path: Path) -> Metadata:
     """Return what a file says of its image; nothing if that cannot be told."""
     try:
-        with _opened(path) as image:
+        with open_pil(path, path.name) as image:
             exif = image.getexif()
             for tag in set(exif) - KEPT:
                 del exif[tag]
@@ -122,16 +102,3 @@ def in_profile(image: ImageData, metadata: Metadata, path: Path) -> tuple[ImageD
         return replace(image, pixels=np.asarray(converted).reshape(image.pixels.shape)), metadata.profile
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # there is none, or it is broken
         return image, b""
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[ImageFile]:
-    if path.suffix.lower() in HEIC:
-        from pillow_heif import register_heif_opener
-
-        register_heif_opener()
-        with Image.open(path, formats=("HEIF",)) as image:
-            yield image
-    else:
-        with open_pil(path, path.name) as image:
-            yield image

@@ -17,7 +17,7 @@ from viceversa.files import Track, replacing
 from viceversa.translate import TranslateOptions
 from viceversa.translate.clips import Clip, TimedFrame, join_parts, open_clip, write_animation, write_part
 from viceversa.translate.files import is_video
-from viceversa.translate.images import Job, Steps, resize_short_side
+from viceversa.translate.images import Job, Steps, finished, resize_short_side
 from viceversa.translator import Translator
 
 PART = 50
@@ -91,7 +91,7 @@ def translate_clip(steps: Steps, job: Job, track: Track) -> str:
         coming = _whole(clip.frames(lambda number: number >= first), errors)
         for time, frame in track(coming, max(0, clip.count - first)):
             image = resize_short_side(frame, options.size)
-            result = steps.finish(file, image, translator.translate(image))
+            result = finished(options, steps.masks.get(file), image, translator.translate(image))
             yield time, memory.blended(image, result, options.smooth)
 
     if is_video(output):
