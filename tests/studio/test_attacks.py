@@ -30,8 +30,7 @@ from support import environment, finish
 from viceversa.serve import messages
 from viceversa.serve.codecs import Codecs, Limits
 from viceversa.serve.security import Access, Guard
-from viceversa.studio.files import add_routes
-from viceversa.studio.uploads import Arrivals, harmless_name
+from viceversa.studio.files import Arrivals, add_routes, harmless_name
 from viceversa.studio.workspace import OWN, Workspace
 
 

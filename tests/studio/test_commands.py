@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from viceversa.config import flat, load_config, to_tree
-from viceversa.studio.form import ELSEWHERE, form_fields
-from viceversa.studio.recipes import RECIPES, SIZES, TIMES, length_words, size_words, train_words
+from viceversa.studio.form import ELSEWHERE, RECIPES, SIZES, TIMES, form_fields, length_words, size_words, train_words
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -58,8 +58,7 @@ def test_links_that_lead_out_are_found_and_not_listed(workspace: Workspace) -> N
     with pytest.raises(OutsideError, match="photos/"):
         workspace.readable("photos")
     assert workspace.readable("runs").is_dir()
-    assert workspace.folders(".") == ["photos", "runs"]
-    assert workspace.folders("photos") == []
+    assert workspace.folders() == ["photos", "runs"]
     assert workspace.models() == ["runs/one", "net.onnx"]
     assert workspace.directions("runs/one") == ["AtoB"]
 
@@ -100,6 +99,6 @@ def test_runs_are_renamed_deleted_into_the_trash_and_restored(workspace: Workspa
             workspace.rename("runs/two", name)
     gone = workspace.delete("runs/two")
     assert workspace.runs() == []
-    assert workspace.folders("trash") == [gone]
+    assert workspace.trashed() == [gone]
     assert workspace.restore(gone) == "runs/two"
     assert workspace.runs() == ["runs/two"]

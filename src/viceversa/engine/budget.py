@@ -71,8 +71,7 @@ def choose(
     for candidate in candidates:
         cost = measure(candidate)
         steps = int((seconds - (clock() - start) - PAUSE * pauses) / cost)
-        size, width = candidate.data.crop, candidate.generator.get("width", 32)
-        needed = ENOUGH * size * max(1, width // 32)
+        needed = enough(candidate)
         if steps >= needed or not best:
             best, ratio = (candidate, cost), steps / needed
         if steps < needed:
@@ -92,6 +91,11 @@ def choose(
     values |= {"train.sample_every": every, "train.save_every": every}
     config = changed(candidate, {key: value for key, value in values.items() if key not in fixed})
     return config, f"train.budget: {described(config)}, {steps:,} steps of {cost:.2g} s{more}"
+
+
+def enough(config: Config) -> int:
+    """Return how many steps a training of such pictures and networks must have room for."""
+    return ENOUGH * config.data.crop * max(1, int(config.generator.get("width", 32)) // 32)
 
 
 def candidates(config: Config, fixed: Collection[str], largest: int) -> list[Config]:

@@ -109,9 +109,9 @@ def create_app(studio: Studio, access: Access) -> FastAPI:
     from viceversa.serve.security import Guard
     from viceversa.studio import frame
     from viceversa.studio.files import add_routes
+    from viceversa.studio.run import RunPage
     from viceversa.studio.runs import RunsPage
     from viceversa.studio.train import TrainPage
-    from viceversa.studio.training import RunPage
     from viceversa.studio.translate import TranslatePage
 
     def add_page(path: str, name: str, kind: Any) -> None:

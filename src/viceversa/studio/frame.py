@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, Response
-from nicegui import run, ui
+from nicegui import ui
 
-from viceversa.files import in_training
 from viceversa.report import TEMPLATES
-from viceversa.studio.trainings import Training, Trainings
-from viceversa.studio.workspace import Workspace
+from viceversa.studio.trainings import Trainings
 
 HERE = Path(__file__).parent
 QUEUE = 2.0  # seconds between looks at the queue
 PAGES = {"Translate": "/", "Train": "/train", "Runs": "/runs"}
-
-
-def state_word(training: Training | None, ended: str | None, run: Path) -> str:
-    """Return a run's state in a word: that of its training here, how it ended, or whether it is trained elsewhere."""
-    if training and training.state:
-        return training.state
-    return ended or ("in training" if in_training(run) else "interrupted")
 
 
 def add_look(app: FastAPI) -> None:
@@ -105,9 +95,15 @@ def section(heading: str, hint: str = "") -> Iterator[ui.element]:
 
 @contextmanager
 def errors_shown(place: ui.element | None = None) -> Iterator[None]:
-    """Show what the user can put right in one line: in a place of the page, or as a message that goes away."""
+    """Show what the user can put right in one line: as a message that goes away, or in a place of the page.
+
+    The place is emptied first; what the block shows stands there, too.
+    """
+    if place is not None:
+        place.clear()
     try:
-        yield
+        with place or nullcontext():
+            yield
     except (ValueError, OSError) as error:
         text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.strerror else str(error)
         if place is None:
@@ -127,6 +123,16 @@ def toggle(choices: dict[str, str], what: str) -> ui.toggle:
     shown = ui.toggle(choices).props("no-caps unelevated toggle-text-color=on-accent")
     shown.props["aria-label"] = what
     return shown
+
+
+def choice_of_folder(label: str, names: Sequence[str]) -> ui.input:
+    """Show a field for a name that the browser completes; it also offers all of them as a list."""
+    with ui.element("datalist") as listed:
+        for name in names:
+            ui.element("option").props["value"] = name
+    field = ui.input(label)
+    field.props["list"] = listed.html_id
+    return field
 
 
 @contextmanager
@@ -164,24 +170,6 @@ def run_page(name: str) -> str:
 def ways(directions: Sequence[str]) -> dict[str, str]:
     """Return directions, and how they are shown."""
     return {direction: direction.replace("to", " → ") for direction in directions}
-
-
-def address(workspace: Workspace, path: Path, side: int = 0) -> str:
-    """Return the address of a file, or of its picture in at most `side` pixels; another one when it has changed."""
-    name, version = quote(workspace.name(path)), f"v={path.stat().st_mtime:.3f}"
-    return f"/thumbs/{name}?side={side}&{version}" if side else f"/files/{name}?{version}"
-
-
-def download(name: str) -> None:
-    """Let the browser save a file of the workspace."""
-    ui.download.from_url(f"/files/{quote(name)}?download=1")
-
-
-async def download_all(workspace: Workspace, folder: Path) -> None:
-    """Let the browser save a folder of the workspace as a zip."""
-    place = workspace.fresh("results") / folder.name
-    if archive := await run.io_bound(shutil.make_archive, str(place), "zip", folder):
-        download(workspace.name(Path(archive)))
 
 
 def before_after(before: str, after: str, label: str) -> ui.element:

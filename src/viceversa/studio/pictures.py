@@ -15,8 +15,8 @@ from viceversa.paths import list_images
 from viceversa.report.samples import spread
 from viceversa.studio import frame
 from viceversa.studio.commands import run_command
+from viceversa.studio.files import DropZone, address
 from viceversa.studio.frame import button, sentence, tagged
-from viceversa.studio.uploads import DropZone
 
 if TYPE_CHECKING:
     from viceversa.studio import Studio
@@ -63,18 +63,18 @@ class Pictures:
     def show(self) -> None:
         """Make the part of the page."""
         modes = frame.toggle(MODES, "Kind of data").bind_value(self, "mode")
-        self.pickers = ui.element("div").classes("pickers")
+        self.show_pickers()
+        modes.on_value_change(self.show_pickers.refresh)
         button("Check the pictures", self.check)
         self.found = ui.element("div").classes("found")
-        self.show_pickers()
-        modes.on_value_change(self.show_pickers)
 
+    @ui.refreshable_method
     def show_pickers(self) -> None:
         """Show what the mode asks for."""
-        self.pickers.clear()
-        labels = {"set": "Folder with trainA and trainB, pairs side by side, or a manifest"}
-        labels = labels if self.mode == "set" else {"A": "A: what you have", "B": "B: what it should become"}
-        with self.pickers:
+        labels = {"A": "A: what you have", "B": "B: what it should become"}
+        if self.mode == "set":
+            labels = {"set": "Folder with trainA and trainB, pairs side by side, or a list of pictures (CSV)"}
+        with ui.element("div").classes("pickers"):
             for which, label in labels.items():
                 with ui.element("div").classes("card picker"):
                     self.show_picker(which, label)
@@ -82,9 +82,7 @@ class Pictures:
     def show_picker(self, which: str, label: str) -> None:
         """Show one folder: type it, browse, or upload."""
         tagged("h3", label)
-        with ui.element("div").classes("bar"):
-            place = ui.input("Folder in the workspace").classes("grow")
-            button("Browse", lambda: self.browse(place))
+        place = frame.choice_of_folder("Folder in the workspace", self.workspace.folders())
         DropZone(self.studio, "Or drop pictures or a zip", lambda folder: place.set_value(self.workspace.name(folder)))
         sheet = ui.element("div").classes("sheet")
 
@@ -92,63 +90,36 @@ class Pictures:
             self.places[which] = str(place.value or "").strip()
             self.left_out, self.settings, self.manifest = set(), {}, ""
             self.found.clear()
-            self.show_sheet(sheet, self.places[which])
+            show_sheet()
+
+        def show_sheet() -> None:
+            sheet.clear()
+            with sheet:
+                try:
+                    files = list_images(self.workspace.readable(self.places[which])) if self.places[which] else []
+                except (OSError, ValueError) as error:  # perhaps not typed to its end yet
+                    tagged("p", str(error), "quiet")
+                else:
+                    tagged("p", f"{len(files)} pictures" if files else "", "count")
+                    self.thumbs(spread(files, SHEET))
 
         place.set_value(self.places[which])
         place.on_value_change(changed)
-        self.show_sheet(sheet, self.places[which])
-
-    def show_sheet(self, sheet: ui.element, place: str) -> None:
-        """Show some pictures of a folder, from all over it."""
-        sheet.clear()
-        with sheet:
-            try:
-                files = list_images(self.workspace.readable(place)) if place else []
-            except (OSError, ValueError) as error:
-                tagged("p", str(error), "quiet")
-                return
-            if place:
-                tagged("p", f"{len(files)} pictures", "count")
-            self.thumbs(spread(files, SHEET))
+        show_sheet()
 
     def thumbs(self, files: list[Path]) -> None:
         """Show small versions of some pictures, of those that lie in the workspace."""
         with ui.element("div").classes("thumbs"):
             for file in files:
                 if self.workspace.holds(file):
-                    frame.image(frame.address(self.workspace, file, 128), file.name).props["title"] = file.name
-
-    async def browse(self, place: ui.input) -> None:
-        """Let a folder be chosen, of those below the workspace."""
-        with frame.dialog("Choose a folder") as dialog:
-            here = tagged("p", "", "quiet")
-            folders = ui.element("div").classes("folders")
-            frame.answers(dialog, "Choose this folder", lambda: entered)
-        entered = ""
-
-        def enter(name: str) -> None:
-            nonlocal entered
-            entered = name
-            here.set_text("/".join((self.workspace.root.name, *Path(name).parts)))
-            folders.clear()
-            with folders:
-                if Path(name).parts:
-                    button("↑ up", lambda: enter(Path(name).parent.as_posix()), "quiet")
-                for folder in self.workspace.folders(name):
-                    button(Path(folder).name, lambda folder=folder: enter(folder), "quiet")
-
-        enter(str(place.value or "."))
-        if chosen := await dialog:
-            place.set_value(chosen)
+                    frame.image(address(self.workspace, file, 128), file.name).props["title"] = file.name
 
     async def check(self) -> None:
         """Look for what is wrong, and tell it."""
-        self.found.clear()
-        with frame.errors_shown(self.found), self.found:
+        with frame.errors_shown(self.found):
             words = ["data", "check", *self.words()]
             report = json.loads(await run_command([*words, "--json"], self.workspace.root, "Looking at the pictures"))
-            note = report["found"]
-            tagged("p", f"{sentence(note)} {'' if report['findings'] else 'Nothing is wrong.'}")
+            tagged("p", f"{amounts(report['found'])} {'' if report['findings'] else 'Nothing is wrong.'}")
             for finding in report["findings"]:
                 if not (self.manifest and finding["kind"] in OF_THE_ROOT):
                     self.show_finding(finding)
@@ -211,6 +182,13 @@ class Pictures:
 
     def _relative(self, sample: Any) -> str:
         return self.workspace.name(Path(str(sample)).resolve())
+
+
+def amounts(note: str) -> str:
+    """Return what a check says of the numbers of pictures, in sentences."""
+    counts = [" of A and ".join(text.split(" A, ")) for text in re.findall(r"\d+ A, \d+ B|\d+ pairs", note)]
+    learn, *aside = [text.replace(" B", " of B") for text in counts] or [note]
+    return f"{learn} to learn from{f', {aside[0]} kept aside to look at' if aside else ''}."
 
 
 def plain(remedy: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,8 @@ from pydantic import ByteSize
 from viceversa.report.samples import spread
 from viceversa.studio import frame
 from viceversa.studio.commands import run_command
+from viceversa.studio.files import address, download
 from viceversa.studio.frame import button, show_command, tagged
-from viceversa.studio.trainings import Training
 from viceversa.studio.workspace import TRASH, disk_used
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ FORMATS = {"onnx": "ONNX, for other programs", "safetensors": "One file of weigh
 FACES = 3  # thumbnails of a card
 
 
-def describe(path: Path, training: Training | None) -> tuple[str, str, str]:
-    """Return a run's state, what it is, and its best score, in words."""
+def describe(path: Path) -> tuple[str | None, list[str]]:
+    """Return how a run ended, and what it is and its best score, in words."""
     from viceversa.engine.run_dir import read_run
     from viceversa.report.samples import read_frames
     from viceversa.report.scores import best, histories, sample_histories
@@ -34,15 +35,12 @@ def describe(path: Path, training: Training | None) -> tuple[str, str, str]:
     try:
         record = read_run(path)
     except (OSError, ValueError) as error:
-        return "broken", str(error), ""
-    state = frame.state_word(training, record.ended, path)
+        return "broken", [str(error)]
+    words = [f"{record.config.method['name']}, {record.config.data.crop} px, {record.step:,} steps"]
     last = replace(record, sample_steps=record.sample_steps[-1:])
-    scores = [best(history) for history in histories(record) or sample_histories(read_frames(last))]
-    score = scores[0] if scores else None
-    metric = score.metric.partition("[")[0].upper() if score else ""
-    words = f"{metric} {score.value:.4g}{score.words.unit}, {score.way}" if score else "no score"
-    size = f"{record.config.method['name']}, {record.config.data.crop} px, {record.step:,} steps"
-    return state, size, words
+    for score in [best(history) for history in histories(record) or sample_histories(read_frames(last))][:1]:
+        words += [f"{score.metric.partition('[')[0].upper()} {score.value:.4g}{score.words.unit}, {score.way}"]
+    return record.ended, words
 
 
 class RunsPage:
@@ -69,27 +67,29 @@ class RunsPage:
             for name in names:
                 with ui.element("article").classes("card run"):
                     await self.show_card(name)
-        if trashed := self.workspace.folders(TRASH):
+        if trashed := self.workspace.trashed():
             with ui.expansion("Trash").classes("fold"):
                 for name in trashed:
                     with ui.element("div").classes("bar"):
-                        tagged("span", Path(name).name, "grow")
+                        words = re.sub(r"-(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)\d\d$", r", deleted \1-\2-\3 at \4:\5", name)
+                        tagged("span", words.removeprefix(f"{TRASH}/"), "grow")
                         button("Restore", lambda name=name: self.change(name, self.workspace.restore), "quiet")
 
     async def show_card(self, name: str) -> None:
         """Show a run: some samples, state, score, size, and what can be done with it."""
-        path, training = self.workspace.path(name), self.studio.trainings.of(name)
+        path = self.workspace.path(name)
         samples = sorted(path.glob("samples/step-*"))[-1:]
         faces = [file for folder in samples for file in sorted(folder.glob("*-translation.png"))]
         with ui.link(target=frame.run_page(name)).classes("faces"):
             for file in spread(faces, FACES):
-                frame.image(frame.address(self.workspace, file), f"sample of {name}")
-        state, size, score = await run.io_bound(describe, path, training) or ("", "", "")
+                frame.image(address(self.workspace, file), f"sample of {name}")
+        ended, words = await run.io_bound(describe, path) or (None, [])
+        state = self.studio.trainings.state(name, ended)
         with ui.element("div").classes("bar"):
             ui.link(name.removeprefix("runs/"), frame.run_page(name)).classes("run-name")
             tagged("span", state, f"pill {state.replace(' ', '-')}")
-        tagged("p", size)
-        tagged("p", score, "score")
+        for text in words:
+            tagged("p", text)
         used = await run.io_bound(disk_used, path) or 0
         with ui.element("div").classes("bar"):
             ui.checkbox("Compare", on_change=lambda event: self.mark(name, bool(event.value)))
@@ -108,8 +108,7 @@ class RunsPage:
     async def compare(self) -> None:
         """Write a page with both runs side by side."""
         out = self.workspace.name(self.workspace.fresh("results") / "comparison.html")
-        self.result.clear()
-        with frame.errors_shown(self.result), self.result:
+        with frame.errors_shown(self.result):
             words = ["compare", *self.marked, out]
             await run_command(words, self.workspace.root, "Comparing")
             ui.link("Open the comparison", f"/files/{out}", new_tab=True)
@@ -117,24 +116,25 @@ class RunsPage:
 
     async def export(self, name: str) -> None:
         """Ask for a format, and export."""
-        with frame.dialog(f"Export {name}") as dialog:
+        ways = frame.ways(self.workspace.directions(name))
+        with frame.dialog(f"Export {Path(name).name}") as dialog:
             form = ui.radio(FORMATS, value="onnx")
-            ways = frame.ways(self.workspace.directions(name))
-            direction = frame.toggle(ways, "Direction").bind_visibility_from(form, "value", lambda one: one != "web")
+            direction = frame.toggle(ways, "Direction")
             direction.value = next(iter(ways), None)
+            direction.bind_visibility_from(form, "value", lambda chosen: chosen != "web" and len(ways) > 1)
             frame.answers(dialog, "Export", lambda: form.value)
         if not (chosen := await dialog):
             return
         one_way = [] if chosen == "web" else ["--direction", str(direction.value)]
         out = f"exports/{Path(name).name}{f'-{direction.value}.{chosen}' if one_way else ''}"
-        self.result.clear()
-        with frame.errors_shown(self.result), self.result:
+        with frame.errors_shown(self.result):
             words = ["export", name, out, "--to", chosen, "--overwrite", *one_way]
-            tagged("pre", await run_command(words, self.workspace.root, "Exporting"))
-            if one_way:
-                button("Download", lambda: frame.download(out))
-            else:
-                button("Download", lambda: frame.download_all(self.workspace, self.workspace.path(out)))
+            proof = await run_command(words, self.workspace.root, "Exporting")
+            tagged("p", f"Exported to {out}: it translates as the model does, as a comparison has shown.")
+            with ui.element("div").classes("bar"):
+                button("Download", lambda: download(self.workspace, self.workspace.path(out)), "main")
+            with ui.expansion("What the comparison measured").classes("fold"):
+                tagged("pre", proof)
             show_command(words)
 
     async def rename(self, name: str) -> None:

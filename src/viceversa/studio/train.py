@@ -11,10 +11,19 @@ from nicegui import run, ui
 from viceversa.config import load_config
 from viceversa.studio import frame
 from viceversa.studio.commands import run_command
-from viceversa.studio.form import form_fields, show_field, show_form
+from viceversa.studio.form import (
+    RECIPES,
+    SIZES,
+    TIMES,
+    form_fields,
+    length_words,
+    show_field,
+    show_form,
+    size_words,
+    train_words,
+)
 from viceversa.studio.frame import button, section, show_command, tagged
 from viceversa.studio.pictures import Pictures
-from viceversa.studio.recipes import RECIPES, SIZES, TIMES, length_words, size_words, train_words
 from viceversa.studio.workspace import OWN
 
 if TYPE_CHECKING:
@@ -103,26 +112,23 @@ class TrainPage:
     async def show_settings(self) -> None:
         """Show the simple view, and all options folded below it."""
         recipe = RECIPES[self.recipe]
+        fields = await run.io_bound(form_fields, recipe.preset, recipe.words) or []
         self.settings.clear()
         with self.settings:
-            with ui.element("div").classes("fields"), frame.errors_shown():
-                fields = await run.io_bound(form_fields, recipe.preset, recipe.words) or []
-                by_key = {field.key: field for field in fields}
-                for key, name in recipe.simple.items():
-                    show_field(by_key[key], self.changes, name)
+            with ui.element("div").classes("fields"):
+                for key, (name, meaning) in recipe.simple.items():
+                    show_field(next(field for field in fields if field.key == key), self.changes, name, meaning)
             with ui.expansion("All options").classes("fold advanced"):
                 show_form([field for field in fields if field.key not in recipe.simple], self.changes)
 
     def show_words(self) -> None:
         """Show the command that Start runs."""
-        self.result.clear()
-        with frame.errors_shown(self.result), self.result:
+        with frame.errors_shown(self.result):
             show_command(self.words(), opened=True)
 
     async def estimate(self) -> None:
         """Measure a few steps in a process of its own, and say what they promise."""
-        self.result.clear()
-        with frame.errors_shown(self.result), self.result:
+        with frame.errors_shown(self.result):
             words = self.words()[1:]
             said = await run_command(
                 words, self.workspace.root, "Measuring a few real steps", "viceversa.studio.estimate"

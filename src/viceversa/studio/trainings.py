@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 
 import psutil
 
-from viceversa.files import replacing
+from viceversa.files import in_training, replacing
 from viceversa.studio.workspace import Workspace
 
 COMMAND = (sys.executable, "-m", "viceversa")
@@ -72,7 +72,13 @@ class Trainings:
 
     def of(self, run: str) -> Training | None:
         """Return the training of a run, if it is not over."""
-        return next((one for one in self.all() if one.run == run), None)
+        return next((one for one in self.all() if one.run == run and one.state), None)
+
+    def state(self, run: str, ended: str | None = None) -> str:
+        """Return a run's state in a word: of its training here, how it `ended`, or whether it is trained elsewhere."""
+        if training := self.of(run):
+            return training.state
+        return ended or ("in training" if in_training(self.workspace.path(run)) else "interrupted")
 
     def add(self, run: str, words: Sequence[str]) -> None:
         """Queue a training, and start it if nothing else is to be done."""

@@ -12,8 +12,8 @@ from viceversa.paths import weights_file
 from viceversa.report.samples import spread
 from viceversa.studio import frame
 from viceversa.studio.commands import run_command
+from viceversa.studio.files import DropZone, address, download
 from viceversa.studio.frame import button, show_command, tagged
-from viceversa.studio.uploads import DropZone
 from viceversa.translate.files import VIDEOS
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class TranslatePage:
                 self.choices = ui.element("div").classes("controls inner")
                 with ui.element("div"):
                     DropZone(self.studio, "Drop or paste pictures, a video or a zip", self.take)
-                ui.input("Or a folder or file in the workspace").bind_value(self, "inputs")
+                places = frame.choice_of_folder("Or a folder or file in the workspace", self.workspace.folders())
+                places.bind_value(self, "inputs")
                 with ui.element("div"):
                     words = tagged("span", "")
                     strength = ui.slider(min=0, max=100, step=5).props('aria-label="Strength"')
@@ -106,7 +107,7 @@ class TranslatePage:
             with ui.element("div").classes("cards results"):
                 for pair in pairs:
                     if all(path.is_file() for path in pair):
-                        before, after = (frame.address(self.workspace, path) for path in pair)
+                        before, after = (address(self.workspace, path) for path in pair)
                         frame.before_after(before, after, "test picture").classes("pixels")
 
     async def offer(self) -> None:
@@ -128,12 +129,11 @@ class TranslatePage:
 
     async def translate(self) -> None:
         """Translate, and show the results: all, or those that were done when it was cancelled."""
-        self.gallery.clear()
         out = self.workspace.fresh("results")
         done = out.with_suffix(".jsonl")
         self.go.disable()
         try:
-            with frame.errors_shown(self.gallery), self.gallery:
+            with frame.errors_shown(self.gallery):
                 for name in (self.inputs or self.uploaded, self.model):
                     self.workspace.readable(name)
                 words = ["translate", self.model, self.inputs or self.uploaded, self.workspace.name(out), *self.flags()]
@@ -158,7 +158,7 @@ class TranslatePage:
         with ui.element("div").classes("bar"):
             count = sum("outputs" in line for line in done)
             tagged("span", f"{count} translated {self.direction.replace('to', ' → ')}", "grow")
-            button("Download all", lambda: frame.download_all(self.workspace, out))
+            button("Download all", lambda: download(self.workspace, out))
         for line in done:
             if "error" in line:
                 tagged("p", f"{Path(line['input']).name}: {line['error']}", "finding warning")
@@ -172,11 +172,11 @@ class TranslatePage:
         """Show one result with its download."""
         with ui.element("figure").classes("result"):
             if after.suffix.lower() in VIDEOS:
-                ui.element("video").props(f'controls loop src="{frame.address(self.workspace, after)}"')
+                ui.element("video").props(f'controls loop src="{address(self.workspace, after)}"')
             else:
                 side = 0 if after.suffix.lower() == ".gif" else LARGE  # which may move
-                one, other = (frame.address(self.workspace, path, side) for path in (before, after))
+                one, other = (address(self.workspace, path, side) for path in (before, after))
                 frame.before_after(one, other, before.name)
             with ui.element("figcaption"):
                 tagged("span", after.name)
-                button("Download", lambda: frame.download(self.workspace.name(after)), "quiet")
+                button("Download", lambda: download(self.workspace, after), "quiet")

@@ -94,9 +94,13 @@ class Workspace:
         """Return the file of what a run's training says."""
         return self.own("logs") / f"{quote(run, safe='')}.log"
 
-    def folders(self, inside: str) -> list[str]:
-        """Return the names of the folders in a folder, without hidden ones and links that lead out."""
-        return [self.name(path) for path in self._below(self.path(inside))]
+    def folders(self) -> list[str]:
+        """Return the names of all folders but runs and what is in them, hidden ones, and links that lead out."""
+        return [self.name(path) for path in self._walk(self.root, DEPTH) if not _is_run(path)]
+
+    def trashed(self) -> list[str]:
+        """Return what lies in the trash folder."""
+        return [self.name(path) for path in self._below(self.root / TRASH)]
 
     def runs(self) -> list[str]:
         """Return the names of all runs, the newest first."""
@@ -105,7 +109,7 @@ class Workspace:
 
     def models(self) -> list[str]:
         """Return what can translate: runs that have weights, and files of weights or ONNX that lie outside runs."""
-        folders = [self.root, *(path for path in self._walk(self.root, DEPTH) if not _is_run(path))]
+        folders = [self.root, *(self.root / name for name in self.folders())]
         files = [file for folder in folders for file in sorted(folder.iterdir())]
         runs = [run for run in self.runs() if self.directions(run)]
         return runs + [self.name(file) for file in files if file.suffix in MODELS and self.holds(file)]
