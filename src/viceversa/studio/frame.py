@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -125,13 +126,13 @@ def toggle(choices: dict[str, str], what: str) -> ui.toggle:
     return shown
 
 
-def choice_of_folder(label: str, names: Sequence[str]) -> ui.input:
-    """Show a field for a name that the browser completes; it also offers all of them as a list."""
-    with ui.element("datalist") as listed:
+def folder_field(label: str, names: list[str]) -> ui.input:
+    """Show a field for the name of a folder: to type, with completion, or to choose from a list."""
+    field = ui.input(label, autocomplete=names)
+    with field.add_slot("append"), ui.button(icon="arrow_drop_down", color=None) as arrow, ui.menu():
+        arrow.classes("arrow").props('flat dense round aria-label="Choose a folder"')
         for name in names:
-            ui.element("option").props["value"] = name
-    field = ui.input(label)
-    field.props["list"] = listed.html_id
+            ui.menu_item(name, partial(field.set_value, name))
     return field
 
 

@@ -82,7 +82,7 @@ class Pictures:
     def show_picker(self, which: str, label: str) -> None:
         """Show one folder: type it, browse, or upload."""
         tagged("h3", label)
-        place = frame.choice_of_folder("Folder in the workspace", self.workspace.folders())
+        place = frame.folder_field("Folder in the workspace", self.workspace.folders())
         DropZone(self.studio, "Or drop pictures or a zip", lambda folder: place.set_value(self.workspace.name(folder)))
         sheet = ui.element("div").classes("sheet")
 

@@ -60,8 +60,8 @@ class TranslatePage:
                 self.choices = ui.element("div").classes("controls inner")
                 with ui.element("div"):
                     DropZone(self.studio, "Drop or paste pictures, a video or a zip", self.take)
-                places = frame.choice_of_folder("Or a folder or file in the workspace", self.workspace.folders())
-                places.bind_value(self, "inputs")
+                place = frame.folder_field("Or a folder or file in the workspace", self.workspace.folders())
+                place.bind_value(self, "inputs")
                 with ui.element("div"):
                     words = tagged("span", "")
                     strength = ui.slider(min=0, max=100, step=5).props('aria-label="Strength"')
