@@ -10,7 +10,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
@@ -21,10 +21,10 @@ Format: TypeAlias = Literal["onnx", "openvino", "safetensors", "web"]
 
 @cache
 def docs_of(section: type) -> dict[str, str]:
-    """Return the docstring below each attribute of a dataclass."""
+    """Return the docstring below each attribute of a dataclass, inherited ones included."""
+    found = docs_of(section.__base__) if section.__base__ not in (object, None) else dict[str, str]()
     body = ast.parse(textwrap.dedent(inspect.getsource(section))).body[0]
     assert isinstance(body, ast.ClassDef)
-    found = {}
     for attribute, doc in zip(body.body, body.body[1:], strict=False):
         if isinstance(attribute, ast.AnnAssign) and isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant):
             assert isinstance(attribute.target, ast.Name)
@@ -131,3 +131,40 @@ class DistillOptions:
     """Learn from the weights that scored best in training."""
     overrides: Sequence[str] = ()
     """Of its configuration, such as `train.length=20 epochs`; the rest is that of its teacher."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListenOptions:
+    """Where a server listens, and to whom."""
+
+    host: Annotated[str, {"metavar": "ADDRESS"}] = "127.0.0.1"
+    """Where to listen; 0.0.0.0: everywhere."""
+    port: Annotated[int, {"metavar": "N", "min": 0, "max": 65535}] = 8420
+    """0: any that is free."""
+    password: Annotated[str, {"metavar": "WORD", "envvar": "VICEVERSA_PASSWORD"}] = field(default="", repr=False)
+    """Ask for it. Others can read a command line, not a variable."""
+    allow_host: Annotated[list[str] | None, {"metavar": "NAME"}] = None
+    """Another name of the server, such as a proxy's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeOptions(ListenOptions):
+    """What to serve, and how much of it."""
+
+    model: Path
+    port: Annotated[int, {"metavar": "N", "min": 0, "max": 65535}] = 8000
+    """0: any that is free."""
+    workers: Annotated[int, {"metavar": "N", "min": 1}] = 1
+    """Processes, each with the model."""
+    queue: Annotated[int, {"metavar": "N", "min": 1}] = 64
+    """Pictures that a process takes at a time; beyond, the answer is 503."""
+    batch: Annotated[int | None, {"metavar": "N", "min": 1}] = None
+    """Pictures of one size at once (default: as many as keep a graphics card busy, one on a CPU)."""
+    max_size: Annotated[int, {"metavar": "SIZE", "show": False}] = 32 * 2**20
+    """Of a picture's file, such as 32MB (default)."""
+    max_pixels: Annotated[int, {"metavar": "N", "min": 1}] = 2**25
+    """Of a picture."""
+    best: bool = False
+    """Use the weights that scored best in training."""
+    device: Annotated[str, {"metavar": "DEVICE"}] = "auto"
+    """auto, cpu, cuda, cuda:1, mps."""

@@ -43,8 +43,8 @@ def takes(cls: type, **parsers: Callable[[str], Any]) -> Callable[[Callable[...,
         if get_origin(hint) is Annotated:
             hint, more = get_args(hint)
         names = [f"--{field.name.replace('_', '-')}"] if field.default is False else []
-        shown = bool(field.default) and field.default is not True
-        asked = option(*names, help=docs[field.name], show=shown, parser=parsers.get(field.name), **more)
+        more = {"show": bool(field.default) and field.default is not True, **more}
+        asked = option(*names, help=docs[field.name], parser=parsers.get(field.name), **more)
         kind = inspect.Parameter.KEYWORD_ONLY
         return inspect.Parameter(field.name, kind, default=field.default, annotation=Annotated[hint, asked])
 
@@ -54,8 +54,8 @@ def takes(cls: type, **parsers: Callable[[str], Any]) -> Callable[[Callable[...,
 
         @wraps(command)
         def run(**given: Any) -> None:
-            values = {name: given.pop(name) for name in fields}
-            command(**given, options=cls(**values))
+            values = {field.name: given[field.name] for field in dataclasses.fields(cls)}
+            command(**{name: given[name] for name in own}, options=cls(**values))
 
         every = own | fields
         run.__signature__ = inspect.Signature(list(every.values()))  # type: ignore[attr-defined]
@@ -129,21 +129,6 @@ Source = Annotated[Optional[str], argument("PRESET|CONFIG.yaml")]
 Overrides = Annotated[Optional[list[str]], argument("KEY=VALUE")]
 Model = Annotated[Path, argument("RUN|WEIGHTS", callback=existing)]
 Run = Annotated[Path, argument("RUN", callback=_run)]
-Host = Annotated[str, option("--host", metavar="ADDRESS", help="Where to listen; 0.0.0.0: everywhere.", show=True)]
-Port = Annotated[int, option("--port", metavar="N", min=0, max=65535, help="0: any that is free.", show=True)]
-Password = Annotated[
-    str,
-    option(
-        "--password",
-        metavar="WORD",
-        envvar="VICEVERSA_PASSWORD",
-        help="Ask for it. Others can read a command line, not a variable.",
-    ),
-]
-AllowHost = Annotated[
-    Optional[list[str]],
-    option("--allow-host", metavar="NAME", help="Another name of the server, such as a proxy's."),
-]
 
 
 def has_browser() -> bool:

@@ -2,37 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
 
-__all__ = ["ServeOptions", "require_extra", "serve"]
+from viceversa.options import ServeOptions
 
-
-@dataclass(frozen=True)
-class ServeOptions:
-    """What to serve, where, to whom, and how much of it."""
-
-    model: Path
-    """A run's folder, a weights file, or an exported file."""
-    host: str = "127.0.0.1"
-    port: int = 8000
-    """0: any that is free."""
-    password: str = field(default="", repr=False)
-    """Needed where others than this machine can reach the server."""
-    names: tuple[str, ...] = ()
-    """Further names that it is reached by."""
-    workers: int = 1
-    """Processes, each with the model."""
-    queue: int = 64
-    """Pictures that a process takes at a time; beyond, the answer is 503."""
-    batch: int | None = None
-    """Pictures of one size to compute at once; None: as many as keep a graphics card busy, one on a CPU."""
-    max_bytes: int = 32 * 2**20
-    max_pixels: int = 2**25
-    best: bool = False
-    """Use the weights that scored best in training."""
-    device: str = "auto"
+__all__ = ["require_extra", "serve"]
 
 
 def require_extra() -> None:

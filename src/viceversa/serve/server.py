@@ -23,8 +23,8 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from viceversa.config import ConfigError
+from viceversa.options import ServeOptions
 from viceversa.paths import weights_file
-from viceversa.serve import ServeOptions
 from viceversa.serve.security import Access
 
 IDLE = 20.0
@@ -126,7 +126,7 @@ def run_app(app: Any, listener: socket.socket, most: int) -> None:
 
 def run(options: ServeOptions) -> None:
     """Serve in one process, or in several below this one."""
-    access = Access(options.host, options.password, options.names)
+    access = Access(options.host, options.password, tuple(options.allow_host or ()))
     if not options.model.is_file():
         weights_file(options.model, best=options.best)  # or say what is missing, before torch is imported
     with closing(listen(options.host, options.port)) as listener:
@@ -144,7 +144,7 @@ def _serve(options: ServeOptions, access: Access, listener: socket.socket) -> No
     from viceversa.serve.service import Service, load
 
     with ThreadPoolExecutor(1) as other:
-        codecs = Codecs(limits=Limits(options.max_bytes, options.max_pixels))
+        codecs = Codecs(limits=Limits(options.max_size, options.max_pixels))
         starting = other.submit(codecs.start)
         service = Service(load(options.model, options.best, options.device), codecs, options.queue, options.batch)
         starting.result()
