@@ -7,32 +7,25 @@ same file as one that was not. What depends on the machine and the hour goes to 
 from __future__ import annotations
 
 import json
-import logging
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor
 
-from viceversa.config import Config, flat, to_tree
+from viceversa.config import Config
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
+from viceversa.engine.loggers import Loggers
 from viceversa.engine.nan_guard import Fault, Rollback, blame
 from viceversa.engine.run_dir import Line, RunDir, read_lines, write_lines
-from viceversa.files import replacing
 from viceversa.losses.adversarial import to_float32
-
-if TYPE_CHECKING:
-    from viceversa.engine.loggers import Logger
-
-log = logging.getLogger("viceversa")
 
 
 class Meter:
@@ -166,66 +159,6 @@ class RunLog:
         if self.dist.is_main:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(fact) + "\n")
-
-
-class Loggers:
-    """The loggers of a run. One that fails (a server that is down) is dropped with a warning: the training goes on."""
-
-    def __init__(self, run: RunDir, config: Config, total: int, names: Sequence[str]) -> None:
-        self.run, self.names, self.config, self.total = run, names, flat(to_tree(config)), total
-        self.open_ones: dict[str, Logger] = {}
-
-    def open(self, step: int, logged: int) -> None:
-        """Begin, or begin again, after `step` steps; steps up to `logged` were logged before.
-
-        Raises ValueError if a package is missing.
-        """
-        self.close()
-        if not self.names:
-            return
-        from viceversa.engine.loggers import EXTRAS, LOGGERS, Start  # here, as few trainings have any
-
-        start = Start(step, logged, self.total)
-        ids = json.loads(self.run.loggers.read_text("utf-8")) if self.run.loggers.exists() else {}
-        for name in self.names:
-            try:
-                self.open_ones[name] = LOGGERS[name](self.run, self.config, start, ids.get(name, ""))
-                ids[name] = self.open_ones[name].id
-            except ModuleNotFoundError:
-                raise ValueError(f'{name} is not installed; pip install "viceversa[{EXTRAS[name]}]"') from None
-            except Exception as error:
-                _warn(name, error)
-        with replacing(self.run.loggers) as temporary:
-            temporary.write_text(json.dumps(ids) + "\n", "utf-8")
-
-    def log(self, step: int, values: Mapping[str, float | None]) -> None:
-        """Show the values that there are."""
-        finite = {name: value for name, value in values.items() if value is not None}
-        self._each(lambda logger: logger.log(step, finite))
-
-    def image(self, step: int, path: Path) -> None:
-        """Show a contact sheet of the samples, a PNG file."""
-        if self.open_ones:
-            with Image.open(path) as image:
-                sheet = image.convert("RGB")
-            self._each(lambda logger: logger.image(step, sheet))
-
-    def close(self) -> None:
-        """Close all."""
-        self._each(lambda logger: logger.close())
-        self.open_ones = {}
-
-    def _each(self, action: Callable[[Logger], None]) -> None:
-        for name, logger in list(self.open_ones.items()):
-            try:
-                action(logger)
-            except Exception as error:
-                _warn(name, error)
-                del self.open_ones[name]
-
-
-def _warn(name: str, error: Exception) -> None:
-    log.warning("%s: no longer logged to (%s)", name, " ".join(str(error).split()) or type(error).__name__)
 
 
 def rewind(path: Path, step: int) -> list[Line]:

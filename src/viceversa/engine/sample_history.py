@@ -64,10 +64,11 @@ def translate_samples(translators: Translators, samples: Sequence[EvalSample]) -
     return images
 
 
-def write_samples(folder: Path, step: int, images: Mapping[Key, NDArray[np.uint8]]) -> None:
-    """Keep the images of a step in the folder `samples` of a run; inputs and ground truth once for all steps.
+def write_samples(folder: Path, step: int, images: Mapping[Key, NDArray[np.uint8]]) -> Image.Image:
+    """Keep the images of a step in the folder `samples` of a run, and return them as a contact sheet.
 
-    If the test images have changed, the samples of the earlier ones are moved aside, to samples-before-00000500.
+    Inputs and ground truth are kept once for all steps; if the test images have changed, the samples of the earlier ones
+    are moved aside, to samples-before-00000500.
     """
     shown = {key: viewable(pixels) for key, pixels in images.items()}
     fixed = {key: image for key, image in shown.items() if key.kind in ("input", "truth")}
@@ -79,8 +80,10 @@ def write_samples(folder: Path, step: int, images: Mapping[Key, NDArray[np.uint8
             folder.replace(aside)
         _write(folder / "inputs", fixed)
     _write(_step_folder(folder, step), {key: image for key, image in shown.items() if key not in fixed})
+    sheet = contact_sheet(shown)
     with replacing(folder / "latest.png") as temporary:
-        contact_sheet(shown).save(temporary, "PNG")
+        sheet.save(temporary, "PNG")
+    return sheet
 
 
 def contact_sheet(images: Mapping[Key, Image.Image]) -> Image.Image:

@@ -215,9 +215,9 @@ class Trainer:
         if self.dist.is_main:
             step, every = self.learner.step, self.train.sample_every.steps(self.steps_per_epoch)
             seed_everything(self.config.seed, 0, step)
-            write_samples(self.run.samples, step, translate_samples(self.learner.ema.translators(), self.samples))
+            images = translate_samples(self.learner.ema.translators(), self.samples)
+            self.log.loggers.image(step, write_samples(self.run.samples, step, images))
             thin_out(self.run.samples, every=every, keep=KEPT)
-            self.log.loggers.image(step, self.run.samples / "latest.png")
 
     def _validation(self) -> list[Callback]:
         """Measure every so often, in the first process, if that is asked for. Raises what `Validation` does."""
