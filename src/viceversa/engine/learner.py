@@ -93,7 +93,7 @@ class Learner:
             self._carry_out(update, stop)
             losses |= {name: loss.detach() for name, loss in update.losses.items()}
         self.scaler.update()
-        self.update_guard.end(self.step + 1, losses)
+        self.update_guard.end(losses)
         self.ema.update(self.method.translators(), self.step)
         self.step += 1
         return losses

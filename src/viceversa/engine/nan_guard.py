@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from pydantic import TypeAdapter
@@ -19,12 +19,10 @@ from torch.nn.utils import get_total_norm
 from typing_extensions import TypedDict  # pydantic asks for it before Python 3.12
 
 from viceversa.config import TrainConfig
+from viceversa.data import TrainLoader
 from viceversa.engine import distributed
 from viceversa.engine.distributed import DistInfo
 from viceversa.methods.base import ImagePool
-
-Names = Callable[[int], dict[str, list[str]]]
-"""From a step, counted from 0, to the names of this process's images, by domain."""
 
 
 class Fault(TypedDict):
@@ -51,20 +49,15 @@ class GuardState(TypedDict):
     rollbacks: list[Rollback]
 
 
-class Verdict(NamedTuple):
-    """What came to light about the step after which `step` were done."""
-
-    step: int
-    stop: bool  # a process, any of them, was asked to stop
-    updates: list[str]  # groups whose update was skipped, on all processes
-    losses: list[str]  # losses of this process that were not finite
-
-
 class UpdateGuard:
     """Judges every update of a step, and undoes what the forward passes of skipped ones left in the buffers."""
 
-    verdict: Verdict
-    """That of the last step."""
+    stop = False
+    """Whether a process, any of them, was asked to stop in the last step."""
+    skipped: list[str]
+    """Groups that were not updated in it, on all processes."""
+    wrong: list[str]
+    """Losses of this process that were not finite."""
 
     def __init__(self, method: nn.Module) -> None:
         pools = {id(m.images) for m in method.modules() if isinstance(m, ImagePool)}  # they keep finite images only
@@ -97,15 +90,14 @@ class UpdateGuard:
         elif finite:
             optimizer.step()
 
-    def end(self, step: int, losses: dict[str, Tensor]) -> None:
-        """After step number `step` (counted from 1): read the verdict; restore buffers if an update was skipped."""
+    def end(self, losses: dict[str, Tensor]) -> None:
+        """After a step: read what was found; restore buffers if an update was skipped."""
         spoilt = [~loss.isfinite().all() for loss in losses.values()]
-        stop, *flags = torch.stack([self._stop, *self._faults.values(), *spoilt]).tolist()
-        skipped = [group for group, flag in zip(self._faults, flags, strict=False) if flag]
-        wrong = [name for name, flag in zip(losses, flags[len(self._faults) :], strict=True) if flag]
-        for before, buffer in zip(self._before, self._buffers, strict=True) if skipped else ():
+        self.stop, *flags = torch.stack([self._stop, *self._faults.values(), *spoilt]).tolist()
+        self.skipped = [group for group, flag in zip(self._faults, flags, strict=False) if flag]
+        self.wrong = [name for name, flag in zip(losses, flags[len(self._faults) :], strict=True) if flag]
+        for before, buffer in zip(self._before, self._buffers, strict=True) if self.skipped else ():
             buffer.copy_(before)
-        self.verdict = Verdict(step, stop, skipped, wrong)
 
 
 class NanGuard:
@@ -119,19 +111,23 @@ class NanGuard:
         self, update_guard: UpdateGuard, train: TrainConfig, dist: DistInfo, tell: Callable[[Fault], None]
     ) -> None:
         self.update_guard, self.train, self.dist, self.tell = update_guard, train, dist, tell
-        self.stop = False
-        """Whether a process, any of them, was asked to stop."""
         self.row: list[Fault] = []
         self.rollbacks: list[Rollback] = []
 
-    def after_step(self, names: Names) -> bool:
-        """Note what the last step skipped, and return whether the run may go on; else it has to go back."""
-        verdict = self.update_guard.verdict
-        self.stop = self.stop or verdict.stop
-        if not verdict.updates:
+    def after_step(self, step: int, loader: TrainLoader) -> bool:
+        """Note what was skipped in step number `step`, and return whether the run may go on; else it has to go back."""
+        if not self.update_guard.skipped:
             self.row = []
             return True
-        fault = self._fault(verdict, names(verdict.step - 1))
+        names = loader.names(step - 1, self.dist.rank, self.dist.world_size)
+        told = distributed.all_gather((self.update_guard.wrong, names), self.dist)
+        guilty = [one for one in told if one[0]] or told  # processes whose losses were not finite, or all
+        fault: Fault = {
+            "step": step,
+            "updates": self.update_guard.skipped,
+            "wrong": list(dict.fromkeys(name for wrong, _ in guilty for name in wrong)),
+            "pictures": {domain: [name for _, names in guilty for name in names[domain]] for domain in names},
+        }
         self.row.append(fault)
         self.tell(fault)
         return len(self.row) < self.train.max_skips
@@ -171,14 +167,6 @@ class NanGuard:
             "checkpoint. Look for flat or broken pictures; or go on with other values in a new run: "
             f"viceversa train {shlex.quote(str(run))} train.lr=5e-5 train.precision=fp32 --fork NEW_RUN"
         )
-
-    def _fault(self, verdict: Verdict, names: dict[str, list[str]]) -> Fault:
-        """Return what a verdict means. Images are those of the processes whose losses were not finite, or of all."""
-        told = distributed.all_gather((verdict.losses, names), self.dist)
-        guilty = [one for one in told if one[0]] or told
-        losses = dict.fromkeys(name for wrong, _ in guilty for name in wrong)
-        pictures = {domain: [name for _, names in guilty for name in names[domain]] for domain in names}
-        return {"step": verdict.step, "updates": verdict.updates, "wrong": list(losses), "pictures": pictures}
 
 
 def blame(fault: Fault) -> str:

@@ -67,8 +67,8 @@ def translate_samples(translators: Translators, samples: Sequence[EvalSample]) -
 def write_samples(folder: Path, step: int, images: Mapping[Key, NDArray[np.uint8]]) -> Image.Image:
     """Keep the images of a step in the folder `samples` of a run, and return them as a contact sheet.
 
-    Inputs and ground truth are kept once for all steps; if the test images have changed, the samples of the earlier ones
-    are moved aside, to samples-before-00000500.
+    Inputs and ground truth are kept once for all steps. If the test images have changed, the samples of the earlier
+    ones are moved aside, to samples-before-00000500.
     """
     shown = {key: viewable(pixels) for key, pixels in images.items()}
     fixed = {key: image for key, image in shown.items() if key.kind in ("input", "truth")}

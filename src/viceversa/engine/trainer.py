@@ -93,8 +93,8 @@ class Trainer:
 
                 # What is due now; whoever is asked to stop saves, whether or not that is due.
                 due = self._due()
-                sound = self.nan_guard.after_step(self._names)
-                stop = self.nan_guard.stop or (interrupt.signum and alone)
+                sound = self.nan_guard.after_step(self.learner.step, self.loader)
+                stop = self.learner.update_guard.stop or (interrupt.signum and alone)
                 if stop and self.save not in due:
                     due.append(self.save)
 
@@ -154,9 +154,6 @@ class Trainer:
                     with self._saving_first():
                         batch = next(batches)
                     yield batch
-
-    def _names(self, step: int) -> dict[str, list[str]]:
-        return self.loader.names(step, self.dist.rank, self.dist.world_size)
 
     def _due(self) -> list[Callback]:
         step = self.learner.step
