@@ -89,8 +89,7 @@ def sweep(folder: Path) -> None:
 def cache_folder(*, store: bool = False) -> Path:
     """Return the folder for what can be had again: VICEVERSA_CACHE, or where the system keeps such things.
 
-    Raises OSError, which names VICEVERSA_CACHE, where there is no such place (as for a user without a home), and if
-    something is to be stored there (`store`) but cannot be.
+    Raises OSError, with the remedy, where there is none, or where nothing can be written that is to be (`store`).
     """
     from platformdirs import user_cache_dir
 
@@ -106,10 +105,7 @@ def cache_folder(*, store: bool = False) -> Path:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Let one process at a time work on `path`; the others wait, if there is a cache folder to hold the lock.
-
-    The lock dies with its process.
-    """
+    """Let one process at a time work on `path`; the others wait, if there is a cache folder to hold the lock."""
     from filelock import FileLock
 
     name = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:16]
@@ -131,8 +127,7 @@ PATIENCE = 15.0
 def lock_run(run: Path) -> Iterator[None]:
     """Keep others from training in the same folder while the block runs; raise ConfigError if it is taken.
 
-    The lock goes with the process, however that ends; only its background workers may hold it some seconds longer, so
-    it is waited for. On NFS it works between machines where the server supports flock (NFSv4 does).
+    The lock goes with the process, however that ends. On NFS it works between machines where the server has flock.
     """
     from filelock import FileLock, Timeout
 

@@ -25,10 +25,7 @@ def describe(path: Path) -> str:
 
 
 def resolved(config: Config) -> str:
-    """Return the configuration as YAML, with every option of every component and what it means.
-
-    Raises ConfigError for what cannot be built.
-    """
+    """Return the configuration as YAML, with every option and what it means; ConfigError for what cannot be built."""
     config = methods.resolve(config)
     methods.check(config)
     return to_yaml(config, methods.describe(config))

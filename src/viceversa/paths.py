@@ -1,7 +1,4 @@
-"""What the paths that a user names stand for: images in a folder, the weights of a run, hf://USER/NAME.
-
-Nothing here needs torch.
-"""
+"""What the paths that a user names stand for: images in a folder, weights of a run, hf://USER/NAME. Without torch."""
 
 from __future__ import annotations
 
@@ -106,10 +103,7 @@ def directions(run: Path) -> list[Direction]:
 
 
 def local_copy(path: Path) -> Path:
-    """Return the local copy of hf://USER/NAME, a run's folder, or of hf://USER/NAME/FILE; any other path as it is.
-
-    Raises ValueError, with the remedy, if it cannot be had.
-    """
+    """Return the local copy of hf://USER/NAME, a run's folder, or of hf://USER/NAME/FILE; any other path as it is."""
     found = ON_THE_HUB.fullmatch(path.as_posix())
     if found is None:
         return path

@@ -34,11 +34,10 @@ TABLES = {
 
 
 def find(table: Table[T], section: str, name: str) -> type[T]:
-    """Return the class called `name` in `table`, or import it when the name is `module:Class`.
+    """Return the class called `name` in `table`, or `module:Class`; `section` is the key that messages name.
 
     To import a module is to run it, so a file, perhaps a stranger's, cannot cause it: the module must be imported
-    already, which the command line does for the names typed on it. Raises ConfigError for an unknown name and for code
-    that only a file names; `section` is the configuration key that the message names.
+    already, which the command line does for the names typed on it. Raises ConfigError for all other names.
     """
     if name in table:
         return table[name]
@@ -70,10 +69,7 @@ def options(cls: type) -> dict[str, tuple[Any, Any]]:
 
 
 def complete(table: Table[T], section: str, spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the component's description with every option checked and spelled out.
-
-    Raises ConfigError, one line that names the key, for an unknown name or option or a value of the wrong kind.
-    """
+    """Return the component's description with every option spelled out; raise ConfigError for what is wrong."""
     if not isinstance(spec.get("name"), str):
         raise ConfigError(f"{section}.name: missing; known: {', '.join(table)}")
     cls = find(table, section, spec["name"])
@@ -84,10 +80,7 @@ def complete(table: Table[T], section: str, spec: Mapping[str, Any]) -> dict[str
 
 
 def refuse_misspelt(section: str, spec: Mapping[str, Any]) -> None:
-    """Raise ConfigError for a name or an option that no component of ours has; torch, which they need, is not imported.
-
-    What they are called, and their keyword-only arguments, are read from the source.
-    """
+    """Raise ConfigError for a name or option that no component of ours has, as their source, not imported, says."""
     folder, table = TABLES[section]
     files = (Path(__file__).parent / folder).glob("*.py")
     nodes = [node for file in files for node in ast.parse(file.read_text("utf-8")).body]

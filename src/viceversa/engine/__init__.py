@@ -26,10 +26,8 @@ def train(
     With `fork`, a new run's folder, training goes on there from the newest checkpoint of the configured run, whose own
     folder stays as it is; so values may change that a run must keep. `write_report` is called with the run's folder
     whenever there is something new to see, unless `train.report` is off. `fixed` are the keys whose values
-    `train.budget` must not choose.
-
-    Raises ConfigError, ValueError or OSError with the remedy, and `engine.interrupt.Interrupted` when a signal asked to
-    stop (everything is saved then).
+    `train.budget` must not choose. Raises ConfigError, ValueError or OSError with the remedy, and
+    `engine.interrupt.Interrupted` when a signal asked to stop (everything is saved then).
     """
     import torch  # here and below, so that a run's folder can be read without waiting for torch
 
@@ -93,10 +91,7 @@ def refuse_changes(run: RunDir, config: Config) -> None:
 
 
 def refuse_fork(run: RunDir, new: RunDir, config: Config) -> None:
-    """Raise ConfigError if a run cannot be gone on with in the folder `new`, unless that has begun already.
-
-    Networks cannot change.
-    """
+    """Raise ConfigError if a run cannot be gone on with in the folder `new`, unless that has begun already."""
     from viceversa import methods
 
     if run.path.resolve() == new.path.resolve():

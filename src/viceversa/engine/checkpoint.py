@@ -43,8 +43,7 @@ class TrainState:
     def __init__(self, run: RunDir, learner: Learner, guard: NanGuard, loader: TrainLoader) -> None:
         self.run, self.learner, self.guard, self.loader = run, learner, guard, loader
         self.meter = Meter()
-        self.images = learner.train.batch * learner.dist.world_size
-        """Images of each domain that a step takes, in all processes."""
+        self.images = learner.train.batch * learner.dist.world_size  # of each domain, in a step
 
     def gather(self) -> tuple[State, State]:
         """Return what is the same in all processes, and what each has for itself."""
@@ -129,21 +128,15 @@ def _pools(method: Method) -> dict[str, Tensor]:
 class Checkpoints:
     """The checkpoints of a run. Kept are the newest one and the newest `keep` of those due after every `every` steps.
 
-    What a signal asked to save is thus dropped once it is not the newest, so that the planned ones are always those of
-    a run that was never interrupted.
+    So the planned ones are always those of a run that was never interrupted.
     """
 
     def __init__(self, folder: Path, dist: DistInfo, *, keep: int, every: int) -> None:
         self.folder, self.dist, self.keep, self.every = folder, dist, keep, every
-        self.spoilt: set[int] = set()
-        """Steps of checkpoints that cannot be read. They must not pass for the newest when others are deleted."""
+        self.spoilt: set[int] = set()  # cannot be read, so they must not pass for the newest when others are deleted
 
     def save(self, step: int, shared: State, own: State) -> None:
-        """Write the state after `step` steps, then delete what need not be kept.
-
-        `shared` is the same on every rank and written once; `own` is written by each. On a full disk older checkpoints
-        make room.
-        """
+        """Write the state after `step` steps, `own` by every process, then delete what need not be kept."""
         path, state = self.folder / _name(step), {"shared": shared, "own": own, "world_size": self.dist.world_size}
         if not self.dist.is_main:
             _write(self.folder / _name(step, self.dist.rank), own)
@@ -171,10 +164,7 @@ class Checkpoints:
         return [step for step in steps if step % self.every == 0] or steps
 
     def read(self, steps: Sequence[int]) -> tuple[State, State]:
-        """Return the shared and own state of the first of these steps that all processes can read.
-
-        Raises ValueError when there is none.
-        """
+        """Return shared and own state of the first of these steps that all can read; ValueError if there is none."""
         for step in steps:
             state = self._read(step)
             if all(distributed.all_gather(state is not None, self.dist)) and state:
@@ -188,14 +178,11 @@ class Checkpoints:
             self._delete(lambda other: other > step)
 
     def _read(self, step: int) -> tuple[State, State] | None:
-        """Return shared and own state, or None, with a warning, if they cannot be read here.
-
-        Where the number of processes has changed, one that is new takes over a part that another has, too.
-        """
+        """Return shared and own state, or None, with a warning, if they cannot be read here."""
         path = self.folder / _name(step)
         try:
             state = _load(path)
-            part = self.dist.rank % state["world_size"]
+            part = self.dist.rank % state["world_size"]  # a process that is new shares another's
             return state["shared"], _load(self.folder / _name(step, part)) if part else state["own"]
         except Exception as error:  # torch reports damage in many ways: RuntimeError, EOFError, UnpicklingError, ...
             reason = str(error).partition("\n")[0] or type(error).__name__

@@ -22,6 +22,7 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.distributed.rendezvous import rendezvous
 
 T = TypeVar("T")
+ARRIVAL = 600.0  # seconds to wait for the first process
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,7 @@ class DistInfo:
 
 @contextmanager
 def process_group(dist: DistInfo, device: torch.device) -> Iterator[None]:
-    """Be a member of the process group while the block runs; a single process needs none.
-
-    When one process ends with an error, the next message of the others fails with a ValueError.
-    """
+    """Be a member of the process group while the block runs; a single process needs none."""
     if dist.world_size == 1:
         yield
         return
@@ -62,10 +60,9 @@ def process_group(dist: DistInfo, device: torch.device) -> Iterator[None]:
 
 
 def _meeting(dist: DistInfo) -> Store:
-    """Return the store where the processes find each other.
+    """Return the store where the processes find each other: one that the first of them opens.
 
-    torchrun's own store outlives a restart, and so do the addresses in it: whoever reads one before it is written anew
-    looks for a process that is gone. So the first process opens another, which ends with it, and says where.
+    torchrun's own outlives a restart, and with it the addresses of processes that are gone.
     """
     store: Store = next(rendezvous("env://"))[0]
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
@@ -86,10 +83,6 @@ def _meeting(dist: DistInfo) -> Store:
             time.sleep(0.2)
 
 
-ARRIVAL = 600.0
-"""Seconds to wait for the first process."""
-
-
 @contextmanager
 def _talking() -> Iterator[None]:
     try:
@@ -98,25 +91,21 @@ def _talking() -> Iterator[None]:
         raise ValueError("another process has ended; the run goes on from its last checkpoint") from error
 
 
+@_talking()
 def broadcast(net: nn.Module, dist: DistInfo) -> None:
     """Give every replica the weights and buffers of rank 0."""
-    if dist.world_size > 1:
-        for tensor in [*net.parameters(), *net.buffers()]:
-            with _talking():
-                torch_dist.broadcast(tensor.data, src=0)
+    for tensor in [*net.parameters(), *net.buffers()] if dist.world_size > 1 else ():
+        torch_dist.broadcast(tensor.data, src=0)
 
 
+@_talking()
 def average_gradients(gradients: list[Tensor], dist: DistInfo, *riders: Tensor) -> list[Tensor]:
-    """Replace every gradient by its mean over the processes, in one all-reduce.
-
-    `riders` are a few scalars that travel along, so that they cost no message of their own; return their means.
-    """
+    """Replace every gradient by its mean over the processes, in one message; return the means of scalars, `riders`."""
     if dist.world_size == 1:
         return list(riders)
     tensors = [*riders, *gradients]
     flat = torch.cat([tensor.flatten() for tensor in tensors])
-    with _talking():
-        torch_dist.all_reduce(flat)
+    torch_dist.all_reduce(flat)
     flat /= dist.world_size
     means = [m.view_as(t) for m, t in zip(torch.split(flat, [t.numel() for t in tensors]), tensors, strict=True)]
     for gradient, mean in zip(gradients, means[len(riders) :], strict=True):
@@ -124,18 +113,18 @@ def average_gradients(gradients: list[Tensor], dist: DistInfo, *riders: Tensor) 
     return means[: len(riders)]
 
 
+@_talking()
 def all_gather(value: T, dist: DistInfo) -> list[T]:
     """Return the values of all processes, in the order of their ranks."""
     if dist.world_size == 1:
         return [value]
     found: list[Any] = [None] * dist.world_size
-    with _talking():
-        torch_dist.all_gather_object(found, value)
+    torch_dist.all_gather_object(found, value)
     return found
 
 
+@_talking()
 def barrier(dist: DistInfo) -> None:
     """Wait until every process has come this far."""
     if dist.world_size > 1:
-        with _talking():
-            torch_dist.barrier()
+        torch_dist.barrier()

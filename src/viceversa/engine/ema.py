@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
+from typing import cast
 
 import torch
 from torch import nn
 
 from viceversa.config import Inference
 from viceversa.methods.base import Translators
-from viceversa.nets.base import Generator
 from viceversa.nets.layers import set_inference
 
 
@@ -30,8 +30,7 @@ class Ema(nn.Module):
 
     def translators(self) -> Translators:
         """Return the averaged networks by direction."""
-        found: dict[str, Generator] = dict(self.copies.items())  # type: ignore[arg-type]
-        return found  # type: ignore[return-value]
+        return cast(Translators, dict(self.copies.items()))
 
     def restart(self, translators: Translators) -> None:
         """Become a plain copy."""
@@ -43,7 +42,7 @@ class Ema(nn.Module):
         """Move towards the weights after step number `step` (counted from 0)."""
         decay = min(self.decay, (1 + step) / (10 + step)) if self.decay else 0.0
         for direction, net in translators.items():
-            mine, theirs = self.copies[direction], net
-            torch._foreach_lerp_(list(mine.parameters()), list(theirs.parameters()), 1 - decay)
-            for ours, buffer in zip(mine.buffers(), theirs.buffers(), strict=True):
-                ours.copy_(buffer)
+            average = self.copies[direction]
+            torch._foreach_lerp_(list(average.parameters()), list(net.parameters()), 1 - decay)
+            for buffer, newest in zip(average.buffers(), net.buffers(), strict=True):
+                buffer.copy_(newest)

@@ -1,7 +1,4 @@
-"""How to optimise, once for all methods: carry out the updates that a method yields.
-
-Backward into one group of parameters, averaging over processes, precision, learning rate, EMA. No method by name.
-"""
+"""How to optimise, once for all methods: carry out the updates that a method yields."""
 
 from __future__ import annotations
 
@@ -32,10 +29,7 @@ COMPILER = "inductor"
 
 
 class Learner:
-    """A method together with its optimisers, its average and its step number.
-
-    `steps_per_epoch` is only used to place the learning rate's decay.
-    """
+    """A method with its optimisers, its average and its step number; `steps_per_epoch` places the decay of the rate."""
 
     def __init__(
         self,
@@ -50,8 +44,7 @@ class Learner:
         self.device = device
         self.steps_per_epoch = steps_per_epoch
         self.step, self.lr = 0, config.train.lr
-        self.retries = 0
-        """How often the run had to go back to a checkpoint; another seed and a lower rate follow from it."""
+        self.retries = 0  # how often the run had to go back to a checkpoint
         keep_memory()
         seed_everything(config.seed, rank=0, step=0)
         self.method = methods.build(config)
@@ -80,10 +73,7 @@ class Learner:
         self.ema.restart(self.method.translators())
 
     def train_step(self, batch: Batch, stop: bool = False) -> dict[str, Tensor]:
-        """Carry out one step of the method on "A" and "B", (B, C, H, W), uint8 or in [-1, 1]; return its losses.
-
-        `stop` lets the guard of every process know that this one was asked to stop.
-        """
+        """Carry out one step on "A" and "B", (B, C, H, W), uint8 or in [-1, 1]; `stop` asks all processes to stop."""
         seed_everything(self.seed, self.dist.rank, self.step)
         self._set_rate()
         self.update_guard.begin()
@@ -172,11 +162,9 @@ class Learner:
 
 
 def _compile_blocks(net: nn.Module, device: torch.device) -> None:
-    """Have the blocks of all generators compiled when they are first used; names and keys stay as they are.
+    """Have the blocks of all generators compiled when they are first used; ConfigError where no compiler is found.
 
-    Blocks of one kind and shape share their code, and inductor keeps it on disk for the next start. Training pictures
-    have one size, so nothing is compiled anew on the way. Discriminators are not compiled: gradient penalties
-    differentiate them twice, which compiled code cannot. Raises ConfigError where there is no C++ compiler for the CPU.
+    Names and keys stay. Discriminators are not compiled: gradient penalties differentiate them twice.
     """
     compilers = filter(None, (os.environ.get("CXX"), "g++", "clang++", "c++", "cl"))
     if device.type == "cpu" and COMPILER == "inductor" and not any(map(shutil.which, compilers)):

@@ -160,10 +160,7 @@ class Loggers:
         self.open_ones: dict[str, Logger] = {}
 
     def open(self, step: int, logged: int) -> None:
-        """Begin, or begin again, after `step` steps; steps up to `logged` were logged before.
-
-        Raises ValueError if a package is missing.
-        """
+        """Begin after `step` steps; those to `logged` were logged before. Raises ValueError if a package is missing."""
         self.close()
         if not self.names:
             return

@@ -1,9 +1,8 @@
 """What is not a finite number never reaches the weights, and a run that cannot go on goes back to a checkpoint.
 
-One NaN among the gradients would spoil every weight for good. So every update is judged on the device, by its loss and
-the norm of its gradients, after they were averaged over the processes: all judge the same numbers, so all agree. An
-update that is not finite is skipped, on a GPU by the optimiser's own kernel (`found_inf` of fused Adam), so that the
-processor waits for the device once a step only, for the verdict.
+Every update is judged on the device, by its loss and the norm of its gradients, after they were averaged over the
+processes, so that all agree. One that is not finite is skipped, on a GPU by the optimiser's own kernel (`found_inf` of
+fused Adam), so that the processor waits for the device once a step only.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ class Rollback(TypedDict):
 
 
 class GuardState(TypedDict):
-    """Part of the checkpoint: the steps skipped just now, one after the other, and all rollbacks."""
+    """Part of the checkpoint: the steps skipped just now, and all rollbacks."""
 
     row: list[Fault]
     rollbacks: list[Rollback]

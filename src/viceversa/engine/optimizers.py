@@ -17,10 +17,7 @@ Rule = TypeVar("Rule", bound=type[Optimizer])
 
 
 def eager(rule: Rule) -> Rule:
-    """Take off the wrappers by which torch's optimisers import its compiler when they are first used.
-
-    That would nearly double the time to the first step, and nobody compiles an optimiser here.
-    """
+    """Take off the wrappers by which torch's optimisers import its compiler, which takes as long as all else."""
     for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
         setattr(rule, name, unwrap(getattr(rule, name)))
     rule.step = torch.no_grad()(unwrap(rule.step))  # type: ignore[method-assign]
@@ -32,8 +29,7 @@ class Adam(torch.optim.Adam):
     """Adam (Kingma and Ba, 2015), whatever the memory layout of weights and gradients.
 
     torch's fused kernel for the CPU (2.14.1) copies what is not contiguous, and goes wrong where a gradient lies
-    otherwise than its weight. So it gets all of them as they lie, as plain rows of numbers. Nor does it count its
-    changes of the weights, by which others tell that what they made of a weight is old.
+    otherwise than its weight. So it gets all of them as plain rows of numbers. Nor does it count changes of weights.
     """
 
     def _init_group(self, group: dict[str, Any], *lists: Any) -> bool:
@@ -55,10 +51,7 @@ class SGD(torch.optim.SGD):
 
 
 class NormalisedSGD(SGD):
-    """Normalised gradient descent: steps of length `lr` along the gradient, however steep or flat it is there.
-
-    With it the exponential NCE provably finds its optimum (Liu et al., 2021; arXiv 2110.11271).
-    """
+    """Normalised gradient descent (Liu et al., 2021; arXiv 2110.11271): steps of length `lr` along the gradient."""
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -82,7 +75,7 @@ def make_optimizer(train: TrainConfig, parameters: list[nn.Parameter], device: t
 
 
 def remembers_what_it_must(optimizer: Optimizer) -> bool:
-    """Whether an optimiser's memory is such as it makes itself; one from a file might lack a part, or be of another."""
+    """Whether an optimiser's memory, which may be from a file, is such as it makes itself."""
     needed = {"step", "exp_avg", "exp_avg_sq"} if isinstance(optimizer, Adam) else set()
     return all(
         needed <= moments.keys() and all(moment.shape in ((), parameter.shape) for moment in moments.values())
@@ -106,15 +99,9 @@ def rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
             return 1 - progress
         case "cosine":
             return 0.5 * (1 + math.cos(math.pi * progress))
-        case "step":
-            return 0.1 ** _falls(train, step, steps_per_epoch)
+        case "step":  # once when decay begins, and after every `step_every` of it
+            since = step - train.decay_start(steps_per_epoch)
+            again = since // max(1, train.step_every.steps(steps_per_epoch)) if train.step_every else 0
+            return 0.1 ** (1 + again) if since >= 0 else 1.0
         case "constant":
             return 1.0
-
-
-def _falls(train: TrainConfig, step: int, steps_per_epoch: int) -> int:
-    """Return how often a "step" schedule has fallen: once when decay begins, again after every `step_every` of it."""
-    since = step - train.decay_start(steps_per_epoch)
-    if since < 0:
-        return 0
-    return 1 + (since // max(1, train.step_every.steps(steps_per_epoch)) if train.step_every else 0)

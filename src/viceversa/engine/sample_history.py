@@ -111,18 +111,14 @@ def sample_steps(folder: Path) -> list[int]:
 
 
 def read_samples(folder: Path, step: int) -> dict[Key, Image.Image]:
-    """Return the images of a step in RGB, inputs and ground truth included.
-
-    A file that cannot be read is left out with a warning: it may come from a stranger, or from a full disk.
-    """
+    """Return the images of a step in RGB, with inputs and ground truth, but for those that cannot be read."""
     return _read(folder / "inputs") | _read(_step_folder(folder, step))
 
 
 def thin_out(folder: Path, *, every: int, keep: int) -> None:
-    """Delete samples until those of at most `keep` steps, two or more, are left; the first and the newest stay.
+    """Delete samples, made after every `every` steps, until those of at most `keep` steps, two or more, are left.
 
-    Those of every 2nd, 4th, 8th, ... time stay, so they remain evenly spread, and the same ones whether the run was
-    interrupted or not. `every` is the number of steps from one to the next.
+    The first, the newest and those of every 2nd, 4th, 8th, ... time stay, whether the run was interrupted or not.
     """
     steps = sample_steps(folder)
     spared, stride = steps, every

@@ -166,10 +166,7 @@ class Trainer:
 
     @contextmanager
     def _saving_first(self) -> Iterator[None]:
-        """Whatever goes wrong between two steps, save what was learned before the error ends the training.
-
-        Of several processes, one alone cannot: the run goes on from its last checkpoint.
-        """
+        """Whatever goes wrong between two steps, save first. Of several processes, one alone cannot."""
         try:
             yield
         except Exception as error:

@@ -26,11 +26,9 @@ BATCH = 16  # images that are read, translated and measured at a time
 
 
 class Validation:
-    """Scores the averaged translators and keeps the best ones; a training computes the same with it and without.
+    """Scores the averaged translators, and keeps those with the best value of `train.best_by` in metrics.jsonl.
 
-    The best weights of each direction are those with the best value of `train.best_by` in the run's metrics.jsonl. So
-    the log is all the memory there is, and a continued run remembers exactly what the log remembers. Raises ConfigError
-    or ValueError for what cannot be measured.
+    A training computes the same with it and without. Raises ConfigError or ValueError for what cannot be measured.
     """
 
     def __init__(self, splits: DatasetSplits, learner: Learner) -> None:
@@ -79,18 +77,13 @@ def _best_by(name: str, metrics: Sequence[Metric]) -> Metric:
 
 
 class Evaluation:
-    """Scores translators on the test images.
+    """Scores translators on the test images. Raises ConfigError for metrics that those do not suit.
 
-    Neither the random numbers of a training nor its networks are touched. What does not depend on the translators (the
-    real images, the baselines) is measured in the first round and remembered. Raises ConfigError for metrics that the
-    test images do not suit.
+    What does not depend on the translators (the real images, the baselines) is measured once and remembered.
     """
 
     def __init__(
-        self,
-        test_images: EvalSet,
-        metrics: Sequence[Metric],
-        device: torch.device = torch.device("cpu"),
+        self, test_images: EvalSet, metrics: Sequence[Metric], device: torch.device = torch.device("cpu")
     ) -> None:
         self.test_images, self.metrics, self.device = test_images, metrics, device
         self.by = {reference: [m for m in metrics if m.reference == reference] for reference in get_args(Reference)}
@@ -171,10 +164,7 @@ class Evaluation:
 
 
 def translate(net: nn.Module, images: Sequence[Tensor], device: torch.device) -> list[Tensor]:
-    """Translate images (C, H, W) of one size, several at a time where each comes out as it would alone.
-
-    Random numbers (dropout, where a run translates with it) are fixed, and everybody else's are left as they were.
-    """
+    """Translate images (C, H, W) of one size as each would be alone, with random numbers (dropout) of its own."""
     random = any(module.training for module in net.modules())
     fitting = BATCH_PIXELS // (images[0].shape[1] * images[0].shape[2]) if device.type == "cpu" else BATCH
     size = 1 if random else max(1, fitting)

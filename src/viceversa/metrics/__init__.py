@@ -1,8 +1,4 @@
-"""Figures for images.
-
-`METRICS` is the table of contents: what makes a metric of the text in its brackets, a function that loads an extractor,
-a seed and a device.
-"""
+"""Figures for images, and the table of contents: what makes each of the text in its brackets and some context."""
 
 from __future__ import annotations
 
@@ -32,11 +28,9 @@ METRICS: dict[str, MakeMetric] = {
 
 
 def suited_metrics(paired: bool, way_back: bool, fewest: int) -> list[str]:
-    """Return the metrics that tell something.
+    """Return the metrics that tell something: given true answers, the distance to them, and KID; else KID, FID.
 
-    Where true answers are known, the distance to them, and KID, which blurred images cannot please; elsewhere KID and
-    FID. `way_back`: there are translators both ways; `fewest`: the number of images in the smaller domain. LPIPS only
-    if its weights are here.
+    `way_back`: there are translators both ways; `fewest`: images in the smaller domain. LPIPS if its weights are here.
     """
     sets = ["kid"] if fewest >= FEWEST["kid"] else []
     if paired:
@@ -47,8 +41,7 @@ def suited_metrics(paired: bool, way_back: bool, fewest: int) -> list[str]:
 def make_metrics(names: Sequence[str], *, seed: int = 0, device: torch.device = torch.device("cpu")) -> list[Metric]:
     """Return the metrics that names such as `kid` or `fid[inception]` stand for; `seed` is that of KID's subsets.
 
-    Raises ValueError, with the remedy, for a name that is unknown, a package that is missing, weights that are damaged;
-    OSError for weights that cannot be had.
+    Raises ValueError, with the remedy, for what is unknown, missing or damaged; OSError for weights not to be had.
     """
 
     @cache

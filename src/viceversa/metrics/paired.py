@@ -31,9 +31,8 @@ def l1(image: RGBImage, truth: RGBImage) -> float:
 def ssim(image: RGBImage, truth: RGBImage) -> float:
     """Return the structural similarity of two uint8 images of the same shape, 11 pixels or more each side.
 
-    1 if they are equal. As its authors compute it (Wang et al., 2004): a Gaussian window of sigma 1.5, 11 pixels wide,
-    wherever it lies wholly inside; but each colour by itself, and their mean. torchmetrics also counts windows that
-    reach over the edge, which changes the third decimal.
+    As its authors compute it (Wang et al., 2004): a Gaussian window of sigma 1.5, 11 pixels wide, wherever it lies
+    wholly inside; but each colour by itself, and their mean.
     """
     structural_similarity = import_extra("skimage.metrics", "scikit-image").structural_similarity
     _difference(image, truth)
@@ -44,10 +43,7 @@ def ssim(image: RGBImage, truth: RGBImage) -> float:
 
 
 class Lpips:
-    """Perceptual distance of two images: features of AlexNet, weighed as people see (Zhang et al., 2018).
-
-    torchmetrics brings the weighing, torch's own cache or the network the 233 MB of AlexNet.
-    """
+    """Perceptual distance of two images: features of AlexNet (233 MB), weighed as people see (Zhang et al., 2018)."""
 
     def __init__(self, device: torch.device = torch.device("cpu")) -> None:
         torchmetrics = import_extra("torchmetrics.image", "torchmetrics")
