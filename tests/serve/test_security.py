@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from support import finish
 from viceversa.config import ConfigError
 from viceversa.serve import messages
-from viceversa.serve.security import FREE_TRIES, Access, Guard, Throttle, address_of
+from viceversa.serve.security import FREE_TRIES, SESSION, Access, Guard, Throttle, address_of
 
 OWN = "http://127.0.0.1:8000"
 
@@ -153,14 +153,17 @@ def test_a_cookie_cannot_be_made_up_or_outlived(monkeypatch: pytest.MonkeyPatch)
     browser = client(access)
     browser.post("/login", data={"password": "secret"})
     ((name, value),) = browser.cookies.items()
-    until, _, signature = value.partition(".")
-    for made_up in ("", ".", "x.y", f"{int(until) + 1}.{signature}", f"{until}.", f"{until}.{signature[:-1]}0x"):
+    what, until, signature = value.split(".")
+    later = until[:-1] + chr(ord(until[-1]) ^ 1)
+    forged = f"{what}.{later}.{signature}", f"out.{until}.{signature}", f"{what}.{until}.", f"{value[:-1]}0x"
+    for made_up in ("", ".", "x.y", what, signature, *forged):
         stranger = client(access)
         stranger.cookies.set(name, made_up)
         assert stranger.get("/").status_code == 401, made_up
     assert client(Access(password="secret")).get("/", headers={"Cookie": f"{name}={value}"}).status_code == 401
     assert client(access).get("/", headers={"Cookie": f"{name}={value}"}).status_code == 200
-    monkeypatch.setattr(time, "time", lambda: int(until) + 1)
+    end = time.time() + SESSION + 2
+    monkeypatch.setattr(time, "time", lambda: end)
     assert client(access).get("/", headers={"Cookie": f"{name}={value}"}).status_code == 401
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
+import psutil
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from prometheus_client import CONTENT_TYPE_LATEST
+from PIL import Image
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.requests import ClientDisconnect
 
@@ -18,33 +24,22 @@ from viceversa.data.image_data import ImageError
 from viceversa.data.image_io import FORMATS
 from viceversa.nets.weights import Card
 from viceversa.paths import EXTENSIONS
-from viceversa.serve import monitoring
 from viceversa.serve.messages import limited, page
 from viceversa.serve.security import Access, Guard
 from viceversa.serve.service import BusyError, NoDirectionError, Service
 
+ANSWERED = Counter("viceversa_answers", "Answers to POST /translate.", ["status"])
+SECONDS = Histogram("viceversa_answer_seconds", "From a whole upload to its answer.")
+TOGETHER = "PROMETHEUS_MULTIPROC_DIR"
+"""Names the folder by which several processes count together, if it is set before prometheus_client is imported."""
 FORMAT = f"^({'|'.join(sorted(suffix[1:] for suffix in EXTENSIONS))})$"
-MEDIA_TYPES = {
-    "JPEG2000": "image/jp2",
-    "PPM": "image/x-portable-anymap",
-    "TGA": "image/x-tga",
-    None: "application/octet-stream",
-}
 FORM = 2**16
 """Bytes of a form besides its picture."""
 BINARY = {"schema": {"type": "string", "format": "binary"}}
+PICTURE = {"type": "object", "required": ["image"], "properties": {"image": BINARY["schema"]}}
 BODY = {
     "required": True,
-    "content": {
-        "image/*": BINARY,
-        "application/octet-stream": BINARY,
-        "multipart/form-data": {
-            "schema": {"type": "object", "required": ["image"], "properties": {"image": BINARY["schema"]}}
-        },
-    },
-}
-PROBLEM = {
-    "content": {"application/json": {"schema": {"type": "object", "properties": {"detail": {"type": "string"}}}}}
+    "content": {"image/*": BINARY, "application/octet-stream": BINARY, "multipart/form-data": {"schema": PICTURE}},
 }
 PROBLEMS = {
     400: "No picture that this model translates, or a direction that it does not have.",
@@ -53,9 +48,17 @@ PROBLEMS = {
     413: "The upload is too large.",
     503: "Too many pictures are waiting; Retry-After says for how many seconds to wait.",
 }
+
+
+class Problem(BaseModel):
+    """What is wrong, in a line."""
+
+    detail: str
+
+
 ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"description": "The translation.", "content": {"image/*": BINARY}},
-    **{status: {"description": text, **PROBLEM} for status, text in PROBLEMS.items()},
+    **{status: {"description": text, "model": Problem} for status, text in PROBLEMS.items()},
 }
 
 
@@ -63,12 +66,7 @@ def routes(find: Callable[[], Service]) -> APIRouter:
     """Return the routes over the service that `find` returns; it may raise HTTPException if there is none."""
     router = APIRouter()
 
-    @router.post(
-        "/translate",
-        response_class=Response,
-        responses=ANSWERS,
-        openapi_extra={"requestBody": BODY},
-    )
+    @router.post("/translate", response_class=Response, responses=ANSWERS, openapi_extra={"requestBody": BODY})
     async def translate(
         request: Request,
         direction: Annotated[Direction | None, Query(description="Default: the first that the model has.")] = None,
@@ -85,20 +83,17 @@ def routes(find: Callable[[], Service]) -> APIRouter:
             status = error.status_code
             raise
         finally:
-            monitoring.ANSWERS.labels(status).inc()
+            ANSWERED.labels(status).inc()
 
     @router.get("/info")
     def info() -> dict[str, Any]:
         """Tell what the model translates, and how much the server takes."""
         service = find()
+        limits = service.codecs.limits
         return {
             "viceversa": __version__,
             "directions": {name: _facts(translator.card) for name, translator in service.translators.items()},
-            "limits": {
-                "bytes": service.codecs.limits.bytes,
-                "pixels": service.codecs.limits.pixels,
-                "queue": service.queue,
-            },
+            "limits": {"bytes": limits.bytes, "pixels": limits.pixels, "queue": service.queue},
         }
 
     @router.get("/health")
@@ -109,7 +104,7 @@ def routes(find: Callable[[], Service]) -> APIRouter:
     @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     def prometheus() -> Response:
         """Tell Prometheus how many pictures were translated, how fast, and how many wait."""
-        return Response(monitoring.exposition(), media_type=CONTENT_TYPE_LATEST)
+        return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
 
     @router.get("/docs", include_in_schema=False)
     def docs(request: Request) -> HTMLResponse:
@@ -133,6 +128,18 @@ def create_app(service: Service, access: Access) -> FastAPI:
     return app
 
 
+def exposition() -> bytes:
+    """Return all metrics as Prometheus reads them; of several processes, the sums."""
+    if TOGETHER not in os.environ:
+        return generate_latest(REGISTRY)
+    for file in Path(os.environ[TOGETHER]).glob("gauge_live*_*.db"):  # gauge_livesum_PID.db
+        if not psutil.pid_exists(pid := int(file.stem.rpartition("_")[2])):
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
 async def _translated(
     service: Service, request: Request, direction: Direction | None, format: str | None, strength: float
 ) -> Response:
@@ -140,7 +147,7 @@ async def _translated(
     try:
         service.refuse_if_full()
         content = await _upload(request, service.codecs.limits.bytes)
-        with monitoring.SECONDS.time():
+        with SECONDS.time():
             picture, suffix = await service.translate(content, direction, format, strength)
     except BusyError as error:
         raise HTTPException(503, str(error), {"Retry-After": str(error.seconds)}) from None
@@ -148,8 +155,7 @@ async def _translated(
         raise HTTPException(400, str(error)) from None
     except ClientDisconnect:
         raise HTTPException(400, "the upload broke off") from None
-    kind = FORMATS.get(suffix)
-    return Response(picture, media_type=MEDIA_TYPES.get(kind, f"image/{str(kind).lower()}"))
+    return Response(picture, media_type=Image.MIME.get(FORMATS.get(suffix, ""), "application/octet-stream"))
 
 
 async def _upload(request: Request, most: int) -> bytes:
@@ -165,9 +171,5 @@ async def _upload(request: Request, most: int) -> bytes:
 
 
 def _facts(card: Card) -> dict[str, Any]:
-    return {
-        "generator": card.generator["name"],
-        "in_channels": card.in_channels,
-        "out_channels": card.out_channels,
-        "trained_on_pixels": card.size,
-    }
+    channels = {"in_channels": card.in_channels, "out_channels": card.out_channels}
+    return {"generator": card.generator["name"], **channels, "trained_on_pixels": card.size}

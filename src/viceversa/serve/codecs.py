@@ -6,7 +6,6 @@ process over.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import queue
 import re
@@ -21,7 +20,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.util import Finalize
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import psutil
@@ -32,9 +31,6 @@ from viceversa.data.image_io import image_size
 from viceversa.translate.clips import open_clip
 from viceversa.translate.files import HEIC, is_video, suffix_of
 from viceversa.translate.source import Metadata, is_clip, read_metadata, read_source, write_translation
-
-Task: TypeAlias = tuple[str, tuple[Any, ...]]
-"""What to do, and with what."""
 
 
 @dataclass(frozen=True)
@@ -85,20 +81,20 @@ class Codecs:
         """Return a picture of at most `side` pixels, of a clip the first, as WebP; ImageError as of `decode`."""
         if not is_video(path):
             self._refuse_large(path.stat().st_size)
-        return self._ask("thumbnail", path, side, self.limits.pixels)
+        return self._ask(_thumbnail, path, side, self.limits.pixels)
 
     def decode(self, content: bytes) -> Upload:
         """Decode the content of a file; ImageError, in one line, if it is no picture or more than the limits allow."""
         self._refuse_large(len(content))
-        head, _, packed = self._ask("decode", content, self.limits.pixels).partition(b"\n")
-        facts, arrays = json.loads(head), np.load(BytesIO(packed), allow_pickle=False)
-        image = ImageData(arrays["pixels"], arrays.get("alpha"), facts["gray"], facts["depth"], facts["stretched"])
-        metadata = Metadata(arrays["exif"].tobytes(), arrays["profile"].tobytes(), facts["deep"])
-        return Upload(image, metadata, facts["suffix"])
+        found = np.load(BytesIO(self._ask(_decode, content, self.limits.pixels)), allow_pickle=False)
+        numbers = bool(found["gray"]), int(found["depth"]), bool(found["stretched"])
+        image = ImageData(found["pixels"], found.get("alpha"), *numbers)
+        metadata = Metadata(found["exif"].tobytes(), found["profile"].tobytes(), bool(found["deep"]))
+        return Upload(image, metadata, str(found["suffix"]))
 
     def encode(self, image: ImageData, metadata: Metadata, suffix: str) -> bytes:
         """Return the content of a file in the format of the suffix; ImageError if that cannot hold it."""
-        return self._ask("encode", image, metadata, suffix)
+        return self._ask(_encode, image, metadata, suffix)
 
     def close(self) -> None:
         """End the processes."""
@@ -114,11 +110,11 @@ class Codecs:
         if size > self.limits.bytes:
             raise ImageError(f"larger than {self.limits.bytes} bytes")
 
-    def _ask(self, what: str, *args: Any) -> bytes:
+    def _ask(self, what: Callable[..., bytes], *args: Any) -> bytes:
         process = self._free.get()
         try:
             process = process or _Process(self.limits.memory)
-            return process.ask((what, args), self.limits.seconds)
+            return process.ask(self.limits.seconds, what, *args)
         except (OSError, EOFError):
             if process:
                 process.end()
@@ -138,9 +134,9 @@ class _Process:
         self.process.start()
         other.close()
 
-    def ask(self, task: Task, seconds: float) -> bytes:
+    def ask(self, seconds: float, what: Callable[..., bytes], *args: Any) -> bytes:
         """Return the answer; ImageError as raised there, EOFError or OSError if the process is gone, or too slow."""
-        self.connection.send(task)
+        self.connection.send((what, args))
         if not self.connection.poll(seconds):
             raise TimeoutError
         answer: bytes = self.connection.recv_bytes()
@@ -168,15 +164,14 @@ def _work(connection: Connection, folder: Path, memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with suppress(EOFError, OSError):
         while True:
-            connection.send_bytes(_answer(folder, connection.recv()))
+            connection.send_bytes(_answer(folder, *connection.recv()))
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _answer(folder: Path, task: Task) -> bytes:
-    what, args = task
+def _answer(folder: Path, what: Callable[..., bytes], args: tuple[Any, ...]) -> bytes:
     path = folder / "picture"
     try:
-        return b"=" + TASKS[what](path, *args)
+        return b"=" + what(path, *args)
     except ImageError as error:
         names = "|".join(re.escape(str(name)) for name in (path, *args) if isinstance(name, Path))
         return b"!" + re.sub(rf"^({names})[.\w]*: ", "", str(error)).encode()
@@ -188,21 +183,19 @@ def _answer(folder: Path, task: Task) -> bytes:
 
 
 def _decode(path: Path, content: bytes, most: int) -> bytes:
-    """Return what `Codecs.decode` does: a line of JSON, and arrays."""
+    """Return what `Codecs.decode` does, as arrays."""
     suffix = suffix_of(content)
     path = path.with_suffix(suffix)
     path.write_bytes(content)
     if is_clip(path):
         raise ImageError("moves; send its frames one by one")
-    image, metadata = _read(path, most), read_metadata(path)
-    facts = {"gray": image.gray, "depth": image.depth, "stretched": image.stretched, "deep": metadata.deep}
-    arrays: dict[str, Any] = {"pixels": image.pixels, "exif": np.frombuffer(metadata.exif, np.uint8)}
-    arrays["profile"] = np.frombuffer(metadata.profile, np.uint8)
-    if image.alpha is not None:
-        arrays["alpha"] = image.alpha
-    packed = BytesIO()
-    np.savez(packed, **arrays)
-    return json.dumps({"suffix": ".jpg" if suffix in HEIC else suffix, **facts}).encode() + b"\n" + packed.getvalue()
+    image, metadata, packed = _read(path, most), read_metadata(path), BytesIO()
+    fields = {**vars(image), **vars(metadata), "suffix": ".jpg" if suffix in HEIC else suffix}
+    fields = {
+        name: np.frombuffer(value, np.uint8) if isinstance(value, bytes) else value for name, value in fields.items()
+    }
+    np.savez(packed, **{name: value for name, value in fields.items() if value is not None})
+    return packed.getvalue()
 
 
 def _read(path: Path, most: int) -> ImageData:
@@ -230,6 +223,3 @@ def _thumbnail(path: Path, source: Path, side: int, most: int) -> bytes:
     image.thumbnail((side, side), Image.Resampling.LANCZOS)
     image.save(path, "WEBP", quality=88, method=2)
     return path.read_bytes()
-
-
-TASKS: dict[str, Callable[..., bytes]] = {"decode": _decode, "encode": _encode, "thumbnail": _thumbnail}

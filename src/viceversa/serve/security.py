@@ -18,6 +18,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from urllib.parse import parse_qs, quote
 
+from itsdangerous import BadSignature, TimestampSigner
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -100,7 +101,7 @@ class Guard:
         self, app: ASGIApp, access: Access, max_body: int = 2**25, open_paths: Collection[str] = ("/health",)
     ) -> None:
         self.app, self.access, self.max_body, self.open_paths = app, access, max_body, open_paths
-        self.throttle = Throttle()
+        self.throttle, self.signer = Throttle(), TimestampSigner(access.secret, digest_method=hashlib.sha256)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or hand it on."""
@@ -166,20 +167,17 @@ class Guard:
             return HTMLResponse(page("login", error=error.detail), error.status_code, error.headers)
         target = request.query_params.get("next", "/")
         response = RedirectResponse(target if re.match(r"/(?![/\\])", target) else "/", 303)  # not to //elsewhere
-        until = str(int(time.time()) + SESSION)
-        value, secure = f"{until}.{self._signature(until)}", request.url.scheme == "https"
+        secure, value = request.url.scheme == "https", self.signer.sign(b"in").decode()
         response.set_cookie(
             cookie_name(request), value, max_age=SESSION, httponly=True, samesite="strict", secure=secure
         )
         return response
 
     def _has_session(self, connection: HTTPConnection) -> bool:
-        until, _, signature = connection.cookies.get(cookie_name(connection), "").partition(".")
-        right = hmac.compare_digest(signature.encode(), self._signature(until).encode())
-        return right and int(until) > time.time()
-
-    def _signature(self, until: str) -> str:
-        return hmac.new(self.access.secret, f"{until} {self.access.password}".encode(), "sha256").hexdigest()
+        try:
+            return bool(self.signer.unsign(connection.cookies.get(cookie_name(connection), ""), max_age=SESSION))
+        except BadSignature:
+            return False
 
 
 def refused(error: HTTPException) -> Response:

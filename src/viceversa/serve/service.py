@@ -13,19 +13,22 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from prometheus_client import Gauge, Histogram
 
 from viceversa.backends.prepare import PreparedImage
 from viceversa.config import Direction
 from viceversa.data.image_data import ImageData
 from viceversa.devices import pick_device
 from viceversa.paths import directions
-from viceversa.serve import monitoring
 from viceversa.serve.codecs import Codecs
 from viceversa.translate import TranslateOptions
 from viceversa.translate.images import batch_size, finished, written_suffix
 from viceversa.translator import Translator
 
 T = TypeVar("T")
+PENDING = Gauge("viceversa_pending", "Pictures that were taken and are not answered.", multiprocess_mode="livesum")
+BATCH_SECONDS = Histogram("viceversa_batch_seconds", "Computing a batch.")
+BATCH_IMAGES = Histogram("viceversa_batch_images", "Images of a batch.", buckets=(1, 2, 4, 8, 16))
 DECODED_PIXELS = 2**25
 """Of all pictures in memory, about: beyond, none is decoded."""
 
@@ -141,7 +144,7 @@ class Service:
 
     def _count(self, pictures: int) -> None:
         self._taken += pictures
-        monitoring.PENDING.inc(pictures)
+        PENDING.inc(pictures)
 
     async def _in(self, threads: ThreadPoolExecutor, function: Callable[..., T], *args: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(threads, function, *args)
@@ -169,8 +172,8 @@ class Service:
                     job.result.set_exception(result) if isinstance(result, Exception) else job.result.set_result(result)
             seconds = time.perf_counter() - start
             self._pace += 0.1 * (seconds / len(batch) - self._pace)
-            monitoring.BATCH_SECONDS.observe(seconds)
-            monitoring.BATCH_IMAGES.observe(len(batch))
+            BATCH_SECONDS.observe(seconds)
+            BATCH_IMAGES.observe(len(batch))
 
     def _next_batch(self) -> list[Waiting]:
         first = self._waiting[0]
