@@ -41,6 +41,23 @@ def test_field_and_map_are_those_of_the_network(layers: int, tail: bool, antiali
     assert int(seen.max() - seen.min()) + 1 == receptive_field(net)
 
 
+@pytest.mark.parametrize("options", [{}, {"tail": False, "antialias": True}, {"norm": "spectral"}], ids=str)
+def test_coarser_scales_judge_the_same_patches_and_see_no_detail(options: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    net = PatchGAN(3, width=4, scales=3, **options).eval()
+    single = PatchGAN(3, width=4, **options)
+    assert (output_size(net, 64), receptive_field(net)) == (output_size(single, 64), receptive_field(single))
+    for size in (64, 97):
+        assert net(torch.rand(1, 3, size, size)).shape[1:] == (3, *[output_size(net, size)] * 2)
+    x = torch.rand(1, 3, 64, 64)
+    checks = (torch.arange(64) + torch.arange(64)[:, None]) % 2 - 0.5
+    changed = (net(x + checks) - net(x)).abs().amax((0, 2, 3))
+    assert changed[0] > 1e-3
+    assert changed[1:].max() < 1e-4
+    with pytest.raises(ValueError, match="scales=4"):
+        PatchGAN(3, width=4, scales=4)
+
+
 def test_spectral_norm_bounds_every_layer_and_its_weights_can_be_drawn() -> None:
     torch.manual_seed(0)
     net = PatchGAN(3, width=8, norm="spectral")

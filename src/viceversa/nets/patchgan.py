@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import avg_pool2d, pad
 
 from viceversa.config.schema import Count
 
@@ -30,15 +30,19 @@ class PatchGAN(Discriminator):
         antialias: Blur before halving, as CUT does.
         tail: End in two 4x4 convolutions of stride 1, as the originals do; without, in one of 3x3, and the map is
             2**layers times smaller than the image.
+        scales: Resolutions at which each patch is judged: of 2, also at half of it, by a network of its own with a
+            layer less, which sees things as wholes (after Wang et al., 2018; arXiv 1711.11585, Sec. 3.2).
         augment: Alterations of all pictures it judges, for small data sets: color, shift, cutout.
     """
 
     def __init__(
         self, in_channels: int, *, width: Count = 64, layers: Count = 3,
         norm: Literal[Norm, "spectral"] = "instance", antialias: bool = False, tail: bool = True,
-        augment: tuple[Alteration, ...] = (),
+        scales: Count = 1, augment: tuple[Alteration, ...] = (),
     ) -> None:  # fmt: skip
         super().__init__()
+        if scales > layers:
+            raise ValueError(f"scales={scales}: each has a layer less, so use at most as many as layers={layers}")
         self.augment = Augment(augment)
         widths = [in_channels] + [width * min(2**i, 8) for i in range(layers + tail)]
         stack = []
@@ -53,11 +57,18 @@ class PatchGAN(Discriminator):
         if norm == "spectral":
             for conv in [module for module in self.modules() if isinstance(module, nn.Conv2d)]:
                 spectral(conv)
+        self.coarser: PatchGAN | None = None
+        if scales > 1:
+            self.coarser = PatchGAN(
+                in_channels, width=width, layers=layers - 1, norm=norm, antialias=antialias, tail=tail,
+                scales=scales - 1,
+            )  # fmt: skip
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to logits (B, 1, h, w); `output_size` tells h and w."""
-        logits: Tensor = self.head(self.layers(self.augment(x)))
-        return logits
+        """(B, C, H, W) to logits (B, scales, h, w); `output_size` tells h and w, which all scales share."""
+        x = self.augment(x)
+        logits: Tensor = self.head(self.layers(x))
+        return logits if self.coarser is None else torch.cat([logits, self.coarser(avg_pool2d(x, 2))], dim=1)
 
 
 class PixelGAN(Discriminator):
@@ -111,7 +122,9 @@ def output_size(net: nn.Module, size: int) -> int:
 
 def _windows(net: nn.Module) -> Iterator[tuple[int, int, int]]:
     """Yield (kernel, stride, padding) of every layer that looks at neighbours, in order of execution."""
-    for layer in net.modules():
+    for name, layer in net.named_modules():
+        if name.startswith("coarser"):  # it runs beside the others, not after them
+            continue
         if isinstance(layer, nn.Conv2d):
             assert isinstance(layer.padding, tuple)
             yield layer.kernel_size[0], layer.stride[0], layer.padding[0]
