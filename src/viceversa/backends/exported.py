@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from viceversa.backends.onnx import onnx_session, quantise_onnx, set_metadata, to_levels, write_onnx
+from viceversa.backends.onnx import onnx_session, quantise_onnx, to_levels, write_onnx
 from viceversa.backends.openvino import openvino_session, write_openvino
 from viceversa.data.image_data import normalise
 from viceversa.nets.base import Generator
@@ -54,6 +54,8 @@ def write_exported(
     `pixels`: the file takes and returns uint8 (B, H, W, C). `examples`, (1, in, H, W), are what int8 is calibrated on.
     Raises ValueError for a network that cannot be exported.
     """
+    import onnx
+
     to_onnx = path.suffix == ".onnx"
     graph = path.with_suffix(".onnx")
     write_onnx(graph, net, card.in_channels, half=precision == "fp16" and to_onnx, pixels=pixels)
@@ -69,7 +71,9 @@ def write_exported(
         "trained": json.dumps(card.trained, sort_keys=True),
         "licence": licence or "not stated",
     }
-    set_metadata(graph, facts)
+    model = onnx.load(graph)
+    onnx.helper.set_model_props(model, facts)
+    onnx.save(model, graph)
     if not to_onnx:
         write_openvino(graph, path, half=precision == "fp16")
         graph.unlink()

@@ -6,7 +6,7 @@ import copy
 import io
 import logging
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -98,15 +98,6 @@ def write_onnx(path: Path, net: Generator, in_channels: int, *, half: bool = Fal
     if any(isinstance(program.model.graph.inputs[0].shape[dim], int) for dim in shapes):
         raise ValueError("this generator can be exported to ONNX for one size only")
     program.save(path, external_data=False)
-
-
-def set_metadata(path: Path, metadata: Mapping[str, str]) -> None:
-    """Replace what an ONNX file says of itself."""
-    import onnx
-
-    model = onnx.load(path)
-    onnx.helper.set_model_props(model, dict(metadata))
-    onnx.save(model, path)
 
 
 def quantise_onnx(path: Path, examples: Sequence[Tensor]) -> None:

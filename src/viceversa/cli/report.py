@@ -68,16 +68,13 @@ def show(found: Sequence[dict[str, Any]], model: Path | None = None) -> None:
         table.add_column(name, justify="right" if name and name != "metric" else "left", no_wrap=True)
     for line in found:
         baseline = line["baseline"] or {}
-        numbers = map(_number, (line["value"], line["spread"], baseline.get("input"), baseline.get("mean")))
+        values = line["value"], line["spread"], baseline.get("input"), baseline.get("mean")
+        numbers = ["" if value is None else f"{value:.4g}" for value in values]
         arrow = "\u2191" if line["protocol"]["better"] == "higher" else "\u2193"
         table.add_row(line["direction"] or "", line["metric"].replace("[", r"\["), arrow, *numbers)
     console.print(table)
     for note in _notes(found, model):
         console.print(note, markup=False)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
 
 
 def _notes(found: Sequence[dict[str, Any]], model: Path | None) -> list[str]:

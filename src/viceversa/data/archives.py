@@ -8,18 +8,17 @@ import shutil
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, TypeAlias
+from typing import IO, TypeAlias
 
 from viceversa.files import replacing_folder
 
 LARGEST, RATIO, ENTRIES = 200 * 10**9, 200, 500_000  # bytes, bytes for a byte packed (images hardly shrink), files
 NOT_THE_ARCHIVE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
 
-Member: TypeAlias = tuple[str, int, bool, "Callable[[], IO[bytes]] | None"]
-"""Name, size, whether it is a file or a folder, and what opens it, if it is a file."""
+Member: TypeAlias = tuple[str, int, bool, "IO[bytes] | None"]
+"""Name, size, whether it is a file or a folder, and its content, if it is a file."""
 
 
 class ArchiveError(ValueError):
@@ -89,19 +88,19 @@ def _files(file: IO[bytes], allowed: int, entries: int) -> Iterator[tuple[str, I
         if not plain:
             raise ArchiveError(f"holds a link or a device, {name[:80]!r}")
         if content:
-            with content() as opened:
-                yield name, opened
+            with content:
+                yield name, content
 
 
 def _zipped(file: IO[bytes]) -> Iterator[Member]:
     with zipfile.ZipFile(file) as archive:
         for info in archive.filelist:
             plain = stat.S_IFMT(info.external_attr >> 16) in (0, stat.S_IFREG, stat.S_IFDIR)
-            yield info.filename, info.file_size, plain, None if info.is_dir() else partial(archive.open, info)
+            yield info.filename, info.file_size, plain, None if info.is_dir() else archive.open(info)
 
 
 def _tarred(file: IO[bytes]) -> Iterator[Member]:
     with tarfile.open(fileobj=file) as archive:
         for info in archive:
-            opener: Any = partial(archive.extractfile, info) if info.isfile() else None
-            yield info.name, info.size, info.isfile() or info.isdir(), opener
+            content = archive.extractfile(info) if info.isfile() else None
+            yield info.name, info.size, info.isfile() or info.isdir(), content

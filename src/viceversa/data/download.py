@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from viceversa.config import ConfigError, parse_yaml, suggest
 from viceversa.data.archives import safe_path, unpack
 from viceversa.files import cache_folder, locked, replacing_folder
-from viceversa.paths import EXTENSIONS
+from viceversa.paths import EXTENSIONS, is_hidden
 
 TIMEOUT = 30.0  # seconds without a byte
 CHUNK = 1 << 18
@@ -138,17 +138,13 @@ def _fetch_files(url: str, folder: Path) -> None:
         try:
             system.invalidate_cache()  # what it remembers of an earlier look may be out of date
             names = {path: safe_path(path[len(root.rstrip("/")) :].lstrip("/")) for path in system.find(root)}
-            wanted = {path: str(half / name) for path, name in names.items() if _is_wanted(name)}
+            seen = {path: name for path, name in names.items() if not any(map(is_hidden, name.parts))}
+            wanted = {path: str(half / name) for path, name in seen.items() if name.suffix.lower() in SUFFIXES}
             system.get([*wanted], [*wanted.values()])
         except Exception as error:
             raise ValueError(f"{url}: cannot be read ({type(error).__name__}: {_one_line(error)})") from None
         if not wanted:
             raise ValueError(f"{url}: no images there")
-
-
-def _is_wanted(name: Path) -> bool:
-    """Whether a data set may be made of such a file."""
-    return name.suffix.lower() in SUFFIXES and not any(part.startswith(".") for part in name.parts)
 
 
 def _one_line(error: Exception) -> str:

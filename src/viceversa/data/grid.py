@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 INK, PAPER = (40, 40, 40), (255, 255, 255)
 Columns: TypeAlias = Mapping[str, Sequence[NDArray[np.uint8] | None]]
@@ -31,9 +31,10 @@ def grid(columns: Columns, *, gap: int = 4, side: int = 128) -> Image.Image:
         draw.text((left + side / 2, header / 2), name, INK, font, anchor="mm")
         for row, pixels in enumerate(column):
             if pixels is not None:
-                tile = _fit(on_paper(viewable(pixels)), side)
-                top = header + gap + row * (side + gap)
-                canvas.paste(tile, (left + (side - tile.width) // 2, top + (side - tile.height) // 2))
+                tile = on_paper(viewable(pixels))  # enlarged without blurring, shrunk smoothly
+                method = Image.Resampling.NEAREST if max(tile.size) <= side else Image.Resampling.LANCZOS
+                tile = ImageOps.pad(tile, (side, side), method, PAPER)
+                canvas.paste(tile, (left, header + gap + row * (side + gap)))
         left += width
     return canvas
 
@@ -52,10 +53,3 @@ def on_paper(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, PAPER), image)
     return image.convert("RGB")
-
-
-def _fit(image: Image.Image, side: int) -> Image.Image:
-    """Bring the longer side to `side`: enlarge without blurring, shrink smoothly."""
-    scale = side / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return image.resize(size, Image.Resampling.NEAREST if scale >= 1 else Image.Resampling.LANCZOS)

@@ -16,7 +16,7 @@ from viceversa.paths import directions
 from viceversa.report import render, shown
 from viceversa.report.curves import score_charts
 from viceversa.report.figure import OPPOSITE, Pair, Uint8Image, load_pairs, translated
-from viceversa.report.samples import EmbeddedImage, embed, read_frames
+from viceversa.report.samples import embed, read_frames
 from viceversa.report.scores import histories, sample_histories
 
 SHOWN = 8  # inputs
@@ -72,12 +72,11 @@ def _side(direction: Direction, runs: Mapping[str, Path], pairs: Sequence[Pair])
     columns |= {name: translated(run, direction, inputs) for name, run in runs.items() if direction in directions(run)}
     if any(truth is not None for truth in truths):
         columns["ground truth"] = truths
-    rows = [[_embedded(image) for image in row] for row in zip(*columns.values(), strict=True)]
+    rows = [
+        [None if pixels is None else embed(on_paper(viewable(pixels))) for pixels in row]
+        for row in zip(*columns.values(), strict=True)
+    ]
     return {"direction": direction, "columns": list(columns), "rows": rows}
-
-
-def _embedded(pixels: Uint8Image | None) -> EmbeddedImage | None:
-    return None if pixels is None else embed(on_paper(viewable(pixels)))
 
 
 def _differences(trees: Mapping[str, Mapping[str, object]]) -> list[tuple[str, list[str]]]:

@@ -43,13 +43,6 @@ METRICS = {
 }
 
 
-def in_words(metric: str) -> MetricWords:
-    """Return a metric in words; `kid[inception]` is KID, by the features of that extractor."""
-    name, _, of = metric.partition("[")
-    known = METRICS.get(name, MetricWords(metric))
-    return replace(known, title=f"{known.title} [{of}") if of and name in METRICS else known
-
-
 @dataclass(frozen=True)
 class RunScore:
     """One score of a run: how good the translations of one direction are, at one step."""
@@ -64,8 +57,10 @@ class RunScore:
 
     @property
     def words(self) -> MetricWords:
-        """Its metric in words."""
-        return in_words(self.metric)
+        """Its metric in words; `kid[inception]` is KID, by the features of that extractor."""
+        name, _, of = self.metric.partition("[")
+        known = METRICS.get(name, MetricWords(self.metric))
+        return replace(known, title=f"{known.title} [{of}") if of and name in METRICS else known
 
     @property
     def way(self) -> str:

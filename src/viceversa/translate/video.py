@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from viceversa.data.image_data import ImageData, ImageError, eight_bits, luminance
 from viceversa.files import Track, replacing
@@ -163,8 +164,6 @@ def _levels(pixels: NDArray[np.generic]) -> NDArray[np.float32]:
 
 def _means(gray: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean of (H, W, 1) in each cell of a grid."""
-    rows, columns = (np.linspace(0, side, min(GRID, side), endpoint=False).astype(int) for side in gray.shape[:2])
-    sums = np.add.reduceat(np.add.reduceat(gray[:, :, 0], rows, 0), columns, 1)
-    sizes = [np.diff([*starts, side]) for starts, side in zip((rows, columns), gray.shape[:2], strict=True)]
-    means: NDArray[np.float32] = (sums / np.outer(*sizes)).astype(np.float32)
-    return means
+    image = Image.fromarray(gray[:, :, 0])
+    size = min(GRID, image.width), min(GRID, image.height)
+    return np.asarray(image.resize(size, Image.Resampling.BOX))
