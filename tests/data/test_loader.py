@@ -232,7 +232,7 @@ def test_workers_leave_ctrl_c_to_the_main_process_and_end_with_the_batches(root:
     os.kill(worker.pid, signal.SIGINT)
     assert equal(first + next_of(batches, 9), take(loader_of(root), 10))
     batches.close()
-    worker.join(5)
+    worker.join(60)
     assert not worker.is_alive()
 
 

@@ -46,7 +46,7 @@ class Running:
         return httpx.post(f"{self.url}/translate", content=content, timeout=120, **more)
 
     def connect(self, sent: bytes) -> socket.socket:
-        connection = socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), timeout=10)
+        connection = socket.create_connection(("127.0.0.1", int(self.url.rpartition(":")[2])), timeout=60)
         connection.sendall(sent)
         return connection
 
