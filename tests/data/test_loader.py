@@ -5,6 +5,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -284,7 +285,10 @@ def test_workers_without_room_to_send_end_it(
 
 
 @pytest.fixture(autouse=True)
-def _log_and_look_often(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def _log_look_often_and_tidy_up(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     caplog.set_level(logging.WARNING, "viceversa")
     look = _MultiProcessingDataLoaderIter._try_get_data  # torch looks every five seconds whether workers are there
     monkeypatch.setattr(look, "__defaults__", (0.5,))
+    with tempfile.TemporaryDirectory() as folder:  # a worker that is killed leaves its socket behind
+        monkeypatch.setattr(tempfile, "tempdir", folder)
+        yield
