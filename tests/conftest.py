@@ -33,6 +33,16 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set whose test halves are pairs."""
+    from viceversa.data import water2wine
+
+    root = tmp_path_factory.mktemp("worlds")
+    water2wine.make(root, size=32, count=6, test=7)
+    return root
+
+
+@pytest.fixture(scope="session")
 def viceversa() -> Command:
     """Run `viceversa` with arguments in a real process and return what it said."""
 

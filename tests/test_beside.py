@@ -135,7 +135,7 @@ def work(settings):
 
 @pytest.mark.slow  # a minute: Ray starts a cluster
 @pytest.mark.filterwarnings("ignore")  # Ray's own
-def test_two_ray_workers_train_and_outlive_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_ray_workers_train_and_outlive_one(worlds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ray = pytest.importorskip("ray", reason='no Ray here; pip install "viceversa[ray]"')
     (tmp_path / "dying.py").write_text(DYING)
     for folder in (EXAMPLES, tmp_path):
@@ -143,13 +143,12 @@ def test_two_ray_workers_train_and_outlive_one(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(EXAMPLES), str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_memory_monitor_refresh_ms", "0")  # what else runs here is none of the test's business
-    water2wine.make(tmp_path / "data", size=32, count=4, test=2)
     example = importlib.import_module("ray_train")
     monkeypatch.setattr(example, "work", importlib.import_module("dying").work)
     ray.init(num_cpus=3, include_dashboard=False, object_store_memory=10**8)
     try:
         words = [*TINY, "train.length=4 steps", "train.save_every=2 steps", "train.report=false"]
-        words += [f"data.root={tmp_path / 'data'}", f"run={tmp_path / 'run'}"]
+        words += [f"data.root={worlds}", f"run={tmp_path / 'run'}"]
         example.train("cyclegan", words, storage=tmp_path / "store")
     finally:
         ray.shutdown()

@@ -8,8 +8,11 @@ import pytest
 from viceversa.files import cache_folder, locked, replacing, replacing_folder, sweep
 
 
-def test_the_new_content_replaces_the_old(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "er" / "a.txt"
+def test_the_new_content_replaces_the_old_once_it_is_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, done = tmp_path / "deep" / "er" / "a.txt", list[str]()
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (done.append("fsync"), fsync(fd)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (done.append("replace"), replace(a, b)))
     for text in ("old", "new"):
         with replacing(path) as temporary:
             assert temporary != path
@@ -17,6 +20,7 @@ def test_the_new_content_replaces_the_old(tmp_path: Path) -> None:
             temporary.write_text(text)
         assert path.read_text() == text
     assert os.listdir(path.parent) == ["a.txt"]
+    assert done == ["fsync", "replace", "fsync"] * 2  # the last one is of the folder
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -33,16 +37,6 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
         write_half()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
-
-
-def test_content_is_on_disk_before_the_name_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = []
-    fsync, replace = os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda fd: (done.append("fsync"), fsync(fd)))
-    monkeypatch.setattr(os, "replace", lambda a, b: (done.append("replace"), replace(a, b)))
-    with replacing(tmp_path / "a.txt") as temporary:
-        temporary.write_text("x")
-    assert done == ["fsync", "replace", "fsync"]  # the last one is of the folder
 
 
 def test_what_a_killed_process_left_is_swept_away(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from support import TINY, noise
 from viceversa import engine, report
 from viceversa.cli import _is_for_the_user
 from viceversa.config import Config, ConfigError, load_config, load_words, to_tree, validate
-from viceversa.data import ImageError, open_loader, water2wine
+from viceversa.data import ImageError, open_loader
 from viceversa.data.archives import ArchiveError, unpack
 from viceversa.data.image_io import image_size, read_image
 from viceversa.data.tables import read_manifest, read_shards
@@ -291,10 +291,9 @@ def test_cards_of_weights(place: Path, changes: list[Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def run(place: Path) -> Path:
+def run(place: Path, worlds: Path) -> Path:
     """A training of two steps."""
-    water2wine.make(place / "worlds", size=32, count=2, test=1)
-    words = ["train.length=2 steps", "train.report=false", f"data.root={place / 'worlds'}", f"run={place / 'run'}"]
+    words = ["train.length=2 steps", "train.report=false", f"data.root={worlds}", f"run={place / 'run'}"]
     return engine.train(load_config("cyclegan", [*TINY, *words]))
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from viceversa import engine, methods
 from viceversa.config import Config, flat, load_config, parse_yaml, presets, to_tree
-from viceversa.data import water2wine
 from viceversa.methods import METHODS
 from viceversa.translator import Translator
 
@@ -49,19 +48,12 @@ SMALLER += [f"train.{key}" for key in ("batch", "length", "decay", "samples", "d
 SMALLER += [f"train.{key}" for key in ("log_every", "sample_every", "save_every")]
 
 
-@pytest.fixture(scope="module")
-def domains(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("domains")
-    water2wine.make(root, size=40, count=3, test=3)
-    return root
-
-
-def shrunk(name: str, domains: Path, run: Path) -> Config:
+def shrunk(name: str, worlds: Path, run: Path) -> Config:
     """The preset with two steps, two pictures a step at most, and small networks; nothing else differs."""
     preset = methods.resolve(load_config(name))
     pairs = METHODS[preset.method["name"]].needs_pairs
-    paired = [f"data.a={domains / 'testA'}", f"data.b={domains / 'testB'}", "data.layout=paired"]
-    words = [*paired, "data.paired_test=false"] if pairs else [f"data.root={domains}"]
+    paired = [f"data.a={worlds / 'testA'}", f"data.b={worlds / 'testB'}", "data.layout=paired"]
+    words = [*paired, "data.paired_test=false"] if pairs else [f"data.root={worlds}"]
     words += [f"generator.{key}={value}" for key, value in SIZES.items() if key in preset.generator]
     if "blocks" in preset.generator:
         words.append(f"generator.blocks={5 if preset.method['name'] == 'cut' else 2}")
@@ -77,8 +69,8 @@ def shrunk(name: str, domains: Path, run: Path) -> Config:
 
 
 @pytest.mark.parametrize("name", presets())
-def test_every_preset_trains_two_steps(name: str, domains: Path, tmp_path: Path) -> None:
-    engine.train(shrunk(name, domains, tmp_path))
+def test_every_preset_trains_two_steps(name: str, worlds: Path, tmp_path: Path) -> None:
+    engine.train(shrunk(name, worlds, tmp_path))
     lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text("utf-8").splitlines()]
     assert [line["step"] for line in lines] == [1, 2]
     assert all(math.isfinite(value) for line in lines for value in line["losses"].values())

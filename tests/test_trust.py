@@ -11,7 +11,6 @@ from PIL import Image
 from support import TINY, Command
 from viceversa import engine, methods
 from viceversa.config import COMPONENTS, ConfigError, load_config
-from viceversa.data import water2wine
 from viceversa.nets.weights import Card, load_generator, save_generator
 from viceversa.translator import Translator
 
@@ -66,9 +65,8 @@ def test_a_configuration_imports_nothing(section: str, diary: Path, tmp_path: Pa
     assert not diary.exists()
 
 
-def test_what_was_typed_is_imported_and_only_then(diary: Path, tmp_path: Path) -> None:
-    water2wine.make(tmp_path / "data", size=32, count=2, test=1)
-    words = [f"data.root={tmp_path / 'data'}", f"run={tmp_path / 'run'}", "train.length=1 step", "train.report=false"]
+def test_what_was_typed_is_imported_and_only_then(diary: Path, worlds: Path, tmp_path: Path) -> None:
+    words = [f"data.root={worlds}", f"run={tmp_path / 'run'}", "train.length=1 step", "train.report=false"]
     run = engine.train(load_config("cyclegan", [*TINY[2:], *words, f"generator={NAME}"]))
     Translator.load(run)
     assert diary.read_text() == "imported\n"

@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from viceversa.config import Config, load_config
-from viceversa.data import water2wine
 from viceversa.methods import METHODS
 
 SMALL = {
@@ -19,14 +18,6 @@ SMALL = {
 LENGTH = ["train.length=8 steps", "train.decay=4 steps", "train.log_every=3 steps", "train.save_every=2 steps"]
 
 MakeConfig = Callable[..., Config]
-
-
-@pytest.fixture(scope="session")
-def worlds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small data set whose test halves are pairs."""
-    root = tmp_path_factory.mktemp("worlds")
-    water2wine.make(root, size=32, count=6, test=7)
-    return root
 
 
 @pytest.fixture

@@ -135,15 +135,11 @@ def test_first_weights(scheme: Literal["normal", "xavier", "kaiming", "orthogona
 
 
 @pytest.mark.parametrize("size", [(8, 6), (7, 5)])
-def test_blur_down_is_the_binomial_filter_with_reflected_edges(size: tuple[int, int]) -> None:
+def test_blur_down_is_the_binomial_filter_with_reflected_edges_and_up_is_bilinear(size: tuple[int, int]) -> None:
     x = noise(1, 2, *size)
     wide = torch.nn.functional.pad(x, [1, 1, 1, 1], mode="reflect")
     rows = (wide[:, :, :-2] + 2 * wide[:, :, 1:-1] + wide[:, :, 2:]) / 4
     both = (rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]) / 4
     torch.testing.assert_close(BlurDown(2).double()(x), both[:, :, ::2, ::2])
-
-
-def test_blur_up_is_bilinear_interpolation() -> None:
-    x = noise(2, 3, 5, 4)
-    wanted = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
-    torch.testing.assert_close(BlurUp(3).double()(x), wanted)
+    larger = torch.nn.functional.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(BlurUp(2).double()(x), larger)
