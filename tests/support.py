@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,9 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
+BaseHTTPRequestHandler.log_message = lambda *_: None  # which would print every request
+
+
 @contextmanager
 def serving(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
     """Answer requests while the block runs; yield the address."""
@@ -106,13 +109,6 @@ def serving(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
-
-
-class QuietFiles(SimpleHTTPRequestHandler):
-    """Hand out the files of a `directory`, and log nothing."""
-
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 def finish(coroutine: Coroutine[Any, Any, object]) -> None:

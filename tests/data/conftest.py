@@ -4,13 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import web
+from web import Handler, Site
+
+from support import serving
 
 
 @pytest.fixture
-def site() -> Iterator[web.Site]:
-    with web.site() as site:
-        yield site
+def site() -> Iterator[Site]:
+    handler = type("Handler", (Handler,), {})
+    with serving(handler) as address:
+        handler.site = Site(address)
+        yield handler.site
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
 """A web server on this machine that behaves as badly as it is told."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
-
-from support import serving
 
 
 @dataclass
@@ -18,7 +14,6 @@ class Resource:
     """So many times the connection breaks off after half of the body."""
     length: int | None = None
     """What Content-Length claims, if not the truth."""
-    kind: str = "application/octet-stream"
     to: str | None = None
 
 
@@ -42,27 +37,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.site.asked.append(self.path)
-        found = self.site.resources.get(self.path, Resource(b"<html>not here</html>", status=404, kind="text/html"))
+        found = self.site.resources.get(self.path, Resource(b"<html>not here</html>", status=404))
         status = 302 if found.to else found.status
         cut = bool(found.breaks)
         found.breaks -= cut
         self.send_response(status)
-        self.send_header("Content-Type", found.kind)
         self.send_header("Content-Length", str(len(found.body) if found.length is None else found.length))
         if found.to:
             self.send_header("Location", found.to)
         self.end_headers()
         self.wfile.write(found.body[: len(found.body) // 2] if cut else found.body)
         self.close_connection = cut or found.length is not None
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
-
-
-@contextmanager
-def site() -> Iterator[Site]:
-    """Run a server while the block runs."""
-    handler = type("Handler", (Handler,), {})
-    with serving(handler) as address:
-        handler.site = Site(address)
-        yield handler.site

@@ -77,9 +77,6 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer_json({"commitUrl": f"/{found[1]}/commit/{SHA}", "commitOid": SHA, "success": True})
         return self.answer(b"", 404)
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @contextmanager
 def hub() -> Iterator[tuple[str, Repositories, list[dict]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from http.server import SimpleHTTPRequestHandler
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from support import QuietFiles, serving
+from support import serving
 from viceversa.export import ExportOptions, export_model
 from viceversa.export.web import ort_files
 from viceversa.translator import Translator
@@ -37,7 +38,7 @@ def url(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("web") / "page"
     assert [done.direction for done in export_model(run, folder, ExportOptions(to="web"))] == ["AtoB", "BtoA"]
-    with serving(partial(QuietFiles, directory=folder)) as address:
+    with serving(partial(SimpleHTTPRequestHandler, directory=folder)) as address:
         yield f"{address}/"
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from runs import lines, make_run, write_samples
 
-from support import QuietFiles, serving
+from support import serving
 from viceversa import report
 from viceversa.report.compare import compare
 
@@ -133,7 +134,7 @@ def test_sliders_move_by_key_and_by_pointer_and_films_alone_and_together(
 def test_a_page_of_a_training_looks_for_news_only_when_it_is_served(chromium: Browser, tmp_path: Path) -> None:
     run = make_run(tmp_path, steps=(0, 100), finished=False)
     page = report.write(run)
-    with serving(partial(QuietFiles, directory=run)) as address:
+    with serving(partial(SimpleHTTPRequestHandler, directory=run)) as address:
         served = Visit(chromium, f"{address}/{page.name}", clock=True)
         tab = served.tab
         assert tab.locator(".screen img").count() == 2 * 6
