@@ -86,10 +86,7 @@ class Translator:
         return self.shown.read_bytes() if self.shown and self.shown.is_file() else None
 
     def with_backend(self, name: str) -> Translator:
-        """Return the same translator run by another of `viceversa.backends.BACKENDS`.
-
-        Masks, samples and interpolations are computed by eager all the same. Raises ValueError with the remedy.
-        """
+        """Return the same translator run by another of `viceversa.backends.BACKENDS`; samples and masks stay eager."""
         return Translator(self.net, self.card, self.device, name, self.memory)
 
     def with_statistics(self, images: Sequence[ImageData]) -> Translator:

@@ -103,10 +103,7 @@ def draws_random_numbers(net: nn.Module) -> bool:
 
 
 def psnr(backend: Backend, exact: Backend, inputs: Sequence[Tensor]) -> float:
-    """Return the lowest peak signal-to-noise ratio of a backend's results to the exact ones, in decibels.
-
-    It is NaN if any of these results is not finite.
-    """
+    """Return the lowest PSNR of a backend's results to the exact ones, in decibels; NaN if one is not finite."""
     errors = [0.0]
     with torch.inference_mode():
         for x in inputs:

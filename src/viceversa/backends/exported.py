@@ -80,10 +80,7 @@ def write_exported(
 
 
 def load_exported(path: Path) -> tuple[ExportedGenerator, Card]:
-    """Return the generator in an .onnx or .xml file that `write_exported` wrote, and its card.
-
-    Raises ValueError, with the remedy, for any other file, and if the library that runs it is not installed.
-    """
+    """Return the generator in an .onnx or .xml file that `write_exported` wrote, and its card; ValueError of others."""
     library, extra = LIBRARIES[path.suffix]
     if find_spec(library) is None:
         raise ValueError(f'{path}: {library} is not installed; pip install "viceversa[{extra}]"')

@@ -55,10 +55,7 @@ def load_config(source: str | Path | None = None, overrides: Iterable[str] = ())
 
 
 def load_words(words: Sequence[str]) -> Config:
-    """Read what was typed after a command: a preset or a file, unless the first word is an override; then overrides.
-
-    What exists is a file, or a run, whatever it is called: runs/lr=0.1.
-    """
+    """Read what was typed after a command: overrides, or first a preset or what exists: a file or run (runs/lr=0.1)."""
     named = bool(words) and ("=" not in words[0] or "/" in words[0].partition("=")[0] or os.path.exists(words[0]))
     source = words[0] if named else DEFAULT_PRESET
     return default_run(load_config(source, words[named:]), Path(source).stem)
@@ -169,10 +166,7 @@ def to_tree(config: Config) -> dict[str, Any]:
 
 
 def to_yaml(config: Config, options: Mapping[str, Mapping[str, str]] | None = None) -> str:
-    """Return the configuration as YAML.
-
-    `options` describes the components' options: {"generator": {"blocks": "Number of residual blocks."}}.
-    """
+    """Return it as YAML; `options` describes the components': {"generator": {"blocks": "Residual blocks."}}."""
     yaml, text = YAML(), io.StringIO()
     yaml.width = 10_000
     yaml.dump(_commented(to_tree(config), meanings(options or {})), text)

@@ -72,10 +72,7 @@ def _drop_top(folder: Path) -> None:
 
 
 def _files(file: IO[bytes], allowed: int, entries: int) -> Iterator[tuple[str, IO[bytes]]]:
-    """Yield name and content of the files in an archive, after a look at each; each must be read before the next.
-
-    What is declared counts: neither zipfile nor tarfile gives more of a file than its header says.
-    """
+    """Yield name and content of the files in an archive; neither library gives more of a file than its header says."""
     head = file.read(6)
     file.seek(0)
     if head.lstrip().startswith(b"<"):

@@ -27,9 +27,8 @@ def make_cache(
 ) -> tuple[str, list[str]]:
     """Write the images of a data set into a cache, whole or not at all; say what it holds, and what is broken and why.
 
-    Training images are stored as they are before anything is left to chance: with their channels, and resized; test
-    images as the samples show them. Broken ones stay broken, so that the order of training is that without a cache.
-    Raises as `find_splits` does, and FileExistsError for an `out` that is in the way.
+    Training images are stored resized, as they are before anything is left to chance; test images as the samples show
+    them. Broken ones stay broken, so that the order of training stays the same. FileExistsError for an `out` in use.
     """
     root, target = Path(data.root or "").expanduser().resolve(), out.resolve()
     if root.is_relative_to(target) or target.is_relative_to(root):

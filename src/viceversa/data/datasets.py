@@ -35,10 +35,7 @@ class Sample(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FileSample:
-    """An image file, or the left or right half of one; `file` is its path within `folder`, with forward slashes.
-
-    All samples of a folder share one `folder`: a hundred thousand of them take some 15 MB.
-    """
+    """An image file, or the left or right half of one; `file` is its path within `folder`, with forward slashes."""
 
     folder: Path
     file: str
@@ -131,10 +128,7 @@ class DatasetSplits:
 
 
 def completed(layout: str, found: Found, data: DataConfig) -> DatasetSplits:
-    """Make a data set of what was found: hold out test samples if there are none, pair them if that is asked for.
-
-    Raises ConfigError if `data.paired_test` is set and cannot be done.
-    """
+    """Make a data set of what was found: hold out test samples if there are none, pair them if `data.paired_test`."""
     if data.paired_test and found.train.paired:
         raise ConfigError(f"data.paired_test is for unpaired data; layout {layout} holds pairs anyway")
     train, test, alone = found.train, found.test, found.alone

@@ -68,10 +68,7 @@ def write(
     exif: bytes = b"",
     icc_profile: bytes = b"",
 ) -> None:
-    """Write pixels of any number of channels to `path`; `suffix` is that of the final file.
-
-    Floats in [0, 1] become 16 bits, except in .npy. Raises ImageError if the format cannot hold them.
-    """
+    """Write pixels of any number of channels, floats as 16 bits but in .npy; ImageError for what does not fit."""
     if suffix != ".npy" and pixels.dtype != np.uint8:
         pixels = np.rint(pixels.clip(0, 1) * 65535).astype(np.uint16)
     channels = pixels.shape[2]

@@ -59,11 +59,7 @@ def known(name: str) -> KnownSet:
 
 
 def get_set(wanted: KnownSet, out: Path) -> None:
-    """Download a data set into `out`, which appears when all is there.
-
-    Raises ValueError if it cannot be had, ArchiveError if it cannot be unpacked, FileExistsError if there is something
-    at `out`.
-    """
+    """Download a data set into `out`, which appears when all is there; FileExistsError if it is not empty."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out}: there already; name another folder, or remove it to download it again")
     if not wanted.mirrors:
@@ -73,10 +69,9 @@ def get_set(wanted: KnownSet, out: Path) -> None:
 
 
 def local_folder(url: str) -> Path:
-    """Return the local copy of a data set elsewhere; fetch it if there is none.
+    """Return the local copy of a data set elsewhere; fetch it if there is none, or raise ValueError with the reason.
 
     Processes that start together wait for the one that fetches. A copy stays as it is until its folder is deleted.
-    Raises ValueError if the data cannot be had: ConfigError if a package is missing, ArchiveError for a bad archive.
     """
     name = re.sub(r"[^\w.-]+", "-", urlsplit(url).path.strip("/").rpartition("/")[2]) or "data"
     folder = cache_folder() / "data" / f"{name}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
@@ -102,8 +97,7 @@ def _fetch_archive(mirrors: Sequence[str], folder: Path, checksum: str | None = 
 def download(mirrors: Sequence[str], target: Path, checksum: str | None = None) -> None:
     """Download a file to `target`, which appears whole; do nothing if it is there and right by its checksum.
 
-    `checksum` is "md5:..." or "sha256:..."; without one, whatever lies at `target` is replaced. Raises ValueError,
-    which names each mirror and what is wrong there.
+    `checksum` is "md5:..." or "sha256:...". Raises ValueError, which names each mirror and what is wrong there.
     """
     import pooch
     import requests

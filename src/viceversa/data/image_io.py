@@ -57,11 +57,7 @@ OTHERS = {
 
 
 def read_image(path: Path | str) -> ImageData:
-    """Read an image of any kind: first frame, turned as its EXIF data say, ordinary ones converted to sRGB.
-
-    Images with more than 8 bits become float32 in [0, 1] (see `deep`).
-    Raises ImageError if the file cannot be read or decoded, or needs a package that is not installed.
-    """
+    """Read an image of any kind: first frame, turned as its EXIF data say, in sRGB; ImageError with the reason."""
     path = Path(path)
     try:
         with path.open("rb") as file:  # opened by its path, Pillow would map a turned TIFF with the turned size
@@ -140,10 +136,7 @@ def _orientation(image: Image.Image, in_header: bool = False) -> int:
 
 
 def from_pil(image: Image.Image) -> ImageData:
-    """Turn a PIL image of any mode into an image as its EXIF data say, in sRGB.
-
-    Raises whatever Pillow raises for damaged data, and ImageError for values that are not finite.
-    """
+    """Turn a PIL image of any mode into an image as its EXIF data say, in sRGB; raises what Pillow raises of damage."""
     image.load()
     orientation = _orientation(image)
     if image.mode[0] in "IF":
@@ -196,12 +189,10 @@ def write_image(
     exif: bytes = b"",
     profile: bytes = b"",
 ) -> None:
-    """Write (H, W, C) in the format of the suffix, with `alpha` (H, W) if the format can hold it.
+    """Write (H, W, C) in the format of the suffix, with `alpha` (H, W) if the format can hold it; it appears whole.
 
-    `gray` writes one channel. Floats in [0, 1] are written with 16 bits where format and installed packages can, else
-    with 8; in .npy as they are. EXIF data and the pixels' colour profile go with it where the format holds them. The
-    file appears at once and whole, in folders made as needed. Raises ImageError for an unknown suffix, and for channels
-    that do not fit into the format.
+    `gray` writes one channel. Floats in [0, 1] are written with 16 bits where the format can, else with 8; in .npy as
+    they are. EXIF data and colour profile go with it where the format holds them. ImageError for what does not fit.
     """
     path = Path(path)
     suffix = path.suffix.lower()

@@ -38,10 +38,7 @@ def find_splits(data: DataConfig) -> DatasetSplits:
 
 
 def _here(name: str | None) -> str | None:
-    """Return a place on this machine: with its ~ spelled out, or the copy of what lies at an address.
-
-    Raises FileNotFoundError if there is nothing, ValueError if it cannot be fetched.
-    """
+    """Return a place on this machine: with its ~ spelled out, or the copy of what lies at an address."""
     if name is not None and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", name):
         from viceversa.data.download import local_folder
 

@@ -33,9 +33,8 @@ Row: TypeAlias = tuple[str, "Sample | None", "Sample | None"]  # split; images o
 def read_manifest(file: Path, folder: Path) -> Found:
     """Read a CSV whose paths are relative to a folder.
 
-    Raises ConfigError, which names the line, for what is not understood, for files that do not exist, and for paths
-    that lead out of the folder: a manifest may come from anywhere, and must not reach images that its user did not
-    mean.
+    Raises ConfigError, which names the line, also for paths that lead out of the folder: a manifest may come from
+    anywhere, and must not reach images that its user did not mean.
     """
     if file.suffix.lower() != ".csv" or not file.is_file() or folder.is_file():
         raise ConfigError(f"data.manifest={file}: should be a .csv file, data.root a folder")
@@ -116,10 +115,7 @@ class ShardSample:
 
 
 def read_shards(files: list[Path]) -> Found:
-    """Return the samples in Parquet files of one folder; their names may begin with the split.
-
-    Raises ConfigError if they cannot be read, or have other columns, or if `datasets` is not installed.
-    """
+    """Return the samples in Parquet files of one folder; their names may begin with the split. ConfigError if bad."""
     groups: dict[str, list[Path]] = {}
     for file in files:
         word = re.match("[a-z]*", file.name)

@@ -20,10 +20,7 @@ from viceversa.data.image_data import ImageData, ImageError, Pixels, resize, wit
 
 
 def read_each(samples: Sequence[Sample], domains: str, data: DataConfig) -> tuple[list[Pixels], dict[str, str]]:
-    """Read the samples of a draw, of the domains "A", "B" or "AB", as (H, W, C) with the channels of their domain.
-
-    Return those that can be read, and what the others are called, each with the reason.
-    """
+    """Read samples of the domains "A", "B" or "AB" as (H, W, C); return the sound ones, and why others are broken."""
     images, broken = [], {}
     for sample, domain, image in zip(samples, domains, open_each(samples), strict=True):
         pixels = image if isinstance(image, ImageError) else converted(image, sample, domain, data)
@@ -47,11 +44,7 @@ def converted(image: ImageData, sample: Sample, domain: str, data: DataConfig) -
 
 
 def augment(images: Sequence[Pixels], data: DataConfig, rng: np.random.Generator, domains: str = "AB") -> list[Pixels]:
-    """Resize, crop at random to (crop, crop, C), flip half of the time, and change further as `data.augment` says.
-
-    If they differ in size and are not stretched, the others are first brought to the size of the first. `domains` says
-    which they are.
-    """
+    """Resize (all to the size of the first), crop at random to (crop, crop, C), flip, change as `data.augment` says."""
     down, right, mirror = rng.random(3)  # always three, or the order of later draws would depend on the options
     strength = data.augment
     seed = int(rng.integers(2**62))

@@ -41,8 +41,7 @@ class Exported:
 def export_model(model: Path, out: Path, options: ExportOptions = ExportOptions()) -> list[Exported]:
     """Write a run's generator, or that of a weights file, in another format; return what was written.
 
-    The model is only read. Raises FileNotFoundError or ValueError, with the remedy, and leaves nothing behind if the
-    network cannot be exported, or the file does not compute what it should.
+    The model is only read, and nothing is left behind if the file does not compute what it should.
     """
     form = _check(model, out, options)
     weights = weights_file(model, options.direction, ema=options.ema, best=options.best)  # or say what is missing

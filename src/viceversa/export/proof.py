@@ -90,8 +90,7 @@ def export_file(net: Generator, card: Card, out: Path, model: Path, options: Exp
 def images_of(model: Path, card: Card, folder: Path | None) -> tuple[list[Tensor], list[Tensor]]:
     """Return images as the network sees them, (1, in, H, W): to prove on, and others to calibrate on.
 
-    They are test and training images of the run, or halves of what a folder holds. Raises ValueError, with the remedy,
-    if there are none.
+    They are test and training images of the run, or halves of what a folder holds.
     """
     if folder is not None:
         files = spread(list_images(folder), 2 * CALIBRATED)

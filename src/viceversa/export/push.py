@@ -18,10 +18,7 @@ from viceversa.report.scores import best, histories
 
 
 def push(run: Path, repository: str, *, private: bool = False, licence: str | None = None) -> str:
-    """Publish a run as USER/NAME on the hub, a new one if there is none, and return its address.
-
-    Raises ValueError, with the remedy, if the hub refuses, and for networks that cannot be exported.
-    """
+    """Publish a run as USER/NAME on the hub, a new one if there is none, and return its address."""
     with explained(repository):
         from huggingface_hub import HfApi
 

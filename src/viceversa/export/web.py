@@ -74,8 +74,7 @@ def _facts(card: Card, options: ExportOptions) -> str:
 def ort_files(folder: Path | None) -> list[Path]:
     """Return the files of ONNX Runtime that a page needs: the loaders, and the parts that they name.
 
-    They are those of a package that was unpacked in `folder`, else of the cache, else npm fetches it there. Raises
-    ValueError, with the remedy, if there are none.
+    They are those of a package that was unpacked in `folder`, else of the cache, else npm fetches it there.
     """
     dist = _fetched() if folder is None else folder / "dist" if (folder / "dist").is_dir() else folder
     loaders = [dist / name for name in LOADERS]

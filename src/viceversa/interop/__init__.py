@@ -33,8 +33,7 @@ def load_network(path: str | Path, key: str | None = None) -> Generator | Discri
     """Return a trained network in evaluation mode, taking (B, C, H, W) in [-1, 1].
 
     `path` is a run's folder (its first direction), a weights file of ours, or a file that another code saved with
-    torch; `key` names the network in a file that holds several. Raises FileNotFoundError, or ValueError with what did
-    not fit.
+    torch; `key` names the network in a file that holds several. Raises ValueError with what did not fit.
     """
     path = Path(path)
     if path.is_dir() or has_card(path):
@@ -54,11 +53,7 @@ def import_generator(
     key: str | None = None,
     overwrite: bool = False,
 ) -> Original:
-    """Turn another code's generator into a weights file of ours (.safetensors); return what it turned out to be.
-
-    Raises ValueError if the file holds something else, or several and no `key`, or `target` has another suffix or
-    exists.
-    """
+    """Turn another code's generator into a weights file of ours (.safetensors); return what it turned out to be."""
     if target.suffix != ".safetensors":
         raise ValueError(f"{target}: weights files end in .safetensors")
     if target.exists() and not overwrite:
@@ -78,8 +73,7 @@ def import_generator(
 def read_original(path: str | Path, key: str | None = None) -> tuple[Original, dict[str, Tensor]]:
     """Return the description of a network in a file of another code, and its weights under our names.
 
-    Of several it is the one called `key`, else the only generator. Raises OSError for what cannot be read, or
-    ValueError that says which key did not fit, or which generators there are.
+    Of several it is the one called `key`, else the only generator. ValueError says which key did not fit.
     """
     path = Path(path)
     try:

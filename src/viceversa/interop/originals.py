@@ -45,10 +45,7 @@ class Original:
 
 
 def convert_original(state: Mapping[str, Tensor]) -> tuple[Original, dict[str, Tensor]]:
-    """Return the description of the network that an original's state_dict belongs to, and its weights under our names.
-
-    Raises ValueError that names the first key that did not fit.
-    """
+    """Return the network that an original's state_dict belongs to, and its weights under our names, or ValueError."""
     layers = _layers(state)
     original = recognise(layers)
     try:

@@ -38,10 +38,7 @@ KINDS_OF_DATA = {
 
 
 def write(run: Path) -> Path:
-    """Write RUN/report.html from what the run's folder holds, and return its path; cheap enough for between two steps.
-
-    Raises FileNotFoundError for a folder that is no run.
-    """
+    """Write RUN/report.html from what the run's folder holds, and return its path; cheap enough between two steps."""
     path = run / NAME
     text = render("report.html.j2", **content(read_run(run)))
     with replacing(path, durable=False) as temporary:

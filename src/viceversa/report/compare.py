@@ -24,10 +24,7 @@ ABSENT = "–"  # an option of another method
 
 
 def compare(runs: Sequence[Path], out: Path) -> None:
-    """Write a page that compares runs on the test images of the first one's data.
-
-    Raises FileNotFoundError or ValueError, with the remedy, for a run without weights and for data that are not there.
-    """
+    """Write a page that compares runs on the test images of the first one's data."""
     if out.suffix.lower() not in (".html", ".htm"):
         raise ValueError(f"{out}: the last argument is the page to write; name a .html file")
     if len(runs) < 2:

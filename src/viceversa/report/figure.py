@@ -32,10 +32,7 @@ LABELS = {
 
 
 def load_pairs(config: Config, limit: int | None) -> dict[Direction, list[Pair]]:
-    """Return at most `limit` test images of each domain as the networks see them, evenly spread, or all.
-
-    Raises ConfigError or FileNotFoundError when the data are not where the configuration says.
-    """
+    """Return at most `limit` test images of each domain as the networks see them, evenly spread, or all."""
     samples = EvalSet(find_splits(config.data), config).samples(limit)
     forth = [(s.a, s.b if s.paired else None) for s in samples]
     back = [(s.b, s.a if s.paired else None) for s in samples]
@@ -55,8 +52,7 @@ def translated(run: Path, direction: Direction, inputs: Sequence[Uint8Image]) ->
 def columns_of(run: Path, names: Sequence[str], rows: int, pick: Sequence[int] = ()) -> dict[str, list[Uint8Image]]:
     """Return the named columns of test images: input, AtoB or BtoA, cycle (there and back), mask, truth.
 
-    `pick` chooses images by their number in the test set, from 1, instead of `rows` evenly spread ones. Raises
-    ValueError, with the remedy, for what the run or its data do not have.
+    `pick` chooses images by their number in the test set, from 1, instead of `rows` evenly spread ones.
     """
     direction = _direction(run, names)
     pairs = load_pairs(load_config(run / "config.yaml"), None if pick else rows)[direction]

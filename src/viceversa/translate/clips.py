@@ -46,10 +46,7 @@ class Clip:
     """How long its last frame is shown; 0: as long as the one before."""
 
     def frames(self, wanted: Callable[[int], bool] = lambda number: True) -> Iterator[TimedFrame]:
-        """Decode, and yield the frames whose number is wanted, upright.
-
-        Raises ImageError where the file is damaged; what precedes that has been yielded.
-        """
+        """Decode, and yield the frames whose number is wanted, upright; ImageError where the file is damaged."""
         decode = self._video if is_video(self.path) else self._animation
         try:
             yield from decode(wanted)

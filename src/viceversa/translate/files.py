@@ -29,8 +29,7 @@ def plan(inputs: Sequence[str], output: Path, format: str | None = None) -> list
 
     A single file goes to `output` when that has an image's suffix, else into the folder `output`. Outputs keep their
     input's place below the folder, or below the part of a glob before its first wildcard, and their input's suffix
-    (JPEG's for HEIC) unless `format` names another. Raises FileNotFoundError when there is nothing to translate, and
-    ValueError, with the remedy, for an output that cannot be.
+    (JPEG's for HEIC) unless `format` names another.
     """
     refuse(output.suffix.lower() in HEIC, f"{output}: HEIC is read, but not written; name a .jpg or .png file")
     names_a_file = output.suffix.lower() in WRITABLE and not output.is_dir()
@@ -65,10 +64,7 @@ def plan(inputs: Sequence[str], output: Path, format: str | None = None) -> list
 
 @contextmanager
 def piped(inputs: Sequence[str], output: Path, format: str | None) -> Iterator[tuple[Sequence[str], Path]]:
-    """Give files in the place of `-`: of standard input, and of standard output, which gets the file in the end.
-
-    Raises ValueError, with the remedy, if standard input is not the only input of standard output, or is empty.
-    """
+    """Give files in the place of `-`: of standard input, and of standard output, which gets the file in the end."""
     if "-" not in (*inputs, str(output)):
         yield inputs, output
         return

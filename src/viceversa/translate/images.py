@@ -93,10 +93,7 @@ class Steps:
         return read_image(self.options.interpolate) if self.options.interpolate else None
 
     def write(self, job: Job, images: Images) -> int:
-        """Write what does not exist, or all with `overwrite`, and return how many files that were.
-
-        `images` are the input and what was made of it.
-        """
+        """Write what was made of the first of the images, unless it exists; return how many files that were."""
         file, output = job
         original, *results = images
         made = len(results) - self.options.save_mask  # the last one is where it painted
@@ -152,7 +149,6 @@ def read_mask(path: Path, size: tuple[int, int], feather: int) -> NDArray[np.flo
     """Return a mask as weights (H, W, 1) for an image of this size: 1 where it is white, 0 where it is black.
 
     It falls to 0 within `feather` pixels inside its edge, so that nothing outside of it changes. Transparent is black.
-    Raises ImageError for a file that is not an image.
     """
     image = read_image(path)
     weight = _unit(with_channels(replace(image, alpha=None), 1))

@@ -117,8 +117,7 @@ def _record(manifest: Path, job: Job, options: TranslateOptions, files: int | Im
 def choose_backend(translator: Translator, options: TranslateOptions, files: Sequence[Path]) -> tuple[Translator, str]:
     """Return the translator with the backend asked for, and a line that says which and how exact it is.
 
-    `auto` is bfloat16 where the hardware multiplies it, and its PSNR to eager on the first images is `EXACT` or more;
-    else it is eager. Raises ValueError with the remedy.
+    `auto` is bfloat16 where the hardware multiplies it, and its PSNR to eager on the first images is `EXACT` or more.
     """
     name: str = options.backend
     if name == "auto":

@@ -71,8 +71,7 @@ class Memory:
 def translate_clip(steps: Steps, job: Job, track: Track) -> str:
     """Translate a video or an animation, and return a line that tells how much it flickers.
 
-    Raises ImageError for what cannot be read or written. Of a damaged file, what precedes the damage is written, and
-    the error says so.
+    Of a damaged file, what precedes the damage is written, and the ImageError says so.
     """
     (file, output), translator, options = job, steps.translator, steps.options
     steps.check_mask(file)

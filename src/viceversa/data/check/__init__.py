@@ -56,10 +56,7 @@ class Report:
 
 
 def check(data: DataConfig, *, track: Track = lambda items, total: items) -> Report:
-    """Look at all images that a configuration names, and say what is wrong with them.
-
-    `track` wraps the work, for a progress bar. Raises ConfigError or FileNotFoundError if no images are found.
-    """
+    """Look at all images that a configuration names, and say what is wrong with them; raises as `find_splits` does."""
     splits = find_splits(data)
     survey = look_around(splits, data, track)
     found = [finding for each in CHECKS for finding in each(survey)]

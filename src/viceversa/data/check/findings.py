@@ -88,10 +88,7 @@ def broken(survey: Survey) -> Iterator[Finding]:
 
 
 def plain(survey: Survey) -> Iterator[Finding]:
-    """Name images that show nothing: of one colour, tiny, or stored too dark, as class indices and 12 bits in 16 are.
-
-    Instance normalisation divides those of one colour by nearly nothing.
-    """
+    """Name images that show nothing: of one colour, tiny, or too dark, as class indices and 12 of 16 bits are."""
     flat: list[Look] = []
     for domain in "AB":
         looks = survey.sound(domain)
