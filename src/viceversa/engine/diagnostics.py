@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,49 +20,33 @@ from viceversa.config import Config, flat, load_config, parse_override, to_tree
 from viceversa.data.grid import grid
 from viceversa.engine.run_dir import FindingLine, LossLine, RunDir, read_lines, write_lines
 from viceversa.engine.sample_history import Key, read_samples, sample_steps
-from viceversa.engine.symptoms import PROBES, Case, DiagnosisSeverity, ImageSet
+from viceversa.engine.symptoms import ERRORS, PROBES, Case, ImageSet
 from viceversa.files import replacing
 
 CHANCE = {"lsgan": 0.25, "vanilla": math.log(2), "hinge": 1.0}
 """The halved loss of a discriminator that cannot tell anything, by objective."""
 OPTION = re.compile(r"\b(?:method|generator|discriminator|objective|data|train)\.\w+(?:=(?:\[[^]]*\]|[\w.]+))?")
 """A key in a remedy, and its value if there is one."""
-STRONG = (
-    "discriminator.augment=[color, shift, cutout] for few pictures",
-    "a smaller discriminator.width",
-    "objective.r1=1",
-)
-BLIND = "a larger discriminator.width", "more discriminator.layers", "objective.r1=0"
-EMPTY = "a lower method.kl", "a longer method.kl_warmup", "method.free_bits=0.1"
+STRONG = "discriminator.augment=[color, shift, cutout] for few pictures; a smaller discriminator.width; objective.r1=1"
+BLIND = "a larger discriminator.width; more discriminator.layers; objective.r1=0"
+EMPTY = "a lower method.kl; a longer method.kl_warmup; method.free_bits=0.1"
 """Remedies for discriminators, and for codes."""
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """Something that is wrong: since which step, how one sees it, and the remedy in terms of our keys."""
-
-    finding: str
-    severity: DiagnosisSeverity
-    message: str
-    remedy: str
-    step: int = 0
-    since: int = 0
-    picture: str | None = None
-    """Input and output where it shows most, relative to the run."""
 
 
 LINES = 5
 """Lines of the log that are averaged, so that one odd step is no finding."""
 
 
-def examine(run: RunDir, config: Config, step: int) -> list[Diagnosis]:
+def examine(run: RunDir, config: Config, step: int) -> list[FindingLine]:
     """Return what is wrong at a step of which there are samples; since when, as far as the run's file tells."""
     since = {line["finding"]: line["since"] for line in read_lines(run.doctor, FindingLine)}
     found = [*_of_samples(run, config, step), *of_losses(_losses(run, step), config)]
-    return [replace(f, step=step, since=min(since.get(f.finding, step), step)) for f in found]
+    for finding in found:
+        finding.step, finding.since = step, min(since.get(finding.finding, step), step)
+    return found
 
 
-def diagnose(run: Path) -> list[Diagnosis]:
+def diagnose(run: Path) -> list[FindingLine]:
     """Examine the newest samples of a run; raise FileNotFoundError if it is no run, or has none."""
     folder = RunDir(run)
     if not folder.config.is_file():
@@ -72,22 +56,23 @@ def diagnose(run: Path) -> list[Diagnosis]:
     return examine(folder, load_config(run), steps[-1])
 
 
-def update(run: RunDir, config: Config, step: int) -> list[Diagnosis]:
+def update(run: RunDir, config: Config, step: int) -> list[FindingLine]:
     """Examine a run that goes on, write what is wrong into its file, and return what is new."""
     found = examine(run, config, step)
-    write_lines(run.doctor, map(asdict, found))
+    write_lines(run.doctor, (finding.model_dump() for finding in found))
     return [finding for finding in found if finding.since == step]
 
 
-def _of_samples(run: RunDir, config: Config, step: int) -> Iterator[Diagnosis]:
+def _of_samples(run: RunDir, config: Config, step: int) -> Iterator[FindingLine]:
     for direction, case in cases(run.samples, step).items():
         for finding in of_images(case, config) if step else ():  # an untrained network is no patient
-            name = f"{finding.finding} {direction}"
-            path = run.path / "doctor" / f"{name.replace(' ', '-')}.png"
+            finding.finding = f"{finding.finding} {direction}"
+            path = run.path / "doctor" / f"{finding.finding.replace(' ', '-')}.png"
             shown = {"input": _pixels(case.inputs[:3]), "translation": _pixels(case.outputs[:3])}
             with replacing(path) as temporary:
                 grid(shown).save(temporary, "PNG")
-            yield replace(finding, finding=name, picture=str(path.relative_to(run.path)))
+            finding.picture = str(path.relative_to(run.path))
+            yield finding
 
 
 def _pixels(images: ImageSet) -> list[NDArray[np.uint8]]:
@@ -123,35 +108,34 @@ def _stack(images: list[ImageSet]) -> ImageSet:
     return np.stack([image for image in images if image.shape == images[0].shape])
 
 
-def of_images(case: Case, config: Config) -> Iterator[Diagnosis]:
+def of_images(case: Case, config: Config) -> Iterator[FindingLine]:
     """Yield what the samples of one direction tell."""
-    for probe, (severity, remedies) in PROBES.items():
+    for probe, remedies in PROBES.items():
         if message := probe(case):
-            yield Diagnosis(probe.__name__, severity, message, remedy_for(config, remedies))
+            yield _finding(probe.__name__, message, config, remedies, is_error=probe in ERRORS)
 
 
-def of_losses(losses: Mapping[str, float], config: Config) -> Iterator[Diagnosis]:
+def of_losses(losses: Mapping[str, float], config: Config) -> Iterator[FindingLine]:
     """Yield what the mean losses tell: discriminators too strong or blind, codes that say nothing."""
     chance = CHANCE.get(str(config.objective["name"]))
     for name, value in losses.items():
         group = name.removeprefix("gan_").removeprefix("kl_")
         if chance and name.startswith("gan_D") and value < 0.06 * chance:
-            remedy = remedy_for(config, STRONG)
-            yield Diagnosis(f"strong {group}", "warning", f"it is hardly ever wrong (loss {value:.3f})", remedy)
+            yield _finding(f"strong {group}", f"it is hardly ever wrong (loss {value:.3f})", config, STRONG)
         elif chance and name.startswith("gan_D") and abs(value / chance - 1) < 0.002:
-            remedy = remedy_for(config, BLIND)
-            yield Diagnosis(f"blind {group}", "warning", f"it cannot tell anything (loss {value:.3f})", remedy)
+            yield _finding(f"blind {group}", f"it cannot tell anything (loss {value:.3f})", config, BLIND)
         elif name.startswith("kl_") and value < 1e-4 * float(config.method.get("kl", 1)):
-            remedy = remedy_for(config, EMPTY)
-            yield Diagnosis(f"empty codes {group}", "warning", "the codes say nothing about the picture", remedy)
+            yield _finding(f"empty codes {group}", "the codes say nothing about the picture", config, EMPTY)
 
 
-def remedy_for(config: Config, remedies: Sequence[str]) -> str:
-    """Return the remedies that a run can take: their options exist in it, and have other values so far."""
+def _finding(name: str, message: str, config: Config, remedies: str, *, is_error: bool = False) -> FindingLine:
+    """Return a finding with the remedies that a run can take: their options exist in it, and have other values."""
     values = flat(to_tree(methods.resolve(config)))
 
     def is_new(option: str) -> bool:
         key, is_set, _ = option.partition("=")
         return key in values and not (is_set and flat(parse_override(option))[key] == values[key])
 
-    return "; ".join(text for text in remedies if all(map(is_new, OPTION.findall(text))))
+    remedy = "; ".join(text for text in remedies.split("; ") if all(map(is_new, OPTION.findall(text))))
+    severity: Literal["warning", "error"] = "error" if is_error else "warning"
+    return FindingLine(step=0, since=0, finding=name, severity=severity, message=message, remedy=remedy)

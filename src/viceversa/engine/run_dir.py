@@ -132,7 +132,7 @@ class MetricLine(LogLine):
 
 
 class FindingLine(LogLine):
-    """Of doctor.jsonl: what is wrong."""
+    """Of doctor.jsonl: what is wrong, since when, how one sees it, and the remedy in terms of our keys."""
 
     since: Step
     finding: str
@@ -140,6 +140,7 @@ class FindingLine(LogLine):
     message: str
     remedy: str
     picture: str | None = None
+    """Input and output where it shows most, relative to the run."""
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-DiagnosisSeverity: TypeAlias = Literal["note", "warning", "error"]
 ImageSet: TypeAlias = NDArray[np.floating[Any]]
 """Float images (N, H, W, C) in [-1, 1]."""
 
@@ -112,68 +111,25 @@ def textured(case: Case) -> str:
     return f"texture everywhere ({found / max(usual):.1f} times as much as is usual)" if found > 2 * max(usual) else ""
 
 
-PROBES: dict[Callable[[Case], str], tuple[DiagnosisSeverity, tuple[str, ...]]] = {
-    inverted: (
-        "error",
-        (
-            "start again with another seed",
-            "method.identity=0.5",
-            "method.content=5",
-            "method.name=cut, which does not invert",
-        ),
-    ),
-    copied: (
-        "warning",
-        (
-            "method.identity=0",
-            "lower method.cycle_x and method.cycle_y",
-            "method.keep=0.3",
-            "generator.mask=false",
-            "see that the two domains differ: viceversa data check",
-        ),
-    ),
-    collapsed: (
-        "error",
-        (
-            "go back to an earlier checkpoint with a lower train.lr, or start again",
-            "raise method.cycle_x and method.cycle_y",
-            "raise method.nce",
-            "method.color=3",
-        ),
-    ),
-    tinted: (
-        "warning",
-        (
-            "train longer",
-            "method.identity=0.5 keeps colours",
-            "see that both domains are lit alike: viceversa data check",
-        ),
-    ),
-    one_palette: (
-        "warning",
-        ("generator.skip=true", "method.color=1", "method.identity=0.5", "more pictures, or another seed"),
-    ),
-    ignored: (
-        "warning",
-        (
-            "raise method.content",
-            "raise method.keep",
-            "raise method.nce",
-            "raise method.cycle_x and method.cycle_y",
-            "raise method.l1",
-            "generator.skip=true",
-            "more pictures, or another seed",
-        ),
-    ),
-    textured: ("warning", ("a lower discriminator.width", "a lower discriminator.pixels", "train longer")),
-    striped: ("warning", ("generator.upsample=resize, in a new run", "training longer makes it weaker")),
-    blotted: (
-        "warning",
-        ("generator.output=clamp, in a new run", "another seed", "training longer makes some go"),
-    ),
-    saturated: ("warning", ("lower train.lr", "if inputs are saturated too: viceversa data check")),
+PROBES: dict[Callable[[Case], str], str] = {
+    inverted: "start again with another seed; method.identity=0.5; method.content=5; "
+    "method.name=cut, which does not invert",
+    copied: "method.identity=0; lower method.cycle_x and method.cycle_y; method.keep=0.3; generator.mask=false; "
+    "see that the two domains differ: viceversa data check",
+    collapsed: "go back to an earlier checkpoint with a lower train.lr, or start again; "
+    "raise method.cycle_x and method.cycle_y; raise method.nce; method.color=3",
+    tinted: "train longer; method.identity=0.5 keeps colours; see that both are lit alike: viceversa data check",
+    one_palette: "generator.skip=true; method.color=1; method.identity=0.5; more pictures, or another seed",
+    ignored: "raise method.content; raise method.keep; raise method.nce; raise method.cycle_x and method.cycle_y; "
+    "raise method.l1; generator.skip=true; more pictures, or another seed",
+    textured: "a lower discriminator.width; a lower discriminator.pixels; train longer",
+    striped: "generator.upsample=resize, in a new run; training longer makes it weaker",
+    blotted: "generator.output=clamp, in a new run; another seed; training longer makes some go",
+    saturated: "lower train.lr; if inputs are saturated too: viceversa data check",
 }
-"""How bad each is, and remedies; those that name options are for runs that have them."""
+"""Remedies for each, with semicolons in between; those that name options are for runs that have them."""
+ERRORS = inverted, collapsed
+"""What is worse than a warning."""
 
 
 def blots(images: ImageSet) -> NDArray[np.bool_]:

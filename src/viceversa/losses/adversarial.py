@@ -1,8 +1,7 @@
-"""Adversarial objectives: what a discriminator and a generator want, as losses over patch logits.
+"""Adversarial objectives: what a discriminator and a generator want, as losses over patch logits, in float32.
 
-Every objective has four functions. `real`, `fake` and `generator` take logits (B, 1, h, w) and return a scalar;
-`discriminator` is the whole loss of D, halved as in the originals so that D learns slower than G
-(Zhu et al. 2017, Sec. 7.1). Logits are cast to float32 under autocast.
+`discriminator` is the whole loss of D, halved as in the originals so that D learns slower than G (Zhu et al. 2017,
+Sec. 7.1).
 """
 
 from __future__ import annotations
@@ -93,9 +92,8 @@ class Hinge(Objective):
 class WGANGP(Objective):
     """Wasserstein distance with a gradient penalty (Gulrajani et al., 2017, Eq. 3).
 
-    The penalty is taken at points between real and fake images and asks for gradients of norm 1 there, image by image,
-    so D must not mix them by batch normalisation. It is halved like the rest of D's loss, so its weight is the paper's
-    lambda. The published CycleGAN and pix2pix code has the penalty but never calls it: its `wgangp` is without.
+    The penalty asks for gradients of norm 1 between real and fake images, image by image, so D must not mix them by
+    batch normalisation. It is halved like the rest of D's loss, so its weight is the paper's lambda.
 
     Args:
         penalty: Weight of the gradient penalty, lambda in the paper.

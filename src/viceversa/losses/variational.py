@@ -20,14 +20,11 @@ def kl(mean: Tensor, logvar: Tensor, *, reduction: Reduction = "mean", free_bits
     """Return the KL divergence of N(mean, exp(logvar)) from N(0, 1) in nats, a scalar in float32.
 
     `mean` and `logvar` are codes (B, C) or (B, C, h, w). Each of their numbers costs
-    (mean^2 + exp(logvar) - 1 - logvar) / 2 (Kingma and Welling, 2014, Appendix B).
+    (mean^2 + exp(logvar) - 1 - logvar) / 2 (Kingma and Welling, 2014, Appendix B). sum: over all numbers of a code, as
+    in the textbook's bound. mean: over them. Both are a mean over the images.
 
-    sum: over all numbers of a code, as in the textbook's bound. mean: over them, so that a weight means the same for
-    codes of any size. Both are a mean over the images.
-
-    The first `free_bits` nats of each channel of the code are free: where a channel, summed over its positions and
-    averaged over the images, costs less, that much is charged and there is no gradient, so it need not be silenced
-    (Kingma et al., 2016, arXiv 1606.04934, whose groups of a spatial code are its feature maps, too).
+    The first `free_bits` nats of each channel, summed over its positions and averaged over the images, are charged
+    always and without gradient, so it need not be silenced (Kingma et al., 2016, arXiv 1606.04934).
     """
     mean, logvar = to_float32(mean), to_float32(logvar)
     numbers = 0.5 * (mean.square() + torch.expm1(logvar) - logvar)
@@ -37,12 +34,10 @@ def kl(mean: Tensor, logvar: Tensor, *, reduction: Reduction = "mean", free_bits
 
 
 class KL(nn.Module):
-    """The weighted KL divergence of the codes that generators drew in a step, warmed up.
+    """The weighted KL divergence of the codes that generators drew in a step.
 
-    During the first `warmup` steps the weight rises in equal parts, from 1 / warmup to all of it, so that codes learn
-    to carry something before that costs much (Bowman et al., 2016; Sønderby et al., 2016). A method does not know the
-    trainer's step, and need not for this alone: the steps are counted here, in a buffer, so that the count is saved
-    with the method and a continued run goes on with it.
+    During the first `warmup` steps, counted here, the weight rises in equal parts, from 1 / warmup to all of it, so
+    that codes learn to carry something before that costs much (Bowman et al., 2016; Sønderby et al., 2016).
     """
 
     steps: Tensor
@@ -56,9 +51,8 @@ class KL(nn.Module):
         """Return the loss of each generator; to be called once a step.
 
         The codes are those of the translation, the cycle and, if there was one, the identity. all: the mean over these
-        passes, so that the weight means the same. translation: the first alone. last: what remains when a generator
-        remembers its last code only and runs in the order G(x), F(G(x)), F(y), G(F(y)): G's is the cycle's, F's the
-        translation's.
+        passes. translation: the first alone. last: what remains when a generator remembers its last code only and runs
+        in the order G(x), F(G(x)), F(y), G(F(y)).
         """
         self.steps += 1
         weight = self.weight * (self.steps / max(1, self.warmup)).clamp(max=1)

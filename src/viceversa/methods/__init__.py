@@ -62,10 +62,7 @@ def describe(config: Config) -> dict[str, dict[str, str]]:
 
 
 def check(config: Config) -> None:
-    """Raise ConfigError if the method or its networks cannot be built; takes no time and no memory.
-
-    Warns where batch norm would learn from single images, whose statistics its running ones match badly.
-    """
+    """Raise ConfigError if the method cannot be built; warn where batch norm would learn from single images."""
     with torch.device("meta"):
         nets = build(config).translators().values()
     normalised = any(isinstance(module, nn.BatchNorm2d) for net in nets for module in net.modules())
@@ -99,10 +96,7 @@ def build(config: Config) -> Method:
 
 
 def start_from(method: Method, config: Config) -> None:
-    """Load the weights that `init` names, of files or runs, into the method's translators.
-
-    Raises ConfigError, with the keys to set, for those of another generator and for a direction that is not translated.
-    """
+    """Load the weights that `init` names into the translators; ConfigError, with the remedy, if they do not fit."""
     translators = method.translators()
     for direction in get_args(Direction):
         path = getattr(config.init, direction)

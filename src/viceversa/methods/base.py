@@ -36,10 +36,7 @@ class Update:
 
 
 class Networks:
-    """Builds a method's networks as the configuration describes them: `make.generator("A", "B")`.
-
-    Domains are named by their letter, so that a method need not know how many channels the images of each have.
-    """
+    """Builds a method's networks as the configuration describes them: `make.generator("A", "B")`."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -62,10 +59,7 @@ class Networks:
         return self._initialised(net, channels[0])
 
     def discriminator(self, *domains: str) -> Discriminator:
-        """Return a new discriminator of images of the given domains, concatenated if there are several.
-
-        Raises ConfigError for batch norm, which mixes images, where the objective penalises the gradient of each.
-        """
+        """Return a new discriminator of images of the domains, concatenated; ConfigError if it cannot judge them."""
         channels = [self.channels[domain] for domain in domains]
         spec, size = self.config.discriminator, self.config.data.crop
         net = registry.create(DISCRIMINATORS, "discriminator", spec, sum(channels), size=size, channels=channels)
@@ -91,10 +85,7 @@ class Networks:
         return registry.create(OBJECTIVES, "objective", self.config.objective)
 
     def require_same_channels(self, **weights: float) -> None:
-        """Raise ConfigError if a weight is not 0 and A and B differ in channels.
-
-        Name so the options that weigh how far an image of one domain is from an image of the other.
-        """
+        """Raise ConfigError if A and B differ in channels and an option that weighs their distance is not 0."""
         a, b = self.channels.values()
         for name in (name for name, weight in weights.items() if weight and a != b):
             key = f"method.{name}"
@@ -111,10 +102,7 @@ class Networks:
 
 
 class Method(nn.Module):
-    """Base of all methods. A subclass defines three functions and nothing else.
-
-    Its constructor takes a `Networks` and, as keyword-only arguments, its options.
-    """
+    """Base of all methods. A subclass has three functions; it is made of `Networks` and its options."""
 
     needs_pairs = False
     """Whether the two images of a batch must show the same scene."""
@@ -139,11 +127,9 @@ class Method(nn.Module):
 class ImagePool(nn.Module):
     """A memory of past translations, so that D does not only see the newest ones (Shrivastava et al., 2017).
 
-    It keeps up to `size` images and hands out old ones half of the time, decided for each image of a batch on its own.
-    While the pool fills, images pass through. Then, with probability 1/2, an image takes the place of a random one in
-    the pool, which is returned instead; otherwise it passes through. A size of 0 turns the pool off. The rule is the
-    original CycleGAN code's. What is not finite is not kept. Images in the pool carry no gradient; they are part of the
-    state_dict, so that a continued run remembers them.
+    While it fills, images pass through. Then, with probability 1/2 for each image, it takes the place of a random one
+    in the pool, which is returned instead; otherwise it passes through, as in the original CycleGAN code. A size of 0
+    turns the pool off. What is not finite is not kept. The images are part of the state_dict.
     """
 
     images: Tensor

@@ -5,7 +5,6 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
-from torch import Tensor
 
 from viceversa.config import ConfigError
 
@@ -34,19 +33,12 @@ DISCRIMINATORS: dict[str, type[Discriminator]] = {
 }
 
 
-def _on_the_cpu(tensor: Tensor) -> Tensor:
-    return torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu")
-
-
 def refuse_small(net: Generator | Discriminator, channels: int, *, size: int, batch: int) -> None:
-    """Raise ConfigError if a network can train on larger images only than those of `size` pixels.
-
-    It tries, with a copy on the CPU: on the meta device torch would import its compiler.
-    """
+    """Raise ConfigError if a network can train on larger images only than those of `size` pixels; it tries that."""
     if isinstance(net, Generator) and size >= 64:  # enough for any
         return
     copy = deepcopy(net).train()
-    copy._apply(_on_the_cpu)  # type: ignore[no-untyped-call]  # to_empty would import it, too
+    copy._apply(lambda x: torch.empty(x.shape, dtype=x.dtype, device="cpu"))  # type: ignore[no-untyped-call]  # as `to_empty` imports torch's compiler
 
     def takes(side: int) -> bool:
         try:

@@ -16,10 +16,7 @@ BATCH_PIXELS = 2**16
 
 
 class Generator(nn.Module):
-    """A network that translates images: (B, in, H, W) in [-1, 1] to (B, out, H, W) in [-1, 1].
-
-    A subclass's keyword-only arguments are its options, and the Args section of its docstring describes them.
-    """
+    """A network that translates images: (B, in, H, W) in [-1, 1] to (B, out, H, W) in [-1, 1]."""
 
     multiple: int = 1
     """Height and width must be multiples of this."""
@@ -83,10 +80,7 @@ class Generator(nn.Module):
         return [table[name] for name in names]
 
     def features(self, x: Tensor, names: Sequence[str]) -> list[Tensor]:
-        """Return the named feature maps in the order asked for, and compute nothing beyond the deepest of them.
-
-        Raises ValueError, with the list of names, for an unknown one.
-        """
+        """Return the named feature maps, and compute nothing beyond the deepest; ValueError for an unknown name."""
         self.feature_channels(names)
         wanted, found = set(names), dict[str, Tensor]()
         stages = self.taps(x)
@@ -98,10 +92,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """A network that judges patches: (B, C, H, W) to logits (B, 1, h, w), without a sigmoid.
-
-    With several heads, each has a channel: (B, heads, h, w).
-    """
+    """A network that judges patches: (B, C, H, W) to logits (B, heads, h, w), without a sigmoid; most have one head."""
 
     def __call__(self, x: Tensor) -> Tensor:
         """Judge; declared here so that callers know the type."""
@@ -109,9 +100,9 @@ class Discriminator(nn.Module):
         return result
 
     def look(self, x: Tensor) -> Tensor:
-        """Return what `judge` needs of images, which it does not learn to see: the images, unless a subclass says more.
+        """Return what `judge` needs of images, the images unless a subclass says more: D(x) is judge(look(x)).
 
-        A translation that is judged twice, for D's update and for G's, is looked at once. D(x) is judge(look(x)).
+        A translation that is judged twice, for D's update and for G's, is looked at once.
         """
         return x
 

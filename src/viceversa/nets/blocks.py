@@ -40,10 +40,7 @@ class Block(nn.Module):
 
 
 def enable_checkpointing(net: nn.Module) -> None:
-    """Turn activation checkpointing on in the blocks of all generators in a network.
-
-    Discriminators keep what they compute: it is little, and their spectral norm changes with every forward pass.
-    """
+    """Turn activation checkpointing on in the blocks of all generators; a spectral norm changes with every pass."""
     for block in blocks(net):
         block.checkpointed = True
 
@@ -190,10 +187,7 @@ def make_res_norm(kind: ResNorm, channels: int) -> nn.Module:
 
 
 class BlurDown(nn.Module):
-    """Halve an image after blurring it with [1, 2, 1], edges reflected (Zhang, 2019).
-
-    The filter is a buffer, one for each channel, because CUT's files store it so.
-    """
+    """Halve an image after blurring it with [1, 2, 1], edges reflected (Zhang, 2019). CUT's files store the filter."""
 
     kernel_size, stride, padding = 3, 2, 1
     filter: Tensor

@@ -42,8 +42,7 @@ def normalise_each(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: f
     """Bring every channel of every image to zero mean and unit variance, then scale and shift it.
 
     On the CPU `instance_norm` returns a wrong gradient for one image when the incoming gradient is channels_last
-    (torch 2.14.1), so there it is spelled as `batch_norm` of one image at a time: the same function, and faster than
-    `group_norm`. A compiler that traces this gets the plain form, which it derives itself.
+    (torch 2.14.1), so there it is spelled as `batch_norm` of one image at a time.
     """
     if not on_cpu(x):
         return functional.instance_norm(x, weight=weight, bias=bias, eps=eps)
@@ -59,8 +58,8 @@ def normalise_each(x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: f
 def in_layout(y: Tensor) -> Tensor:
     """Return `y`; its gradient will arrive in the memory layout that `y` has.
 
-    The CPU's `batch_norm`, too, returns a wrong gradient for one image (torch 2.14.1) when the incoming one is laid out
-    otherwise: that of CUT's patches is, since they are rows of a transposed map.
+    The CPU's `batch_norm`, too, returns a wrong gradient for one image (torch 2.14.1) when the incoming one, as that of
+    CUT's patches, is laid out otherwise.
     """
     if y.requires_grad and on_cpu(y):
         layout = torch.contiguous_format if y.is_contiguous() else torch.channels_last
@@ -91,10 +90,7 @@ class InstanceNorm(nn.Module):
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch normalisation that can also normalise each image by its own statistics at inference.
-
-    That is what the original pix2pix does: it tests in training mode with a batch of one.
-    """
+    """Batch normalisation that can also normalise each image by its own statistics at inference, as pix2pix does."""
 
     inference: Literal["running", "image"] = "running"
 
@@ -113,8 +109,8 @@ class BatchNorm(nn.BatchNorm2d):
 class Clamp(nn.Module):
     """In place of a final tanh: cut off what exceeds [-1, 1], and with it the gradient that would push it further.
 
-    A tanh that was driven to its end has no slope, so a pixel that became black or white stays so. Here whatever pulls
-    it back still arrives (zeroing gradients: Hausknecht and Stone, 2016; arXiv 1511.04143).
+    A tanh that was driven to its end has no slope, so a pixel that became black or white stays so; here what pulls it
+    back still arrives (Hausknecht and Stone, 2016; arXiv 1511.04143).
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -189,10 +185,10 @@ def make_norm(kind: ConvNorm, channels: int, conv: nn.Module, gain: float = 1.0)
 
 
 def set_inference(net: nn.Module, mode: Inference) -> None:
-    """Put a network in its inference form.
+    """Put a network in its inference form: "running" is the usual evaluation mode.
 
-    "running" is the usual evaluation mode; "image" normalises each image by its own statistics where batch
-    normalisation would use running ones; "original" does so and leaves dropout on, as the original pix2pix tests.
+    "image" normalises each image by its own statistics where batch normalisation would use running ones; "original"
+    does so and leaves dropout on, as the original pix2pix tests.
     """
     net.eval()
     for module in net.modules():

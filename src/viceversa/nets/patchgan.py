@@ -99,10 +99,7 @@ class PixelGAN(Discriminator):
 
 
 def receptive_field(net: nn.Module) -> int:
-    """Return the side, in pixels, of the patch that one output value depends on, normalisation aside.
-
-    For networks whose layers run one after the other in the order of their registration, as all discriminators do.
-    """
+    """Return the side, in pixels, of the patch that an output depends on, for layers that run one after the other."""
     side, jump = 1, 1
     for kernel, stride, _ in _windows(net):
         side += (kernel - 1) * jump
@@ -135,11 +132,9 @@ def _windows(net: nn.Module) -> Iterator[tuple[int, int, int]]:
 class Augment(nn.Module):
     """Differentiable augmentation: D only ever sees altered images, real and translated alike (Zhao et al., 2020).
 
-    It cannot learn few images by heart then (arXiv 2006.10738), and since the gradient passes through the alterations,
-    G does not learn to make them. Every image of a batch is altered by draws of its own, in training mode only.
-
-    Draws come from torch's generator on the CPU, which the learner seeds at every step. Where the images of a pair are
-    joined, `channels` says how many each has: both are altered alike, but no colour of one goes into the other.
+    It cannot learn few images by heart then (arXiv 2006.10738). Every image of a batch is altered by draws of its own,
+    from torch's generator on the CPU, in training mode only. Where the images of a pair are joined, `channels` says how
+    many each has: both are altered alike, but no colour of one goes into the other.
     """
 
     def __init__(self, kinds: tuple[Alteration, ...], strength: float = 1.0) -> None:
@@ -163,10 +158,7 @@ class Augment(nn.Module):
 
 
 def color(x: Tensor, strength: float = 1.0, channels: Sequence[int] = ()) -> Tensor:
-    """Brightness by up to 0.5 either way, saturation 0 to 2 times, contrast 0.5 to 1.5 times.
-
-    `channels` are those of each of the images that are joined in x.
-    """
+    """Brightness by up to 0.5 either way, saturation 0 to 2 times, contrast 0.5 to 1.5 times, of each joined image."""
     brightness = _draws(x, -0.5 * strength, 0.5 * strength)
     saturation = _draws(x, 1 - strength, 1 + strength)
     contrast = _draws(x, 1 - 0.5 * strength, 1 + 0.5 * strength)

@@ -1,8 +1,4 @@
-"""Variational generators (Kingma and Welling, 2014): the picture passes through a distribution on its way.
-
-VAE1 and VAEGAN are tied to one image size, since their latent is a single vector; that of the other two is a small
-image.
-"""
+"""Variational generators (Kingma and Welling, 2014): the picture passes through a distribution on its way."""
 
 from __future__ import annotations
 

@@ -121,10 +121,7 @@ def refuse_not_finite(state: Mapping[str, Tensor]) -> None:
 
 
 def _refuse_others(card: Card, state: dict[str, Tensor]) -> None:
-    """Raise RuntimeError unless the weights are those of the card's generator.
-
-    Only names and shapes are made for that: a stranger's card may describe something enormous.
-    """
+    """Raise RuntimeError unless weights and card fit, by names and shapes alone: a card may describe anything."""
     for option, value in card.generator.items():
         if isinstance(value, int) and value > LARGEST:
             raise RuntimeError(f"generator.{option} is {value}")
