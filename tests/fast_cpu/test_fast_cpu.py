@@ -284,26 +284,18 @@ def test_a_compiler_sees_ordinary_layers() -> None:
     assert "chunk" not in str(program.graph)
 
 
-def test_large_batches_go_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("images", [2, 100])
+def test_memory_taken_while_translating_serves_training(images: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is larger than needed serves, too; a batch for which there is no room goes in parts."""
+    monkeypatch.setattr(winograd, "ROOM", images * 16 * 36 * 7 * 8)
     ours, plain = make("3x3")
     ours.double()
-    x = noise(3, 5, 8, 8).requires_grad_()
-    monkeypatch.setattr(winograd, "ROOM", 2 * 4 * 36 * 7 * 8)
-    for a, b in zip(*(gradients(net, net(x), x, noise(3, 7, 8, 8, seed=1)) for net in (ours, plain)), strict=True):
-        torch.testing.assert_close(a, b)
-
-
-def test_memory_taken_while_translating_serves_training() -> None:
-    ours, plain = make("3x3")
-    ours.double()
-    x = noise(2, 5, 16, 16)
+    x = noise(3, 5, 16, 16)
     with torch.inference_mode():
         ours(x)
-    for size in (16, 8):  # what is larger than needed serves, too
-        part = x[..., :size, :size].clone().requires_grad_()
-        for a, b in zip(
-            *(gradients(net, net(part), part, torch.ones_like(net(part))) for net in (ours, plain)), strict=True
-        ):
+    for size in (16, 8):
+        part, slope = x[..., :size, :size].clone().requires_grad_(), noise(3, 7, size, size, seed=1)
+        for a, b in zip(*(gradients(net, net(part), part, slope) for net in (ours, plain)), strict=True):
             torch.testing.assert_close(a, b)
 
 
