@@ -33,8 +33,11 @@ def test_two_processes_do_not_train_in_one_folder_unless_one_was_killed(
     engine.train(config)
 
 
-def test_what_does_not_change_a_step_may_change(tiny: Any) -> None:
-    engine.train(tiny("pix2pix", *CONSTANT, "train.length=2 steps"))
+def test_a_finished_run_stays_as_it_is_and_what_does_not_change_a_step_may_change(tiny: Any) -> None:
+    config = tiny("pix2pix", *CONSTANT, "train.length=2 steps")
+    for _ in range(2):
+        engine.train(config)
+        assert final_state(config.run)["step"] == 2
     free = ["train.log_every=1 step", "train.save_every=3 steps", "train.sample_every=2 steps", "data.workers=1"]
     engine.train(tiny("pix2pix", *CONSTANT, "train.length=4 steps", *free, "train.keep=1", "train.max_skips=2"))
     assert final_state(tiny("pix2pix").run)["step"] == 4
@@ -111,7 +114,7 @@ def test_a_fork_may_change_optimiser_pictures_and_batch(tiny: Any, moving: Path,
     assert final_state(tmp_path / "new")["step"] == 10
 
 
-def test_what_cannot_be_forked_is_refused(tiny: Any, tmp_path: Path) -> None:
+def test_what_cannot_be_forked_or_continued_is_refused(tiny: Any, tmp_path: Path) -> None:
     config = tiny("pix2pix", *CONSTANT, run="old")
     with pytest.raises(ConfigError, match="no run that could be forked"):
         engine.train(config, tmp_path / "new")
@@ -128,5 +131,6 @@ def test_what_cannot_be_forked_is_refused(tiny: Any, tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "new").rglob("*") if path.name != ".lock"] == ["checkpoints", "mine"]
     for path in checkpoint_files(Path(config.run) / "checkpoints"):
         path.write_bytes(b"")
-    with pytest.raises(ValueError, match="no checkpoint can be read"):
-        engine.train(config, tmp_path / "newer")
+    for fork in (None, tmp_path / "newer"):  # nor is it started anew
+        with pytest.raises(ValueError, match="no checkpoint can be read"):
+            engine.train(config, fork)

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-from support import read_lines
 from viceversa import engine, methods, train
 from viceversa.config import TrainConfig, load_config
 from viceversa.engine.distributed import DistInfo
@@ -25,25 +24,22 @@ def train_config(**changes: Any) -> TrainConfig:
     return load_config(None, [f"train.{key}={value}" for key, value in changes.items()]).train
 
 
-def test_linear_decay_is_the_originals_epoch_by_epoch() -> None:
-    """1 - max(0, epoch - n_epochs) / (n_epochs_decay + 1), epochs counted from 1."""
-    train = train_config(length="5 epochs", decay="2 epochs")
-    assert [rate(train, step, 3) for step in range(15)] == pytest.approx([1] * 9 + [2 / 3] * 3 + [1 / 3] * 3)
+STEPS = {"length": "6 steps", "decay": "3 steps"}
+SCHEDULES = [
+    # the originals', epochs counted from 1: 1 - max(0, epoch - n_epochs) / (n_epochs_decay + 1)
+    ({"length": "5 epochs", "decay": "2 epochs"}, [1] * 9 + [2 / 3] * 3 + [1 / 3] * 3),
+    (STEPS, [1, 1, 1, 0.75, 0.5, 0.25]),
+    ({**STEPS, "schedule": "cosine"}, [1, 1, 1, 0.853553, 0.5, 0.146447]),
+    ({**STEPS, "schedule": "step"}, [1, 1, 1, 0.1, 0.1, 0.1]),
+    ({**STEPS, "schedule": "step", "step_every": "2 steps"}, [1, 1, 1, 0.1, 0.1, 0.01]),
+    ({**STEPS, "schedule": "constant"}, [1] * 6),
+]
 
 
-def test_decay_in_steps_falls_with_every_step() -> None:
-    train = train_config(length="6 steps", decay="3 steps")
-    assert [rate(train, step, 100) for step in range(6)] == pytest.approx([1, 1, 1, 0.75, 0.5, 0.25])
-
-
-def test_other_schedules() -> None:
-    length = {"length": "6 steps", "decay": "3 steps"}
-    cosine = [rate(train_config(schedule="cosine", **length), step, 1) for step in range(6)]
-    assert cosine == pytest.approx([1, 1, 1, 0.853553, 0.5, 0.146447], abs=1e-6)
-    assert [rate(train_config(schedule="step", **length), step, 1) for step in range(6)] == [1, 1, 1, 0.1, 0.1, 0.1]
-    again = train_config(schedule="step", step_every="2 steps", **length)
-    assert [rate(again, step, 1) for step in range(6)] == pytest.approx([1, 1, 1, 0.1, 0.1, 0.01])
-    assert rate(train_config(schedule="constant", **length), 5, 1) == 1
+@pytest.mark.parametrize(("options", "expected"), SCHEDULES)
+def test_schedules(options: dict[str, str], expected: list[float]) -> None:
+    train = train_config(**options)
+    assert [rate(train, step, 3) for step in range(len(expected))] == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_memory_that_lacks_a_part_is_told() -> None:
@@ -125,16 +121,6 @@ def test_weights_are_standardised_after_every_update(tiny: Any) -> None:
         assert not torch.equal(weight, before)
 
 
-def test_layouts_in_memory_give_the_same_training(tiny: Any) -> None:
-    runs = [tiny("cyclegan", "train.precision=fp64", f"train.channels_last={x}", run=x) for x in ("true", "false")]
-    logs = []
-    for config in runs:
-        engine.train(config)
-        logs.append([line["losses"] for line in read_lines(Path(config.run) / "log.jsonl")])
-    for one, other in zip(*logs, strict=True):
-        assert one == pytest.approx(other, rel=1e-6)
-
-
 def test_a_log_forgets_what_lies_beyond_the_checkpoint(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
     log.write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n{"ste')
@@ -167,15 +153,11 @@ def heard() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("heard")
-def test_every_signal_is_a_request_to_stop() -> None:
+def test_every_signal_is_a_request_to_stop_and_the_second_one_leaves_at_once() -> None:
     for signum in ALL:
         with Interrupt(lambda: None) as request:
             signal.raise_signal(signum)
         assert request.signum == signum
-
-
-@pytest.mark.usefixtures("heard")
-def test_the_second_request_to_stop_leaves_at_once() -> None:
     heard: list[object] = []
     with Interrupt(lambda: heard.append("noted")) as request:
         signal.raise_signal(signal.SIGINT)
