@@ -49,13 +49,7 @@ class Steps:
 
     def read(self, job: Job) -> PreparedImage:
         """Return an image with what the network is given of it."""
-        self.check_mask(job[0])
         return self.translator.prepare(resize_short_side(read_source(job[0]), self.options.size))
-
-    def check_mask(self, file: Path) -> None:
-        """Raise ImageError for an image without a mask where masks are asked for."""
-        if self.options.mask and file not in self.masks:
-            raise ImageError(f"there is no mask of its name in {self.options.mask}")
 
     def batch_size(self, image: PreparedImage) -> int:
         """Return how many images of this one's size to compute at once."""

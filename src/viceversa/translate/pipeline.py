@@ -1,4 +1,4 @@
-"""All that one call of `translate` does: its share of the images and clips, the backend, the manifest.
+"""All that one call of `translate` does: its share of the images and clips, and the backend.
 
 Images are read ahead by one thread, computed by the caller's, and written behind by a few, so that neither a network
 nor a graphics card waits for files. What is held in memory is bounded.
@@ -6,7 +6,6 @@ nor a graphics card waits for files. What is held in memory is bounded.
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -55,18 +54,16 @@ def translate_all(
     todo = list[Job]()
     for file, out in pairs[dist.rank :: dist.world_size]:
         output = out.with_suffix(written_suffix(translator, out.suffix))
-        if options.overwrite or not all(path.exists() for path in options.outputs(output)):
-            todo.append((file, output))
-        else:
+        if not options.overwrite and all(path.exists() for path in options.outputs(output)):
             result.skipped.append(output)
+        elif options.mask and file not in masks:
+            result.failed[file] = f"there is no mask of its name in {options.mask}"
+        else:
+            todo.append((file, output))
     if not todo:
         return result
     translator, result.backend = choose_backend(translator, options, [file for file, _ in pairs])
-    found = dict[Job, int | ImageError]()
-    for job, files in _done(todo, Steps(translator, options, masks), result.flicker, track):
-        found[job] = files
-        if options.manifest:
-            _record(options.manifest, job, options, files)
+    found = dict(_done(todo, Steps(translator, options, masks), result.flicker, track))
     for file, output in todo:  # in their order, not in that of being done
         files = found[file, output]
         if isinstance(files, ImageError):
@@ -100,18 +97,6 @@ def _done(
             yield job, 1
         except ImageError as error:
             yield job, error
-
-
-def _record(manifest: Path, job: Job, options: TranslateOptions, files: int | ImageError) -> None:
-    """Add a line to a manifest. It is written at once, so that it holds what was done even if the rest is not."""
-    file, output = job
-    line: dict[str, object] = {"input": str(file)}
-    if isinstance(files, ImageError):
-        line["error"] = str(files).removeprefix(f"{file}: ")
-    else:
-        line["outputs"] = [str(path) for path in options.outputs(output)]
-    with manifest.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(line) + "\n")
 
 
 def choose_backend(translator: Translator, options: TranslateOptions, files: Sequence[Path]) -> tuple[Translator, str]:

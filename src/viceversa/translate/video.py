@@ -74,7 +74,6 @@ def translate_clip(steps: Steps, job: Job, track: Track) -> str:
     Of a damaged file, what precedes the damage is written, and the ImageError says so.
     """
     (file, output), translator, options = job, steps.translator, steps.options
-    steps.check_mask(file)
     if not options.one_output:
         raise ImageError(f"{file}: moves; --samples, --interpolate and --save-mask are for images")
     if not is_video(output) and output.suffix.lower() not in ANIMATIONS:
