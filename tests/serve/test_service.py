@@ -52,14 +52,12 @@ class Running:
 
 
 @contextmanager
-def running(
-    weights: Path, queue: int = 64, access: Access | None = None, batch: int | None = None
-) -> Iterator[Running]:
+def running(weights: Path, queue: int = 64, batch: int | None = None) -> Iterator[Running]:
     codecs = Codecs(1, LIMITS)
     codecs.start()
     service = Service(load(weights), codecs, queue, batch)
     listener = server.listen("127.0.0.1", 0)
-    own = server.make_server(create_app(service, access or Access()), 100)
+    own = server.make_server(create_app(service, Access()), 100)
     thread = Thread(target=own.run, kwargs={"sockets": [listener]})
     url = server.address(listener)
     thread.start()
@@ -371,12 +369,3 @@ def test_several_channels_become_a_tiff(tmp_path: Path, monkeypatch: pytest.Monk
     path = weights_of(tmp_path / "AtoB.safetensors", SMALL, (3, 5))
     with running(path) as own:
         assert own.post(encoded(noise(32, 32, 3))).headers["content-type"] == "image/tiff"
-
-
-def test_only_who_has_the_password(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "LAST_CALL", 0.05)
-    content = encoded(noise(32, 32, 3))
-    with running(weights, access=Access(password="secret")) as own:
-        assert own.post(content).status_code == 401
-        assert own.post(content, headers={"Authorization": "Bearer secret"}).status_code == 200
-        assert httpx.get(f"{own.url}/metrics").status_code == 401

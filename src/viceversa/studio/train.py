@@ -41,14 +41,12 @@ class TrainPage:
         self.steps: float | None = None
         self.changes: dict[str, str] = {}
 
-    def words(self) -> list[str]:
-        """Return the command's words; raise ValueError or OSError for what cannot be."""
+    def words(self, run: str) -> list[str]:
+        """Return the words of a command that trains this run; raise ValueError or OSError for what cannot be."""
         recipe = RECIPES[self.recipe]
-        size, length = size_words(SIZES[self.size]), length_words(TIMES[self.time], int(self.steps or 0))
-        run = self.workspace.new_run(self.run)
-        words = train_words(
-            *(recipe.preset, recipe.words, self.pictures.words(), size, length), changes=self.changes, run=run
-        )
+        amount = *size_words(SIZES[self.size]), *length_words(TIMES[self.time], int(self.steps or 0))
+        given = *recipe.words, *self.pictures.words(), *amount
+        words = train_words(recipe.preset, given, changes=self.changes, run=run)
         if any(":" in value for key, value in self.changes.items() if key.endswith(".name")):
             raise ValueError("code of your own is named on the command line, not here")
         self.workspace.confined(load_config(words[1], words[2:]))
@@ -94,20 +92,19 @@ class TrainPage:
 
     def show_length(self) -> None:
         """Show the sliders."""
-        sizes = tuple(f"{size} px" if size else "what the time allows" for size in SIZES)
+
+        def slider(attribute: str, label: str, values: Sequence[str]) -> None:
+            with ui.element("div").classes("field"):
+                words = tagged("span", "", "value")
+                shown = ui.slider(min=0, max=len(values) - 1, step=1).props(f'markers snap aria-label="{label}"')
+                shown.bind_value(self, attribute)
+                words.bind_text_from(shown, "value", lambda at: f"{label}: {values[int(at)]}")
+
         with ui.element("div").classes("fields"):
-            self.show_slider("Time", TIMES, "time")
-            self.show_slider("Size", sizes, "size")
+            slider("time", "Time", TIMES)
+            slider("size", "Size", [f"{size} px" if size else "what the time allows" for size in SIZES])
             with ui.element("div").classes("field"):
                 ui.number("Steps, instead of a time", min=0, format="%d").bind_value(self, "steps")
-
-    def show_slider(self, label: str, values: Sequence[str], attribute: str) -> None:
-        """Show a slider through some values, and the one that is chosen."""
-        with ui.element("div").classes("field"):
-            words = tagged("span", "", "value")
-            slider = ui.slider(min=0, max=len(values) - 1, step=1).props(f'markers snap aria-label="{label}"')
-            slider.bind_value(self, attribute)
-            words.bind_text_from(slider, "value", lambda at: f"{label}: {values[int(at)]}")
 
     async def show_settings(self) -> None:
         """Show the simple view, and all options folded below it."""
@@ -124,24 +121,23 @@ class TrainPage:
     def show_words(self) -> None:
         """Show the command that Start runs."""
         with frame.errors_shown(self.result):
-            show_command(self.words(), opened=True)
+            show_command(self.words(self.workspace.new_run(self.run or "my-model")), opened=True)
 
     async def estimate(self) -> None:
         """Measure a few steps in a process of its own, and say what they promise."""
         with frame.errors_shown(self.result):
-            words = self.words()[1:]
-            said = await run_command(
-                words, self.workspace.root, "Measuring a few real steps", "viceversa.studio.estimate"
-            )
+            words = self.words("runs/.new")[1:]  # which needs no name yet
+            what = "Measuring a few real steps"
+            said = await run_command(words, self.workspace.root, what, module="viceversa.studio.estimate")
             tagged("p", said.splitlines()[-1], "verdict")
 
     async def start(self) -> None:
         """Queue the training, with what was uploaded for it kept beside it, and go to its page."""
         with frame.errors_shown():
             run = self.workspace.new_run(self.run)
-            self.words()
+            self.words(run)
             self.keep_uploads()
-            self.studio.trainings.add(run, self.words())
+            self.studio.trainings.add(run, self.words(run))
             ui.navigate.to(frame.run_page(run))
 
     def keep_uploads(self) -> None:

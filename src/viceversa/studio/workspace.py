@@ -95,24 +95,23 @@ class Workspace:
         return self.own("logs") / f"{quote(run, safe='')}.log"
 
     def folders(self) -> list[str]:
-        """Return the names of all folders but runs and what is in them, hidden ones, and links that lead out."""
-        return [self.name(path) for path in self._walk(self.root, DEPTH) if not _is_run(path)]
-
-    def trashed(self) -> list[str]:
-        """Return what lies in the trash folder."""
-        return [self.name(path) for path in self._below(self.root / TRASH)]
+        """Return the names of all folders, without runs and what `_walk` leaves out."""
+        return [self.name(folder) for folder, _ in self._walk() if folder != self.root and not self._is_run(folder)]
 
     def runs(self) -> list[str]:
         """Return the names of all runs, the newest first."""
-        found = [path for path in self._walk(self.root, DEPTH) if _is_run(path) and self.holds(path / "config.yaml")]
+        found = [path for path, _ in self._walk() if self._is_run(path) and self.holds(path / "config.yaml")]
         return [self.name(run) for run in sorted(found, key=_changed, reverse=True)]
 
     def models(self) -> list[str]:
         """Return what can translate: runs that have weights, and files of weights or ONNX that lie outside runs."""
-        folders = [self.root, *(self.root / name for name in self.folders())]
-        files = [file for folder in folders for file in sorted(folder.iterdir())]
         runs = [run for run in self.runs() if self.directions(run)]
+        files = [folder / name for folder, names in self._walk() if not self._is_run(folder) for name in names]
         return runs + [self.name(file) for file in files if file.suffix in MODELS and self.holds(file)]
+
+    def trashed(self) -> list[str]:
+        """Return the names of the runs in the trash folder."""
+        return [self.name(path) for path in sorted((self.root / TRASH).glob("*")) if path.is_dir()]
 
     def directions(self, name: str) -> list[str]:
         """Return the directions that a run translates; none for a run without weights, and for a file."""
@@ -162,28 +161,22 @@ class Workspace:
             raise ValueError(f"{run}: is in training; stop it first")
         return self.path(run)
 
-    def _below(self, folder: Path) -> list[Path]:
-        try:
-            with os.scandir(folder) as entries:
-                found = [Path(entry) for entry in entries if entry.is_dir() and not is_hidden(entry.name)]
-        except OSError:
-            return []
-        return sorted(path for path in found if self.holds(path) and path != self.root / TRASH)
+    def _is_run(self, folder: Path) -> bool:
+        return folder != self.root and (folder / "config.yaml").is_file()
 
-    def _walk(self, folder: Path, depth: int) -> Iterator[Path]:
-        for path in self._below(folder):
-            yield path
-            if depth > 1 and not _is_run(path):
-                yield from self._walk(path, depth - 1)
+    def _walk(self) -> Iterator[tuple[Path, list[str]]]:
+        """Yield folders with the names of their files: none behind links, hidden, deep, in the trash or in a run."""
+        for name, inner, files in os.walk(self.root):
+            folder = Path(name)
+            yield folder, sorted(files)
+            if self._is_run(folder) or len(folder.relative_to(self.root).parts) == DEPTH:
+                inner.clear()
+            inner[:] = sorted(one for one in inner if not is_hidden(one) and folder / one != self.root / TRASH)
 
 
 def disk_used(folder: Path) -> int:
     """Return the bytes of all files in a folder."""
     return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / "config.yaml").is_file()
 
 
 def _changed(run: Path) -> float:
