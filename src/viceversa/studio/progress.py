@@ -93,7 +93,7 @@ def show_findings(place: ui.element, findings: list[Any]) -> None:
 def show_curves(place: ui.element, charts: Sequence[Chart]) -> None:
     """Draw curves by ECharts, as vectors in the page's colours; or new values into those that are drawn."""
     plots = [element for element in place.descendants() if isinstance(element, ui.echart)]
-    if len(plots) != len(charts):
+    if len(plots) != len(charts) or not charts:
         place.clear()
         plots = []
         for chart in charts:
@@ -101,6 +101,9 @@ def show_curves(place: ui.element, charts: Sequence[Chart]) -> None:
                 tagged("h3", sentence(chart.title, end=""))
                 tagged("p", chart.about, "quiet")
                 plots.append(ui.echart({}, renderer="svg").classes("plot"))
+        if not charts:
+            with place:
+                tagged("p", "Nothing has been logged yet.", "quiet")
     for plot, chart in zip(plots, charts, strict=True):
         plot.options.update(chart_options(chart))
         plot.update()

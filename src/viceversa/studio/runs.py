@@ -129,12 +129,12 @@ class RunsPage:
         out = f"exports/{Path(name).name}{f'-{direction.value}.{chosen}' if one_way else ''}"
         with frame.errors_shown(self.result):
             words = ["export", name, out, "--to", chosen, "--overwrite", *one_way]
-            proof = await run_command(words, self.workspace.root, "Exporting")
-            tagged("p", f"Exported to {out}: it translates as the model does, as a comparison has shown.")
+            said = await run_command(words, self.workspace.root, "Exporting")
+            tagged("p", f"Exported to {out}.")
             with ui.element("div").classes("bar"):
                 button("Download", lambda: download(self.workspace, self.workspace.path(out)), "main")
-            with ui.expansion("What the comparison measured").classes("fold"):
-                tagged("pre", proof)
+            with ui.expansion("How near it is to the model, and how fast").classes("fold"):
+                tagged("pre", said)
             show_command(words)
 
     async def rename(self, name: str) -> None:
