@@ -118,11 +118,7 @@ def loaded(statement: str, commands: list[list[str]]) -> list[str]:
     return result.stdout.split()
 
 
-def test_import_viceversa_is_light() -> None:
-    assert loaded("import viceversa", []) == []
-
-
-def test_help_of_every_command_is_light() -> None:
+def test_importing_the_package_and_help_of_every_command_are_light() -> None:
     from typer.main import get_command
 
     from viceversa.cli import program
@@ -134,7 +130,7 @@ def test_help_of_every_command_is_light() -> None:
     commands = every(get_command(program()), [])
     assert ["train", "--help"] in commands
     assert ["data", "check", "--help"] in commands
-    assert loaded("", [["--help"], ["--version"]]) == []
+    assert loaded("import viceversa", []) == loaded("", [["--help"], ["--version"]]) == []
     assert set(loaded("", commands)) <= {"pydantic"}  # typer itself checks its options with it, where it is installed
 
 

@@ -26,6 +26,7 @@ def test_infonce_by_hand() -> None:
         [math.log(1 + math.exp((0 - HALF) / 0.5) + itself[0]), math.log(1 + math.exp((HALF - 1) / 0.5) + itself[1])]
     )
     assert found.tolist() == pytest.approx([softplus((0 - HALF) / 0.5), softplus((HALF - 1) / 0.5)], abs=1e-6)
+    assert patch_nce(QUERY.bfloat16(), KEY.bfloat16(), negatives="image").dtype == torch.float32
 
 
 def test_the_mask_comes_before_the_temperature() -> None:
@@ -53,10 +54,6 @@ def test_negatives_of_the_image_or_of_the_batch() -> None:
         -math.log(math.exp(own / 0.5) / sum(math.exp(x / 0.5) for x in (own, *others))), abs=1e-6
     )
     assert bool((together > torch.cat(alone)).all())
-
-
-def test_low_precision_is_widened() -> None:
-    assert patch_nce(QUERY.bfloat16(), KEY.bfloat16(), negatives="image").dtype == torch.float32
 
 
 def test_random_patches_are_different_positions_the_same_for_all_images() -> None:

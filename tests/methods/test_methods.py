@@ -37,11 +37,16 @@ def batch() -> Batch:
     return {"A": torch.rand(1, 3, 32, 32) * 2 - 1, "B": torch.rand(1, 3, 32, 32) * 2 - 1}
 
 
+FIRST = {"cyclegan": "G", "cyclegan-vae": "G", "pix2pix": "D", "cut": "D"}
+"""What the originals update first."""
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_loss_reaches_its_group_and_every_translator_is_trained(name: str, batch: Batch) -> None:
     method = build(name)
     groups, seen = method.groups(), updates(method, batch)
     assert seen.keys() == groups.keys()
+    assert next(iter(seen)) == FIRST.get(name, next(iter(seen)))
     for group, update in seen.items():
         parameters = [p for net in groups[group] for p in net.parameters()]
         for loss, value in update.losses.items():
@@ -50,11 +55,6 @@ def test_every_loss_reaches_its_group_and_every_translator_is_trained(name: str,
     trained = {id(net) for nets in groups.values() for net in nets}
     assert method.translators()
     assert all(id(net) in trained for net in method.translators().values())
-
-
-@pytest.mark.parametrize(("name", "first"), [("cyclegan", "G"), ("cyclegan-vae", "G"), ("pix2pix", "D"), ("cut", "D")])
-def test_the_order_of_updates_is_the_originals(name: str, first: str, batch: Batch) -> None:
-    assert next(build(name).step(batch)).group == first
 
 
 @pytest.mark.parametrize(("name", "loss"), [("cyclegan", "gan_D_Y"), ("cyclegan-vae", "gan_D_Y"), ("cut", "gan_D")])

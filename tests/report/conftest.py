@@ -8,7 +8,6 @@ from runs import make_run
 from support import TINY
 from viceversa import engine
 from viceversa.config import load_config
-from viceversa.data import water2wine
 
 SMALL = [*TINY, "data.paired_test=true", "train.length=2 steps", "train.samples=2"]
 
@@ -20,18 +19,10 @@ def run(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data set with five test images whose ground truth is known."""
-    root = tmp_path_factory.mktemp("glasses")
-    water2wine.make(root, size=32, count=4, test=5)
-    return root
-
-
-@pytest.fixture(scope="session")
-def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def runs(worlds: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A CycleGAN that shows where it paints, and a CUT, which knows one direction only."""
     folder = tmp_path_factory.mktemp("runs")
-    shared = [f"data.root={data}", *SMALL]
+    shared = [f"data.root={worlds}", *SMALL]
     two_way = load_config("cyclegan", [*shared, f"run={folder / 'two_way'}", "generator.mask=true"])
     one_way = load_config("cut", [*shared, f"run={folder / 'one_way'}", "method.layers=[input,down1,block1]"])
     return engine.train(two_way), engine.train(one_way)

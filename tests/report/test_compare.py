@@ -26,7 +26,7 @@ def test_a_comparison_shows_how_runs_differ_and_each_on_the_same_inputs(runs: Ru
     assert "generator.mask true false" in page
     assert "data.crop" not in page
     assert re.search(r"kid\[tiny\] ↓ two_way 0\.25 ± 0\.01 protocol seed 0", page)
-    counts = {"input, image 1": 2, "two_way, image 5": 2, "one_way, image 5": 1, "ground truth, image 5": 2}
+    counts = {"input, image 1": 2, "two_way, image 7": 2, "one_way, image 7": 1, "ground truth, image 7": 2}
     for alt, count in counts.items():
         assert html.count(f'alt="{alt}"') == count
 
@@ -42,14 +42,14 @@ def test_what_cannot_be_compared_is_refused(runs: Runs, tmp_path: Path) -> None:
         compare([runs[0], tmp_path / "nothing"], tmp_path / "page.html")
 
 
-def test_columns_are_the_inputs_their_translations_and_the_truth(runs: Runs, data: Path) -> None:
+def test_columns_are_the_inputs_their_translations_and_the_truth(runs: Runs, worlds: Path) -> None:
     shown = columns_of(runs[0], ["input", "BtoA", "cycle", "mask", "truth"], 2, [2, 5])
     assert [len(column) for column in shown.values()] == [2] * 5
-    files = sorted((data / "testB").iterdir())
+    files = sorted((worlds / "testB").iterdir())
     for place, number in enumerate((1, 4)):
         before = read_image(files[number]).pixels
         after = Translator.load(runs[0], "BtoA")(before)
-        truth = read_image(data / "testA" / files[number].name).pixels
+        truth = read_image(worlds / "testA" / files[number].name).pixels
         back = Translator.load(runs[0], "AtoB")(after)
         for name, image in {"input": before, "BtoA": after, "cycle": back, "truth": truth}.items():
             assert np.array_equal(shown[name][place], image)
@@ -61,11 +61,11 @@ def test_columns_are_the_inputs_their_translations_and_the_truth(runs: Runs, dat
     ("number", "names", "pick"),
     [
         *((1, ["BtoA"], []), (1, ["input", "cycle"], []), (1, ["mask"], []), (0, ["AtoB", "BtoA"], [])),
-        *((0, ["fake"], []), (0, ["input"], [6]), (0, ["input"], [0, 1])),
+        *((0, ["fake"], []), (0, ["input"], [8]), (0, ["input"], [0, 1])),
     ],
 )
 def test_what_a_run_does_not_have_is_refused(runs: Runs, number: int, names: list[str], pick: list[int]) -> None:
-    with pytest.raises(ValueError, match=r"AtoB|column|there are 5"):
+    with pytest.raises(ValueError, match=r"AtoB|column|there are 7"):
         columns_of(runs[number], names, 2, pick)
 
 
