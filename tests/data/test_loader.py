@@ -125,14 +125,24 @@ def test_batches_are_what_training_expects(root: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, (os.cpu_count() or 1) + 1])
-def test_workers_change_nothing_and_warn_of_nothing(root: Path, workers: int) -> None:
+def test_workers_change_nothing_warn_of_nothing_and_leave_ctrl_c_to_the_main_process(root: Path, workers: int) -> None:
     torch.manual_seed(0)
-    state = torch.get_rng_state()
-    expected = take(loader_of(root, batch=2), 12, step=3)
+    state, before = torch.get_rng_state(), set(multiprocessing.active_children())
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert equal(take(loader_of(root, batch=2, workers=workers), 12, step=3), expected)
+        batches = loader_of(root, batch=2, workers=workers).batches(3)
+        found = next_of(batches)
+        own = set(multiprocessing.active_children()) - before
+        assert len(own) == workers
+        for worker in own:
+            os.kill(worker.pid, signal.SIGINT)
+        found += next_of(batches, 11)
+        batches.close()
+    assert equal(found, take(loader_of(root, batch=2), 12, step=3))
     assert torch.equal(torch.get_rng_state(), state)
+    for worker in own:
+        worker.join(60)
+        assert not worker.is_alive(), "they end with the batches"
 
 
 @pytest.mark.parametrize("mode", ["stretch", "short_side", "none"])
@@ -223,18 +233,6 @@ def test_a_pair_with_a_broken_half_is_left_out_as_a_whole(tmp_path: Path) -> Non
     assert set(numbers(batches, "A")) == {0, 1, 3}
     assert list(source.broken) == [str(path)]
     assert [sample.name for sample in samples_of(source)] == ["00", "01", "03"]
-
-
-def test_workers_leave_ctrl_c_to_the_main_process_and_end_with_the_batches(root: Path) -> None:
-    before = set(multiprocessing.active_children())
-    batches = loader_of(root, workers=1).batches(0)
-    first = next_of(batches)
-    (worker,) = set(multiprocessing.active_children()) - before
-    os.kill(worker.pid, signal.SIGINT)
-    assert equal(first + next_of(batches, 9), take(loader_of(root), 10))
-    batches.close()
-    worker.join(60)
-    assert not worker.is_alive()
 
 
 @pytest.mark.parametrize("workers", [1, 2])

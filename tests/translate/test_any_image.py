@@ -103,12 +103,6 @@ def test_bits_that_are_lost_are_told(
     assert [record.args[0] for record in caplog.records] == [tmp_path / f"deep.{suffix}"]
 
 
-def test_pages_are_not_lost_silently(weights: Path, tmp_path: Path) -> None:
-    pages = [Image.fromarray(noise(20, 24, 3, seed=n)) for n in range(3)]
-    pages[0].save(tmp_path / "x.tif", save_all=True, append_images=pages[1:])
-    assert "3 pages" in go(weights, tmp_path / "x.tif").failed[tmp_path / "x.tif"]
-
-
 def test_a_pipe(weights: Path) -> None:
     content = io.BytesIO()
     Image.fromarray(noise(20, 24, 3)).save(content, "PNG")
