@@ -4,7 +4,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from viceversa.losses.content import ContentLoss, MomentMatching, coarse_color, deviation, gaussian, selfsim
+from viceversa.losses.content import ContentLoss, MomentMatching, coarse_color, deviation, selfsim
 from viceversa.seeds import SHARED
 
 
@@ -15,11 +15,6 @@ def images(seed: int, side: int = 12, dtype: torch.dtype = torch.float64) -> Ten
 def blurred(x: Tensor) -> Tensor:
     """A Gaussian of 7 pixels and sigma 3, edges reflected."""
     return torch.from_numpy(gaussian_filter(x.numpy(), sigma=3, radius=3, mode="mirror", axes=(2, 3)))
-
-
-def test_blurs_with_a_gaussian_of_seven_pixels_and_reflected_edges() -> None:
-    x = images(0)
-    assert torch.allclose(gaussian(x), blurred(x), atol=1e-12)
 
 
 def test_is_the_l1_distance_of_what_is_left() -> None:
