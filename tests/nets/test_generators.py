@@ -52,6 +52,8 @@ def test_parameter_counts_are_the_originals(cls: type[nn.Module], options: dict[
         {"norm": "standardised", "upsample": "resize"},
         {"skip": True},
         {"skip": True, "mask": True},
+        {"relight": True},
+        {"relight": True, "mask": True},
         {"padding": "zeros"},
         {"downs": 0},
         {"downs": 3, "blocks": 0},
@@ -114,6 +116,18 @@ def test_the_head_sees_what_is_skipped_and_copies_it_at_first() -> None:
         nn.init.zeros_(net.head.bias)
         net.adjust_first_weights()
         torch.testing.assert_close(net(images()), expected)
+
+
+def test_light_is_a_factor_of_all_channels() -> None:
+    net = ResNetGenerator(3, 3, width=4, blocks=1, skip=True, relight=True, output="clamp")
+    nn.init.zeros_(net.head.weight)
+    nn.init.zeros_(net.head.bias)
+    net.adjust_first_weights()
+    for light in (0.0, -0.75, -1.0):
+        nn.init.constant_(net.head.bias[-1:], light)
+        torch.testing.assert_close(net(images()), (images() + 1) * (1 + light) - 1)
+    with pytest.raises(ValueError, match="turn relight off"):
+        ResNetGenerator(3, 2, relight=True)
 
 
 def test_a_clamped_output_can_leave_its_bounds_inwards_only() -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from viceversa.losses import OBJECTIVES
-from viceversa.nets.projected import ProjectedDiscriminator
+from viceversa.nets.projected import ProjectedDiscriminator, with_coordinates
 
 
 def images(channels: int = 3, batch: int = 2) -> Tensor:
@@ -21,7 +21,14 @@ def build(in_channels: int = 3, **options: Any) -> ProjectedDiscriminator:
 
 @pytest.mark.parametrize(
     ("options", "heads"),
-    [({}, 5), ({"pixels": 0}, 4), ({"scales": 2}, 3), ({"mix": "channels"}, 5), ({"mix": "none", "pixels": 0}, 4)],
+    [
+        ({}, 5),
+        ({"pixels": 0}, 4),
+        ({"scales": 2}, 3),
+        ({"coordinates": True}, 5),
+        ({"mix": "channels"}, 5),
+        ({"mix": "none", "pixels": 0}, 4),
+    ],
     ids=str,
 )
 def test_every_head_has_a_channel(options: dict[str, Any], heads: int) -> None:
@@ -57,3 +64,18 @@ def test_images_that_are_joined_are_looked_at_apart_and_what_was_seen_is_judged_
         other = x.clone()
         other[:, channel] = -other[:, channel]
         assert not torch.allclose(net(other)[:, 0], base[:, 0])
+
+
+def test_coordinates_say_where_each_place_is() -> None:
+    seen = with_coordinates(torch.zeros(2, 16, 3, 2))
+    assert seen.shape == (2, 18, 3, 2)
+    x, y = seen[1, 16:]
+    assert torch.equal(x, torch.tensor([[-2.0, 2.0]] * 3))
+    assert torch.equal(y, torch.tensor([[-2.0] * 2, [0.0] * 2, [2.0] * 2]))
+
+
+@pytest.mark.parametrize("coordinates", [False, True])
+def test_with_coordinates_the_same_features_are_judged_by_their_place(coordinates: bool) -> None:
+    net = build(coordinates=coordinates, side=128, scales=1, pixels=0).eval()
+    away_from_the_edges = net.judge(torch.ones(1, 32 * 32 * 64))[0, 0, 3:-3, 3:-3]
+    assert (away_from_the_edges.std() > 1e-3) == coordinates

@@ -41,6 +41,7 @@ class ProjectedDiscriminator(Discriminator):
         scales: How many of its maps are judged, of strides 4, 8, 16 and 32, from the finest.
         mix: Random projections: of scales and channels, of channels alone, or none.
         projected: Channels of the projections.
+        coordinates: Show each head where it looks, so that an eye is not real in the place of a mouth.
         width: Channels of the heads' first layer.
         pixels: Channels of a PatchGAN that judges the pixels beside the heads; 0: none.
         layers: Times that it halves the image.
@@ -50,9 +51,10 @@ class ProjectedDiscriminator(Discriminator):
 
     def __init__(
         self, in_channels: int, *, features: FeaturesName = "lite1", side: Count | None = None, scales: Scales = 4,
-        mix: Literal["scales", "channels", "none"] = "scales", projected: Count = 64, width: Count = 64,
-        pixels: Natural = 32, layers: Count = 2, augment: tuple[Alteration, ...] = (),
-        strength: Annotated[float, Field(ge=0, le=1)] = 1.0, size: int = 64, channels: Sequence[int] = (),
+        mix: Literal["scales", "channels", "none"] = "scales", projected: Count = 64,
+        coordinates: bool = False, width: Count = 64, pixels: Natural = 32, layers: Count = 2,
+        augment: tuple[Alteration, ...] = (), strength: Annotated[float, Field(ge=0, le=1)] = 1.0, size: int = 64,
+        channels: Sequence[int] = (),
     ) -> None:  # fmt: skip
         super().__init__()
         side = side or max(SMALLEST, -(-size // 32) * 32)
@@ -70,7 +72,8 @@ class ProjectedDiscriminator(Discriminator):
                 self.mix_channels.append(RandomProjection(widths[scale], projected, seed=2 * scale))
             if mix == "scales":
                 self.mix_scales.append(RandomProjection(projected, projected, seed=2 * scale + 1))
-        self.heads = nn.ModuleList(_head(c, width, s) for c, s in zip(kept, sides, strict=True))
+        self.coordinates = coordinates
+        self.heads = nn.ModuleList(_head(c + 2 * coordinates, width, s) for c, s in zip(kept, sides, strict=True))
         self.shapes = [(s, s, c) for c, s in zip(kept, sides, strict=True)]
         self.patchgan: nn.Module | None = None
         if pixels:
@@ -106,10 +109,22 @@ class ProjectedDiscriminator(Discriminator):
         """Return logits (B, heads, h, w), the coarser ones repeated."""
         rows = torch.split(seen.flatten(1), [math.prod(shape) for shape in self.shapes], dim=1)
         maps = [found.view(-1, *shape).permute(0, 3, 1, 2) for found, shape in zip(rows, self.shapes, strict=True)]
+        if self.coordinates:
+            maps[: len(self.heads)] = map(with_coordinates, maps[: len(self.heads)])
         heads = [*self.heads, self.patchgan] if self.patchgan else self.heads
         logits = [head(found).to(seen.dtype) for head, found in zip(heads, maps, strict=True)]
         side = max(found.shape[-1] for found in logits)
         return torch.cat([interpolate(found, (side, side), mode="nearest-exact") for found in logits], dim=1)
+
+
+def with_coordinates(x: Tensor) -> Tensor:
+    """Append x and y, -1 to 1, to a map (B, C, H, W): (B, C + 2, H, W) (CoordConv: Liu et al., 2018; arXiv 1807.03247).
+
+    They are scaled to weigh about half as much as C channels of unit mean square: two among 64 would hardly be heard.
+    """
+    rows, columns = (torch.linspace(-1, 1, side, device=x.device, dtype=x.dtype) for side in x.shape[2:])
+    places = torch.stack(torch.meshgrid(columns, rows, indexing="xy")) * (x.shape[1] ** 0.5 / 2)
+    return torch.cat([x, places.expand(len(x), -1, -1, -1)], dim=1)
 
 
 class FeaturesStamp(nn.Module):

@@ -43,6 +43,8 @@ class ResNetGenerator(Generator):
             its whole style.
         skip: Let the last layer see the input, too, and a few features of it that are not normalised: what stays need
             not be learned through the normalised layers, so training is ahead from the start.
+        relight: Also predict how much more or less light each pixel has than in the input, the same for all channels:
+            so what gets darker also loses contrast. For changes of light, such as day to night.
         output: How the last layer is kept within [-1, 1]: tanh, as the originals do, or clamp, whose gradient also
             brings back pixels that have become black or white.
         output_norm: Normalise the output. It hurts: brightness, tint and contrast are then out of reach.
@@ -52,16 +54,17 @@ class ResNetGenerator(Generator):
         self, in_channels: int, out_channels: int, *, width: Count = 64, blocks: Natural = 9, downs: Natural = 2,
         norm: ConvNorm = "instance", dropout: Probability = 0.0, padding: Padding = "reflect",
         upsample: Upsample = "transposed", antialias: bool = False, mask: bool = False, skip: bool = False,
-        output: Literal["tanh", "clamp"] = "tanh", output_norm: bool = False,
+        relight: bool = False, output: Literal["tanh", "clamp"] = "tanh", output_norm: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        if mask and in_channels != out_channels:
+        if (mask or relight) and in_channels != out_channels:
+            option = "mask" if mask else "relight"
             raise ValueError(
-                f"mask=true keeps parts of the input, so input and output need equal channels, not {in_channels} "
-                f"and {out_channels}; turn the mask off or make the channels equal"
+                f"{option}=true keeps parts of the input, so input and output need equal channels, not {in_channels} "
+                f"and {out_channels}; turn {option} off or make the channels equal"
             )
         self.multiple = 2**downs
-        self.mask, self.dropout = mask, dropout
+        self.mask, self.relight, self.dropout = mask, relight, dropout
         self.each_alone = norm != "batch" and not dropout
         steps = list(pairwise(width * 2**i for i in range(downs + 1)))
         inner = width * 2**downs
@@ -73,7 +76,7 @@ class ResNetGenerator(Generator):
         self.ups = nn.Sequential(*(make_up(b, a, norm, upsample) for a, b in reversed(steps)))
         self.skip = nn.Conv2d(in_channels, SKIPPED, 3, padding=1, padding_mode="reflect") if skip else None
         seen = width + in_channels + SKIPPED if skip else width
-        self.head = nn.Conv2d(seen, out_channels + mask, 7, padding=3, padding_mode="reflect")
+        self.head = nn.Conv2d(seen, out_channels + mask + relight, 7, padding=3, padding_mode="reflect")
         self.output_norm = InstanceNorm(out_channels) if output_norm else nn.Identity()
         self.bound = nn.Tanh() if output == "tanh" else Clamp()
 
@@ -95,7 +98,7 @@ class ResNetGenerator(Generator):
             return
         first = self.head.in_channels - SKIPPED - self.skip.in_channels
         self.head.weight *= 0.3
-        for channel in range(min(self.skip.in_channels, self.head.out_channels - self.mask)):
+        for channel in range(min(self.skip.in_channels, self.head.out_channels - self.mask - self.relight)):
             # tanh(1.2 x) is about x
             self.head.weight[channel, first + channel, 3, 3] = 1.2 if isinstance(self.bound, nn.Tanh) else 1.0
 
@@ -107,10 +110,13 @@ class ResNetGenerator(Generator):
         """Return the new picture and where it goes (Mejjati et al., 2018; Tang et al., 2019)."""
         h = self.ups(h)
         raw = self.head(h if self.skip is None else torch.cat([h, x.to(h.dtype), relu(self.skip(x)).to(h.dtype)], 1))
-        if not self.mask:
-            return self.bound(self.output_norm(raw)), None
-        content, mask = raw[:, :-1], raw[:, -1:]
-        return self.bound(self.output_norm(content)), torch.sigmoid(mask + OPEN)
+        mask = None
+        if self.mask:
+            raw, mask = raw[:, :-1], torch.sigmoid(raw[:, -1:] + OPEN)
+        if self.relight:
+            raw, light = raw[:, :-1], raw[:, -1:]
+            raw = raw + light * (x + 1)  # -1 is black, which has no light to gain or to lose
+        return self.bound(self.output_norm(raw)), mask
 
     def _inner(self, x: Tensor) -> Tensor:
         h: Tensor = self.blocks(self.downs(self.stem(x)))
