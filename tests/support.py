@@ -32,6 +32,20 @@ def noise(*shape: int, seed: int = 0, kind: Any = np.uint8) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, np.iinfo(kind).max + 1, shape, kind)
 
 
+def image_of(mode: str, height: int, width: int) -> Image.Image:
+    """Noise in one of Pillow's modes."""
+    if mode == "I;16":
+        return Image.fromarray(noise(height, width, kind=np.uint16))
+    if mode == "F":
+        return Image.fromarray(noise(height, width).astype(np.float32) / 255)
+    return Image.fromarray(noise(height, width, 4)).convert("RGBA" if mode in ("LA", "RGBA") else "RGB").convert(mode)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files below a folder, by their path in it."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def foreign_profile() -> bytes:
     """A colour profile in which sRGB's red and blue are exchanged."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

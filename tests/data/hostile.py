@@ -81,18 +81,10 @@ def to_foreign(image: Image.Image) -> Image.Image:
     return ImageCms.profileToProfile(image, ImageCms.createProfile("sRGB"), foreign)
 
 
-def stored_as(image: Image.Image, orientation: int) -> Image.Image:
-    """The pixels that a camera held in this orientation stores."""
-    undo = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT,
-        3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM,
-        5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90,
-        7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }
-    return image.transpose(undo[orientation]) if orientation in undo else image
+Turn = Image.Transpose
+TURNS = (Turn.FLIP_LEFT_RIGHT, Turn.ROTATE_180, Turn.FLIP_TOP_BOTTOM, Turn.TRANSPOSE)
+TURNS += (Turn.ROTATE_90, Turn.TRANSVERSE, Turn.ROTATE_270)
+"""What undoes EXIF's orientations 2 to 8: so a camera that was held otherwise stores its pixels."""
 
 
 def half(path: Path) -> None:
@@ -146,11 +138,11 @@ def odd(folder: Path) -> list[Hostile]:
         Hostile(name, kind, name not in shown, gray=name in ("deep_gray.png", "la.png"))
         for name, (kind, _) in writers.items()
     ]
-    for orientation in range(1, 9):
+    for orientation, stored in enumerate((image, *map(image.transpose, TURNS)), 1):
         exif = Image.Exif()
         exif[0x0112] = orientation
         name = f"exif_{orientation}.jpg"
-        stored_as(image, orientation).save(folder / name, exif=exif, quality=95)
+        stored.save(folder / name, exif=exif, quality=95)
         found.append(Hostile(name, "changed" if orientation > 1 else None))
     return found
 

@@ -10,10 +10,10 @@ from typing import Any
 import fsspec
 import numpy as np
 import pytest
-from test_archives import tree
 from web import Site
 
 from packing import tarred, zipped
+from support import contents
 from viceversa.config import ConfigError, DataConfig, load_config
 from viceversa.data import download, find_splits
 from viceversa.data.archives import ArchiveError
@@ -83,7 +83,7 @@ def offered(site: Site, body: bytes, **how: Any) -> KnownSet:
 def test_a_set_arrives_whole_or_not_at_all(site: Site, tmp_path: Path) -> None:
     wanted = offered(site, PACKED)
     get_set(wanted, tmp_path / "sets" / "h2z")
-    assert tree(tmp_path / "sets" / "h2z") == FILES
+    assert contents(tmp_path / "sets" / "h2z") == FILES
     assert [path.name for path in (tmp_path / "sets").iterdir()] == ["h2z"]
     with pytest.raises(FileExistsError, match="there already"):
         get_set(wanted, tmp_path / "sets" / "h2z")
@@ -124,7 +124,7 @@ def test_the_command(
     monkeypatch.setattr(download, "catalogue", lambda: {"h2z": offered(site, PACKED)})
     monkeypatch.chdir(tmp_path)
     data.get_data("h2z")
-    assert tree(tmp_path / "datasets" / "h2z") == FILES
+    assert contents(tmp_path / "datasets" / "h2z") == FILES
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def fill(system: fsspec.AbstractFileSystem, files: dict[str, bytes] = FILES) -> 
 def test_a_folder_in_memory(memory: fsspec.AbstractFileSystem, cache: Path) -> None:
     url = fill(memory, FILES | {".hidden.png": b"1", "a/.git/x.png": b"1", "program.exe": b"1"})
     folder = local_folder(url)
-    assert tree(folder) == FILES
+    assert contents(folder) == FILES
     assert folder.parent == cache / "data"
     assert folder.name.startswith("h2z-")
     assert find_splits(DataConfig(root=url)).note == "unpaired: 2 A, 2 B; test split: 2 A, 2 B"
@@ -169,14 +169,14 @@ def test_a_folder_is_fetched_once_and_whole(
     folder = local_folder(url)
     memory.store.clear()
     assert local_folder(url) == folder
-    assert tree(folder) == FILES
+    assert contents(folder) == FILES
 
 
 def test_archives(site: Site) -> None:
     url = site.put("/h2z.zip", PACKED)
     with ThreadPoolExecutor(4) as pool:  # those that start together fetch once
         (folder,) = set(pool.map(local_folder, [url] * 4))
-    assert tree(folder) == FILES
+    assert contents(folder) == FILES
     assert site.asked == ["/h2z.zip"]
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
     with pytest.raises(ArchiveError, match="a web page"):

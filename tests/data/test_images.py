@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms, PngImagePlugin
 
-from support import foreign_profile, noise
+from support import foreign_profile, image_of, noise
 from viceversa.data.image_data import ImageData, ImageError, from_tensor, normalise, resize, to_tensor, with_channels
 from viceversa.data.image_io import EXTENSIONS, image_size, read_image, write_image
 from viceversa.paths import list_images
@@ -36,23 +36,11 @@ def test_list_images_is_recursive_natural_and_skips_what_is_no_picture(
     ]
 
 
-ORIENTED = {"L": 1, "I;16": 0, "RGB": 3, "RGBA": 4, "CMYK": 4, "P": 1, "1": 1, "LA": 2, "F": 0}
-
-
-def picture_of(mode: str) -> Image.Image:
-    """A picture that is its own under no turn or mirroring."""
-    ramp = np.add.outer(np.arange(24) * 5, np.arange(32) * 3)
-    if mode in ("I;16", "F"):
-        return Image.fromarray(ramp.astype(np.uint16) * 200 if mode == "I;16" else ramp.astype(np.float32) / 255)
-    bands = [Image.fromarray(((ramp + 40 * i) % 256).astype(np.uint8)) for i in range(max(1, ORIENTED[mode]))]
-    return bands[0].convert(mode) if len(bands) == 1 else Image.merge(mode, bands)
-
-
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "packbits"])
-@pytest.mark.parametrize("mode", ORIENTED)
+@pytest.mark.parametrize("mode", ["L", "I;16", "RGB", "RGBA", "CMYK", "P", "1", "LA", "F"])
 def test_tiffs_are_turned_upright(tmp_path: Path, mode: str, compression: str) -> None:
     """Whatever their orientation, mode and compression; uncompressed ones are mapped into memory by Pillow."""
-    image, path = picture_of(mode), tmp_path / "x.tif"
+    image, path = image_of(mode, 24, 32), tmp_path / "x.tif"
     image.save(path, compression=compression)
     upright = read_image(path)
     for orientation in range(2, 9):
@@ -93,12 +81,10 @@ def test_broken_exif_is_no_obstacle(tmp_path: Path) -> None:
     ],
 )
 def test_every_mode_is_read(tmp_path: Path, mode: str, suffix: str, gray: bool, alpha: bool) -> None:
-    source = Image.fromarray(noise(6, 9, 4))
+    source = image_of("RGB" if mode == "LAB" else mode, 6, 9)
     if mode == "LAB":
         srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
-        source = ImageCms.profileToProfile(source.convert("RGB"), srgb, lab, outputMode="LAB")
-    else:
-        source = source.convert("RGB" if mode in ("YCbCr", "CMYK", "1") else "RGBA").convert(mode)
+        source = ImageCms.profileToProfile(source, srgb, lab, outputMode="LAB")
     source.save(tmp_path / f"x{suffix}")
     picture = read_image(tmp_path / f"x{suffix}")
     assert (picture.gray, picture.alpha is not None, picture.pixels.dtype) == (gray, alpha, np.uint8)
@@ -145,8 +131,8 @@ def test_a_png_may_hold_megabytes_of_text(tmp_path: Path, mode: str, after: bool
     info, text = PngImagePlugin.PngInfo(), zlib.compress(b"x" * 2**20)
     for i in range(70):
         info.add(b"zTXt", f"key{i}".encode() + b"\0\0" + text, after_idat=after)
-    picture_of(mode).save(tmp_path / "x.png", pnginfo=info)
-    picture_of(mode).save(tmp_path / "plain.png")
+    image_of(mode, 24, 32).save(tmp_path / "x.png", pnginfo=info)
+    image_of(mode, 24, 32).save(tmp_path / "plain.png")
     assert np.array_equal(read_image(tmp_path / "x.png").pixels, read_image(tmp_path / "plain.png").pixels)
 
 

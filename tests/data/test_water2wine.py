@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from support import contents
 from viceversa.data.glassware import SHAPES
 from viceversa.data.water2wine import BACKDROPS, make, render, scene
 
@@ -39,10 +40,6 @@ def test_truth_differs_in_the_liquid_and_nowhere_far_from_the_glass() -> None:
         red = wine[liquid].mean(0)
         assert red[0] > 1.7 * max(red[1], red[2])  # wine is red,
         assert np.ptp(water[liquid].mean(0)) < 75  # and water is not
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*.png"))}
 
 
 def test_make_writes_unpaired_training_halves_and_true_tests(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from generators import go
 from PIL import Image
 
-from support import foreign_profile, noise
+from support import foreign_profile, image_of, noise
 from viceversa.data.image_io import read_image, write_image
 
 SIZES = [(1, 1), (1, 40), (33, 2), (24, 31), (64, 64)]
@@ -22,25 +22,14 @@ MODES = {
 }  # fmt: skip
 
 
-def save(path: Path, mode: str, size: tuple[int, int]) -> None:
-    height, width = size
-    if mode == "I;16":
-        image = Image.fromarray(noise(height, width).astype(np.uint16) * 257)
-    elif mode == "F":
-        image = Image.fromarray(noise(height, width).astype(np.float32) / 255)
-    else:
-        image = Image.fromarray(noise(height, width, 4)).convert("RGB" if mode == "P" else mode.replace("LA", "RGBA"))
-        image = image.convert(mode)
-    image.save(path)
-
-
 def test_every_mode_and_size_comes_back(weights: Path, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     for number, (mode, suffixes) in enumerate(MODES.items()):
         for place, suffix in enumerate(suffixes):
             for size in {SIZES[(number + place) % 5], SIZES[(number + place + 2) % 5]}:
-                save(folder / f"{mode.replace(';', '')}-{size[0]}x{size[1]}.{suffix}", mode, size)
+                name = f"{mode.replace(';', '')}-{size[0]}x{size[1]}.{suffix}"
+                image_of(mode, *size).save(folder / name)
     for size in SIZES[1:]:
         write_image(folder / f"deep-{size[0]}.png", noise(*size, 3) / np.float32(255))
         write_image(folder / f"deep-{size[0]}.tif", noise(*size, 3) / np.float32(255), noise(*size))
