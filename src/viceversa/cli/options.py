@@ -4,8 +4,7 @@ import dataclasses
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional, TypeVar, get_args, get_origin, get_type_hints
@@ -111,18 +110,6 @@ def require_data(data: "DataConfig") -> None:
             require(Path(place).expanduser())
     if not any((data.root, data.manifest, data.a)):
         raise ConfigError("no pictures given: set data.root=FOLDER, or data.a=FOLDER data.b=OTHER")
-
-
-@contextmanager
-def saved_when_interrupted(run: str) -> Iterator[None]:
-    """End the program, with 128 and the signal's number, when a training was asked to stop and has saved."""
-    from viceversa.engine.interrupt import Interrupted
-
-    try:
-        yield
-    except Interrupted as stop:
-        typer.echo(f"viceversa: {run}: saved; the same command again continues", err=True)
-        sys.exit(128 + stop.signum)
 
 
 Source = Annotated[Optional[str], argument("PRESET|CONFIG.yaml")]

@@ -2,22 +2,16 @@
 
 import os
 import shlex
+import sys
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from viceversa.cli.options import (
-    Overrides,
-    Source,
-    argument,
-    has_browser,
-    option,
-    require_data,
-    saved_when_interrupted,
-    words,
-)
+from viceversa.cli.options import Overrides, Source, argument, has_browser, option, require_data, words
 
 if TYPE_CHECKING:
     from viceversa.config import Config
@@ -73,6 +67,18 @@ def _refuse_early(config: "Config", fork: Path | None) -> None:
     if os.environ.get("RANK", "0") == "0" and (run / ".lock").exists():
         with lock_run(run):
             pass
+
+
+@contextmanager
+def saved_when_interrupted(run: str) -> Iterator[None]:
+    """End the program, with 128 and the signal's number, when a training was asked to stop and has saved."""
+    from viceversa.engine.interrupt import Interrupted
+
+    try:
+        yield
+    except Interrupted as stop:
+        typer.echo(f"viceversa: {run}: saved; the same command again continues", err=True)
+        sys.exit(128 + stop.signum)
 
 
 def demo(out: Annotated[Path, argument("OUT")] = Path("demo"), overrides: Overrides = None) -> None:

@@ -2,24 +2,12 @@
 
 from viceversa.config import Config
 from viceversa.data.datasets import DatasetSplits, FileSample, Sample, Split
-from viceversa.data.eval_set import EvalSample
 from viceversa.data.image_data import ImageError, normalise
 from viceversa.data.layouts import find_splits
-from viceversa.data.loader import Batch, TrainLoader
+from viceversa.data.loader import TrainLoader
 
-__all__ = [
-    "Batch",
-    "DatasetSplits",
-    "EvalSample",
-    "FileSample",
-    "ImageError",
-    "Sample",
-    "Split",
-    "TrainLoader",
-    "find_splits",
-    "normalise",
-    "open_loader",
-]
+__all__ = ["DatasetSplits", "FileSample", "ImageError", "Sample", "Split", "TrainLoader"]
+__all__ += ["find_splits", "normalise", "open_loader"]
 
 
 def open_loader(config: Config) -> TrainLoader:

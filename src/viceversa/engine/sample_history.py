@@ -24,7 +24,7 @@ from PIL import Image
 from torch import Tensor
 
 from viceversa.config import Direction
-from viceversa.data import EvalSample
+from viceversa.data.eval_set import EvalSample
 from viceversa.data.grid import grid, on_paper, viewable
 from viceversa.data.image_data import from_tensor
 from viceversa.files import replacing, replacing_folder

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 __all__ = ["DistillOptions", "ExportOptions", "Exported", "export_model"]
 
 ONNX = ("onnx", "onnxscript", "onnxruntime")
-PACKAGES: dict[Format, tuple[str, ...]] = {
-    "onnx": ONNX,
-    "web": ONNX,
-    "openvino": (*ONNX, "openvino"),
-    "safetensors": (),
+FORMATS: dict[Format, tuple[str, tuple[str, ...]]] = {
+    "onnx": (".onnx", ONNX),
+    "openvino": (".xml", (*ONNX, "openvino")),
+    "safetensors": (".safetensors", ()),
+    "web": ("", ONNX),
 }
-SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml", "safetensors": ".safetensors", "web": ""}
+"""Suffix, and the packages that are needed."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,10 @@ def export_model(model: Path, out: Path, options: ExportOptions = ExportOptions(
 
 def _check(model: Path, out: Path, options: ExportOptions) -> Format:
     """Return the format; raise ValueError, with the remedy, for what does not go together."""
-    form = options.to or next((name for name, suffix in SUFFIXES.items() if suffix == out.suffix), None)
-    if form is None or out.suffix != SUFFIXES[form]:
-        ends = ", ".join(
-            f"{suffix or 'no suffix'} ({name})" for name, suffix in SUFFIXES.items() if form in (None, name)
-        )
-        raise ValueError(f"{out}: an export ends in {ends}")
+    form = options.to or next((name for name, (suffix, _) in FORMATS.items() if suffix == out.suffix), None)
+    if form is None or out.suffix != FORMATS[form][0]:
+        ends = [f"{suffix or 'no suffix'} ({name})" for name, (suffix, _) in FORMATS.items() if form in (None, name)]
+        raise ValueError(f"{out}: an export ends in {', '.join(ends)}")
     if model.suffix in (".onnx", ".xml"):
         raise ValueError(f"{model}: is exported already; name the run or the weights file that it was made of")
     if out.exists() and not options.overwrite:
@@ -76,7 +74,7 @@ def _check(model: Path, out: Path, options: ExportOptions) -> Format:
         raise ValueError("the page normalises by itself; omit --with-io")
     if form != "web" and options.ort_web:
         raise ValueError("--ort-web goes with --to web")
-    for package in PACKAGES.get(form, ()):
+    for package in FORMATS[form][1]:
         if find_spec(package) is None:
             extra = "openvino" if form == "openvino" else "onnx"
             raise ValueError(f'--to {form}: {package} is not installed; pip install "viceversa[{extra}]"')

@@ -14,15 +14,7 @@ from PIL import Image, ImageFilter
 
 from viceversa.backends import PIXEL, draws_random_numbers
 from viceversa.backends.prepare import PreparedImage
-from viceversa.data.image_data import (
-    ImageData,
-    ImageError,
-    Pixels,
-    eight_bits,
-    luminance,
-    resize,
-    with_channels,
-)
+from viceversa.data.image_data import ImageData, ImageError, Pixels, eight_bits, luminance, resize, with_channels
 from viceversa.data.image_io import read_image
 from viceversa.data.transforms import short_side
 from viceversa.devices import free_memory
