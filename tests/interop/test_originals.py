@@ -3,6 +3,7 @@
 The originals are lists of layers, so they are spelled here as lists of layers, independently of our networks.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -27,21 +28,12 @@ class Add(nn.Module):
         self.conv_block = nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = x + self.conv_block(x)
-        return out
+        return x + self.conv_block(x)
 
 
-class Holder(nn.Module):
+def held(attribute: str, model: nn.Module) -> nn.Module:
     """The originals keep their layers in an attribute called `model`, or `net`."""
-
-    def __init__(self, attribute: str, model: nn.Module) -> None:
-        super().__init__()
-        self.add_module(attribute, model)
-        self.attribute = attribute
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.get_submodule(self.attribute)(x)
-        return out
+    return nn.Sequential(OrderedDict({attribute: model}))
 
 
 def block(c: int, norm: Norm, biased: bool, dropout: bool, reflect: bool) -> Add:
@@ -60,7 +52,7 @@ def resnet(kind: str, blocks: int, *, dropout: bool = False, reflect: bool = Tru
     for c in (4 * w, 2 * w):
         up = nn.ConvTranspose2d(c, c // 2, 3, stride=2, padding=1, output_padding=1, bias=biased)
         layers += [up, norm(c // 2), nn.ReLU()]
-    return Holder("model", nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(w, 1, 7), nn.Tanh()))
+    return held("model", nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(w, 1, 7), nn.Tanh()))
 
 
 def patchgan(kind: str, depth: int) -> nn.Module:
@@ -70,13 +62,13 @@ def patchgan(kind: str, depth: int) -> nn.Module:
     for i in range(1, depth + 1):
         conv = nn.Conv2d(widths[i - 1], widths[i], 4, stride=2 if i < depth else 1, padding=1, bias=biased)
         layers += [conv, norm(widths[i]), nn.LeakyReLU(0.2)]
-    return Holder("model", nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1)))
+    return held("model", nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, padding=1)))
 
 
 def pixelgan(kind: str) -> nn.Module:
     biased = kind.startswith("instance")
     first, second, third = nn.Conv2d(2, 3, 1), nn.Conv2d(3, 6, 1, bias=biased), nn.Conv2d(6, 1, 1, bias=biased)
-    return Holder("net", nn.Sequential(first, nn.LeakyReLU(0.2), second, NORMS[kind](6), nn.LeakyReLU(0.2), third))
+    return held("net", nn.Sequential(first, nn.LeakyReLU(0.2), second, NORMS[kind](6), nn.LeakyReLU(0.2), third))
 
 
 class Skip(nn.Module):
@@ -86,8 +78,7 @@ class Skip(nn.Module):
         self.outermost = outermost
 
     def forward(self, x: Tensor) -> Tensor:
-        inner: Tensor = self.model(x)
-        return inner if self.outermost else torch.cat([x, inner], 1)
+        return self.model(x) if self.outermost else torch.cat([x, self.model(x)], 1)
 
 
 def unet(kind: str, depth: int) -> nn.Module:
@@ -103,7 +94,7 @@ def unet(kind: str, depth: int) -> nn.Module:
         before += [norm(widths[i])] if 0 < i < depth - 1 else []
         after: list[nn.Module] = [nn.ReLU(), up, norm(c)] if i else [nn.ReLU(), up, nn.Tanh()]
         inner = [Skip([*before, *inner, *after], outermost=not i)]
-    return Holder("model", inner[0])
+    return held("model", inner[0])
 
 
 def randomise(net: nn.Module) -> nn.Module:

@@ -4,6 +4,7 @@ import os
 import pickle
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import pooch
 import pytest
@@ -20,18 +21,6 @@ from viceversa.nets.features import lite_file, load_lite
 @pytest.fixture(scope="module")
 def lite() -> EfficientNetLite:
     return EfficientNetLite()
-
-
-@pytest.fixture
-def no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine without downloads and without a network."""
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-
-    def unreachable(*_: object, **__: object) -> None:
-        raise ConnectionError("no route to host")
-
-    monkeypatch.setattr(pooch, "retrieve", unreachable)
-    return tmp_path
 
 
 def test_features_of_a_batch_are_those_of_each_alone(lite: EfficientNetLite, random_inception: Path) -> None:
@@ -75,13 +64,14 @@ def test_inception_is_torch_fidelitys(random_inception: Path) -> None:
     assert torch.equal(found, expected)
 
 
-def test_inception_offline_names_the_file_its_address_and_where_to_put_it(no_weights: Path) -> None:
-    with pytest.raises(
-        OSError, match=r"weights-inception-2015-12-05-6726825d\.pth is not here and https://github.com"
-    ) as e:
+def test_inception_offline_names_the_file_its_address_and_where_to_put_it(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    monkeypatch.setattr(pooch, "retrieve", Mock(side_effect=ConnectionError("no route to host")))
+    named = r"weights-inception-2015-12-05-6726825d\.pth is not here and https://github.com"
+    with pytest.raises(OSError, match=named) as error:
         Inception()
-    assert f"put the file into {no_weights / 'hub' / 'checkpoints'}" in str(e.value)
-    assert list(no_weights.rglob("*.pth")) == []
+    assert f"put the file into {tmp_path / 'hub' / 'checkpoints'}" in str(error.value)
+    assert list(tmp_path.rglob("*.pth")) == []
 
 
 def test_weights_are_found_and_checked(random_inception: Path, tmp_path: Path, monkeypatch) -> None:

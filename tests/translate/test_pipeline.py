@@ -90,21 +90,14 @@ def test_what_waits_in_memory_is_bounded(slow: str) -> None:
 
 
 def test_reading_and_writing_go_on_meanwhile() -> None:
-    inside = {"read": threading.Event(), "write": threading.Event()}
+    """Before 1 is computed, 0 is written and 2 is read."""
+    done = {("write", 0): threading.Event(), ("read", 2): threading.Event()}
 
-    def read(number: int) -> int:
-        inside["read"].set() if number == 2 else None
-        return number
+    class Waiting(Recorder):
+        def step(self, name: str, number: int) -> None:
+            if (name, number) in done:
+                done[name, number].set()
+            if (name, number) == ("compute", 1):
+                assert all(event.wait(100) for event in done.values())
 
-    def compute(batch: list[int]) -> list[int]:
-        if batch == [1]:
-            assert inside["read"].wait(100), "2 is read before 1 is computed"
-            assert inside["write"].wait(100), "0 is written before 1 is computed"
-        return batch
-
-    def write(number: int, result: int) -> int:
-        inside["write"].set()
-        return 1
-
-    done = pipeline([0, 1, 2], read, compute, write, batch_key=lambda _: 0, batch_size=lambda _: 1)
-    assert len(dict(done)) == 3
+    assert Waiting().run(range(3)) == {0: 1, 1: 1, 2: 1}
