@@ -56,6 +56,8 @@ class TranslateOptions:
     """Normalise all frames alike, against flicker (default: in videos and animations, not in folders)."""
     smooth: Annotated[float, {"metavar": "0..1", "min": 0, "max": 1}] = 0.0
     """How much of the frame before to blend in where a clip stands still."""
+    manifest: Annotated[Path | None, {"metavar": "FILE.jsonl"}] = None
+    """Add a line for each image to FILE: what became of it."""
     save_mask: bool = False
     """Also write where a generator with a mask painted, as NAME.mask.png."""
     samples: Annotated[int | None, {"metavar": "K", "min": 1}] = None

@@ -1,5 +1,6 @@
 """What is kept of the input."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -68,14 +69,18 @@ def test_a_mask_for_each_image(weights: Path, tmp_path: Path) -> None:
     half[:, 12:] = 255
     write_image(tmp_path / "masks" / "a.png", half)
     write_image(tmp_path / "masks" / "deep" / "a.webp", 255 - half)
-    options = {"mask": tmp_path / "masks", "feather": 0, "strength": 0.5}
+    options = {"mask": tmp_path / "masks", "feather": 0, "strength": 0.5, "manifest": tmp_path / "m.jsonl"}
     result = go(weights, tmp_path / "in", format="png", **options)
     assert list(result.failed) == [tmp_path / "in" / "none.png"]
-    assert "no mask" in result.failed[tmp_path / "in" / "none.png"]
-    go(weights, tmp_path / "in", "plain", format="png")
+    plain = go(weights, tmp_path / "in", "plain", format="png")
     for name, kept, changed in (("a", slice(0, 12), slice(12, 24)), ("deep/a", slice(12, 24), slice(0, 12))):
         original = read_image(next((tmp_path / "in").glob(f"{name}.*"))).pixels.astype(int)
         found, whole = (read_image(tmp_path / out / f"{name}.png").pixels for out in ("out", "plain"))
         assert (found[:, kept] == original[:, kept]).all()
         middle = (original + whole)[:, changed] / 2
         assert np.abs(found[:, changed] - middle).max() <= 1
+    lines = [json.loads(line) for line in (tmp_path / "m.jsonl").read_text().splitlines()]
+    by_name = {Path(line["input"]).relative_to(tmp_path / "in").as_posix(): line for line in lines}
+    assert by_name["deep/a.jpg"]["outputs"] == [str(tmp_path / "out" / "deep" / "a.png")]
+    assert "no mask" in by_name["none.png"]["error"]
+    assert len(lines) == len(plain.written) == 3

@@ -90,6 +90,7 @@ MISTAKES = {
     "run photos out --format xyz": "cannot be written; use one of",
     "run photos/notes.txt out": "notes.txt: not an image, by its suffix",
     "run photos photos/notes.txt/out": "notes.txt: is a file, not a folder",
+    "run photos out --manifest empty": "is a folder",
     "run photos out --mask none.png": "there is no such mask",
     "run photos out --seed 3": "--seed goes with --samples",
     "run twins out --samples 2 --format jpg": "a.1.png: would be written for several",

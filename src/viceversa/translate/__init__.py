@@ -14,7 +14,7 @@ from viceversa.config import Direction
 from viceversa.files import Track
 from viceversa.options import TranslateOptions
 from viceversa.paths import weights_file
-from viceversa.translate.files import masks_for, plan, refuse
+from viceversa.translate.files import check_writable, masks_for, plan, refuse
 
 __all__ = ["TranslateOptions", "TranslateResult", "translate_images"]
 
@@ -70,7 +70,10 @@ def _check(options: TranslateOptions, pairs: Sequence[tuple[Path, Path]]) -> Non
     variational = options.samples is not None or end is not None
     refuse(variational and options.backend != "eager", "samples and interpolation need the backend eager")
     refuse(options.memory is not None and options.memory < 64e6, "--memory: less than 64MB is too little")
-    mask = options.mask
+    mask, manifest = options.mask, options.manifest
     refuse(mask is not None and not mask.exists(), f"{mask}: there is no such mask, nor a folder of masks")
+    refuse(manifest is not None and manifest.is_dir(), f"{manifest}: is a folder; name a .jsonl file")
+    if manifest is not None:
+        check_writable(manifest.parent)
     path, times = Counter(path for _, output in pairs for path in options.outputs(output)).most_common(1)[0]
     refuse(times > 1, f"{path}: would be written for several images; rename one of them")

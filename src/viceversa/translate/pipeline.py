@@ -6,6 +6,7 @@ nor a graphics card waits for files. What is held in memory is bounded.
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Callable, Generator, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -56,14 +57,16 @@ def translate_all(
         output = out.with_suffix(written_suffix(translator, out.suffix))
         if not options.overwrite and all(path.exists() for path in options.outputs(output)):
             result.skipped.append(output)
-        elif options.mask and file not in masks:
-            result.failed[file] = f"there is no mask of its name in {options.mask}"
         else:
             todo.append((file, output))
     if not todo:
         return result
     translator, result.backend = choose_backend(translator, options, [file for file, _ in pairs])
-    found = dict(_done(todo, Steps(translator, options, masks), result.flicker, track))
+    found = dict[Job, int | ImageError]()
+    for job, files in _done(todo, Steps(translator, options, masks), result.flicker, track):
+        found[job] = files
+        if options.manifest:
+            _record(options.manifest, job, options, files)
     for file, output in todo:  # in their order, not in that of being done
         files = found[file, output]
         if isinstance(files, ImageError):
@@ -78,8 +81,10 @@ def _done(
     todo: Sequence[Job], steps: Steps, flicker: list[str], track: Track
 ) -> Iterator[tuple[Job, int | ImageError]]:
     """Yield each job with its number of files, or what is wrong with it: first the images, then the clips."""
-    clips = dict.fromkeys(job for job in todo if is_clip(job[0]))
-    images = [job for job in todo if job not in clips]
+    unmasked = {job for job in todo if steps.options.mask and job[0] not in steps.masks}
+    yield from ((job, ImageError(f"there is no mask of its name in {steps.options.mask}")) for job in unmasked)
+    clips = dict.fromkeys(job for job in todo if job not in unmasked and is_clip(job[0]))
+    images = [job for job in todo if job not in clips and job not in unmasked]
     refuse(bool(steps.options.smooth) and not clips, "--smooth: blends frames, and no input is a video or an animation")
     if images:
         still = steps
@@ -97,6 +102,17 @@ def _done(
             yield job, 1
         except ImageError as error:
             yield job, error
+
+
+def _record(manifest: Path, job: Job, options: TranslateOptions, files: int | ImageError) -> None:
+    """Add a line to a manifest at once, so that it holds what was done even if the rest is not."""
+    line: dict[str, object] = {"input": str(job[0])}
+    if isinstance(files, ImageError):
+        line["error"] = str(files).removeprefix(f"{job[0]}: ")
+    else:
+        line["outputs"] = [str(path) for path in options.outputs(job[1])]
+    with manifest.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(line) + "\n")
 
 
 def choose_backend(translator: Translator, options: TranslateOptions, files: Sequence[Path]) -> tuple[Translator, str]:
