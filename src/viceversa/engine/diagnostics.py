@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from viceversa import methods
-from viceversa.config import Config, flat, load_config, parse_override, to_tree
+from viceversa.config import Config, flat, parse_override, to_tree
 from viceversa.data.grid import grid
-from viceversa.engine.run_dir import FindingLine, LossLine, RunDir, read_lines, write_lines
-from viceversa.engine.sample_history import Key, read_samples, sample_steps
+from viceversa.engine.run_dir import FindingLine, LossLine, RunDir, read_lines, read_run, write_lines
+from viceversa.engine.sample_history import Key, read_samples
 from viceversa.engine.symptoms import ERRORS, PROBES, Case, ImageSet
 from viceversa.files import replacing
 
@@ -48,12 +48,10 @@ def examine(run: RunDir, config: Config, step: int) -> list[FindingLine]:
 
 def diagnose(run: Path) -> list[FindingLine]:
     """Examine the newest samples of a run; raise FileNotFoundError if it is no run, or has none."""
-    folder = RunDir(run)
-    if not folder.config.is_file():
-        raise FileNotFoundError(f"{run}: not a run, it has no config.yaml")
-    if not (steps := sample_steps(folder.samples)):
+    record = read_run(run)
+    if not record.sample_steps:
         raise FileNotFoundError(f"{run}: there are no samples to look at yet")
-    return examine(folder, load_config(run), steps[-1])
+    return examine(RunDir(run), record.config, record.sample_steps[-1])
 
 
 def update(run: RunDir, config: Config, step: int) -> list[FindingLine]:

@@ -25,6 +25,10 @@ class Case:
     outputs: ImageSet
     real: ImageSet | None
 
+    def each(self, measure: Callable[[ImageSet], float]) -> list[float]:
+        """Return a measure of the outputs, and then of the inputs and of the real images, if known."""
+        return [measure(images) for images in (self.outputs, self.inputs, self.real) if images is not None]
+
 
 def inverted(case: Case) -> str:
     """Light became dark: the correlation of brightness is clearly negative."""
@@ -71,8 +75,7 @@ def striped(case: Case) -> str:
 
 def saturated(case: Case) -> str:
     """Much of the translations is pure black, white or colour."""
-    sets = (case.outputs, case.inputs, case.real)
-    found, *usual = (float((np.abs(images) > 0.98).mean()) for images in sets if images is not None)
+    found, *usual = case.each(lambda images: float((np.abs(images) > 0.98).mean()))
     if found - max(usual) < 0.3:
         return ""
     return f"{found:.0%} of the values lie at the end of their range, {max(usual):.0%} of real ones"
@@ -80,14 +83,13 @@ def saturated(case: Case) -> str:
 
 def blotted(case: Case) -> str:
     """Blobs of pure black and white: pixels that a tanh cannot bring back."""
-    sets = (case.outputs, case.inputs, case.real)
-    found, *usual = (float(blots(images).mean()) for images in sets if images is not None)
+    found, *usual = case.each(lambda images: float(blots(images).mean()))
     return f"{found:.0%} have black and white blobs, {max(usual):.0%} of real ones" if found - max(usual) > 0.3 else ""
 
 
 def one_palette(case: Case) -> str:
     """All translations have the same colours, though neither the inputs nor the target domain do."""
-    found, *usual = (palettes(images) for images in (case.outputs, case.inputs, case.real) if images is not None)
+    found, *usual = case.each(lambda images: distance(images.mean((1, 2))))
     if len(case.outputs) < 3 or case.real is None or found > 0.3 * min(usual):
         return ""
     return f"all translations have one palette (a {min(usual) / max(found, 1e-9):.0f}th of the variety there)"
@@ -107,7 +109,7 @@ def ignored(case: Case) -> str:
 
 def textured(case: Case) -> str:
     """Fine texture lies over everything, more than in the inputs and in the target domain."""
-    found, *usual = (fineness(images) for images in (case.outputs, case.inputs, case.real) if images is not None)
+    found, *usual = case.each(fineness)
     return f"texture everywhere ({found / max(usual):.1f} times as much as is usual)" if found > 2 * max(usual) else ""
 
 
@@ -140,11 +142,10 @@ def blots(images: ImageSet) -> NDArray[np.bool_]:
     return found
 
 
-def palettes(images: ImageSet) -> float:
-    """Return the mean distance of the mean colours of any two images of a set."""
-    means = images.mean((1, 2))
-    distances = np.abs(means[:, None] - means[None]).mean(-1)
-    return float(distances.sum() / max(1, len(images) * (len(images) - 1)))
+def distance(points: ImageSet) -> float:
+    """Return the mean distance of any two points of a set, (N, D)."""
+    distances = np.abs(points[:, None] - points[None]).mean(-1)
+    return float(distances.sum() / max(1, len(points) * (len(points) - 1)))
 
 
 def outlines(images: ImageSet) -> ImageSet:
@@ -174,9 +175,7 @@ def diversity(images: ImageSet) -> float:
     if height and width:
         cut = images[:, :height, :width]
         images = cut.reshape(len(cut), 8, height // 8, 8, width // 8, cut.shape[-1]).mean((2, 4))
-    small = images.reshape(len(images), -1)
-    distances = np.abs(small[:, None] - small[None]).mean(-1)
-    return float(distances.sum() / max(1, len(images) * (len(images) - 1)))
+    return distance(images.reshape(len(images), -1))
 
 
 def stripes(images: ImageSet) -> float:

@@ -51,14 +51,9 @@ def patch_nce(
     return cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device), reduction="none")
 
 
-def draw_patches(positions: int, count: int) -> Tensor:
-    """Return up to `count` different positions at random, the same in every process and drawn on the CPU."""
-    return torch.randperm(positions, generator=SHARED)[:count]
-
-
 def draw_positions(feature: Tensor, count: int) -> Tensor:
-    """Return random positions (N,) in a feature map (B, C, H, W), the same for all images of the batch."""
-    return draw_patches(feature.shape[2] * feature.shape[3], count).to(feature.device)
+    """Return up to `count` random positions (N,) in a map (B, C, H, W), the same for all its images and processes."""
+    return torch.randperm(feature.shape[2] * feature.shape[3], generator=SHARED)[:count].to(feature.device)
 
 
 def attend(feature: Tensor, count: int) -> Tensor:

@@ -26,7 +26,7 @@ class Generator(nn.Module):
     """Whether it treats each image of a batch as if that were alone, and draws no random numbers."""
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Translate; declared here so that callers know the type."""
+        """Compute; declared here so that callers know the type."""
         result: Tensor = super().__call__(x)
         return result
 
@@ -95,7 +95,7 @@ class Discriminator(nn.Module):
     """A network that judges patches: (B, C, H, W) to logits (B, heads, h, w), without a sigmoid; most have one head."""
 
     def __call__(self, x: Tensor) -> Tensor:
-        """Judge; declared here so that callers know the type."""
+        """Compute; declared here so that callers know the type."""
         result: Tensor = super().__call__(x)
         return result
 

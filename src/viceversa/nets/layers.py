@@ -72,17 +72,11 @@ def on_cpu(x: Tensor) -> bool:
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
-class InstanceNorm(nn.Module):
+class InstanceNorm(nn.InstanceNorm2d):
     """Instance normalisation (Ulyanov et al., 2016): the same in training and at inference, whatever the batch.
 
     Not affine, as in CycleGAN, unless asked for; `affine` serves imported weights that have scales and shifts.
     """
-
-    def __init__(self, channels: int, *, affine: bool = False, eps: float = 1e-5) -> None:
-        super().__init__()
-        self.eps = eps
-        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
-        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape; H * W must be 2 or more."""
