@@ -11,9 +11,9 @@ from torch import nn
 
 from viceversa import engine, methods, train
 from viceversa.config import TrainConfig, load_config
+from viceversa.engine import Interrupt
 from viceversa.engine.distributed import DistInfo
 from viceversa.engine.ema import Ema
-from viceversa.engine.interrupt import Interrupt
 from viceversa.engine.learner import Learner
 from viceversa.engine.optimizers import make_optimizer, rate, remembers_what_it_must
 from viceversa.engine.run_log import Meter, rewind

@@ -20,10 +20,9 @@ from support import read_lines
 from viceversa import engine
 from viceversa.config import Config, to_yaml
 from viceversa.data import ImageError, TrainLoader
-from viceversa.engine import trainer
+from viceversa.engine import Interrupted, trainer
 from viceversa.engine.checkpoint import Checkpoints
 from viceversa.engine.distributed import DistInfo
-from viceversa.engine.interrupt import Interrupted
 from viceversa.engine.learner import Learner
 from viceversa.engine.run_dir import checkpoint_files
 from viceversa.engine.validation import Validation

@@ -72,7 +72,7 @@ def _refuse_early(config: "Config", fork: Path | None) -> None:
 @contextmanager
 def saved_when_interrupted(run: str) -> Iterator[None]:
     """End the program, with 128 and the signal's number, when a training was asked to stop and has saved."""
-    from viceversa.engine.interrupt import Interrupted
+    from viceversa.engine import Interrupted
 
     try:
         yield

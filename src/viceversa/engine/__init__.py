@@ -1,18 +1,29 @@
-"""The training engine: how to optimise, once, for every method."""
+"""The training engine, for every method: `train`, and how a training is asked to stop.
+
+SIGTERM is what `kill`, Kubernetes and spot instances send, SIGUSR1 what SLURM sends ahead of the time limit
+(`--signal=USR1@120`), SIGHUP what a closed terminal sends. They may arrive several times, from several places; only a
+person's second Ctrl-C means "now". A signal that was ignored when the program started, as nohup arranges, stays so.
+"""
 
 from __future__ import annotations
 
 import shlex
+import signal
+import threading
 from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from viceversa.config import Config, ConfigError, default_run, flat, load_config, may_change, to_tree
 
 if TYPE_CHECKING:
     from viceversa.engine.run_dir import RunDir
+
+NAMES = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
+SIGNALS = [getattr(signal, name) for name in NAMES if name in signal.Signals.__members__]
 
 
 def train(
@@ -27,7 +38,7 @@ def train(
     folder stays as it is; so values may change that a run must keep. `write_report` is called with the run's folder
     whenever there is something new to see, unless `train.report` is off. `fixed` are the keys whose values
     `train.budget` must not choose. Raises ConfigError, ValueError or OSError with the remedy, and
-    `engine.interrupt.Interrupted` when a signal asked to stop (everything is saved then).
+    `Interrupted` when a signal asked to stop (everything is saved then).
     """
     import torch  # here and below, so that a run's folder can be read without waiting for torch
 
@@ -102,3 +113,40 @@ def refuse_fork(run: RunDir, new: RunDir, config: Config) -> None:
         raise ConfigError(f"{run}: no run that could be forked; the first word names one, or run=FOLDER does")
     if not methods.same_networks(methods.resolve(load_config(run.config)), config):
         raise ConfigError(f"{run}: is of other networks, and a fork keeps them; train anew: run=FOLDER")
+
+
+class Interrupted(Exception):
+    """Training was asked to stop and has saved; `signum` is the signal that asked."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signal.Signals(signum).name)
+        self.signum = signum
+
+
+class Interrupt:
+    """Whether this process was asked to stop while the block runs, and by which signal.
+
+    `noted` is called at the first request; a second Ctrl-C raises KeyboardInterrupt. Of several processes (not `alone`)
+    none is left at once: torchrun passes every Ctrl-C on, so that one arrives twice. Signals come to the main thread
+    only; elsewhere nothing is noted.
+    """
+
+    def __init__(self, noted: Callable[[], object], alone: bool = True) -> None:
+        self.signum, self.noted, self.alone = 0, noted, alone
+
+    def __enter__(self) -> Interrupt:
+        main = threading.current_thread() is threading.main_thread()
+        heard = [signum for signum in SIGNALS if main and signal.getsignal(signum) is not signal.SIG_IGN]
+        self.before = {signum: signal.signal(signum, self._hear) for signum in heard}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self.before.items():
+            signal.signal(signum, handler)
+
+    def _hear(self, signum: int, frame: FrameType | None) -> None:
+        if not self.signum:
+            self.signum = signum
+            self.noted()
+        elif signum == signal.SIGINT and self.alone:
+            raise KeyboardInterrupt

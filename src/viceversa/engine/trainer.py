@@ -14,9 +14,8 @@ from viceversa.config import ConfigError, Duration
 from viceversa.data import TrainLoader
 from viceversa.data.eval_set import EvalSet
 from viceversa.devices import environment
-from viceversa.engine import distributed
+from viceversa.engine import Interrupt, Interrupted, distributed
 from viceversa.engine.checkpoint import Checkpoints, TrainState, save_weights
-from viceversa.engine.interrupt import Interrupt, Interrupted
 from viceversa.engine.learner import Learner
 from viceversa.engine.nan_guard import NanGuard
 from viceversa.engine.run_dir import RunDir, read_lines, write_lines
