@@ -137,6 +137,7 @@ def test_workers_change_nothing_warn_of_nothing_and_leave_ctrl_c_to_the_main_pro
         for worker in own:
             os.kill(worker.pid, signal.SIGINT)
         found += next_of(batches, 11)
+        assert set(multiprocessing.active_children()) - before == own, "none was started again"
         batches.close()
     assert equal(found, take(loader_of(root, batch=2), 12, step=3))
     assert torch.equal(torch.get_rng_state(), state)
