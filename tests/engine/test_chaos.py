@@ -33,6 +33,7 @@ def test_two_nodes_meet_on_a_rendezvous(tiny: Any, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(to_yaml(config), "utf-8")
     meeting = ["--nnodes=2", "--nproc-per-node=1", "--rdzv-backend=c10d", f"--rdzv-endpoint=127.0.0.1:{free_port()}"]
     command = [sys.executable, "-m", "torch.distributed.run", *meeting, "--rdzv-id=1", "--local-addr=127.0.0.1"]
+    command += [f"--log-dir={tmp_path / 'logs'}"]
     command += ["-m", "viceversa", "train", str(tmp_path / "a.yaml")]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environment()}
     nodes = [subprocess.Popen(command, **pipes) for _ in range(2)]

@@ -53,7 +53,7 @@ def torchrun(
     script = Path(config.run).with_suffix(".py")
     script.write_text(f"{preload}\nfrom viceversa.cli import main\nmain()\n", "utf-8")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", *flags]
-    command += [str(script), "train", written(config)]
+    command += [f"--log-dir={script.with_suffix('')}-logs", str(script), "train", written(config)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, env=environment())
     assert done.returncode == status, done.stderr
     return done
