@@ -81,7 +81,7 @@ def _done(
     todo: Sequence[Job], steps: Steps, flicker: list[str], track: Track
 ) -> Iterator[tuple[Job, int | ImageError]]:
     """Yield each job with its number of files, or what is wrong with it: first the images, then the clips."""
-    unmasked = {job for job in todo if steps.options.mask and job[0] not in steps.masks}
+    unmasked = dict.fromkeys(job for job in todo if steps.options.mask and job[0] not in steps.masks)
     yield from ((job, ImageError(f"there is no mask of its name in {steps.options.mask}")) for job in unmasked)
     clips = dict.fromkeys(job for job in todo if job not in unmasked and is_clip(job[0]))
     images = [job for job in todo if job not in clips and job not in unmasked]
