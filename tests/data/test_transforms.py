@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from viceversa.config import AugmentConfig, ConfigError, DataConfig
-from viceversa.data.transforms import augment, check_augment, prepare
+from viceversa.data.transforms import augment, check_augment, prepared
 
 
 def coordinates(height: int, width: int) -> np.ndarray:
@@ -85,10 +85,10 @@ def test_size_before_the_crop(options: dict[str, Any], size: tuple[int, int], ex
 def test_prepare_is_the_whole_or_the_centre() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (20, 40, 3), dtype=np.uint8)
     image = Image.fromarray(pixels)
-    stretched = prepare(pixels, DataConfig(crop=10, load=12))
+    [stretched] = prepared([pixels], DataConfig(crop=10, load=12))
     assert np.array_equal(stretched, np.asarray(image.resize((10, 10), Image.Resampling.BICUBIC)))
     for resize in ("short_side", "none"):
-        centre = prepare(pixels, DataConfig(crop=10, load=12, resize=resize))
+        [centre] = prepared([pixels], DataConfig(crop=10, load=12, resize=resize))
         assert np.array_equal(centre, np.asarray(image.resize((20, 10), Image.Resampling.BICUBIC))[:, 5:15])
 
 

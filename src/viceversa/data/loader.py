@@ -140,12 +140,8 @@ class TrainLoader:
         self.broken: Broken = {}
         both = (splits.train, splits.test)
         self._files = len({str(sample) for split in both for samples in (split.a, split.b) for sample in samples})
+        self.tolerated = max(1, self._files // 100)  # files that may be broken
         self._dataset = Dataset(splits, config, self.tolerated)
-
-    @property
-    def tolerated(self) -> int:
-        """How many files may be broken: one, or one in a hundred."""
-        return max(1, self._files // 100)
 
     def steps_per_epoch(self, world_size: int = 1) -> int:
         """Return the steps in which `world_size` processes pass once over the larger domain, at least one."""

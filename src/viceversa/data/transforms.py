@@ -124,19 +124,13 @@ def fitted(images: Sequence[Pixels], data: DataConfig) -> list[Pixels]:
 
 
 def prepared(images: Sequence[Pixels], data: DataConfig) -> list[Pixels]:
-    """Return test images of (crop, crop, C), without chance; unless stretched, all have the size of the first."""
-    if data.resize != "stretch":
-        images = [resize(image, images[0].shape[:2]) for image in images]
-    return [prepare(image, data) for image in images]
-
-
-def prepare(image: Pixels, data: DataConfig) -> Pixels:
-    """Return (crop, crop, C) without chance, for test images: stretched, or the centre of the scaled image."""
+    """Return test images of (crop, crop, C), without chance: stretched, or the centre, all at the size of the first."""
     if data.resize == "stretch":
-        return resize(image, (data.crop, data.crop))
-    height, width = short_side(image, data.crop)
+        return [resize(image, (data.crop, data.crop)) for image in images]
+    height, width = short_side(images[0], data.crop)
     top, left = (height - data.crop) // 2, (width - data.crop) // 2
-    return resize(image, (height, width))[top : top + data.crop, left : left + data.crop]
+    alike = [resize(image, images[0].shape[:2]) for image in images]
+    return [resize(image, (height, width))[top : top + data.crop, left : left + data.crop] for image in alike]
 
 
 def _target(image: Pixels, data: DataConfig) -> tuple[int, int]:
