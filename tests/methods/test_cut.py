@@ -128,6 +128,20 @@ def test_half_of_the_images_are_mirrored_when_asked_and_an_equivariant_generator
     assert contrast == pytest.approx([contrast[0]] * 60, rel=1e-5)
 
 
+@pytest.mark.parametrize("contrast", ["true", "false"])
+@pytest.mark.parametrize("mirror", ["true", "false"])
+def test_identity_weighs_how_far_an_image_of_the_target_domain_is_changed(contrast: str, mirror: str) -> None:
+    words = [f"method.nce_identity={contrast}", f"method.flip_equivariance={mirror}"]
+    method, batch = build(*words, "method.identity=3"), images(side=16)
+    method.G, method.layers, method.H = Pointwise(), ("input", "deep"), Projector([3, 3], width=8)
+    expected = 3 * (method.G(batch["B"]) - batch["B"]).abs().mean().item()
+    for seed in range(4):  # of which some are mirrored
+        found = losses(method, batch, seed)
+        assert found["identity"] == pytest.approx(expected)
+        assert ("nce_Y" in found) == (contrast == "true")
+    assert "identity" not in losses(build(*words))
+
+
 @pytest.mark.parametrize("direction", ["AtoB", "BtoA"])
 def test_translates_in_its_direction(direction: str) -> None:
     method, batch = build(f"method.direction={direction}", WHOLE), images()

@@ -7,6 +7,7 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import l1_loss
 
 from viceversa.config import ConfigError, Direction
 from viceversa.losses.contrastive import Contrast, Negatives, Sampling, attend, draw_positions, patch_nce, take
@@ -23,6 +24,7 @@ class CUT(Method):
         direction: Which domain is X and which is Y.
         nce: Weight of the contrast, lambda_X in the paper.
         nce_identity: Also contrast G(y) with y; the two contrasts are averaged. The paper's lambda_Y.
+        identity: Weight of the distance between G(y) and y itself, which keeps colours; of SinCUT and EnCo, not of CUT.
         layers: Features of the generator that are compared, by name.
         patches: Patches compared in each feature map.
         temperature: Temperature of the contrast, tau in the paper.
@@ -37,9 +39,10 @@ class CUT(Method):
 
     def __init__(
         self, make: Networks, *, direction: Direction = "AtoB", nce: float = 1.0, nce_identity: bool = True,
-        layers: tuple[str, ...] = ("input", "down1", "down2", "block1", "block5"), patches: int = 256,
-        temperature: float = 0.07, detach: bool = True, negatives: Negatives = "image", contrast: Contrast = "infonce",
-        query: Sampling = "random", flip_equivariance: bool = False, head_width: int = 256, pool: int = 0,
+        identity: float = 0.0, layers: tuple[str, ...] = ("input", "down1", "down2", "block1", "block5"),
+        patches: int = 256, temperature: float = 0.07, detach: bool = True, negatives: Negatives = "image",
+        contrast: Contrast = "infonce", query: Sampling = "random", flip_equivariance: bool = False,
+        head_width: int = 256, pool: int = 0,
     ) -> None:  # fmt: skip
         super().__init__()
         self.direction, (self.x, self.y) = direction, direction.split("to")
@@ -48,8 +51,8 @@ class CUT(Method):
         self.attended = [name for name in layers if name.startswith("block")] if query == "attention" else []
         if query == "attention" and not self.attended:
             raise ConfigError("method.query=attention: only residual blocks attend; add block1 to method.layers")
-        self.nce, self.nce_identity, self.layers, self.patches = nce, nce_identity, layers, patches
-        self.detach, self.flip_equivariance = detach, flip_equivariance
+        self.nce, self.nce_identity, self.identity, self.layers = nce, nce_identity, identity, layers
+        self.patches, self.detach, self.flip_equivariance = patches, detach, flip_equivariance
         self.contrast = partial(patch_nce, temperature=temperature, contrast=contrast, negatives=negatives)
         self.G, self.D = make.generator(self.x, self.y), make.discriminator(self.y)
         self.H = make.projector(self.G, layers, head_width)
@@ -58,8 +61,7 @@ class CUT(Method):
     def step(self, batch: Batch) -> Iterator[Update]:
         x, y = batch[self.x], batch[self.y]
         mirror = self.flip_equivariance and torch.rand((), generator=SHARED).item() < 0.5
-        (fake, keys), *same = self.translate([x, y] if self.nce_identity else [x], mirror)
-
+        (fake, keys), *same = self.translate([x, y] if self.nce_identity or self.identity else [x], mirror)
         seen = self.D.look(fake)
 
         yield Update("D", gan_D=self.gan.discriminator(self.D.judge, real=self.D.look(y), fake=self.pool(seen)))
@@ -70,7 +72,10 @@ class CUT(Method):
             "nce_X": share * self.nce * self.patch_nce(keys, fake, mirror),  # Eq. 4
         }
         for same_y, keys_y in same:
-            losses["nce_Y"] = share * self.nce * self.patch_nce(keys_y, same_y, mirror)  # Eq. 5
+            if self.nce_identity:
+                losses["nce_Y"] = share * self.nce * self.patch_nce(keys_y, same_y, mirror)  # Eq. 5
+            if self.identity:
+                losses["identity"] = self.identity * l1_loss(same_y, y.flip(-1) if mirror else y)
         yield Update("G", **losses)
 
     def translate(self, images: list[Tensor], mirror: bool) -> list[tuple[Tensor, list[Tensor]]]:
