@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from viceversa.backends import BACKENDS, Backend, exported, load_network, open_backend, openvino, psnr
+from viceversa.backends import BACKENDS, Backend, exported, load_network, open_backend, psnr
 from viceversa.backends.exported import write_exported
 from viceversa.nets import GENERATORS, Generator
 from viceversa.nets.layers import set_inference
@@ -61,7 +61,7 @@ def test_onnx_computes_every_network_at_every_size(spec: dict, tmp_path: Path) -
 @pytest.mark.parametrize("name", ["bf16", "openvino"])
 def test_other_backends_look_the_same(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The networks are not trained, and their results worse than those of any that is."""
-    monkeypatch.setattr(openvino, "SIZES", 1)
+    monkeypatch.setattr(exported, "SIZES", 1)
 
     def opened(net: Generator) -> Backend:
         return open_backend(name, net) if name in BACKENDS else through_file(tmp_path / "G.xml", net, "fp16")
@@ -124,7 +124,7 @@ def test_exactness_is_that_of_the_worst_image() -> None:
 
 
 def test_nothing_is_sent_to_anybody(tmp_path: Path) -> None:
-    code = "import sys; from viceversa.backends.openvino import imported; imported('openvino'); "
+    code = "import sys; from viceversa.backends.exported import openvino; openvino(); "
     code += "print([name for name in sys.modules if 'telemetry' in name and sys.modules[name] and 'stub' not in name])"
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)}
