@@ -23,8 +23,9 @@ def test_two_processes_do_not_train_in_one_folder_unless_one_was_killed(
     config = tiny("pix2pix")
     Path(config.run).mkdir()
     path = str(Path(config.run) / ".lock")
-    code = f"import filelock, time; lock = filelock.FileLock({path!r}); lock.acquire(); print(); time.sleep(600)"
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as other:
+    code = f"import filelock; lock = filelock.FileLock({path!r}); lock.acquire(); print(flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as other:
         other.stdout.readline()
         monkeypatch.setattr(files, "PATIENCE", 0)
         with pytest.raises(ConfigError, match="another process is training in it"):
