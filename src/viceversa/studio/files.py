@@ -19,8 +19,7 @@ from nicegui.elements.upload_files import FileUpload
 from nicegui.events import UploadEventArguments
 
 from viceversa import report
-from viceversa.data.archives import ArchiveError, unpack
-from viceversa.data.image_data import ImageError
+from viceversa.data.archives import unpack
 from viceversa.serve.codecs import Codecs
 from viceversa.studio.frame import button, dialog
 from viceversa.studio.workspace import OutsideError, Workspace
@@ -115,33 +114,30 @@ class Arrivals:
             await file.save(path)
             await asyncio.to_thread(self.look_at, path)
         except (ValueError, OSError) as error:
-            path.unlink(missing_ok=True)
-            self.refused.append(f"{path.name}: {getattr(error, 'strerror', None) or error}")
+            self.refuse(path, error)
         finally:
             self.coming -= 1
 
     def look_at(self, path: Path) -> None:
-        """Unpack an archive, and refuse what is no picture."""
+        """Unpack an archive, and refuse what is no picture; ValueError if it is damaged, too large, or leads out."""
+        files = [path]
         if path.suffix.lower() == ".zip":
-            self.unpack(path, path.with_suffix(""))
-        elif path.suffix.lower() in READABLE:
-            self.codecs.thumbnail(path, LOOKED_AT)
-        else:
-            raise ValueError("not a picture, a video or a zip, by its name")
-
-    def unpack(self, archive: Path, folder: Path) -> None:
-        """Put the pictures of an archive into a folder; ValueError if it is damaged, too large, or leads out of it."""
-        try:
-            unpack(archive, folder, self.limits.unpacked, self.limits.files)
-        except ArchiveError as error:
-            raise ValueError(str(error).removeprefix(f"{archive}: ")) from None
-        archive.unlink()
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            unpack(path, path.with_suffix(""), self.limits.unpacked, self.limits.files)
+            path.unlink()
+            files = [file for file in path.with_suffix("").rglob("*") if file.is_file()]
+        for file in files:
             try:
-                self.codecs.thumbnail(path, LOOKED_AT)
-            except ImageError as error:
-                self.refused.append(f"{path.relative_to(folder).as_posix()}: {error}")
-                path.unlink()
+                if file.suffix.lower() not in READABLE:
+                    raise ValueError("not a picture, a video or a zip, by its name")
+                self.codecs.thumbnail(file, LOOKED_AT)
+            except ValueError as error:
+                self.refuse(file, error)
+
+    def refuse(self, path: Path, error: Exception) -> None:
+        """Delete a file, and note why."""
+        path.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or str(error).removeprefix(f"{path}: ")
+        self.refused.append(f"{path.relative_to(self.folder).as_posix()}: {reason}")
 
 
 class DropZone:
