@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
+from support import TINY
 from viceversa.config import flat, load_config, to_tree
+from viceversa.data import water2wine
+from viceversa.studio.estimate import estimate
 from viceversa.studio.form import ELSEWHERE, RECIPES, SIZES, TIMES, form_fields, length_words, size_words, train_words
+from viceversa.studio.pictures import amounts
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -42,3 +49,23 @@ def test_the_form_has_every_key_with_its_meaning(preset: str) -> None:
 def test_recipes_show_options_that_their_preset_has() -> None:
     for recipe in RECIPES.values():
         assert recipe.simple.keys() <= {field.key for field in form_fields(recipe.preset, recipe.words)}
+
+
+@pytest.mark.parametrize(("steps", "few"), [(4, True), (60 * 32, False)])
+def test_an_estimate_says_whether_the_steps_are_enough(tmp_path: Path, steps: int, few: bool) -> None:
+    water2wine.make(tmp_path, size=32, count=2, test=1)
+    said = estimate(["cyclegan", f"data.root={tmp_path}", *TINY, f"train.length={steps} steps", f"run={tmp_path}/run"])
+    assert re.match(rf"{steps:,} steps: about \d", said)
+    assert ("take 1,920 steps or more" in said) == few
+
+
+@pytest.mark.parametrize(
+    ("note", "numbers"),
+    [
+        ("unpaired: 196 A, 192 B; no test split: 5 % held out by name (8 A, 7 B)", ["196", "192", "8", "7"]),
+        ("manifest: 10 pairs; test split: 3 pairs", ["10", "3"]),
+        ("unpaired: 5 A, 4 B; no test split", ["5", "4"]),
+    ],
+)
+def test_amounts_of_pictures(note: str, numbers: list[str]) -> None:
+    assert re.findall(r"\d+", amounts(note)) == numbers

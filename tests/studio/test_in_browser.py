@@ -34,6 +34,7 @@ SMALL = {
     "discriminator.width": "8",
     "data.load": "36",
     "data.crop": "32",
+    "train.sample_every": "20 steps",
 }
 
 
@@ -116,7 +117,7 @@ def test_from_two_folders_to_a_translated_picture(tab: Page, server: Server, tmp
     tab.get_by_label("Steps, instead of a time").fill("20000")  # it is stopped before
     tab.get_by_label("Detail", exact=True).fill("4")
     tab.get_by_role("button", name="All options").click()
-    for section in ("generator", "discriminator", "data"):
+    for section in ("generator", "discriminator", "data", "train"):
         tab.get_by_role("button", name=f'"{section}"').click()
     for key, value in SMALL.items():
         tab.get_by_label(key, exact=True).fill(value)

@@ -126,6 +126,15 @@ def toggle(choices: dict[str, str], what: str) -> ui.toggle:
     return shown
 
 
+def slider(owner: object, attribute: str, label: str, last: int, say: Callable[[int], str]) -> ui.slider:
+    """Show a slider from 0 for an attribute, with what its value means."""
+    with ui.element("div").classes("field"):
+        words = tagged("span", "", "value")
+        shown = ui.slider(min=0, max=last, step=1).props(f'aria-label="{label}"').bind_value(owner, attribute)
+        words.bind_text_from(shown, "value", lambda value: f"{label}: {say(int(value))}")
+    return shown
+
+
 def folder_field(label: str, names: list[str]) -> ui.input:
     """Show a field for the name of a folder: to type, with completion, or to choose from a list."""
     field = ui.input(label, autocomplete=names)

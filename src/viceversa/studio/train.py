@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nicegui import run, ui
@@ -60,7 +59,12 @@ class TrainPage:
         with section("2. What should happen?"), ui.element("div").classes("recipes").props('role="radiogroup"'):
             self.cards = {name: self.show_recipe(name) for name in RECIPES}
         with section("3. How long, and how large?"):
-            self.show_length()
+            with ui.element("div").classes("fields"):
+                sizes = [f"{size} px" if size else "what the time allows" for size in SIZES]
+                frame.slider(self, "time", "Time", len(TIMES) - 1, lambda at: TIMES[at]).props("markers snap")
+                frame.slider(self, "size", "Size", len(SIZES) - 1, lambda at: sizes[at]).props("markers snap")
+                with ui.element("div").classes("field"):
+                    ui.number("Steps, instead of a time", min=0, format="%d").bind_value(self, "steps")
             self.settings = ui.element("div").classes("settings")
         with section("4. Start"):
             ui.input("Name of the model", placeholder="photos-to-drawings").bind_value(self, "run").classes("name")
@@ -89,22 +93,6 @@ class TrainPage:
         if RECIPES[name].pairs and self.pictures.mode == "two":
             self.pictures.mode = "pairs"
         await self.show_settings()
-
-    def show_length(self) -> None:
-        """Show the sliders."""
-
-        def slider(attribute: str, label: str, values: Sequence[str]) -> None:
-            with ui.element("div").classes("field"):
-                words = tagged("span", "", "value")
-                shown = ui.slider(min=0, max=len(values) - 1, step=1).props(f'markers snap aria-label="{label}"')
-                shown.bind_value(self, attribute)
-                words.bind_text_from(shown, "value", lambda at: f"{label}: {values[int(at)]}")
-
-        with ui.element("div").classes("fields"):
-            slider("time", "Time", TIMES)
-            slider("size", "Size", [f"{size} px" if size else "what the time allows" for size in SIZES])
-            with ui.element("div").classes("field"):
-                ui.number("Steps, instead of a time", min=0, format="%d").bind_value(self, "steps")
 
     async def show_settings(self) -> None:
         """Show the simple view, and all options folded below it."""

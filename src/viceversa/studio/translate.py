@@ -62,11 +62,7 @@ class TranslatePage:
                     DropZone(self.studio, "Drop or paste pictures, a video or a zip", self.take)
                 place = frame.folder_field("Or a folder or file in the workspace", self.workspace.folders())
                 place.bind_value(self, "inputs")
-                with ui.element("div"):
-                    words = tagged("span", "")
-                    strength = ui.slider(min=0, max=100, step=5).props('aria-label="Strength"')
-                    strength.bind_value(self, "strength")
-                    words.bind_text_from(strength, "value", lambda value: f"Strength: {value} %")
+                frame.slider(self, "strength", "Strength", 100, lambda value: f"{value} %").props("step=5")
                 self.go = button("Translate", self.translate, "main")
                 with ui.expansion("For other programs").classes("fold"):
                     button("Offer this model at /translate", self.offer)
