@@ -145,7 +145,7 @@ def test_from_two_folders_to_a_translated_picture(tab: Page, server: Server, tmp
     picture = tmp_path / "holiday.png"
     Image.new("RGB", (48, 40), (90, 120, 200)).save(picture)
     tab.locator(".drop input[type=file]").set_input_files([picture])
-    tab.locator(".result .slider").wait_for()
+    tab.locator(".result .slider").wait_for(timeout=3 * MINUTE)
     with tab.expect_download() as one:
         tab.locator(".result").get_by_role("button", name="Download").click()
     with Image.open(one.value.path()) as translated:

@@ -56,6 +56,7 @@ def test_one_at_a_time_and_the_next_when_it_ends(queue: Trainings) -> None:
     until(queue, lambda: queue.last_words("runs/b") == ["begun"])
     queue.stop(other)
     until(queue, lambda: not states(queue))
+    assert queue.ending("runs/b") == ("saved", "")  # as it was asked to, though it has not said so
 
 
 def test_a_training_survives_the_studio_and_can_be_stopped_by_the_next(queue: Trainings) -> None:

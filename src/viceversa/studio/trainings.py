@@ -160,4 +160,7 @@ class Trainings:
             temporary.write_text(json.dumps(asdict(training)), "utf-8")
 
     def _drop(self, training: Training) -> None:
+        if (training.stopping or training.paused) and self.ending(training.run)[0] == "killed":
+            with self.workspace.log(training.run).open("a", encoding="utf-8") as log:  # it had not begun to listen
+                log.write(f"{training.run}: stopped; the same command again continues\n")
         (self.folder / f"{training.number:06d}.json").unlink(missing_ok=True)
