@@ -85,8 +85,10 @@ def write_exported(
         graph.unlink()
 
 
-def load_exported(path: Path) -> tuple[ExportedGenerator, Card]:
-    """Return the generator in an .onnx or .xml file that `write_exported` wrote, and its card; ValueError of others."""
+def load_network(path: Path) -> tuple[Generator, Card]:
+    """Return the generator of a weights file or of an exported one, and its card; ValueError of any other file."""
+    if path.suffix not in LIBRARIES:
+        return load_generator(path)
     library, extra = LIBRARIES[path.suffix]
     if find_spec(library) is None:
         raise ValueError(f'{path}: {library} is not installed; pip install "viceversa[{extra}]"')
@@ -98,11 +100,6 @@ def load_exported(path: Path) -> tuple[ExportedGenerator, Card]:
     except Exception:  # each library has its own kinds
         raise ValueError(f"{path}: damaged, or not written by viceversa export") from None
     return net, card
-
-
-def load_network(path: Path) -> tuple[Generator, Card]:
-    """Return the generator of a weights file or of an exported one, and its card; ValueError as of either."""
-    return load_exported(path) if path.suffix in LIBRARIES else load_generator(path)
 
 
 def openvino() -> Any:

@@ -76,14 +76,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _import(modules: list[str]) -> None:
-    for module in modules:
-        try:
-            importlib.import_module(module)
-        except (ImportError, ValueError, TypeError) as error:
-            raise typer.BadParameter(f"{module}: cannot be imported ({error})") from None
-
-
 def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
     modules: Annotated[
@@ -98,7 +90,11 @@ def options(
     Train:        viceversa train cyclegan data.root=datasets/horse2zebra
     Use it:       viceversa translate runs/cyclegan-horse2zebra photos out
     """
-    _import(modules or [])
+    for module in modules or []:
+        try:
+            importlib.import_module(module)
+        except (ImportError, ValueError, TypeError) as error:
+            raise typer.BadParameter(f"{module}: cannot be imported ({error})") from None
 
 
 @contextmanager
