@@ -63,24 +63,14 @@ def test_broken_exif_is_no_obstacle(tmp_path: Path) -> None:
         assert read_image(tmp_path / name).pixels.shape == (8, 8, 3)
 
 
-@pytest.mark.parametrize(
-    ("mode", "suffix", "gray", "alpha"),
-    [
-        ("1", ".png", True, False),
-        ("L", ".png", True, False),
-        ("LA", ".png", True, True),
-        ("RGB", ".png", False, False),
-        ("RGBA", ".png", False, True),
-        ("RGB", ".bmp", False, False),
-        ("L", ".pgm", True, False),
-        ("RGB", ".jp2", False, False),
-        ("RGBA", ".tga", False, True),
-        ("CMYK", ".tiff", False, False),
-        ("YCbCr", ".tiff", False, False),
-        ("LAB", ".tiff", False, False),
-    ],
-)
-def test_every_mode_is_read(tmp_path: Path, mode: str, suffix: str, gray: bool, alpha: bool) -> None:
+MODES = [(mode, ".png") for mode in ("1", "L", "LA", "RGB", "RGBA")]
+MODES += [(mode, ".tiff") for mode in ("CMYK", "YCbCr", "LAB")]
+MODES += [("RGB", ".bmp"), ("L", ".pgm"), ("RGB", ".jp2"), ("RGBA", ".tga")]
+
+
+@pytest.mark.parametrize(("mode", "suffix"), MODES)
+def test_every_mode_is_read(tmp_path: Path, mode: str, suffix: str) -> None:
+    gray, alpha = mode in ("1", "L", "LA"), mode in ("LA", "RGBA")
     source = image_of("RGB" if mode == "LAB" else mode, 6, 9)
     if mode == "LAB":
         srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
