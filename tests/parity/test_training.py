@@ -18,7 +18,8 @@ from viceversa import methods
 from viceversa.config import load_config
 from viceversa.engine.learner import Learner
 from viceversa.interop import convert_original
-from viceversa.losses import contrastive
+from viceversa.losses.contrastive import patch_nce
+from viceversa.methods import cut
 
 OURS = Path(__file__).parents[1] / "golden"
 EXACT = ["train.precision=fp64", "train.optimizer=sgd", "train.schedule=constant"]
@@ -48,7 +49,7 @@ def learner_from(golden: dict[str, Any], card: dict[str, Any]) -> Learner:
 def test_steps_arrive_where_the_original_does(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     golden, card = torch.load(path, weights_only=True), json.loads(path.with_suffix(".json").read_text("utf-8"))
     drawn = iter(golden.get("patch_ids_in_order_drawn", []))  # the only random numbers in these steps
-    monkeypatch.setattr(contrastive, "draw_patches", lambda positions, count: next(drawn))
+    monkeypatch.setattr(cut, "draw_positions", lambda feature, count: next(drawn))
     learner = learner_from(golden, card)
     for batch, expected in zip(golden["batches"], golden["losses"], strict=True):
         found = learner.train_step(batch)
@@ -65,5 +66,5 @@ def test_steps_arrive_where_the_original_does(path: Path, monkeypatch: pytest.Mo
 def test_patch_nce_is_the_originals() -> None:
     golden = {key: torch.from_numpy(value) for key, value in np.load(OURS / "patchnce_batch2_patches16.npz").items()}
     query, key = (golden[name].reshape(2, 16, 32) for name in ("query", "key"))
-    found = contrastive.patch_nce(query, key, temperature=float(golden["temperature"]), negatives="image")
+    found = patch_nce(query, key, temperature=float(golden["temperature"]), negatives="image")
     assert torch.allclose(found, golden["loss_per_query"], rtol=1e-6, atol=1e-6)
