@@ -1,4 +1,4 @@
-"""FID and KID are torchmetrics' to eight digits, and behave as distances of distributions should."""
+"""FID and KID are torchmetrics' to eight digits, and say what they rest on."""
 
 import numpy as np
 import pytest
@@ -38,13 +38,6 @@ def test_kid_is_torchmetrics() -> None:
     assert found.value == pytest.approx(np.mean(each), rel=1e-8)
     assert found.spread == pytest.approx(np.std(each), rel=1e-8)
     assert found.facts["subset_size"] == 25
-
-
-def test_sets_of_one_kind_are_near_zero_in_kid_and_not_in_fid() -> None:
-    same, other = kid(features(100), features(100, seed=1)), kid(features(100), features(100, shift=0.5, seed=1))
-    assert abs(same.value) < 2 * same.spread
-    assert other.value > 10 * other.spread
-    assert fid(features(50), features(50, seed=1)).value > 2 * fid(features(500), features(500, seed=1)).value
 
 
 def test_the_shared_random_numbers_are_left_alone() -> None:
