@@ -4,7 +4,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from viceversa.losses.content import ContentLoss, MomentMatching, coarse_color, deviation, selfsim
+from viceversa.losses.content import MomentMatching, coarse_color, content_distance, deviation, selfsim
 from viceversa.seeds import SHARED
 
 
@@ -19,18 +19,18 @@ def blurred(x: Tensor) -> Tensor:
 
 def test_is_the_l1_distance_of_what_is_left() -> None:
     x, y = images(0), images(1)
-    assert ContentLoss(1.0)(x, y).item() == pytest.approx((x - y).abs().mean().item())
+    assert content_distance(x, y).item() == pytest.approx((x - y).abs().mean().item())
     pooled = (avg_pool2d(x, 4) - avg_pool2d(y, 4)).abs().mean()
-    assert ContentLoss(1.0, pool=4)(x, y).item() == pytest.approx(pooled.item())
+    assert content_distance(x, y, pool=4).item() == pytest.approx(pooled.item())
     difference = blurred(x) - blurred(y)
-    assert ContentLoss(1.0, blur=True)(x, y).item() == pytest.approx(difference.abs().mean().item())
+    assert content_distance(x, y, blur=True).item() == pytest.approx(difference.abs().mean().item())
     both = avg_pool2d(difference, 4).abs().mean()
-    assert ContentLoss(5.0, blur=True, pool=4)(x, y).item() == pytest.approx(5 * both.item())
+    assert content_distance(x, y, blur=True, pool=4).item() == pytest.approx(both.item())
 
 
 def test_is_computed_in_float32_and_trains_the_translation() -> None:
     fake, x = images(0, dtype=torch.float32).bfloat16().requires_grad_(), images(1, dtype=torch.float32)
-    loss = ContentLoss(1.0, blur=True, pool=2)(fake, x)
+    loss = content_distance(fake, x, blur=True, pool=2)
     assert loss.dtype == torch.float32
     loss.backward()
     assert fake.grad.abs().sum() > 0
@@ -38,8 +38,8 @@ def test_is_computed_in_float32_and_trains_the_translation() -> None:
 
 def test_squares_larger_than_the_picture_are_refused() -> None:
     with pytest.raises(ValueError, match="content_pool=13 is larger than pictures of 12x12; lower it"):
-        ContentLoss(1.0, pool=13)(images(0), images(1))
-    ContentLoss(1.0, pool=12)(images(0), images(1))
+        content_distance(images(0), images(1), pool=13)
+    content_distance(images(0), images(1), pool=12)
 
 
 def feature(seed: int = 0) -> Tensor:

@@ -1,7 +1,4 @@
-"""Layers that compute what torch's own do, in the form that is fastest on a CPU; and the choice of that form.
-
-No network names them: `accelerate` puts them in the place of torch's own.
-"""
+"""Layers that compute what torch's own do, in the form that is fastest on a CPU; `accelerate` puts them in place."""
 
 from __future__ import annotations
 
@@ -20,14 +17,11 @@ from viceversa.nets.layers import on_cpu
 
 __all__ = ["accelerate", "keep_memory"]
 
-WINOGRAD_CHANNELS, WINOGRAD_PIXELS = 128, 1024
-"""At least, on both sides and in a batch: with fewer, the algorithm's additions cost more than they save."""
-FEW_CHANNELS = 8
-"""To so few, rows of results are stacked."""
+WINOGRAD_CHANNELS, WINOGRAD_PIXELS = 128, 1024  # at least, on both sides and in a batch, for its additions to pay
+FEW_CHANNELS = 8  # to so few, rows of results are stacked
 FEW_PIXELS = 64
 """So many pixels of a batch, in the smaller map, are one product with the whole filter; four times as many in bf16."""
-WIDE_FILTER = 2**17
-"""Numbers in a discriminator's filter, at least, for a product to pay."""
+WIDE_FILTER = 2**17  # numbers in a discriminator's filter, at least, for a product to pay
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of malloc.h
 
 
@@ -141,9 +135,8 @@ FAST: dict[type[nn.Module], type[nn.Module]] = {
 def accelerate(net: nn.Module) -> None:
     """Change layers of a network, in place, to forms that compute the same sooner on a CPU.
 
-    Parameters, names and buffers stay as they are: a layer only changes its class. Layers that are not exactly torch's
-    own, such as those with a parametrized weight (spectral norm), stay. On other devices the new classes compute as the
-    old ones.
+    A layer only changes its class. Those that are not exactly torch's own, such as with a spectral norm, stay. On other
+    devices the new classes compute as the old ones.
     """
     in_generators = {layer for part in net.modules() if isinstance(part, Generator) for layer in part.modules()}
     for layer in net.modules():
@@ -161,10 +154,7 @@ def _is_plain(layer: nn.Conv2d | nn.ConvTranspose2d) -> bool:
 
 
 def keep_memory() -> None:
-    """Have the C library keep freed memory, instead of fetching large tensors from the system page by page each time.
-
-    Only glibc, as most Linux systems have it, can be told; elsewhere nothing happens.
-    """
+    """Have glibc keep freed memory, instead of fetching large tensors from the system page by page each time."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
         mallopt(MMAP_THRESHOLD, 2**30)

@@ -204,10 +204,7 @@ def product(a: Tensor, b: Tensor, like: Tensor) -> Tensor:
 
 
 def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """Return a @ b, in float32 by oneDNN, as convolutions are.
-
-    torch asks MKL, which uses only half of each register of processors that are not Intel's.
-    """
+    """Return a @ b, in float32 by oneDNN: MKL, which torch asks, uses half of the registers of AMD's processors."""
     if a.dtype != torch.float32 or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return a @ b
     y: Tensor = torch.ops.mkldnn._linear_pointwise(a, b.t(), None, "none", [], "")

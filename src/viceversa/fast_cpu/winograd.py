@@ -158,10 +158,7 @@ def from_filter(filter: Tensor) -> Tensor:
 
 
 def to_filter_gradient(places: Tensor) -> Tensor:
-    """Return the gradient of the filter, (K, C, 3, 3), given that of the places, (places, K, C).
-
-    At once, for every use of the filter: there are up to four times as many places as numbers in the filter.
-    """
+    """Return the gradient of the filter, (K, C, 3, 3), given that of the places, (places, K, C)."""
     k, c = places.shape[1:]
     gradient = both_ways(places.dtype).t() @ places.view(len(places), k * c)
     return gradient.view(3, 3, k, c).permute(2, 3, 0, 1)

@@ -20,31 +20,18 @@ AREA, COARSE = 16, 8  # pixels a side
 MEMORY = 0.99  # of the means of features: some hundred steps
 
 
-class ContentLoss:
-    """The weighted distance L1(down(G(x)), down(x)) of a translation to its own input.
-
-    It asks to change little. The paper's identity loss is another one: it compares G(y) with y, a picture that is in
-    the target domain already and needs no change.
+def content_distance(translation: Tensor, image: Tensor, *, blur: bool = False, pool: int = 1) -> Tensor:
+    """Return L1(down(G(x)), down(x)) of a translation and its own input, (B, C, H, W): it asks to change little.
 
     `down` blurs with a Gaussian (7 pixels, sigma 3, edges reflected) if `blur`, then averages over squares of `pool`
-    pixels a side; what it leaves out is free. It is linear, so the difference is taken first. The project that the idea
-    is from pads twice, before the blur and in it, so its blurred images are 6 pixels larger; here they are padded once.
+    pixels a side; what it leaves out is free. It is linear, so the difference is taken first. Raises ValueError if the
+    squares are larger than the images.
     """
-
-    def __init__(self, weight: float, *, blur: bool = False, pool: int = 1) -> None:
-        self.weight, self.blur, self.pool = weight, blur, pool
-
-    def __bool__(self) -> bool:
-        """Whether it weighs anything."""
-        return self.weight != 0
-
-    def __call__(self, translation: Tensor, picture: Tensor) -> Tensor:
-        """Return the loss of two batches (B, C, H, W); ValueError if the squares are larger than the pictures."""
-        height, width = picture.shape[-2:]
-        if self.pool > min(height, width):
-            raise ValueError(f"method.content_pool={self.pool} is larger than pictures of {width}x{height}; lower it")
-        difference = to_float32(translation) - to_float32(picture)
-        return self.weight * avg_pool2d(gaussian(difference) if self.blur else difference, self.pool).abs().mean()
+    height, width = image.shape[-2:]
+    if pool > min(height, width):
+        raise ValueError(f"method.content_pool={pool} is larger than pictures of {width}x{height}; lower it")
+    difference = to_float32(translation) - to_float32(image)
+    return avg_pool2d(gaussian(difference) if blur else difference, pool).abs().mean()
 
 
 def gaussian(x: Tensor) -> Tensor:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from pydantic import PositiveInt
 from torch.nn.functional import l1_loss
 
-from viceversa.losses.content import ContentLoss
+from viceversa.losses.content import content_distance
 from viceversa.methods.base import Batch, Networks, TwoWayMethod, Update
 
 
@@ -31,7 +32,7 @@ class CycleGAN(TwoWayMethod):
         make.require_same_channels(identity=identity, content=content)
         super().__init__(make, pool)
         self.cycle_x, self.cycle_y, self.identity = cycle_x, cycle_y, identity
-        self.content = ContentLoss(content, blur=content_blur, pool=content_pool)
+        self.content, self.distance = content, partial(content_distance, blur=content_blur, pool=content_pool)
 
     def step(self, batch: Batch) -> Iterator[Update]:
         x, y = batch["A"], batch["B"]
@@ -50,7 +51,8 @@ class CycleGAN(TwoWayMethod):
             losses["identity_G"] = self.identity * self.cycle_y * l1_loss(same_y, y)
             losses["identity_F"] = self.identity * self.cycle_x * l1_loss(same_x, x)
         if self.content:
-            losses |= {"content_G": self.content(fake_y, x), "content_F": self.content(fake_x, y)}
+            losses["content_G"] = self.content * self.distance(fake_y, x)
+            losses["content_F"] = self.content * self.distance(fake_x, y)
         yield Update("G", **losses)
 
         gan_D_Y = self.gan.discriminator(self.D_Y.judge, real=self.D_Y.look(y), fake=self.pool_Y(seen_y))

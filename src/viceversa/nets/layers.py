@@ -73,10 +73,7 @@ def on_cpu(x: Tensor) -> bool:
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """Instance normalisation (Ulyanov et al., 2016): the same in training and at inference, whatever the batch.
-
-    Not affine, as in CycleGAN, unless asked for; `affine` serves imported weights that have scales and shifts.
-    """
+    """Instance normalisation (Ulyanov et al., 2016): the same in training and at inference, whatever the batch."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape; H * W must be 2 or more."""

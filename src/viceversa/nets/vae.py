@@ -22,11 +22,7 @@ LOGVAR_RANGE = (-30.0, 20.0)  # exp() of it stays finite, also in half precision
 
 
 class VariationalGenerator(Generator):
-    """A generator with a distribution over codes in its middle.
-
-    A subclass builds `encoder`, `mean`, `logvar` and `decoder`; it gets named features of its encoder's layers whose
-    names start with `down` or `block`.
-    """
+    """A generator with a distribution over codes in its middle; a subclass builds its four parts."""
 
     encoder: nn.Sequential
     mean: nn.Module
