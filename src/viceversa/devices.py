@@ -34,8 +34,7 @@ def pick_device(name: str = "auto", local_rank: int = 0) -> torch.device:
 def choose_precision(config: Config, device: torch.device, before: TrainConfig | None = None) -> tuple[Config, str]:
     """Return the configuration with `auto` replaced, and a sentence that says by what ("" if there was none).
 
-    A rule, so that the same machine always chooses the same: bf16 where the hardware multiplies it, channels_last with
-    bf16 and fp16, else fp32 as it is. A run that is continued keeps what it has: `before`.
+    bf16 where the hardware multiplies it, channels_last with bf16 and fp16; a run that is continued keeps its own.
     """
     train = config.train
     if "auto" not in (train.precision, train.channels_last):

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from viceversa.backends import load_network
-from viceversa.config import Config, ConfigError, Direction, load_config
+from viceversa.config import Config, ConfigError, load_config
 from viceversa.data import find_splits
 from viceversa.data.eval_set import EvalSet
 from viceversa.data.image_data import eight_bits, with_channels
@@ -21,7 +21,6 @@ from viceversa.fast_cpu import accelerate
 from viceversa.metrics import make_metrics, suited_metrics
 from viceversa.metrics.base import Candidate, Metric, RGBImage, ScoreLine, Statistics, compute, join, measure
 from viceversa.metrics.distribution import FEWEST
-from viceversa.nets import Generator
 from viceversa.nets.weights import Card
 from viceversa.paths import directions, list_images, weights_file
 
@@ -40,12 +39,14 @@ def evaluate_model(
     """Translate the test images of a run, or of a weights file, in all its directions, and score them.
 
     `overrides` name other data (`data.root=FOLDER`) or how to read it; `metrics` are names such as kid or
-    fid[inception], without any those that suit the data. Without `ema` the last weights are taken instead
-    of their moving average, with `best` those that scored best during training. A run's scores are appended to its
-    metrics.jsonl. Raises ConfigError, ValueError or OSError with the remedy.
+    fid[inception], without any those that suit the data. For `ema` and `best` see `weights_file`. A run's scores are
+    appended to its metrics.jsonl. Raises ConfigError, ValueError or OSError with the remedy.
     """
     place = pick_device(device)
-    loaded = _translators(model, ema, best)
+    files = [model] if model.is_file() else [weights_file(model, way, ema=ema, best=best) for way in directions(model)]
+    loaded = {card.direction: (path, net, card) for path in files for net, card in [load_network(path)]}
+    for _, net, _ in loaded.values():
+        accelerate(net)
     config = _config(model, next(iter(loaded.values()))[2], list(overrides))
     test_images = EvalSet(find_splits(config.data), config)
     fewest = min(test_images.count("A"), test_images.count("B"))
@@ -102,15 +103,6 @@ def _made(names: Sequence[str], paired: bool, way_back: bool, fewest: int, devic
     if fewest < FEWEST["kid"] and not names:
         log.warning("KID is left out: it takes %d images of each kind, and there are %d", FEWEST["kid"], fewest)
     return make_metrics(wanted, device=device)
-
-
-def _translators(model: Path, ema: bool, best: bool) -> dict[Direction, tuple[Path, Generator, Card]]:
-    files = [model] if model.is_file() else [weights_file(model, way, ema=ema, best=best) for way in directions(model)]
-    loaded = [(path, *load_network(path)) for path in files]
-    found = {card.direction: (path, net, card) for path, net, card in loaded}
-    for _, net, _ in found.values():
-        accelerate(net)
-    return found
 
 
 def _config(model: Path, card: Card, overrides: Iterable[str]) -> Config:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -95,18 +95,6 @@ class RunLog:
                 self._append(self.run.log, {"step": step, "event": "went back", **rollback})
             rewind(self.run.metrics, step)
             self.loggers.open(step, logged)
-
-    def announce(
-        self, step: int, continued: bool, data: str, notes: Sequence[str], environment: Mapping[str, str]
-    ) -> None:
-        """Say that a training begins, or goes on after `step`, and note on what data and machine."""
-        facts = {"data": data, "total": self.total, "processes": self.dist.world_size, "environment": environment}
-        self.event("continued" if continued else "started", step, **facts)
-        for line in filter(None, (data, *notes)):
-            self.say(line)
-        if continued:
-            done = f"has all its {step} steps; a longer train.length goes on" if step >= self.total else ""
-            self.say(f"{self.run}: {done or f'continues after step {step} of {self.total}'}")
 
     def say(self, text: str) -> None:
         """Print one line above the progress bar."""

@@ -123,8 +123,14 @@ class Trainer:
             self.run.keep(self.config)
         distributed.barrier(self.dist)  # what another process writes meanwhile must not be swept away
         self.log.begin(self.learner.step, self.nan_guard.rollbacks)
-        data, machine = self.loader.splits.note, environment(self.learner.device)
-        self.log.announce(self.learner.step, bool(steps or self.origin), data, self.notes, machine)
+        step, data, machine = self.learner.step, self.loader.splits.note, environment(self.learner.device)
+        facts = {"data": data, "total": self.total, "processes": self.dist.world_size, "environment": machine}
+        self.log.event("continued" if steps or self.origin else "started", step, **facts)
+        for line in filter(None, (data, *self.notes)):
+            self.log.say(line)
+        if steps or self.origin:
+            done = f"has all its {step} steps; a longer train.length goes on" if step >= self.total else ""
+            self.log.say(f"{self.run}: {done or f'continues after step {step} of {self.total}'}")
 
     def _fork(self, origin: RunDir) -> None:
         """Begin where another run stands; its losses are the first part of the log."""
