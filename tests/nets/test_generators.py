@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from viceversa.nets import GENERATORS, VariationalGenerator
-from viceversa.nets.layers import BatchNorm, Clamp, init_weights, standardise
+from viceversa.nets.layers import Clamp, init_weights, standardise
 from viceversa.nets.resnet import ResNetGenerator
 from viceversa.nets.unet import UNetGenerator
 from viceversa.nets.vae import VAE1, VAEGAN, ResNetVAE, ResVAE
@@ -150,27 +150,13 @@ def test_output_norm_takes_away_brightness_and_contrast() -> None:
     assert plain(images()).mean() > 0.9
 
 
-def test_features_are_taken_before_norm_and_blur() -> None:
-    torch.manual_seed(0)
-    net, x = ResNetGenerator(3, 3, width=4, blocks=5, norm="none", antialias=True, upsample="blur"), images()
-    found = dict(zip(net.tap_channels(), net.features(x, list(net.tap_channels())), strict=True))
-    assert torch.equal(found["input"][..., 3:-3, 3:-3], x)
-    assert torch.equal(found["input"][..., 2, 3:-3], x[..., 1, :])  # reflected
-    assert [tuple(found[n].shape[1:]) for n in ("down1", "down2")] == [(8, 16, 16), (16, 8, 8)]
-    assert found["down1"].min() < 0  # not activated, and not overwritten by what follows
-    torch.testing.assert_close(torch.tanh(net.head(net.ups(found["block5"]))), net(x))
-
-
-def test_unet_has_dropout_in_its_widest_levels_and_no_norm_in_the_outermost_ones() -> None:
+def test_unet_has_dropout_in_its_widest_levels() -> None:
     def active(depth: int) -> list[float]:
         return [m.p for m in UNetGenerator(1, 1, width=1, depth=depth).ups.modules() if isinstance(m, nn.Dropout)]
 
     assert active(8) == [0.0, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0]
     assert active(7) == [0.0, 0.5, 0.5, 0.0, 0.0, 0.0]
     assert active(3) == [0.0, 0.0]
-    net = UNetGenerator(3, 3, width=2, depth=5)
-    normed = [isinstance(down.norm, BatchNorm) for down in net.downs]
-    assert normed == [False, True, True, True, False]
 
 
 @pytest.mark.parametrize("upsample", ["resize", "blur"])
