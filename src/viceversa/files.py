@@ -25,8 +25,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path` to write to; afterwards move it into place.
 
     If the block raises, or the process dies, `path` is left as it was. Missing parent folders are made. `durable` also
-    survives a power cut: the file is flushed to disk first, which takes its time. A full disk is always an OSError that
-    names `path`, whatever the library that wrote made of it.
+    survives a power cut, which takes its time. A full disk is always an OSError that names `path`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
@@ -52,9 +51,8 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
 def replacing_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a temporary folder beside `path` to fill; afterwards move it into place, whole.
 
-    If the block raises, or the process dies, `path` is left as it was; what a killed process left behind goes with the
-    next try. Raises FileExistsError, before anything is written, if `path` is a file, holds anything and is not to be
-    overwritten, or holds the working folder.
+    If the block raises, or the process dies, `path` is left as it was. Raises FileExistsError, before anything is
+    written, if `path` is a file, holds anything and is not to be overwritten, or holds the working folder.
     """
     target = path.resolve()
     if target.is_file() or (target.is_dir() and not overwrite and any(target.iterdir())):

@@ -53,11 +53,9 @@ class LSGAN(Objective):
     """Least squares (Mao et al., 2017): logits of real images to 1, of fakes to 0."""
 
     def real(self, logits: Tensor) -> Tensor:
-        """Return mean (logits - 1)^2."""
         return mse_loss(to_float32(logits), torch.ones_like(to_float32(logits)))
 
     def fake(self, logits: Tensor) -> Tensor:
-        """Return mean logits^2."""
         return to_float32(logits).square().mean()
 
 
@@ -65,11 +63,9 @@ class Vanilla(Objective):
     """The original GAN's cross entropy, in its non-saturating form (Goodfellow et al., 2014)."""
 
     def real(self, logits: Tensor) -> Tensor:
-        """Return the cross entropy of "real"."""
         return binary_cross_entropy_with_logits(to_float32(logits), torch.ones_like(to_float32(logits)))
 
     def fake(self, logits: Tensor) -> Tensor:
-        """Return the cross entropy of "fake"."""
         return binary_cross_entropy_with_logits(to_float32(logits), torch.zeros_like(to_float32(logits)))
 
 
@@ -77,15 +73,12 @@ class Hinge(Objective):
     """Hinge (Lim and Ye, 2017): D only cares about logits inside the margin of 1."""
 
     def real(self, logits: Tensor) -> Tensor:
-        """Return mean max(0, 1 - logits)."""
         return relu(1 - to_float32(logits)).mean()
 
     def fake(self, logits: Tensor) -> Tensor:
-        """Return mean max(0, 1 + logits)."""
         return relu(1 + to_float32(logits)).mean()
 
     def generator(self, logits: Tensor) -> Tensor:
-        """Return -mean logits."""
         return -to_float32(logits).mean()
 
 
@@ -105,15 +98,12 @@ class WGANGP(Objective):
         self.penalty = penalty
 
     def real(self, logits: Tensor) -> Tensor:
-        """Return -mean logits."""
         return -to_float32(logits).mean()
 
     def fake(self, logits: Tensor) -> Tensor:
-        """Return mean logits."""
         return to_float32(logits).mean()
 
     def discriminator(self, D: Critic, *, real: Tensor, fake: Tensor) -> Tensor:
-        """Return half of Eq. 3; no gradient flows into `fake`."""
         critic = super().discriminator(D, real=real, fake=fake)
         share = torch.rand(len(real), 1, 1, 1, device=real.device, dtype=real.dtype)  # a draw for each image
         slopes = gradient_norms(D, share * real + (1 - share) * fake.detach())

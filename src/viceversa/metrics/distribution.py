@@ -76,7 +76,6 @@ class EfficientNetLite(Extractor):
         self.net = load_lite(path).requires_grad_(False).eval().to(device).to(memory_format=torch.channels_last)
 
     def batch(self, images: Sequence[RGBImage]) -> Tensor:
-        """Return 1280 features of each."""
         small = [Image.fromarray(image).resize((224, 224), Image.Resampling.BICUBIC) for image in images]
         pixels = torch.from_numpy(np.stack([np.asarray(image) for image in small])).permute(0, 3, 1, 2).to(self.device)
         features: Tensor = self.net((pixels.float() - 127) / 128)
@@ -152,11 +151,9 @@ class Distribution(Metric):
         self.fewest = FEWEST[name]
 
     def statistics(self, images: Sequence[RGBImage], references: Sequence[RGBImage] | None = None) -> Tensor:
-        """Return the images' features."""
         return self.extractor.features(images)
 
     def compute(self, statistics: Tensor, real: Tensor | None) -> MetricValue:
-        """Return the distance, and all that it depends on."""
         assert real is not None
         if min(len(statistics), len(real)) < self.fewest:
             counts = f"{len(statistics)} and {len(real)}"

@@ -88,13 +88,11 @@ class Paired(Metric):
         self.compare, self.reference, self.higher_is_better = compare, reference, higher_is_better
 
     def statistics(self, images: Sequence[RGBImage], references: Sequence[RGBImage] | None) -> Tensor:
-        """Return the numbers, (N, 1)."""
         assert references is not None
         numbers = [self.compare(image, reference) for image, reference in zip(images, references, strict=True)]
         return torch.tensor(numbers, dtype=torch.float64)[:, None]
 
     def compute(self, statistics: Tensor, real: Tensor | None = None) -> MetricValue:
-        """Return mean and standard deviation; equal images, of infinite PSNR, make both infinite."""
         mean = statistics.mean().item()
         spread = statistics.std(correction=0).item() if np.isfinite(mean) else float("inf")
         return MetricValue(mean, spread, {"pictures": len(statistics), "spread": "standard deviation over pictures"})
