@@ -1,5 +1,6 @@
 """The built-in data set: deterministic, paired in truth, unpaired in training, no background tells A from B."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,15 @@ def test_scenes_follow_from_integers_and_cover_all_there_is() -> None:
     assert {s.shape for s in SCENES} == set(SHAPES)
     assert {s.backdrop for s in SCENES} == set(BACKDROPS)
     assert {s.light > 0 for s in SCENES} == {s.pour is None for s in SCENES} == {True, False}
+
+
+def test_every_kind_of_glass_is_as_frequent_in_one_domain_as_in_the_other() -> None:
+    def kinds(family: int) -> Counter[tuple[str, float, float]]:
+        scenes = [scene(1, 3 * i + family) for i in range(2 * 27)]
+        return Counter((s.shape, round(s.wall[0] / s.table[0], 4), round(s.wall[1] / s.table[1], 4)) for s in scenes)
+
+    assert kinds(0) == kinds(1) == kinds(2)
+    assert list(kinds(0).values()) == [2] * 27
 
 
 def test_truth_differs_in_the_liquid_and_nowhere_far_from_the_glass() -> None:

@@ -5,6 +5,7 @@ Domain A holds glasses of water, domain B the same glasses of red wine.
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -27,18 +28,23 @@ PALETTES = (
     ((0.19, 0.22, 0.18), (0.30, 0.22, 0.16)),
 )
 BACKDROPS = ("table", "sweep", "stripes", "plaster")
+KINDS = tuple(product(SHAPES, PALETTES))
+FAMILIES = 3  # of scenes: for trainA, for trainB, for both tests
 
 
 def scene(seed: int, index: int) -> Scene:
-    """Draw scene number `index` of the family `seed`; the same integers give the same scene."""
+    """Draw scene number `index` of `seed`; the same integers give the same scene.
+
+    Kinds of glass take turns within each family: were one rarer among the wines than among the waters, a discriminator
+    would take it for false whatever it holds, and it would stay half empty.
+    """
+    shape, (wall, table) = KINDS[(7 + 11 * (index // FAMILIES)) % len(KINDS)]
     rng = np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, index))))
-    shape = tuple(SHAPES)[int(rng.integers(3))]
     height, width = float(rng.uniform(*SHAPES[shape].height)), float(rng.uniform(*SHAPES[shape].width))
     tilt = float(rng.uniform(0.14, 0.27))
     reach = width * height  # half the width of the glass in the frame
     lip = tilt * reach + 0.03  # how far foot and rim may stick out below and above, and a margin
     base = float(rng.uniform(lip + height, 1 - lip)) if 2 * lip + height < 1 else 0.5 + height / 2
-    wall, table = PALETTES[int(rng.integers(len(PALETTES)))]
     tint = [float(c) for c in rng.uniform(0.9, 1.1) * rng.uniform(0.97, 1.03, 3)]
     return Scene(
         shape=shape,
@@ -121,11 +127,11 @@ def make(
     """
     if size < 16 or count < 1 or test < 0:
         raise ValueError(f"size={size} count={count} test={test}: use a size of 16 or more, count >= 1, test >= 0")
-    # Three interleaved families of scenes: none shared, and a larger count only adds to a smaller one.
+    # Families are interleaved: no scene is shared, and a larger count only adds to a smaller one.
     plan = {"trainA": (count, 0), "trainB": (count, 1), "testA": (test, 2), "testB": (test, 2)}
     with replacing_folder(out, overwrite=overwrite) as folder:
         for name, (number, family) in plan.items():
             (folder / name).mkdir()
             for i in range(number):
-                image = render(scene(seed, 3 * i + family), name[-1], size)
+                image = render(scene(seed, FAMILIES * i + family), name[-1], size)
                 Image.fromarray(image).save(folder / name / f"{i:05d}.png")
