@@ -57,7 +57,7 @@ class Problem(BaseModel):
 
 
 ANSWERS: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The translation.", "content": {"image/*": BINARY}},
+    200: {"description": "The translation.", "content": {"image/*": BINARY, "application/octet-stream": BINARY}},
     **{status: {"description": text, "model": Problem} for status, text in PROBLEMS.items()},
 }
 
@@ -65,6 +65,7 @@ ANSWERS: dict[int | str, dict[str, Any]] = {
 def routes(find: Callable[[], Service]) -> APIRouter:
     """Return the routes over the service that `find` returns; it may raise HTTPException if there is none."""
     router = APIRouter()
+    Image.init()  # completes Image.MIME
 
     @router.post("/translate", response_class=Response, responses=ANSWERS, openapi_extra={"requestBody": BODY})
     async def translate(
