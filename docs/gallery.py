@@ -65,7 +65,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("runs", nargs="+", metavar="RUN or LABEL=RUN")
     parser.add_argument("--rows", type=int, nargs="+", default=[0, 1, 2], help="which test images")
-    parser.add_argument("--moments", type=int, default=5)
+    parser.add_argument("--moments", type=int, default=4)
     options = parser.parse_args()
     named = dict(word.split("=", 1) for word in options.runs if "=" in word)
     columns = (
