@@ -60,7 +60,7 @@ class TranslatePage:
                 self.choices = ui.element("div").classes("controls inner")
                 with ui.element("div"):
                     DropZone(self.studio, "Drop or paste pictures, a video or a zip", self.take)
-                place = frame.folder_field("Or a folder or file in the workspace", self.workspace.folders())
+                place = frame.folder_field("Or a folder or file", self.workspace.folders())
                 place.bind_value(self, "inputs")
                 frame.slider(self, "strength", "Strength", 100, lambda value: f"{value} %").props("step=5")
                 self.go = button("Translate", self.translate, "main")
