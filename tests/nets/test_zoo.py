@@ -172,7 +172,7 @@ IMPOSSIBLE = [
     ("resnet", {"dropout": 1.0}, "dropout"),
     ("resnet", {"padding": "wrap"}, "padding"),
     ("resnet", {"upsample": "bicubic"}, "upsample"),
-    ("resnet", {"mask": True}, "equal channels, not 3 and 1; turn the mask off"),
+    ("resnet", {"mask": True}, "equal channels, not 3 and 1"),
     ("unet", {"depth": 1}, "depth"),
     ("resnet_vae", {"blocks": 3}, "blocks=3 cannot be halved"),
     ("res_vae", {"norm": "group", "width": 4}, "use a width divisible by 8"),
