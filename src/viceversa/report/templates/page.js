@@ -98,7 +98,11 @@ if (location.protocol.startsWith("http") && document.querySelector("[data-live]"
     try {
       const { headers } = await fetch(location.pathname, { method: "HEAD", cache: "no-store" });
       const written = headers.get("Last-Modified") + headers.get("Content-Length");
-      if (known && written !== known) location.reload();
+      if (known && written !== known) {
+        // Servers tell whole seconds: a page written twice in one would come out of the browser's cache.
+        await fetch(location.pathname, { cache: "reload" });
+        location.reload();
+      }
       known = written;
     } catch {
       // the server is gone; the page stays as it is
