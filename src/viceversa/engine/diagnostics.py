@@ -31,8 +31,6 @@ STRONG = "discriminator.augment=[color, shift, cutout] for few pictures; a small
 BLIND = "a larger discriminator.width; more discriminator.layers; objective.r1=0"
 EMPTY = "a lower method.kl; a longer method.kl_warmup; method.free_bits=0.1"
 """Remedies for discriminators, and for codes."""
-
-
 LINES = 5
 """Lines of the log that are averaged, so that one odd step is no finding."""
 
