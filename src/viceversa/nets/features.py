@@ -181,9 +181,9 @@ class FoldedConv(nn.Module):
         bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * scale
         out_channels, per_group, side, _ = weight.shape
         groups = out_channels if "depthwise" in conv else 1
-        less, more = (side - stride) // 2, (side - stride + 1) // 2
-        self.pads = [less, more] * 2 if less < more else []  # as TensorFlow's "same" for even sizes
-        self.conv = nn.Conv2d(groups * per_group, out_channels, side, stride, 0 if self.pads else less, groups=groups)
+        if stride == 2:  # TensorFlow's "same" sees one pixel less before than after: the filter gets a row of zeros
+            weight, side = pad(weight, [1, 0, 1, 0]), side + 1
+        self.conv = nn.Conv2d(groups * per_group, out_channels, side, stride, (side - 1) // 2, groups=groups)
         self.conv.load_state_dict({"weight": weight * scale[:, None, None, None], "bias": bias})
         self.active = active
 
@@ -193,7 +193,7 @@ class FoldedConv(nn.Module):
         if self.conv.kernel_size == (1, 1):  # a product of rows of pixels, which in channels_last lie ready
             rows = linear(x.permute(0, 2, 3, 1).to(weight.dtype), weight[:, :, 0, 0], bias)
             return (relu6(rows) if self.active else rows).permute(0, 3, 1, 2).to(x.dtype)
-        y = self.conv(pad(x, self.pads) if self.pads else x)
+        y = self.conv(x)
         return relu6(y) if self.active else y
 
 
