@@ -50,21 +50,19 @@ Pixels = NDArray[np.uint8]
 """Images (N, H, W, 3)."""
 
 COMMON = ["data.workers=0", "train.threads=1", "train.report=false"]
-SMALL = ["data.load=72", "data.crop=64"]
 ORIGINAL = ["generator.width=32", "generator.blocks=6", "discriminator.width=48"]
 VARIANTS: dict[str, list[str]] = {
-    "original": ["cyclegan", *SMALL, *ORIGINAL],
-    "cyclegan, resize": ["cyclegan", *SMALL, *ORIGINAL, "generator.upsample=resize", "train.precision=auto"],
-    "style": ["style", *SMALL],
-    "style, both": ["style", *SMALL, "method.direction=both"],
-    "object": ["object", *SMALL],
+    "original": ["cyclegan", *ORIGINAL],
+    "cyclegan, resize": ["cyclegan", *ORIGINAL, "generator.upsample=resize", "train.precision=auto"],
+    "style": ["style"],
+    "style, both": ["style", "method.direction=both"],
+    "object": ["object"],
     "pairs": ["pairs"],
-    "original pix2pix": ["pix2pix", "data.load=143", "data.crop=128", "generator.depth=7"],
+    "original pix2pix": ["pix2pix", "generator.depth=7"],
 }
 PER_DATA = {
     "facades": ["method.direction=BtoA"],
-    "face2anime": ["data.load=64"],
-    "emoji": ["data.paired_test=true", "data.flip=false", "data.load=64"],
+    "emoji": ["data.paired_test=true", "data.flip=false"],
 }
 COLUMNS = {
     "steps": 0, "lite0": 0, "vgg": 0, "own colour": 2, "own shape": 2, "colour off": 1, "blobs": 2, "l1": 3, "psnr": 2,
@@ -72,10 +70,11 @@ COLUMNS = {
 HEIGHT = 96  # pixels of an image on a sheet
 
 
-def configured(variant: str, data: str, folder: str, *more: str) -> Config:
-    """Return the configuration of a variant on a data set."""
+def configured(variant: str, data: str, folder: str, size: int, *more: str) -> Config:
+    """Return the configuration of a variant on a data set, at a size in pixels."""
     preset, *words = VARIANTS[variant]
-    words = [*COMMON, *words, *PER_DATA.get(data, []), f"data.root={folder}", *more]
+    sizes = [f"data.load={round(size * 143 / 128)}", f"data.crop={size}"]
+    words = [*COMMON, *sizes, *words, *PER_DATA.get(data, []), f"data.root={folder}", *more]
     config = methods.resolve(load_config(preset, words))
     return choose_precision(config, torch.device("cpu"))[0]
 
@@ -149,13 +148,13 @@ def train_variant(config: Config, seconds: float) -> tuple[int, dict[Direction, 
     return steps, found
 
 
-def train(out: Path, folders: dict[str, str], names: list[str], minutes: float, seeds: list[int]) -> None:
+def train(out: Path, folders: dict[str, str], names: list[str], size: int, minutes: float, seeds: list[int]) -> None:
     """Train every variant on every data set with every seed, and keep the translations of the test images."""
     for seed, (data, folder), name in itertools.product(seeds, folders.items(), names):
         place = out / data / name.replace(" ", "_").replace(",", "") / str(seed)
         if (place / "facts.json").is_file():
             continue
-        config = configured(name, data, folder, f"run={place / 'run'}", f"seed={seed}")
+        config = configured(name, data, folder, size, f"run={place / 'run'}", f"seed={seed}")
         start = time.process_time()
         steps, found = (train_original if name.startswith("original") else train_variant)(config, 60 * minutes)
         place.mkdir(parents=True, exist_ok=True)
@@ -320,13 +319,14 @@ def main() -> None:
     parser.add_argument("what", choices=["train", "table", "sheet"])
     parser.add_argument("out", type=Path)
     parser.add_argument("data", nargs="*", metavar="NAME=FOLDER")
+    parser.add_argument("--size", type=int, default=64, help="pixels; `original pix2pix` needs 128")
     parser.add_argument("--minutes", type=float, default=4)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--only", nargs="*", default=list(VARIANTS), choices=list(VARIANTS), metavar="VARIANT")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if args.what == "train":
-        train(args.out, dict(word.split("=", 1) for word in args.data), args.only, args.minutes, args.seeds)
+        train(args.out, dict(word.split("=", 1) for word in args.data), args.only, args.size, args.minutes, args.seeds)
     else:
         {"table": table, "sheet": sheet}[args.what](args.out)
 
