@@ -145,7 +145,7 @@ def sizes(survey: Survey) -> Iterator[Finding]:
 
 
 def gap(survey: Survey) -> Iterator[Finding]:
-    """Say which plain numbers already tell the domains apart. Of pairs the partner says what changes."""
+    """Say which single numbers already tell the domains apart. Of pairs the partner says what changes."""
     a, b = (survey.sound(domain) for domain in "AB")
     told: dict[str, float] = {}
     for name in a[0].measures if not survey.splits.train.paired and min(len(a), len(b)) >= ENOUGH else ():
@@ -153,7 +153,7 @@ def gap(survey: Survey) -> Iterator[Finding]:
         if (share := separability(one, other)) >= APART:
             told[f"{name} {100 * share:.0f} % ({np.mean(one):.0f} in A, {np.mean(other):.0f} in B)"] = share
     if told:
-        what = f"plain numbers tell A from B, where 50 % is chance: {', '.join(told)}"
+        what = f"a single number tells A from B (50 % would be chance): {', '.join(told)}"
         remedy = "the translator will change them; if it should not, choose images alike in them"
         keep = "; generator.mask=true can leave backgrounds alone" if "border" in what else ""
         severity: Severity = "warning" if max(told.values()) >= FAR_APART else "note"
@@ -175,7 +175,7 @@ def pairs(survey: Survey) -> Iterator[Finding]:
     ratios = zip(shapes[::2], shapes[1::2], survey.pairs, strict=True)
     wrong = [(a.name, b.name) for one, other, (a, b) in ratios if abs(one - other) > 0.02 * other]
     remedy = "crop both in the same way, or make sure that they belong together"
-    yield from of_groups(wrong, "warning", "shapes", "in pairs unlike in shape: the same spot lies elsewhere", remedy)
+    yield from of_groups(wrong, "warning", "shapes", "in pairs of different shapes: the same spot is elsewhere", remedy)
     if len(survey.pairs) < ENOUGH:
         return
     shifts = np.array([b.shift for _, b in survey.pairs])
@@ -185,10 +185,10 @@ def pairs(survey: Survey) -> Iterator[Finding]:
     strangers = np.stack([(a * np.roll(b, len(a) * i // 9 or 1, axis=0)).sum(1) for i in range(1, 9)], axis=1)
     better = float(((a * b).sum(1)[:, None] > strangers).mean())
     if max(abs(right), abs(down)) >= SHIFTED and near > 0.5:
-        what = f"B lies off A: {100 * right:+.1f} % of the width, {100 * down:+.1f} % of the height (median)"
+        what = f"B is shifted against A: {100 * right:+.1f} % of the width, {100 * down:+.1f} % of the height (median)"
         yield Finding("warning", "shifted", what, "shift or crop one side: pix2pix blurs what does not line up")
     elif better < BY_CHANCE:
-        what = f"partners are hardly more alike than strangers: in {100 * better:.0f} % of comparisons; 50 % is chance"
+        what = f"pairs match hardly better than chance: in {100 * better:.0f} % of comparisons with other partners"
         remedy = "make sure that the files pair up as they should; if they do not, train a method for unpaired domains"
         yield Finding("warning", "unlike", what, remedy)
 
