@@ -61,9 +61,10 @@ VARIANTS: dict[str, list[str]] = {
     "original pix2pix": ["pix2pix", "generator.depth=7"],
 }
 PER_DATA = {
-    "facades": ["method.direction=BtoA"],
     "emoji": ["data.paired_test=true", "data.flip=false"],
 }
+ONE_WAY = {"facades": "BtoA"}
+"""The direction that is asked for, of methods that have one."""
 COLUMNS = {
     "steps": 0, "lite0": 0, "vgg": 0, "own colour": 2, "own shape": 2, "colour off": 1, "blobs": 2, "l1": 3, "psnr": 2,
 }  # fmt: skip
@@ -75,6 +76,8 @@ def configured(variant: str, data: str, folder: str, size: int, *more: str) -> C
     preset, *words = VARIANTS[variant]
     sizes = [f"data.load={round(size * 143 / 128)}", f"data.crop={size}"]
     words = [*COMMON, *sizes, *words, *PER_DATA.get(data, []), f"data.root={folder}", *more]
+    if data in ONE_WAY and preset not in ("cyclegan", "object"):
+        words.append(f"method.direction={ONE_WAY[data]}")
     config = methods.resolve(load_config(preset, words))
     return choose_precision(config, torch.device("cpu"))[0]
 
