@@ -75,10 +75,10 @@ def configured(variant: str, data: str, folder: str, size: int, *more: str) -> C
     """Return the configuration of a variant on a data set, at a size in pixels."""
     preset, *words = VARIANTS[variant]
     sizes = [f"data.load={round(size * 143 / 128)}", f"data.crop={size}"]
-    words = [*COMMON, *sizes, *words, *PER_DATA.get(data, []), f"data.root={folder}", *more]
+    given = [f"data.root={folder}", *sizes, *PER_DATA.get(data, [])]
     if data in ONE_WAY and preset not in ("cyclegan", "object"):
-        words.append(f"method.direction={ONE_WAY[data]}")
-    config = methods.resolve(load_config(preset, words))
+        given.append(f"method.direction={ONE_WAY[data]}")
+    config = methods.resolve(load_config(preset, [*COMMON, *given, *words, *more]))
     return choose_precision(config, torch.device("cpu"))[0]
 
 

@@ -207,8 +207,12 @@ def test_both_steps_have_the_same_losses(preset: str) -> None:
             assert found[name].item() == pytest.approx(wanted[name].item(), rel=1e-7 if step == 0 else 1e-3), name
 
 
-def test_a_step_is_measured() -> None:
-    words = ["--preset", "fastcut", "--size", "32", "--steps", "1", "generator.width=4", "discriminator.width=4"]
+@pytest.mark.parametrize(
+    ("preset", "size", "plain"),
+    [("fastcut", 32, ["times"]), pytest.param("pairs", 128, [], marks=pytest.mark.slow)],
+)
+def test_a_step_is_measured(preset: str, size: int, plain: list[str]) -> None:
+    words = ["--preset", preset, "--size", str(size), "--steps", "1", "generator.width=4", "discriminator.width=4"]
     command = [sys.executable, BENCHMARKS / "step.py", *words, "--precision", "bf16", "--channels-last"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert [line.split()[0] for line in said.splitlines()] == ["fastcut,", "step", "times", "memory"]
+    assert [line.split()[0] for line in said.splitlines()] == [f"{preset},", "step", *plain, "memory"]

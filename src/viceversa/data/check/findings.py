@@ -188,7 +188,7 @@ def pairs(survey: Survey) -> Iterator[Finding]:
         what = f"B is shifted against A: {100 * right:+.1f} % of the width, {100 * down:+.1f} % of the height (median)"
         yield Finding("warning", "shifted", what, "shift or crop one side: pix2pix blurs what does not line up")
     elif better < BY_CHANCE:
-        what = f"pairs match hardly better than chance: in {100 * better:.0f} % of comparisons with other partners"
+        what = f"partners match hardly better than others: in {100 * better:.0f} % of comparisons (by chance 50 %)"
         remedy = "make sure that the files pair up as they should; if they do not, train a method for unpaired domains"
         yield Finding("warning", "unlike", what, remedy)
 
